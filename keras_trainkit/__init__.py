@@ -1,0 +1,28 @@
+"""Keras 3 parts that make multilayer perceptrons and LSTM networks train well.
+
+Importing this package registers every class that a `.keras` file may name, so
+`keras.saving.load_model` opens any file saved with it. `serving` needs TensorFlow
+and is imported by name.
+"""
+
+from keras_trainkit import (
+    analysis,
+    callbacks,
+    initializers,
+    layers,
+    models,
+    optimizers,
+    schedules,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "analysis",
+    "callbacks",
+    "initializers",
+    "layers",
+    "models",
+    "optimizers",
+    "schedules",
+]

@@ -1,0 +1,3 @@
+"""Watchers and drivers of a running `fit`."""
+
+__all__: list[str] = []

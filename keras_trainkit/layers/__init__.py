@@ -1,0 +1,3 @@
+"""Tensors in, tensors out, weights or adapted state inside."""
+
+__all__: list[str] = []

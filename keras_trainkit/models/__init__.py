@@ -1,0 +1,3 @@
+"""Functions that return an uncompiled `keras.Model`."""
+
+__all__: list[str] = []

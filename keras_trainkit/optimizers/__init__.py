@@ -1,0 +1,3 @@
+"""Keras optimizers whose momentum and weight decay may be schedules."""
+
+__all__: list[str] = []

@@ -1,0 +1,35 @@
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+BACKEND = keras.config.backend()
+
+
+def pytest_collection_modifyitems(items):
+    """Skips what the backend under test cannot do; the reason names the marker."""
+    excluded = {"tensorflow_only"} if BACKEND != "tensorflow" else set()
+    if BACKEND == "torch":
+        excluded.add("not_torch")
+    for item in items:
+        for name in excluded & {marker.name for marker in item.iter_markers()}:
+            item.add_marker(pytest.mark.skip(reason=f"{name}, backend is {BACKEND}"))
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed():
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def blobs():
+    """Two clouds of 2D points, 3 apart: `(x, y)`, 64 rows, labels 0 and 1."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 32)
+    points = rng.normal(size=(64, 2)) + 3 * labels[:, None]
+    order = rng.permutation(64)
+    return points[order].astype("float32"), labels[order]

@@ -1,0 +1,91 @@
+"""Which family may import which, and what importing the kit brings with it."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import keras_trainkit
+
+ROOT = pathlib.Path(keras_trainkit.__file__).parent
+FAMILIES = {
+    "initializers",
+    "schedules",
+    "optimizers",
+    "layers",
+    "callbacks",
+    "models",
+    "serving",
+    "analysis",
+}
+MAY_IMPORT = {
+    "initializers": set(),
+    "schedules": set(),
+    "layers": {"initializers"},
+    "optimizers": {"schedules"},
+    "callbacks": {"schedules", "optimizers"},
+    "models": {"initializers", "layers"},
+    "serving": {"layers", "models"},
+    "analysis": FAMILIES - {"serving"},
+}
+BACKENDS = ("tensorflow", "jax", "torch")
+
+
+def imported_modules(file):
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file.name}: write imports in full"
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def test_every_folder_of_the_package_has_its_arrows():
+    folders = {p.parent.name for p in ROOT.glob("[a-z]*/__init__.py")}
+    assert folders == FAMILIES == set(MAY_IMPORT)
+
+
+def test_families_import_only_what_the_picture_allows():
+    for family, allowed in MAY_IMPORT.items():
+        for file in (ROOT / family).glob("*.py"):
+            for module in imported_modules(file):
+                package, _, rest = module.partition(".")
+                used = rest.split(".")[0]
+                if package == "keras_trainkit" and not used.startswith("_"):
+                    assert used in allowed | {family}, f"{file.name} imports {module}"
+
+
+def test_leaves_import_nothing_of_ours_but_leaves():
+    for file in ROOT.glob("_[a-z]*.py"):
+        for module in imported_modules(file):
+            package, _, rest = module.partition(".")
+            assert package != "keras_trainkit" or rest.startswith("_")
+
+
+def test_private_keras_is_never_imported():
+    for file in ROOT.rglob("*.py"):
+        for module in imported_modules(file):
+            assert not module.startswith("keras.src"), f"{file.name}: {module}"
+
+
+def test_backends_are_named_only_where_the_design_lets_them():
+    for file in ROOT.rglob("*.py"):
+        if file.relative_to(ROOT).parts[0] in ("serving", "_recurrent"):
+            continue
+        for module in imported_modules(file):
+            assert module.split(".")[0] not in BACKENDS, f"{file.name}: {module}"
+
+
+def run(script):
+    command = [sys.executable, "-c", script]
+    return subprocess.run(command, capture_output=True, text=True, check=True)
+
+
+def test_importing_the_kit_adds_no_module_and_no_noise_to_what_keras_brings():
+    listing = "import sys; print('\\n'.join(sorted(sys.modules)))"
+    keras_alone = run("import keras; " + listing)
+    kit = run("import keras_trainkit; " + listing)
+    added = set(kit.stdout.split()) - set(keras_alone.stdout.split())
+    foreign = {m for m in added if m.split(".")[0] != "keras_trainkit"}
+    assert not foreign
+    assert len(kit.stderr.splitlines()) == len(keras_alone.stderr.splitlines())
