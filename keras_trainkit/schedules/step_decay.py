@@ -33,9 +33,9 @@ class StepDecay(keras.optimizers.schedules.LearningRateSchedule):
 
     Source: Ge et al., 2019, arXiv:1904.12838 (t in epochs there, in steps here).
     Keras' `ExponentialDecay(staircase=True)` is the same formula in float32, and a
-    compiled TensorFlow step turns its division into a multiplication: with some
-    `decay_steps` (41, 47, 55, 61...) drops come one step late there (Keras 3.15).
-    Here steps are divided as integers.
+    compiled step (TensorFlow, JAX) multiplies by the reciprocal instead of dividing:
+    with some `decay_steps` (41, 47, 55, 61...) drops come one step late there (Keras
+    3.15). Here steps are divided as integers.
     """
 
     def __init__(self, initial_learning_rate, decay_steps, decay_rate=0.1):

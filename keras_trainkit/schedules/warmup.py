@@ -95,7 +95,7 @@ class Warmup(keras.optimizers.schedules.LearningRateSchedule):
     @classmethod
     def from_config(cls, config):
         """Builds the schedule inside first."""
-        schedule = keras.saving.deserialize_keras_object(config["schedule"])
+        schedule = keras.saving.deserialize_keras_object(config.get("schedule"))
         return cls(**{**config, "schedule": schedule})
 
 
