@@ -1,5 +1,7 @@
 """Watchers and drivers of a running `fit`."""
 
 from keras_trainkit.callbacks.early_stopping import EarlyStopping
+from keras_trainkit.callbacks.one_cycle import OneCycle
+from keras_trainkit.callbacks.start_decay import StartDecay
 
-__all__ = ["EarlyStopping"]
+__all__ = ["EarlyStopping", "OneCycle", "StartDecay"]
