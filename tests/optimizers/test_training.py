@@ -192,15 +192,26 @@ def test_exclusions_can_be_set_again_on_a_loaded_model(optimizer_class, tmp_path
     assert weight(loaded) == pytest.approx(expected, abs=1e-6)
 
 
-@both
-def test_a_table_row_used_twice_gets_the_sum_of_its_gradients(optimizer_class):
-    """Keras' Adam on TensorFlow sums the squares of the two instead."""
+def table_after_a_repeated_row(optimizer):
+    """A table of zeros after one step with gradients 1 and 1 on row 1, 1 on row 2."""
     tokens = np.array([[1, 1, 2]])
     layer = keras.layers.Embedding(4, 1, embeddings_initializer="zeros")
     model = keras.Sequential([keras.Input((3,), dtype="int32"), layer])
-    optimizer = optimizer_class(0.1, weight_decay=0.0)
     model.compile(optimizer, sum_of_outputs, jit_compile=False)
     model.fit(tokens, tokens[..., None].astype("float32"), verbose=0)
-    steps = {AdamW: [0, 1, 1, 0], SGDW: [0, 2, 1, 0]}[optimizer_class]
-    table = layer.embeddings.numpy()[:, 0]
-    np.testing.assert_allclose(table, -0.1 * np.array(steps), rtol=1e-5)
+    return layer.embeddings.numpy()[:, 0]
+
+
+def test_a_table_row_used_twice_gets_the_sum_of_its_gradients():
+    """2 and 1; Adam moves by the rate whatever the size."""
+    adam = table_after_a_repeated_row(AdamW(0.1, 0.0))
+    np.testing.assert_allclose(adam, [0, -0.1, -0.1, 0], rtol=1e-5)
+    sgd = table_after_a_repeated_row(SGDW(0.1, weight_decay=0.0))
+    np.testing.assert_allclose(sgd, [0, -0.2, -0.1, 0], rtol=1e-5)
+
+
+@pytest.mark.tensorflow_only
+@pytest.mark.xfail(strict=True, reason="Keras 3.15 sums the squares of the uses")
+def test_keras_adam_takes_the_square_of_that_sum_too():
+    adam = table_after_a_repeated_row(keras.optimizers.Adam(0.1))
+    np.testing.assert_allclose(adam, [0, -0.1, -0.1, 0], rtol=1e-3)
