@@ -1,13 +1,12 @@
 """What the scalings of this family share; each of them says only what is its own."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import keras
 import numpy as np
 from keras import ops
 
 from keras_trainkit._checks import check_number
 from keras_trainkit._statistics import Extremes, rows_of
+from keras_trainkit.layers._values_now import values_now
 
 
 class Scaling(keras.layers.Layer):
@@ -69,6 +68,7 @@ class Scaling(keras.layers.Layer):
         self._assign(*self._center_and_spread(*gathered))
 
     def call(self, inputs, mask=None):
+        self._check_dense(inputs)
         self._check_learned()
         x, center, center_rest, spread = self._aligned(inputs)
         if mask is not None:
@@ -154,11 +154,18 @@ class Scaling(keras.layers.Layer):
         self.spread.assign(spread.astype("float32"))
         self._learned = True
 
+    def _check_dense(self, inputs):
+        if hasattr(inputs, "flat_values"):
+            raise ValueError(
+                f"{self.name} tells padding by its mask, so its inputs must be a dense "
+                "tensor (`to_tensor()`). Received: a ragged tensor."
+            )
+
     def _check_learned(self):
         """Looks once, then no more; while there is nothing to see, outputs are NaN."""
         if self._learned:
             return
-        spread = _values_now(self.spread)
+        spread = values_now(self.spread)
         if spread is None:
             return
         built_in_this_trace = spread.size == 0  # TensorFlow fills the weight later
@@ -189,16 +196,3 @@ class Scaling(keras.layers.Layer):
 
 def _missing_axes(mask, x):
     return len(x.shape) - len(mask.shape)
-
-
-def _values_now(variable):
-    """The values of a variable, or None where Keras only infers shapes.
-
-    Keras 3.15 does so under a stateless scope, also when it builds a model whose
-    weights it will load next. A step compiled by JAX runs under one too.
-    """
-    with keras.StatelessScope(initialize_variables=False) as scope:
-        if scope.original_scope is not None:
-            return None
-    with ThreadPoolExecutor(1) as outside:  # a graph is traced by one thread alone
-        return outside.submit(ops.convert_to_numpy, variable).result()

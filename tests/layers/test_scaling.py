@@ -447,3 +447,5 @@ def test_takes_a_tf_data_dataset_and_its_ragged_batches():
     expected = array(adapted("robust")(ROWS))
     for data in (rows, ragged, tf.data.Dataset.from_tensors(ragged)):
         np.testing.assert_array_equal(array(adapted("robust", data)(ROWS)), expected)
+    with pytest.raises(ValueError, match="dense tensor .* Received: a ragged tensor"):
+        adapted("robust")(ragged)
