@@ -13,7 +13,7 @@ def arrays_of(examples: Any, specs: dict[str, tf.TensorSpec]) -> dict[str, np.nd
     """`examples` by input name, in the types of the signature."""
     arrays = {
         name: _typed(name, np.asarray(value), specs[name])
-        for name, value in _by_name(examples, list(specs)).items()
+        for name, value in _by_name(examples, specs).items()
     }
     for name, array in arrays.items():
         _check_shape(name, array, specs[name])
@@ -26,22 +26,27 @@ def arrays_of(examples: Any, specs: dict[str, tf.TensorSpec]) -> dict[str, np.nd
     return arrays
 
 
-def _by_name(examples: Any, names: list[str]) -> dict[str, Any]:
+def _by_name(examples: Any, specs: dict[str, tf.TensorSpec]) -> dict[str, Any]:
+    names = list(specs)
     if isinstance(examples, Mapping):
         if set(examples) == set(names):
             return {name: examples[name] for name in names}
-    elif len(names) > 1:
-        if isinstance(examples, list | tuple) and len(examples) == len(names):
-            return dict(zip(names, examples, strict=True))
-    elif not (isinstance(examples, list | tuple) and len(examples) == 1):
-        return {names[0]: examples}
-    else:
-        return {names[0]: examples[0]}
+    elif len(names) == 1:
+        listed = _is_list_of_one(examples, specs[names[0]])
+        return {names[0]: examples[0] if listed else examples}
+    elif isinstance(examples, list | tuple) and len(examples) == len(names):
+        return dict(zip(names, examples, strict=True))
     received = list(examples) if isinstance(examples, Mapping) else type(examples)
     raise ValueError(
         f"{PURPOSE} must be a dict of arrays with the input names {names}, a list of "
         f"arrays in that order, or for a single input an array. Received: {received}."
     )
+
+
+def _is_list_of_one(examples: Any, spec: tf.TensorSpec) -> bool:
+    """`[array]` is a list of inputs; `[[1.0, 2.0]]` and `["text"]` are one row."""
+    alone = isinstance(examples, list | tuple) and len(examples) == 1
+    return alone and len(getattr(examples[0], "shape", ())) == spec.shape.rank
 
 
 def _typed(name: str, array: np.ndarray, spec: tf.TensorSpec) -> np.ndarray:

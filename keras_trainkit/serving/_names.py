@@ -48,5 +48,5 @@ def check_names(kind: str, names: Sequence[str]) -> None:
     if len(set(names)) != len(names):
         raise ValueError(
             f"An {kind}'s name is a key in the served signature and must be given "
-            f"once. Received: {kind} names {names}."
+            f"once. Received: {kind} names {list(names)}."
         )

@@ -40,11 +40,16 @@ def refuse_unservable(folder: pathlib.Path) -> None:
     for meta_graph in saved_model.meta_graphs:
         graph = meta_graph.graph_def
         _check_nodes(graph.node, "the main graph")
-        for function in graph.library.function:
-            name = f"the function {function.signature.name!r}"
+        functions = graph.library.function
+        for function in functions:  # a node's name tells the layer: nodes first
+            _check_nodes(function.node_def, _named(function))
+        for function in functions:
             if function.attr["_XlaMustCompile"].b:
-                _refuse(f"{name[4:]} {COMPILED}")
-            _check_nodes(function.node_def, name)
+                _refuse(f"{_named(function)} {COMPILED}")
+
+
+def _named(function) -> str:
+    return f"the function {function.signature.name!r}"
 
 
 def _check_nodes(nodes, place: str) -> None:

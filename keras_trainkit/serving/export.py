@@ -157,10 +157,8 @@ def _save(contract: Contract, folder: pathlib.Path) -> None:
     for source in contract.sources:
         archive.track(source)
     archive.add_endpoint("serve", contract.call, [contract.inputs])
-    # Gradients are not served, and theirs may be compiled functions.
-    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     try:
-        archive.write_out(str(folder), options=options, verbose=False)
+        archive.write_out(str(folder), verbose=False)
     except tf.errors.OpError as error:  # a full disk gives OutOfRangeError, no words
         raise OSError(
             f"TensorFlow could not write the model to {str(folder)!r}: "

@@ -67,7 +67,7 @@ def names(folder):
 
 
 def kill_at(step, directory):
-    command = [sys.executable, "-c", KILLED_AT_STEP, _publish.__file__]
+    command = [sys.executable, "-I", "-S", "-c", KILLED_AT_STEP, _publish.__file__]
     command += [str(directory), str(step)]
     return subprocess.run(command, capture_output=True, text=True)
 
