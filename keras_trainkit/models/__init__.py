@@ -1,3 +1,7 @@
 """Functions that return an uncompiled `keras.Model`."""
 
-__all__: list[str] = []
+from keras_trainkit.models.mlp import mlp
+
+__all__ = [
+    "mlp",
+]

@@ -1,0 +1,207 @@
+"""Multilayer perceptrons from plain arguments."""
+
+from collections.abc import Callable, Sequence
+
+import keras
+
+from keras_trainkit._checks import check_choice, check_count, check_flag, check_number
+from keras_trainkit.initializers import for_activation
+from keras_trainkit.models._head import check_head, head, is_activation
+from keras_trainkit.models._pairing import check_initializer, hidden_initializer
+
+
+def mlp(
+    input_shape: Sequence[int],
+    outputs: int,
+    hidden_units: Sequence[int] = (256, 256, 256),
+    *,
+    activation: str | Callable | keras.layers.Layer = "relu",
+    initializer: str | keras.initializers.Initializer = "paired",
+    normalization: str | None = None,
+    dropout: float = 0.1,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    residual: bool = False,
+    scaling: keras.layers.Layer | None = None,
+    task: str | None = None,
+    output_activation: str | Callable | None = None,
+    name: str = "mlp",
+) -> keras.Model:
+    """Builds an uncompiled multilayer perceptron.
+
+    Each hidden layer is a block, in this order: `Dense`, normalization, activation,
+    dropout. With `residual` the block's input is added to what comes out of dropout, so
+    the direct path is never dropped; where widths differ it goes through a `Dense`
+    without bias first.
+
+    The head is one `Dense` layer, by task:
+
+    | task             | outputs           | head                | loss                |
+    | ---------------- | ----------------- | ------------------- | ------------------- |
+    | "classification" | classes, >= 2     | logits              | sparse categorical  |
+    |                  |                   |                     | cross-entropy       |
+    | "binary"         | yes/no labels,    | logits              | binary              |
+    |                  | mostly 1          |                     | cross-entropy       |
+    | "regression"     | values            | `output_activation` | "mse", "mae", ...   |
+    | None             | any               | `output_activation` | what fits           |
+
+    Compile logits with `keras.losses.SparseCategoricalCrossentropy(from_logits=True)`
+    or `keras.losses.BinaryCrossentropy(from_logits=True)`, and binary accuracy with
+    `threshold=0`.
+    For probabilities instead of logits leave `task` None and give `output_activation`
+    "softmax" or "sigmoid". The head starts with Glorot's initializer and computes in
+    float32 under mixed precision.
+
+    Args:
+        input_shape: Sequence of ints >= 1. Shape of one sample; more than one axis is
+            flattened, after `scaling`.
+        outputs: Int >= 1. Units of the head.
+        hidden_units: Sequence of ints >= 1. Units per hidden layer; empty gives a
+            linear model.
+        activation: Name, function or layer of each block. A layer is copied for each
+            block, so that learned parameters belong to one block.
+        initializer: "paired", the name of an initializer, or a Keras initializer. Sets
+            the hidden kernels. "paired" is `initializers.for_activation(activation)`. A
+            name (glorot, he or lecun, `_normal` or `_uniform`) is checked against it:
+            bounded activations take glorot, others the one whose variance is within 10
+            percent. An initializer object (with seed None) is the override: it is not
+            checked, and cloned for each layer.
+        normalization: "batch" for batch normalization (the `Dense` before it has no
+            bias, which its shift would only repeat), "layer" for layer normalization
+            (for small batches), None for none.
+        dropout: Float in [0, 1). Share of units set to 0 while training; 0 adds no
+            layer.
+        l1: Float >= 0. Adds `l1 * sum(abs(w))` to the loss, for every kernel.
+        l2: Float >= 0. Adds `l2 * sum(w ** 2)`, without a factor of one half, for every
+            kernel; with `l1` an elastic net. Biases and normalization are free.
+        residual: Bool. Adds each block's input to its output.
+        scaling: Adapted layer put first, such as `layers.StandardScaling` or
+            `keras.layers.Normalization`; None for inputs scaled already.
+        task: "classification", "binary", "regression" or None; see the table.
+        output_activation: Name or function; None for linear. Not with a task whose head
+            gives logits.
+        name: String. Name of the model.
+
+    Returns:
+        A functional `keras.Model`, input "features", output layer "outputs". The input
+        dtype is Keras' float type.
+
+    Raises:
+        ValueError: for an argument out of range, or an initializer named by hand that
+            does not fit the activation.
+
+    Example:
+
+    ```python
+    model = mlp((30,), 3, (128, 64), activation="gelu", task="classification")
+    model.compile(
+        "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    ```
+
+    Source: block order Ioffe and Szegedy, 2015, arXiv:1502.03167; residual blocks of
+    one layer after Gorishniy et al., 2021, arXiv:2106.11959, who normalize first.
+    """
+    _check_shapes(input_shape, hidden_units, name)
+    check_head(task, outputs, output_activation)
+    _check_rates(dropout, l1, l2)
+    check_flag("residual", residual, "adds each block's input to its output")
+    purpose = "steadies the inputs of activations"
+    check_choice("normalization", normalization, purpose, (None, "batch", "layer"))
+    _check_parts(activation, scaling)
+    check_initializer(initializer, activation)
+
+    starts = hidden_initializer(initializer, activation)
+    regularizer = keras.regularizers.L1L2(l1, l2) if l1 or l2 else None
+    features = keras.Input(tuple(input_shape), name="features")
+    x = features if scaling is None else scaling(features)
+    if len(input_shape) > 1:
+        x = keras.layers.Flatten(name="flatten")(x)
+    for number, units in enumerate(hidden_units, start=1):
+        block_input = x
+        x = keras.layers.Dense(
+            units,
+            use_bias=normalization != "batch",
+            kernel_initializer=starts.clone(),
+            kernel_regularizer=regularizer,
+            name=f"dense_{number}",
+        )(x)
+        x = _normalized(x, normalization, number)
+        x = _activation_layer(activation, number)(x)
+        if dropout:
+            x = keras.layers.Dropout(dropout, name=f"dropout_{number}")(x)
+        if residual:
+            x = _residual_sum(block_input, x, regularizer, number)
+    predictions = head(outputs, output_activation, regularizer)(x)
+    return keras.Model(features, predictions, name=name)
+
+
+def _normalized(x, normalization, number):
+    name = f"normalization_{number}"
+    if normalization == "batch":
+        return keras.layers.BatchNormalization(name=name)(x)
+    if normalization == "layer":
+        return keras.layers.LayerNormalization(name=name)(x)
+    return x
+
+
+def _activation_layer(activation, number):
+    name = f"activation_{number}"
+    if isinstance(activation, keras.layers.Layer):
+        config = {**activation.get_config(), "name": name}
+        return type(activation).from_config(config)
+    return keras.layers.Activation(activation, name=name)
+
+
+def _residual_sum(block_input, x, regularizer, number):
+    units = x.shape[-1]
+    if block_input.shape[-1] != units:
+        block_input = keras.layers.Dense(
+            units,
+            use_bias=False,
+            kernel_initializer=for_activation(None),
+            kernel_regularizer=regularizer,
+            name=f"projection_{number}",
+        )(block_input)
+    return keras.layers.Add(name=f"add_{number}")([block_input, x])
+
+
+def _check_shapes(input_shape, hidden_units, name):
+    _check_counts("input_shape", input_shape, "is the shape of one sample", 1)
+    _check_counts("hidden_units", hidden_units, "gives the units per hidden layer", 0)
+    if not isinstance(name, str) or not name:
+        raise ValueError(
+            "`name` names the model and must be a string that is not empty. "
+            f"Received: name={name!r}."
+        )
+
+
+def _check_counts(name, values, purpose, min_length):
+    if not isinstance(values, (tuple, list)) or len(values) < min_length:
+        raise ValueError(
+            f"`{name}` {purpose} and must be a tuple or list of integers of at "
+            f"least 1. Received: {name}={values!r}."
+        )
+    for index, value in enumerate(values):
+        check_count(f"{name}[{index}]", value, purpose)
+
+
+def _check_rates(dropout, l1, l2):
+    purpose = "is the share of units set to 0 while training"
+    check_number("dropout", dropout, purpose, at_least=0, below=1)
+    check_number("l1", l1, "weighs the sum of absolute kernel values", at_least=0)
+    check_number("l2", l2, "weighs the sum of squared kernel values", at_least=0)
+
+
+def _check_parts(activation, scaling):
+    if not is_activation(activation):
+        raise ValueError(
+            "`activation` bends the signal in each block and must be the name of a "
+            "Keras activation, a function or a layer. "
+            f"Received: activation={activation!r}."
+        )
+    if scaling is not None and not isinstance(scaling, keras.layers.Layer):
+        raise ValueError(
+            "`scaling` is put before the first block and must be an adapted layer or "
+            f"None. Received: scaling={scaling!r}."
+        )
