@@ -98,7 +98,7 @@ def _check_no_rows(
     wanted = {name: (0, *array.shape[1:]) for name, array in answer.items()}
     try:
         served = _asked(lambda tensors: graph(**tensors), contract, none)
-        received = {name: array.shape for name, array in served.items()}
+        received: Any = {name: array.shape for name, array in served.items()}
     except tf.errors.OpError as error:
         received = " ".join(error.message.split())
     if received != wanted:

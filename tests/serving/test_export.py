@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_trainkit import serving
+from keras_trainkit import layers, models, serving
 from keras_trainkit.serving import _check, _publish
 from keras_trainkit.serving import export as export_function
 
@@ -242,3 +242,16 @@ def test_compares_all_rows_one_row_and_none(priced, rows, tmp_path, monkeypatch)
     monkeypatch.setattr(_check, "_asked", asked_with)
     serving.export(priced, tmp_path, rows)
     assert set(asked) == {0, 1, 3}
+
+
+def test_a_model_of_the_kit_takes_unscaled_rows(tmp_path, rows):
+    unscaled = rows * [1.0, 20.0, 300.0, 4.0] + [0.0, 5e3, 0.0, -7.0]
+    scaling = layers.StandardScaling()
+    scaling.adapt(unscaled)
+    model = models.mlp((4,), 2, (5, 3), scaling=scaling, dropout=0.3)
+    served, _ = signature(serving.export(model, tmp_path, unscaled))
+    np.testing.assert_allclose(
+        served(features=tf.constant(unscaled, "float32"))["outputs"],
+        model.predict(unscaled, verbose=0),
+        atol=1e-6,
+    )
