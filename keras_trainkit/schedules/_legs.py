@@ -6,6 +6,7 @@ steps are subtracted as integers and become floats afterwards.
 
 import math
 
+import numpy as np
 from keras import ops
 
 from keras_trainkit._checks import check_count
@@ -46,9 +47,26 @@ def leg(step, start, end, first, last, shape):
 
 
 def through(step, points, shape):
-    """The curve through `points`, each (moment, value), held before and after."""
-    curve = hold(step, points[0][1])
-    for (start, first), (end, last) in zip(points, points[1:], strict=False):
-        reached = since(step, start) >= 0
-        curve = ops.where(reached, leg(step, start, end, first, last, shape), curve)
-    return curve
+    """The curve through `points`, each (moment, value), held before and after.
+
+    A compiled step evaluates this at every batch, so it is a handful of operations
+    on short vectors: the share done of every leg, and from neighbouring shares the
+    weight of every value. At a point the weights are one 1 among zeros, exactly.
+    """
+    moments, values = zip(*points, strict=True)
+    starts = np.array(moments[:-1]) - moments[0]
+    share = ops.expand_dims(since(step, moments[0]), -1) - starts.astype("float32")
+    share = ops.clip(share * _reciprocals(np.diff(moments)), 0.0, 1.0)
+    if shape == "cosine":
+        share = (1 - ops.cos(math.pi * share)) / 2
+    begun = ops.concatenate([ops.ones_like(share[..., :1]), share], axis=-1)
+    over = ops.concatenate([share, ops.zeros_like(share[..., :1])], axis=-1)
+    return ops.sum((begun - over) * np.array(values, "float32"), axis=-1)
+
+
+def _reciprocals(lengths):
+    """1 / lengths in float32, rounded up until a whole leg makes a share of 1."""
+    lengths = lengths.astype("float32")
+    reciprocals = 1 / lengths
+    short = lengths * reciprocals < 1
+    return np.where(short, np.nextafter(reciprocals, np.float32(2)), reciprocals)
