@@ -66,6 +66,18 @@ def value_at(number, step):
     return number(step) if isinstance(number, Schedule) else number
 
 
+def shared_by_variables(*numbers):
+    """A function from a dtype to `numbers` in that dtype, each cast once."""
+    cast = {}
+
+    def of_type(dtype):
+        if dtype not in cast:
+            cast[dtype] = [ops.cast(number, dtype) for number in numbers]
+        return cast[dtype]
+
+    return of_type
+
+
 def check_shared(optimizer):
     """What Keras' base class takes without a check, or checks in part."""
     for name in ("clipnorm", "clipvalue", "global_clipnorm"):

@@ -13,6 +13,7 @@ from keras_trainkit.optimizers._arguments import (
     or_schedule,
     restored,
     saved_numbers,
+    shared_by_variables,
     value_at,
 )
 from keras_trainkit.optimizers._decay import is_bias_or_scale
@@ -162,16 +163,15 @@ class AdamW(keras.optimizers.Optimizer):
         index = self._get_variable_index(variable)
         m, v = self._means[index], self._squares[index]
         g = dense(gradient, dtype)
+        fresh, w, square_weight, decay = self._shared(dtype)
 
-        fresh = 1 - value_at(self.beta_1, self._iterations)
-        self.assign_add(m, (g - m) * ops.cast(fresh, dtype))
+        self.assign_add(m, (g - m) * fresh)
         self.assign_add(v, (ops.square(g) - v) * (1 - self.beta_2))
-        m_hat = m / ops.cast(self._gradient_weight, dtype)
-        v_hat = v / ops.cast(self._square_weight(), dtype)
+        m_hat = m / w
+        v_hat = v / square_weight
         update = m_hat / (ops.sqrt(v_hat) + self.epsilon)
         if self._use_weight_decay(variable):
-            decay = value_at(self.weight_decay, self._iterations)
-            update += ops.cast(decay, dtype) * variable
+            update += decay * variable
         self.assign_sub(variable, ops.cast(learning_rate, dtype) * update)
 
     def get_config(self):
@@ -190,11 +190,18 @@ class AdamW(keras.optimizers.Optimizer):
         return cls(**restored(config, custom_objects))
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
-        """Keras calls this once per update and `update_step` once per variable."""
+        """Keras calls this once per update and `update_step` once per variable.
+
+        What all variables have in common is computed here: a schedule is a dozen
+        operations, and a compiled step would repeat them for each variable.
+        """
         w = self._gradient_weight
         fresh = 1 - value_at(self.beta_1, self._iterations)
         self.assign_add(w, (1 - w) * ops.cast(fresh, w.dtype))
+        decay = value_at(self.weight_decay, self._iterations)
+        self._shared = shared_by_variables(fresh, w, self._square_weight(), decay)
         super()._backend_update_step(grads, trainable_variables, learning_rate)
+        del self._shared  # tensors of this step's graph
 
     def _square_weight(self):
         """`1 - beta_2^t`, in a form that loses no digits while it is small."""

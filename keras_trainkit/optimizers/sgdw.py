@@ -11,6 +11,7 @@ from keras_trainkit.optimizers._arguments import (
     or_schedule,
     restored,
     saved_numbers,
+    shared_by_variables,
     value_at,
 )
 from keras_trainkit.optimizers._decay import is_bias_or_scale
@@ -154,14 +155,13 @@ class SGDW(keras.optimizers.Optimizer):
         dtype = variable.dtype
         velocity = self._velocities[self._get_variable_index(variable)]
         learning_rate = ops.cast(learning_rate, dtype)
-        momentum = ops.cast(value_at(self.momentum, self._iterations), dtype)
+        momentum, decay = self._shared(dtype)
 
         step = learning_rate * dense(gradient, dtype)
         self.assign(velocity, momentum * velocity - step)
         update = momentum * velocity - step if self.nesterov else velocity
         if self._use_weight_decay(variable):
-            decay = value_at(self.weight_decay, self._iterations)
-            update = update - learning_rate * ops.cast(decay, dtype) * variable
+            update = update - learning_rate * decay * variable
         self.assign_add(variable, update)
 
     def get_config(self):
@@ -177,6 +177,18 @@ class SGDW(keras.optimizers.Optimizer):
     def from_config(cls, config, custom_objects=None):
         """The optimizer of a config, its schedules included."""
         return cls(**restored(config, custom_objects))
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        """Keras calls this once per update and `update_step` once per variable.
+
+        A schedule is a dozen operations, and a compiled step would repeat them for
+        each variable.
+        """
+        momentum = value_at(self.momentum, self._iterations)
+        decay = value_at(self.weight_decay, self._iterations)
+        self._shared = shared_by_variables(momentum, decay)
+        super()._backend_update_step(grads, trainable_variables, learning_rate)
+        del self._shared  # tensors of this step's graph
 
     def _use_weight_decay(self, variable):
         left_alone = self._biases_and_scales[self._get_variable_index(variable)]
