@@ -54,19 +54,27 @@ def through(step, points, shape):
     weight of every value. At a point the weights are one 1 among zeros, exactly.
     """
     moments, values = zip(*points, strict=True)
-    starts = np.array(moments[:-1]) - moments[0]
-    share = ops.expand_dims(since(step, moments[0]), -1) - starts.astype("float32")
-    share = ops.clip(share * _reciprocals(np.diff(moments)), 0.0, 1.0)
+    starts = _constant(np.array(moments[:-1]) - moments[0])
+    reciprocals = _constant(_reciprocals(np.diff(moments)))
+    share = (ops.expand_dims(since(step, moments[0]), -1) - starts) * reciprocals
+    share = ops.clip(share, 0.0, 1.0)
     if shape == "cosine":
         share = (1 - ops.cos(math.pi * share)) / 2
     begun = ops.concatenate([ops.ones_like(share[..., :1]), share], axis=-1)
     over = ops.concatenate([share, ops.zeros_like(share[..., :1])], axis=-1)
-    return ops.sum((begun - over) * np.array(values, "float32"), axis=-1)
+    return ops.sum((begun - over) * _constant(values), axis=-1)
+
+
+def _constant(values):
+    return ops.convert_to_tensor(np.array(values), "float32")
 
 
 def _reciprocals(lengths):
-    """1 / lengths in float32, rounded up until a whole leg makes a share of 1."""
-    lengths = lengths.astype("float32")
+    """1 / lengths in float32, rounded up until a whole leg makes a share of 1.
+
+    A leg of less than a millionth of a step is taken for one: 0 * inf is no share.
+    """
+    lengths = np.maximum(lengths, 1e-6).astype("float32")
     reciprocals = 1 / lengths
     short = lengths * reciprocals < 1
     return np.where(short, np.nextafter(reciprocals, np.float32(2)), reciprocals)

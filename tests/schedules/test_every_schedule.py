@@ -40,9 +40,9 @@ def fitted_weights(optimizer, **compile_arguments):
 
 @every_schedule
 def test_array_of_steps_gives_the_array_of_values(name):
-    schedule, steps = made(name), np.arange(100).reshape(4, 25)
+    schedule, steps = made(name), np.arange(0, 96, 4).reshape(4, 6)
     values = value(schedule(steps))
-    assert values.shape == (4, 25)
+    assert values.shape == (4, 6)
     one_by_one = [value(schedule(int(t))) for t in steps.ravel()]
     np.testing.assert_allclose(values.ravel(), one_by_one, rtol=1e-6)
 

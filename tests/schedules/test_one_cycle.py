@@ -118,6 +118,14 @@ def test_end_of_a_steep_fall_is_reached_in_a_run_of_one_step():
     assert [rate(schedule, t) for t in (0, 1, 2)] == pytest.approx([0.2, 0.003, 0.003])
 
 
+@pytest.mark.parametrize("shares", [(1e-300, 0.1), (1 - 1e-16, 0), (0.5, 0.5 - 1e-16)])
+def test_legs_too_short_for_float32_are_passed_in_an_instant(shares):
+    schedule = OneCycle(0.7, 10, 0.2, 0.003, *shares)
+    values = ops.convert_to_numpy(schedule(np.arange(12)))
+    assert np.isfinite(values).all()
+    assert values[-2:] == pytest.approx([0.003, 0.003])
+
+
 def test_late_cycles_keep_every_step():
     start = 2**26 + 1  # float32 knows every fourth integer here
     schedule = OneCycle(1.0, 100, 0.2, 0.01, 0.3, 0.2, start_step=start)
