@@ -201,7 +201,7 @@ class AdamW(keras.optimizers.Optimizer):
         decay = value_at(self.weight_decay, self._iterations)
         self._shared = shared_by_variables(fresh, w, self._square_weight(), decay)
         super()._backend_update_step(grads, trainable_variables, learning_rate)
-        del self._shared  # tensors of this step's graph
+        self._shared = None  # tensors of this step's graph; replicas come here in turn
 
     def _square_weight(self):
         """`1 - beta_2^t`, in a form that loses no digits while it is small."""

@@ -188,7 +188,7 @@ class SGDW(keras.optimizers.Optimizer):
         decay = value_at(self.weight_decay, self._iterations)
         self._shared = shared_by_variables(momentum, decay)
         super()._backend_update_step(grads, trainable_variables, learning_rate)
-        del self._shared  # tensors of this step's graph
+        self._shared = None  # tensors of this step's graph; replicas come here in turn
 
     def _use_weight_decay(self, variable):
         left_alone = self._biases_and_scales[self._get_variable_index(variable)]
