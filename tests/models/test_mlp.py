@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_trainkit.layers import LearnableSwish, RobustScaling, StandardScaling
 from keras_trainkit.models import mlp
 
 LOGITS = {
@@ -116,10 +117,30 @@ def test_activation_layers_are_copied_so_that_blocks_share_nothing():
     first, second = (model.get_layer(f"activation_{n}") for n in (1, 2))
     assert isinstance(first, keras.layers.PReLU) and first is not given
     assert first.alpha is not second.alpha
-    assert float(ops.max(second.alpha)) == pytest.approx(0.2)
+    assert ops.convert_to_numpy(second.alpha) == pytest.approx(0.2)
     assert model.get_layer("dense_2").kernel_initializer.scale == pytest.approx(
         2 / 1.04
     )
+
+
+def test_learnable_swish_gets_the_gain_of_its_beta_and_one_beta_per_block():
+    model = mlp((5,), 1, (4, 4), activation=LearnableSwish(initial_beta=30.0))
+    scale = model.get_layer("dense_1").kernel_initializer.scale
+    assert scale == pytest.approx(2, rel=0.01)  # so steep that it is nearly relu
+    betas = [model.get_layer(f"activation_{n}").trainable_weights for n in (1, 2)]
+    assert betas[0][0] is not betas[1][0]
+
+
+@pytest.mark.parametrize("scaling", [StandardScaling, RobustScaling])
+def test_scaling_of_the_kit_comes_first_and_must_have_learned(scaling):
+    x = np.random.default_rng(0).normal(9, 4, size=(40, 3)).astype("float32")
+    adapted = scaling()
+    adapted.adapt(x)
+    model = mlp((3,), 1, (4,), scaling=adapted)
+    assert model.layers[1] is adapted
+    assert model.predict(x, verbose=0).shape == (40, 1)
+    with pytest.raises(ValueError, match="adapt"):
+        mlp((3,), 1, (4,), scaling=scaling())(x)
 
 
 @pytest.mark.parametrize(
@@ -283,22 +304,23 @@ def labels(task, rows, outputs):
     return (np.arange(rows * outputs).reshape(rows, outputs) % 2).astype("float32")
 
 
-def one_step(model, arguments, rows=4, **fit_arguments):
-    """Loss of one step; eager, so that nothing is traced."""
-    task, shape = arguments["task"], arguments["input_shape"]
+def compiled(model, task):
+    """Eager, so that nothing is traced for one step."""
     loss = LOGITS[task](from_logits=True) if task in LOGITS else "mse"
-    model.compile("adam", loss, run_eagerly=True)
-    x = np.random.default_rng(1).normal(size=(rows, *shape)).astype("float32")
-    y = labels(task, rows, arguments["outputs"])
-    history = model.fit(x, y, verbose=0, **fit_arguments)
-    return x, history.history["loss"][-1]
+    model.compile("sgd", loss, run_eagerly=True)
+    return model
+
+
+def data(task, input_shape, outputs, rows):
+    x = np.random.default_rng(1).normal(size=(rows, *input_shape)).astype("float32")
+    return x, labels(task, rows, outputs)
 
 
 def build_train_save_load(seed, directory):
     arguments = random_arguments(np.random.default_rng(seed))
     model = mlp(**arguments)
-    x, loss = one_step(model, arguments)
-    assert np.isfinite(loss), arguments
+    x, y = data(*(arguments[key] for key in ("task", "input_shape", "outputs")), rows=4)
+    assert np.isfinite(compiled(model, arguments["task"]).train_on_batch(x, y))
     model.save(directory / "model.keras")
     loaded = keras.saving.load_model(directory / "model.keras")
     assert (
@@ -340,12 +362,15 @@ def test_random_configurations_export(tmp_path, seed):
 @pytest.mark.parametrize("normalization", [None, "batch", "layer"])
 @pytest.mark.parametrize("task", ["classification", "binary", "regression"])
 def test_meagre_data_give_a_finite_loss(task, normalization):
-    arguments = {"input_shape": (3,), "outputs": 2, "task": task}
-    model = mlp(**arguments, hidden_units=(4,), normalization=normalization)
-    assert np.isfinite(one_step(model, arguments, rows=1)[1])
-    assert np.isfinite(one_step(model, arguments, rows=5, batch_size=64)[1])
-    weight = {"sample_weight": np.zeros(4)}
-    assert np.isfinite(one_step(model, arguments, rows=4, **weight)[1])
+    model = mlp((3,), 2, (4,), task=task, normalization=normalization)
+    compiled(model, task)
+    x, y = data(task, (3,), 2, rows=5)
+    for fitted in (
+        model.fit(x[:1], y[:1], verbose=0),
+        model.fit(x, y, batch_size=64, verbose=0),
+        model.fit(x, y, sample_weight=np.zeros(5), verbose=0),
+    ):
+        assert np.isfinite(fitted.history["loss"]).all()
 
 
 def test_labels_of_one_class_and_class_weight_zero_give_a_finite_loss():
