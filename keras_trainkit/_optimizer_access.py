@@ -24,6 +24,11 @@ def learning_rate_schedule(optimizer):
 
     Reading the public attribute gives today's value of a schedule, not the schedule.
     """
-    rate = unwrapped(optimizer)._learning_rate
+    rate = learning_rate_object(optimizer)
     schedule = keras.optimizers.schedules.LearningRateSchedule
     return rate if isinstance(rate, schedule) else None
+
+
+def learning_rate_object(optimizer):
+    """What stands behind `optimizer.learning_rate`: variable, schedule or callable."""
+    return unwrapped(optimizer)._learning_rate

@@ -108,6 +108,17 @@ class EarlyStopping(keras.callbacks.Callback):
     `monitor` only warns, and patience 0 means 1.
     """
 
+    best: float | None
+    best_epoch: int | None
+    best_weights: list | None
+    stopped_epoch: int | None
+    stop_reason: str | None
+    wait: int
+    _reference: float | None
+    _average: RunningAverage
+    _sign: int | None
+    _looked_at_any: bool
+
     def __init__(
         self,
         monitor="val_loss",
@@ -248,7 +259,7 @@ class EarlyStopping(keras.callbacks.Callback):
         self.stop_reason = f"Stopped since {why}{self._tell_best()}"
 
     def _tell_best(self):
-        if self.best is None:
+        if self.best is None or self.best_epoch is None:
             return ""
         return f"; the best was {self.best:.6g} in epoch {self.best_epoch + 1}."
 
