@@ -1,7 +1,7 @@
 import contextlib
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
@@ -101,7 +101,7 @@ def export(
     request = arrays_of(examples, contract.inputs)
 
     def write(draft: pathlib.Path) -> None:
-        with _without_cudnn(_layers(contract)):
+        with _without_optimizer(contract.sources), _without_cudnn(_layers(contract)):
             _save(contract, draft)
             refuse_unservable(draft)
             answer = checked_answer(draft, contract, request, _tolerance(contract))
@@ -150,6 +150,36 @@ def _without_cudnn(layers: list[keras.layers.Layer]) -> Iterator[None]:
     finally:
         for layer, use_cudnn in zip(recurrent, before, strict=True):
             layer.use_cudnn = use_cudnn
+
+
+@contextlib.contextmanager
+def _without_optimizer(sources: Iterable[keras.Model]) -> Iterator[None]:
+    """Slots are of no use to a server and thrice the size of the weights.
+
+    Nor could they all be written: once a schedule has taken the place of a number in
+    `optimizer.learning_rate`, as after `callbacks.OneCycle`, Keras 3.15 has deleted
+    from a list that TensorFlow tracks, and `model.export` itself fails.
+    """
+    compiled = [
+        (model, model.optimizer)
+        for source in sources
+        for model in _models(source)
+        if getattr(model, "optimizer", None) is not None
+    ]
+    try:
+        for model, _ in compiled:
+            del model.optimizer  # None would stay tracked
+        yield
+    finally:
+        for model, optimizer in compiled:
+            model.optimizer = optimizer
+
+
+def _models(model: keras.Model) -> Iterator[keras.Model]:
+    yield model
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _models(layer)
 
 
 def _save(contract: Contract, folder: pathlib.Path) -> None:
