@@ -15,8 +15,8 @@ def check_number(
     name, value, purpose, *, above=None, at_least=None, below=None, at_most=None
 ):
     """A finite real number (no bool, no NaN) within the bounds given."""
-    bounds = (("above", above), ("at least", at_least))
-    bounds += (("below", below), ("at most", at_most))
+    lower = [("above", above), ("at least", at_least)]
+    bounds = [*lower, ("below", below), ("at most", at_most)]
     inside = (
         isinstance(value, numbers.Real)
         and not isinstance(value, bool)
