@@ -14,6 +14,7 @@ FAMILIES = {
     "optimizers",
     "layers",
     "callbacks",
+    "data",
     "models",
     "serving",
     "analysis",
@@ -21,6 +22,7 @@ FAMILIES = {
 MAY_IMPORT = {
     "initializers": set(),
     "schedules": set(),
+    "data": set(),
     "layers": {"initializers"},
     "optimizers": {"schedules"},
     "callbacks": {"schedules", "optimizers"},
