@@ -117,8 +117,8 @@ def read_table(csv, target, task):
             f"{answers.isna().sum()} missing values."
         )
     if task is None:
-        numbers = pd.api.types.is_float_dtype(answers)
-        task = "regression" if numbers else "classification"
+        many = pd.api.types.is_numeric_dtype(answers) and answers.nunique() > 20
+        task = "regression" if many else "classification"
     if task == "classification":
         answers = pd.factorize(answers, sort=True)[0]
     return table.to_numpy("float32"), np.asarray(answers), task
@@ -166,7 +166,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--csv", help="file with a header row; default: breast cancer")
     parser.add_argument("--target", help="name of the column to predict")
-    parser.add_argument("--task", choices=sorted(LOSSES), help="default: by the target")
+    parser.add_argument(
+        "--task",
+        choices=sorted(LOSSES),
+        help="default: regression for a target of more than 20 different numbers",
+    )
     parser.add_argument("--out", default="out", help="folder to write to")
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--batch-size", type=int, default=32)

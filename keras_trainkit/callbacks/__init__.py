@@ -1,3 +1,5 @@
 """Watchers and drivers of a running `fit`."""
 
-__all__: list[str] = []
+from keras_trainkit.callbacks.early_stopping import EarlyStopping
+
+__all__ = ["EarlyStopping"]

@@ -1,3 +1,6 @@
 """Keras optimizers whose momentum and weight decay may be schedules."""
 
-__all__: list[str] = []
+from keras_trainkit.optimizers.adamw import AdamW
+from keras_trainkit.optimizers.sgdw import SGDW
+
+__all__ = ["SGDW", "AdamW"]

@@ -1,3 +1,5 @@
 """A fitted model to a checked SavedModel. Needs TensorFlow."""
 
-__all__: list[str] = []
+from keras_trainkit.serving.export import export
+
+__all__ = ["export"]

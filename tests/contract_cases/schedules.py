@@ -1,1 +1,44 @@
-CASES: dict[str, dict] = {}
+CASES: dict[str, dict] = {
+    "Cyclical": {
+        "min_learning_rate": 0.02,
+        "max_learning_rate": 0.3,
+        "half_cycle_steps": 7,
+        "mode": "exp_range",
+        "gamma": 0.9,
+    },
+    "OneCycle": {
+        "max_learning_rate": 0.7,
+        "total_steps": 90,
+        "min_learning_rate": 0.2,
+        "final_learning_rate": 0.03,
+        "warmup_fraction": 0.3,
+        "annihilation_fraction": 0.2,
+        "shape": "cosine",
+        "start_step": -11,
+    },
+    "OneCycleMomentum": {
+        "total_steps": 90,
+        "max_momentum": 0.8,
+        "min_momentum": 0.6,
+        "warmup_fraction": 0.3,
+        "annihilation_fraction": 0.2,
+        "shape": "cosine",
+        "start_step": -11,
+    },
+    "StepDecay": {"initial_learning_rate": 0.4, "decay_steps": 7, "decay_rate": 0.5},
+    "Warmup": {
+        "schedule": 0.4,
+        "warmup_steps": 9,
+        "initial_learning_rate": 0.1,
+        "shape": "cosine",
+    },
+    "WarmupStableDecay": {
+        "learning_rate": 0.4,
+        "warmup_steps": 9,
+        "decay_steps": 30,
+        "decay_start": 50,
+        "initial_learning_rate": 0.1,
+        "final_learning_rate": 0.02,
+        "shape": "sqrt",
+    },
+}

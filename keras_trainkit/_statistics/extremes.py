@@ -1,0 +1,29 @@
+import numpy as np
+
+
+class Extremes:
+    """Smallest and largest value of each feature.
+
+    Attributes:
+        lowest: `(features,)`; inf for a feature without a value.
+        highest: `(features,)`; -inf for a feature without a value.
+    """
+
+    def __init__(self):
+        self.lowest = np.array(np.inf)
+        self.highest = np.array(-np.inf)
+
+    def update(self, rows):
+        """Takes in `(rows, features)`; NaN is skipped."""
+        self._take(
+            np.fmin.reduce(rows, axis=0, initial=np.inf),
+            np.fmax.reduce(rows, axis=0, initial=-np.inf),
+        )
+
+    def merge(self, other: "Extremes"):
+        """Takes in what `other` has seen."""
+        self._take(other.lowest, other.highest)
+
+    def _take(self, lowest, highest):
+        self.lowest = np.minimum(self.lowest, lowest)
+        self.highest = np.maximum(self.highest, highest)

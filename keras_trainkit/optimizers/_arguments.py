@@ -1,0 +1,122 @@
+"""Arguments of the kit's optimizers: checked, perhaps a schedule, saved."""
+
+import keras
+from keras import ops
+
+from keras_trainkit._checks import check_count, check_flag, check_number
+
+Schedule = keras.optimizers.schedules.LearningRateSchedule
+
+
+class ScheduledNumber:
+    """Attribute that holds a number or a schedule and checks it when assigned.
+
+    The compiled step reads it through `value_at`, so an assignment counts from the
+    next trace on. The values of a schedule are tensors and are not checked.
+    """
+
+    def __init__(self, purpose, **bounds):
+        self.purpose = purpose
+        self.bounds = bounds
+
+    def __set_name__(self, owner, name):
+        self.name = name
+
+    def __get__(self, instance, owner=None):
+        if instance is None:
+            return self
+        if self.name not in vars(instance):
+            raise AttributeError(self.name)
+        return vars(instance)[self.name]
+
+    def __set__(self, instance, value):
+        if not isinstance(value, Schedule):
+            check_number(self.name, value, self.purpose, **self.bounds)
+        vars(instance)[self.name] = value
+
+
+class LearningRate:
+    """Keras' `learning_rate` property, with a check when assigned."""
+
+    def __get__(self, instance, owner=None):
+        if instance is None:
+            return self
+        return keras.optimizers.Optimizer.learning_rate.fget(instance)
+
+    def __set__(self, instance, value):
+        keras.optimizers.Optimizer.learning_rate.fset(instance, checked_rate(value))
+
+
+def checked_rate(value):
+    """A learning rate in the form Keras takes: a float, a schedule or a callable."""
+    if callable(value):
+        return value
+    if ops.is_tensor(value) or isinstance(value, keras.Variable):
+        value = float(value)
+    check_number("learning_rate", value, or_schedule("scales each step"), above=0)
+    return float(value)
+
+
+def or_schedule(purpose):
+    return f"{purpose} (a LearningRateSchedule may stand for the number)"
+
+
+def value_at(number, step):
+    """The number itself, or the value of its schedule at optimizer step `step`."""
+    return number(step) if isinstance(number, Schedule) else number
+
+
+def check_shared(optimizer):
+    """What Keras' base class takes without a check, or checks in part."""
+    for name in ("clipnorm", "clipvalue", "global_clipnorm"):
+        value = getattr(optimizer, name)
+        if value is not None:
+            check_number(name, value, "limits the gradient", above=0)
+    check_flag("use_ema", optimizer.use_ema, "switches averaged weights on")
+    purpose = "is the weight of the past in averaged weights"
+    check_number("ema_momentum", optimizer.ema_momentum, purpose, at_least=0, at_most=1)
+    if optimizer.ema_overwrite_frequency is not None:
+        purpose = "is the number of steps after which averages become the weights"
+        check_count(
+            "ema_overwrite_frequency", optimizer.ema_overwrite_frequency, purpose
+        )
+    if optimizer.loss_scale_factor is not None:
+        purpose = "multiplies the loss"
+        check_number("loss_scale_factor", optimizer.loss_scale_factor, purpose, above=0)
+    if optimizer.gradient_accumulation_steps is not None:
+        purpose = "is the number of batches of one update"
+        steps = optimizer.gradient_accumulation_steps
+        check_count("gradient_accumulation_steps", steps, purpose, at_least=2)
+
+
+def saved_numbers(optimizer, config, names):
+    """The config entries of `learning_rate` and of the attributes in `names`.
+
+    Keras keeps the learning rate as a float32 variable and saves 0.002 as
+    0.0020000000949949026; the shortest number that gives the same float32 is 0.002.
+    """
+    rate = config["learning_rate"]
+    if isinstance(rate, float):
+        rate = float(str(optimizer.learning_rate.numpy()[()]))
+    saved = {"learning_rate": rate}
+    for name in names:
+        value = getattr(optimizer, name)
+        if isinstance(value, Schedule):
+            value = keras.saving.serialize_keras_object(value)
+        saved[name] = value
+    return saved
+
+
+def restored(config, custom_objects=None):
+    """A config with its schedules made; a file may name nothing else here."""
+    made = {}
+    for name, value in config.items():
+        if isinstance(value, dict):
+            value = keras.saving.deserialize_keras_object(value, custom_objects)
+            if not isinstance(value, Schedule):
+                raise ValueError(
+                    f"`{name}` of a saved optimizer follows the steps and must be a "
+                    f"number or a LearningRateSchedule. Received: {name}={value!r}."
+                )
+        made[name] = value
+    return made

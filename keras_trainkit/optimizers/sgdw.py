@@ -1,0 +1,187 @@
+import keras
+from keras import ops
+
+from keras_trainkit._checks import check_flag
+from keras_trainkit._serialization import serializable
+from keras_trainkit.optimizers._arguments import (
+    LearningRate,
+    ScheduledNumber,
+    check_shared,
+    checked_rate,
+    or_schedule,
+    restored,
+    saved_numbers,
+    value_at,
+)
+from keras_trainkit.optimizers._decay import is_bias_or_scale
+from keras_trainkit.optimizers._gradients import dense
+
+
+@serializable
+class SGDW(keras.optimizers.Optimizer):
+    """Momentum SGD with decoupled decay; rate, momentum, decay may be schedules.
+
+    At each step, with gradient g, and for each weight theta:
+
+    ```
+    velocity = momentum velocity - learning_rate g
+    theta += velocity                 - learning_rate weight_decay theta
+    ```
+
+    With `nesterov` the look-ahead form of Keras, where the gradient is taken at the
+    point that the velocity leads to:
+
+    ```
+    theta += momentum velocity - learning_rate g - learning_rate weight_decay theta
+    ```
+
+    The decay never enters the velocity, so it is the same share of every decayed
+    weight, whatever its gradient, and momentum does not multiply it. (An L2 penalty
+    does: with momentum 0.9 it shrinks ten times as much.) When the rate is a
+    schedule, past gradients keep the rate they came with.
+
+    Left alone by the decay are biases, scales and offsets: variables of rank 0 or 1,
+    and those whose own name ends in `alpha`, `beta`, `bias`, `gamma`, `offset`,
+    `scale` or `shift`. Kernels and embedding tables decay.
+    `exclude_from_weight_decay` adds to the exceptions; it is not saved, so call it
+    again after loading.
+
+    `learning_rate`, `momentum` and `weight_decay` may be schedules, computed inside
+    the compiled step from the optimizer's own count of batches, the clock Keras gives
+    to learning-rate schedules (under `gradient_accumulation_steps` too). A number or a
+    schedule may be assigned to `momentum` and `weight_decay` later; a compiled step
+    takes no notice until `model.make_train_function(force=True)`. The class attribute
+    `momentum_argument` says which argument holds the momentum: `callbacks.OneCycle`
+    assigns its schedule to it.
+
+    Args:
+        learning_rate: Float > 0, a `LearningRateSchedule`, or a function without
+            arguments as in Keras (a file with one opens with `compile=False` only).
+        momentum: Float in [0, 1) or a `LearningRateSchedule`. Share of the velocity
+            kept from step to step; 0 is plain gradient descent.
+        weight_decay: Float >= 0 or a `LearningRateSchedule`. Share of a weight taken
+            off per unit of learning rate. The defaults of this class and of `AdamW`
+            take the same share per step.
+        nesterov: Bool. Nesterov's momentum, see above.
+        decay_biases_and_scales: Bool. True decays every variable.
+        clipnorm: Float > 0 or None. Largest norm of the gradient of one variable.
+        clipvalue: Float > 0 or None. Largest absolute value in a gradient.
+        global_clipnorm: Float > 0 or None. Largest norm of all gradients together.
+            At most one of the three limits; None is no limit.
+        use_ema: Bool. Keeps an exponentially weighted average of the weights.
+        ema_momentum: Float in [0, 1]. Weight of the past in that average.
+        ema_overwrite_frequency: Int >= 1 or None. Updates after which the average
+            replaces the weights; None leaves that to the end of `fit`.
+        loss_scale_factor: Float > 0 or None. Multiplies the loss and divides the
+            gradients, against underflow.
+        gradient_accumulation_steps: Int >= 2 or None. Batches whose mean gradient
+            makes one update; None updates after each batch.
+        name: String or None. None makes one up.
+
+    Raises:
+        ValueError: For an argument out of its range, at assignment too.
+
+    Example:
+
+    ```python
+    rate = keras.optimizers.schedules.CosineDecay(0.1, decay_steps=1000)
+    optimizer = keras_trainkit.optimizers.SGDW(rate, nesterov=True)
+    ```
+
+    Source: Loshchilov and Hutter, 2019, arXiv:1711.05101, algorithm 1, whose rate is
+    `eta_t alpha` (a schedule's factor times a constant) and whose decay is
+    `eta_t lambda`. Here the decay is multiplied by the whole rate, as in Keras and
+    torch: `weight_decay` is the paper's lambda divided by its alpha. Nesterov's form
+    is not in the paper.
+    """
+
+    momentum_argument = "momentum"
+    learning_rate = LearningRate()
+    momentum = ScheduledNumber(
+        or_schedule("is the share of the velocity kept"), at_least=0, below=1
+    )
+    weight_decay = ScheduledNumber(
+        or_schedule("is the share of a weight taken off"), at_least=0
+    )
+
+    def __init__(
+        self,
+        learning_rate=0.01,
+        momentum=0.9,
+        nesterov=False,
+        weight_decay=0.001,
+        *,
+        decay_biases_and_scales=False,
+        clipnorm=None,
+        clipvalue=None,
+        global_clipnorm=None,
+        use_ema=False,
+        ema_momentum=0.99,
+        ema_overwrite_frequency=None,
+        loss_scale_factor=None,
+        gradient_accumulation_steps=None,
+        name=None,
+    ):
+        check_flag("nesterov", nesterov, "switches the look-ahead form on")
+        purpose = "lets every variable decay"
+        check_flag("decay_biases_and_scales", decay_biases_and_scales, purpose)
+        super().__init__(
+            learning_rate=checked_rate(learning_rate),
+            weight_decay=weight_decay,
+            clipnorm=clipnorm,
+            clipvalue=clipvalue,
+            global_clipnorm=global_clipnorm,
+            use_ema=use_ema,
+            ema_momentum=ema_momentum,
+            ema_overwrite_frequency=ema_overwrite_frequency,
+            loss_scale_factor=loss_scale_factor,
+            gradient_accumulation_steps=gradient_accumulation_steps,
+            name=name,
+        )
+        check_shared(self)
+        self.momentum = momentum
+        self.nesterov = nesterov
+        self.decay_biases_and_scales = decay_biases_and_scales
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self._velocities = self.add_optimizer_variables(variables, "momentum")
+        self._biases_and_scales = tuple(map(is_bias_or_scale, variables))
+
+    def update_step(self, gradient, variable, learning_rate):
+        dtype = variable.dtype
+        velocity = self._velocities[self._get_variable_index(variable)]
+        learning_rate = ops.cast(learning_rate, dtype)
+        momentum = ops.cast(value_at(self.momentum, self._iterations), dtype)
+
+        step = learning_rate * dense(gradient, dtype)
+        self.assign(velocity, momentum * velocity - step)
+        update = momentum * velocity - step if self.nesterov else velocity
+        if self._use_weight_decay(variable):
+            decay = value_at(self.weight_decay, self._iterations)
+            update = update - learning_rate * ops.cast(decay, dtype) * variable
+        self.assign_add(variable, update)
+
+    def get_config(self):
+        config = super().get_config()
+        return {
+            **config,
+            **saved_numbers(self, config, ["momentum", "weight_decay"]),
+            "nesterov": self.nesterov,
+            "decay_biases_and_scales": self.decay_biases_and_scales,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """The optimizer of a config, its schedules included."""
+        return cls(**restored(config, custom_objects))
+
+    def _use_weight_decay(self, variable):
+        left_alone = self._biases_and_scales[self._get_variable_index(variable)]
+        decayed = self.decay_biases_and_scales or not left_alone
+        return decayed and super()._use_weight_decay(variable)
+
+    def _apply_weight_decay(self, variables):
+        """Nothing: Keras would decay here, ahead of `update_step`, which does it."""

@@ -1,0 +1,28 @@
+"""What the learning rate and the momentum of one cycle have in common."""
+
+from keras_trainkit._checks import check_choice, check_count, check_number
+from keras_trainkit.schedules._legs import MOST_STEPS, SHAPES, check_steps
+
+
+def check_cycle(total_steps, warmup_fraction, annihilation_fraction, shape, start_step):
+    """Refuses what no cycle can have."""
+    check_steps("total_steps", total_steps, "is the length of the run in batches")
+    purpose = "is the share of the steps spent on the way to the peak"
+    check_number("warmup_fraction", warmup_fraction, purpose, above=0, below=1)
+    purpose = "is the share of the steps after the cycle, out of those after the peak,"
+    left = 1 - warmup_fraction
+    check_number(
+        "annihilation_fraction", annihilation_fraction, purpose, at_least=0, below=left
+    )
+    check_choice("shape", shape, "is the form of each leg", SHAPES)
+    purpose = "is the optimizer step at which the cycle begins"
+    bounds = {"at_least": -MOST_STEPS, "at_most": MOST_STEPS}
+    check_count("start_step", start_step, purpose, **bounds)
+
+
+def moments(schedule):
+    """Start, peak, end of the cycle and end of the run, in optimizer steps."""
+    start, steps = schedule.start_step, schedule.total_steps
+    peak = start + schedule.warmup_fraction * steps
+    cycle = start + (1 - schedule.annihilation_fraction) * steps
+    return start, peak, cycle, start + steps

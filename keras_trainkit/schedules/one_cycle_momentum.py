@@ -1,0 +1,102 @@
+import keras
+
+from keras_trainkit._checks import check_number
+from keras_trainkit._serialization import serializable
+from keras_trainkit.schedules._cycle import check_cycle, moments
+from keras_trainkit.schedules._legs import through
+
+
+@serializable
+class OneCycleMomentum(keras.optimizers.schedules.LearningRateSchedule):
+    """Momentum that falls while `OneCycle` rises, rises back, then stays.
+
+    With `cycle = 1 - annihilation_fraction`, as shares of `total_steps` after
+    `start_step`:
+
+    | share of the steps    | momentum       |
+    | --------------------- | -------------- |
+    | 0 and earlier         | `max_momentum` |
+    | `warmup_fraction`     | `min_momentum` |
+    | `cycle` and later     | `max_momentum` |
+
+    For an optimizer that reads its momentum from a schedule: `momentum` of
+    `keras_trainkit.optimizers.SGDW`, `beta_1` of `keras_trainkit.optimizers.AdamW`.
+    The five arguments shared with `OneCycle` need the same values there.
+
+    Args:
+        total_steps: Int in [1, 10**9]. Length of the run in optimizer steps, not
+            epochs.
+        max_momentum: Float in [0, 1). Momentum where the learning rate is low.
+        min_momentum: Float in [0, `max_momentum`]. Momentum at the peak of the
+            learning rate.
+        warmup_fraction: Float in (0, 1). Share of the steps until `min_momentum`.
+        annihilation_fraction: Float in [0, 1 - `warmup_fraction`). Share of the
+            steps at the end spent at `max_momentum`.
+        shape: `"linear"` or `"cosine"` (half a wave). The form of both legs.
+        start_step: Int from -10**9 to 10**9. The optimizer step at which the cycle
+            begins.
+
+    Example:
+
+    ```python
+    optimizer = keras_trainkit.optimizers.SGDW(
+        keras_trainkit.schedules.OneCycle(0.1, total_steps=1000),
+        momentum=keras_trainkit.schedules.OneCycleMomentum(total_steps=1000),
+    )
+    ```
+
+    Raises:
+        ValueError: From the constructor for an argument outside its range.
+
+    Source: Smith, 2018, arXiv:1803.09820, section 4.3 (cyclical momentum). The paper
+    leaves the annihilation open; here, as in torch's three phases, momentum has
+    returned to its highest value and stays there.
+    """
+
+    def __init__(
+        self,
+        total_steps,
+        max_momentum=0.95,
+        min_momentum=0.85,
+        warmup_fraction=0.45,
+        annihilation_fraction=0.1,
+        shape="linear",
+        start_step=0,
+    ):
+        super().__init__()
+        purpose = "is the momentum at the lowest learning rates"
+        check_number("max_momentum", max_momentum, purpose, at_least=0, below=1)
+        purpose = "is the momentum at the peak of the learning rate"
+        bounds = {"at_least": 0, "at_most": max_momentum}
+        check_number("min_momentum", min_momentum, purpose, **bounds)
+        check_cycle(
+            total_steps, warmup_fraction, annihilation_fraction, shape, start_step
+        )
+        self.total_steps = total_steps
+        self.max_momentum = max_momentum
+        self.min_momentum = min_momentum
+        self.warmup_fraction = warmup_fraction
+        self.annihilation_fraction = annihilation_fraction
+        self.shape = shape
+        self.start_step = start_step
+
+    def __call__(self, step):
+        start, peak, cycle, _ = moments(self)
+        high, low = self.max_momentum, self.min_momentum
+        return through(step, [(start, high), (peak, low), (cycle, high)], self.shape)
+
+    @property
+    def peak_step(self):
+        """The step of the highest learning rate and the lowest momentum: float."""
+        return moments(self)[1]
+
+    def get_config(self):
+        return {
+            "total_steps": self.total_steps,
+            "max_momentum": self.max_momentum,
+            "min_momentum": self.min_momentum,
+            "warmup_fraction": self.warmup_fraction,
+            "annihilation_fraction": self.annihilation_fraction,
+            "shape": self.shape,
+            "start_step": self.start_step,
+        }

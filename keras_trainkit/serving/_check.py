@@ -1,0 +1,106 @@
+"""Whether a written SavedModel answers as the model does."""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_trainkit.serving._contract import Contract
+
+Arrays = dict[str, np.ndarray]
+
+
+def checked_answer(
+    folder: pathlib.Path, contract: Contract, examples: Arrays, tolerance: float
+) -> Arrays:
+    """The model's outputs on `examples`; ValueError where the reloaded graph's differ.
+
+    Compared with all rows, with one and with none. `tolerance` is relative to the
+    largest value of an output, or absolute where that is below 1.
+    """
+    answer = _asked(contract.call, contract, examples)
+    _check_finite(answer)
+    graph = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    _check_names(graph, contract)
+    for rows in {len(next(iter(examples.values()))), 1}:
+        some = {name: array[:rows] for name, array in examples.items()}
+        expected = _asked(contract.call, contract, some)
+        served = _asked(lambda tensors: graph(**tensors), contract, some)
+        for name in contract.outputs:
+            _check_rows(name, expected[name], rows)
+            _check_close(name, expected[name], served[name], tolerance)
+    _check_no_rows(graph, contract, examples, answer)
+    return answer
+
+
+def _asked(function, contract: Contract, examples: Arrays) -> Arrays:
+    tensors = {n: tf.constant(a, contract.inputs[n].dtype) for n, a in examples.items()}
+    return {name: value.numpy() for name, value in function(tensors).items()}
+
+
+def _check_finite(answer: Arrays) -> None:
+    for name, array in answer.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(
+                "`examples` are sent through the model and must give finite outputs. "
+                f"Received: NaN or infinity in the output {name!r}."
+            )
+
+
+def _check_names(graph: Any, contract: Contract) -> None:
+    found = set(graph.structured_input_signature[1]), set(graph.structured_outputs)
+    declared = set(contract.inputs), set(contract.outputs)
+    if found != declared:
+        raise ValueError(
+            "The names in a written signature are what clients use and must be those "
+            f"of the model, {declared}. Received: {found}."
+        )
+
+
+def _check_rows(name: str, array: np.ndarray, rows: int) -> None:
+    if array.shape[:1] != (rows,):
+        raise ValueError(
+            f"The output {name!r} answers each row of a request and must have as many "
+            f"rows as the inputs, {rows}. Received: shape={array.shape}."
+        )
+
+
+def _check_close(
+    name: str, expected: np.ndarray, served: np.ndarray, tolerance: float
+) -> None:
+    same = expected.shape == served.shape and expected.dtype == served.dtype
+    if same and expected.dtype.kind == "f":
+        wide = expected.astype("float64")
+        difference = np.max(np.abs(wide - served), initial=0.0)
+        same = difference <= tolerance * max(1.0, np.max(np.abs(wide), initial=0.0))
+        received = f"a difference of {difference:.3g}"
+    else:
+        same = same and np.array_equal(expected, served)
+        received = (
+            f"{served.dtype} {served.shape} for {expected.dtype} {expected.shape}"
+        )
+    if not same:
+        raise ValueError(
+            f"The output {name!r} of the written graph is what clients get and must "
+            f"equal the model's to {tolerance:.1g} for {len(expected)} rows; look for "
+            "randomness, state or Python branches in inference. "
+            f"Received: {received}."
+        )
+
+
+def _check_no_rows(
+    graph: Any, contract: Contract, examples: Arrays, answer: Arrays
+) -> None:
+    none = {name: array[:0] for name, array in examples.items()}
+    wanted = {name: (0, *array.shape[1:]) for name, array in answer.items()}
+    try:
+        served = _asked(lambda tensors: graph(**tensors), contract, none)
+        received = {name: array.shape for name, array in served.items()}
+    except tf.errors.OpError as error:
+        received = error.message.splitlines()[0]
+    if received != wanted:
+        raise ValueError(
+            "A request of no rows reaches a server sooner or later and must be "
+            f"answered by outputs of shapes {wanted}. Received: {received}."
+        )

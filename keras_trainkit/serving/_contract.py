@@ -1,0 +1,132 @@
+"""What a client of an exported model may rely on: names, shapes and types."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_trainkit.serving._names import check_names, check_not_counted
+
+HALF = ("float16", "bfloat16")
+
+Tensors = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Contract:
+    """Named tensors in, named tensors out.
+
+    Args:
+        inputs: Dict of input name to `tf.TensorSpec`; the first axis is None.
+        outputs: Tuple of the output names.
+        call: Function from a dict of input tensors to a dict of output tensors.
+        sources: Tuple of the Keras objects that hold the weights and tables.
+    """
+
+    inputs: dict[str, tf.TensorSpec]
+    outputs: tuple[str, ...]
+    call: Callable[[Tensors], Tensors]
+    sources: tuple[keras.Model, ...]
+
+
+def contract_of(model: keras.Model) -> Contract:
+    """The model as named tensors, in inference mode, halves as float32."""
+    _check_has_graph(model)
+    inputs = _named_inputs(model)
+    outputs = _output_names(model)
+    for name, tensor in inputs.items():
+        _check_input(name, tensor)
+    check_names("output", outputs)
+
+    def call(tensors: Tensors) -> Tensors:
+        given = {n: tf.cast(tensors[n], inputs[n].dtype) for n in inputs}
+        result = model(_like(_structure(model), given), training=False)
+        flat = result if isinstance(result, dict) else tf.nest.flatten(result)
+        values = [flat[n] for n in outputs] if isinstance(flat, dict) else flat
+        return {n: _plain(v) for n, v in zip(outputs, values, strict=True)}
+
+    specs = {
+        name: tf.TensorSpec((None, *t.shape[1:]), _plain_dtype(t.dtype), name)
+        for name, t in inputs.items()
+    }
+    return Contract(specs, outputs, call, (model,))
+
+
+def _check_has_graph(model: keras.Model) -> None:
+    if not isinstance(model, keras.Model):
+        raise ValueError(
+            "`model` is what is exported and must be a `keras.Model`. "
+            f"Received: model={model!r}."
+        )
+    if not (model.built and getattr(model, "inputs", None) and model.outputs):
+        raise ValueError(
+            "`model` is what is exported and must be a built functional or "
+            "sequential model, since a subclass does not say what its inputs are; "
+            "wrap one as `x = keras.Input(..., name=...)`, "
+            f"`keras.Model(x, model(x))`. Received: model={model!r}."
+        )
+
+
+def _structure(model: keras.Model) -> Any:
+    """The inputs as the model takes them: a tensor, a list or a dict."""
+    return model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+
+
+def _named_inputs(model: keras.Model) -> dict[str, Any]:
+    structure = _structure(model)
+    if isinstance(structure, dict):
+        named = list(structure.items())
+    else:
+        flat = structure if isinstance(structure, list | tuple) else [structure]
+        named = [(getattr(tensor, "name", ""), tensor) for tensor in flat]
+    if any(isinstance(tensor, list | tuple | dict) for _, tensor in named):
+        raise ValueError(
+            "The inputs of a served model have one name each and must be a tensor, "
+            f"a list or a dict of tensors. Received: model.input={structure}."
+        )
+    check_names("input", [name for name, _ in named])
+    return dict(named)
+
+
+def _like(structure: Any, given: Tensors) -> Any:
+    if isinstance(structure, dict):
+        return given
+    if isinstance(structure, list | tuple):
+        return list(given.values())
+    return next(iter(given.values()))
+
+
+def _check_input(name: str, tensor: Any) -> None:
+    if tensor.sparse or tensor.ragged or tensor.shape[0] is not None:
+        raise ValueError(
+            f"The input {name!r} is sent as a dense array of any number of rows and "
+            "must be neither sparse nor ragged, and its first axis unknown. "
+            f"Received: {tensor}."
+        )
+
+
+def _output_names(model: keras.Model) -> tuple[str, ...]:
+    if isinstance(model, keras.Sequential):
+        check_not_counted(model, [model.layers[-1].name])
+        return (model.layers[-1].name,)
+    structure = getattr(model, "output", None)
+    if not isinstance(structure, dict):
+        check_not_counted(model, model.output_names)
+        return tuple(model.output_names)
+    if any(isinstance(value, list | tuple | dict) for value in structure.values()):
+        raise ValueError(
+            "The outputs of a served model have one name each and must be a tensor, "
+            f"a list or a dict of tensors. Received: model.output={structure}."
+        )
+    return tuple(structure)
+
+
+def _plain_dtype(dtype: str) -> str:
+    return "float32" if dtype in HALF else dtype
+
+
+def _plain(value: Any) -> tf.Tensor:
+    value = tf.convert_to_tensor(value)
+    return tf.cast(value, _plain_dtype(value.dtype.name))

@@ -1,0 +1,52 @@
+"""Names that a client can rely on: given, unique, and allowed in a signature."""
+
+import re
+from collections.abc import Sequence
+
+import keras
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+ALLOWED = "letters, digits and underscores, starting with a letter"
+
+
+def check_not_counted(model: keras.Model, names: list[str]) -> None:
+    """Refuses the layer names that Keras made up, such as `dense_3`."""
+    layers = {layer.name: layer for layer in model.layers}
+    for name in names:
+        layer = layers.get(name)
+        if layer is None or _is_counted(name, _snake_case(type(layer).__name__)):
+            raise ValueError(
+                "An output's name is what clients ask for and must be given: "
+                "`name=...` in the last layer, or a dict of outputs; a name from "
+                "Keras' counter changes with what was built before. "
+                f"Received: output {name!r} of model={model.name!r}."
+            )
+
+
+def _is_counted(name: str, prefix: str) -> bool:
+    return re.fullmatch(rf"{prefix}(_\d+)?", name) is not None
+
+
+def _snake_case(name: str) -> str:
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def check_names(kind: str, names: Sequence[str]) -> None:
+    for name in names:
+        if _is_counted(name, "input_layer") or _is_counted(name, "keras_tensor"):
+            raise ValueError(
+                f"An {kind}'s name is what clients send and must be given: "
+                "`keras.Input(..., name=...)`; a name from Keras' counter changes "
+                f"with what was built before. Received: {kind} {name!r}."
+            )
+        if not NAME.fullmatch(name):
+            raise ValueError(
+                f"An {kind}'s name is a key in the served signature and must be "
+                f"made of {ALLOWED}. Received: {kind} {name!r}."
+            )
+    if len(set(names)) != len(names):
+        raise ValueError(
+            f"An {kind}'s name is a key in the served signature and must be given "
+            f"once. Received: {kind} names {names}."
+        )

@@ -1,0 +1,45 @@
+"""README's table of parts names things that exist."""
+
+import pathlib
+import re
+
+import keras
+
+import keras_trainkit
+import keras_trainkit.serving
+
+README = (pathlib.Path(__file__).parents[1] / "README.md").read_text()
+ROWS = re.findall(
+    r"^\| ([A-H]\d*(?:[-, ]+[A-H]?\d+)*) \| (.*) \| (.*) \|$", README, re.M
+)
+FAMILIES = (
+    "analysis callbacks initializers layers models optimizers schedules serving".split()
+)
+
+
+def test_every_row_of_the_mission_is_there():
+    named = " ".join(ids for ids, _, _ in ROWS)
+    for letter, last in {"A": 8, "B": 11, "C": 11, "D": 6, "F": 6, "H": 2}.items():
+        for number in range(1, last + 1):
+            assert re.search(rf"\b{letter}{number}\b", named), f"{letter}{number}"
+
+
+def test_every_part_that_the_readme_names_exists():
+    names = re.findall(rf"`({'|'.join(FAMILIES)})\.(\w+)", README)
+    assert len(names) > 20
+    for family, name in names:
+        assert hasattr(getattr(keras_trainkit, family), name), f"{family}.{name}"
+
+
+def test_every_public_part_is_in_the_readme():
+    for family in FAMILIES:
+        for name in getattr(keras_trainkit, family).__all__:
+            assert f"`{name}`" in README or f"`{family}.{name}" in README, name
+
+
+def test_what_is_called_keras_own_is_in_keras():
+    for cell in (cell for _, _, cell in ROWS if "Keras: " in cell):
+        for name in re.findall(r"`([A-Z]\w+)`", cell.split("Keras: ")[1]):
+            spaces = (keras.layers, keras.initializers, keras.callbacks)
+            spaces += (keras.optimizers.schedules, keras.regularizers)
+            assert any(hasattr(space, name) for space in spaces), name
