@@ -1,1 +1,18 @@
-CASES: dict[str, dict] = {}
+CASES: dict[str, dict] = {
+    "VariationalLSTM": {
+        "units": 5,
+        "bidirectional": True,
+        "return_sequences": True,
+        "dropout": 0.1,
+        "recurrent_dropout": 0.2,
+        "output_dropout": 0.3,
+        "recurrent_weight_dropout": 0.4,
+        "unit_forget_bias": False,
+        "return_state": True,
+        "seed": 7,
+        "kernel": "reference",
+    },
+    "AttentionPooling": {"score": "additive", "query": "learned", "units": 5},
+    "MultiScale": {"scales": (3, 5), "method": "stride", "join": False},
+    "SequenceTruncation": {"max_length": 70, "keep": "end"},
+}
