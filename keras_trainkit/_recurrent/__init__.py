@@ -46,6 +46,9 @@ def lstm(
     Returns:
         `(outputs, h, c)`: `(batch, time, units)` and the states after all steps.
     """
+    if inputs.shape[1] == 0:
+        batch, units = ops.shape(states[0])
+        return (ops.zeros((batch, 0, units), dtype=inputs.dtype), *states)
     if mask is not None:
         mask = ops.cast(mask, "bool")[:, :, None]
         inputs = ops.where(mask, inputs, ops.zeros_like(inputs))
@@ -66,7 +69,7 @@ def lstm(
 def _project(inputs, kernel, bias):
     """`inputs @ kernel + bias`, all steps in one product of two matrices."""
     features, gates = kernel.shape
-    rows = ops.matmul(ops.reshape(inputs, (-1, features)), kernel) + bias
+    rows = ops.reshape(inputs, (-1, features)) @ kernel + bias
     return ops.reshape(rows, (*ops.shape(inputs)[:2], gates))
 
 
@@ -79,4 +82,4 @@ def _recurrence(kernel, training):
         return reference.recurrence
     backend = keras.config.backend()
     native = importlib.import_module(f"keras_trainkit._recurrent.{backend}")
-    return native.choose(kernel, training)
+    return native.choose(training)

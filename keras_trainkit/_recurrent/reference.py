@@ -1,4 +1,4 @@
-"""The recurrence in plain `keras.ops`: the truth the fast versions are tested against."""
+"""The recurrence in plain `keras.ops`: the truth that the fast ones are tested with."""
 
 from keras import ops
 
@@ -30,7 +30,7 @@ def recurrence(
     def step(state, step_inputs):
         h, c = state
         kept = h if recurrent_mask is None else h * recurrent_mask
-        z = step_inputs[0] + ops.matmul(kept, recurrent_kernel)
+        z = step_inputs[0] + kept @ recurrent_kernel
         i, f, g, o = ops.split(z, 4, axis=-1)
         new_c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
         new_h = ops.sigmoid(o) * ops.tanh(new_c)

@@ -1,11 +1,18 @@
-"""The recurrence on TensorFlow: two XLA programs, forward and backward."""
+"""The recurrence on TensorFlow: a forward and a backward loop compiled by XLA.
 
-import functools
+Each direction calls its own two programs from an ordinary graph, so that directions
+run side by side; one program for all would keep a CPU's other cores idle. XLA
+compiles per shape: layers and directions of equal units share their programs, and
+where the number of steps is unknown when the graph is made, buffers grow in powers
+of 2 and the number of steps is an argument.
+"""
 
 import tensorflow as tf
 
+BUFFERS = [2**exponent for exponent in range(4, 31)]
 
-def choose(kernel, training):
+
+def choose(training):
     """Which loop to run: compiled while training, the plain graph loop otherwise."""
     return fused if training else plain
 
@@ -19,154 +26,157 @@ def plain(
     mask_at = None if mask is None else _array(mask).unstack(mask)
 
     def step(k, h, c, outputs):
-        t = steps - 1 - k if reverse else k
+        t = _place(k, steps, reverse)
         kept = h if recurrent_mask is None else h * recurrent_mask
         i, f, g, o = _activate(gates_at.read(t) + tf.matmul(kept, recurrent_kernel))
-        new_c = f * c + i * g
-        new_h = o * tf.tanh(new_c)
-        if mask_at is not None:
-            active = mask_at.read(t) > 0
-            new_h, new_c = tf.where(active, new_h, h), tf.where(active, new_c, c)
-        return k + 1, new_h, new_c, outputs.write(t, new_h)
+        active = None if mask_at is None else mask_at.read(t)
+        h, c = _cell(i, f, g, o, h, c, active)
+        return k + 1, h, c, outputs.write(t, h)
 
-    _, h, c, outputs = _loop(step, steps, h, c, _array(gates, h.shape))
+    h, c, outputs = _loop(step, steps, h, c, _array(gates, h.shape))
     return outputs.stack(), h, c
 
 
 def fused(
-    gates, h, c, recurrent_kernel, *, mask=None, recurrent_mask=None, reverse=False
+    gates,
+    h,
+    c,
+    recurrent_kernel,
+    *,
+    mask=None,
+    recurrent_mask=None,
+    reverse=False,
+    compiled=True,
 ):
-    """As `reference.recurrence`, compiled, with a gradient written by hand."""
+    """As `reference.recurrence`, with a gradient written by hand.
+
+    Not `compiled` the same loops run step by step, for tests over many shapes.
+    """
+    loops: tuple = _COMPILED if compiled else (_forward, _backward)
+    forward, backward = loops
+    steps = tf.shape(gates)[0]
+    spare = _spare_steps(gates)
+    constants = {
+        "mask": _pad(mask, spare),
+        "recurrent_mask": recurrent_mask,
+        "steps": steps,
+    }
 
     @tf.custom_gradient
     def run(gates, h, c, recurrent_kernel):
-        # An outer tape would ask the compiled function for a gradient it cannot give.
-        gates, h, c, recurrent_kernel = map(
-            tf.stop_gradient, (gates, h, c, recurrent_kernel)
+        # An outer tape would ask the compiled loop for a gradient it cannot give.
+        gates, h, c, recurrent_kernel = (
+            tf.stop_gradient(value) for value in (gates, h, c, recurrent_kernel)
         )
-        first, stride = _order(gates, reverse)
-        outputs, last_h, last_c, cells, activated = _forward(
-            gates, h, c, recurrent_kernel, mask, recurrent_mask, first, stride
+        outputs, h, c, kept, *stored = forward(
+            _pad(gates, spare),
+            h,
+            c,
+            recurrent_kernel,
+            reverse=tf.constant(reverse),
+            **constants,
         )
 
         def gradient(d_outputs, d_h, d_c):
-            last, back = first + (tf.shape(gates)[0] - 1) * stride, -stride
-            before = functools.partial(_shift, reverse=reverse)
-            d_gates, d_h, d_c = _backward(
-                activated,
-                cells,
-                before(cells, c),
-                d_outputs,
+            d_gates, d_h, d_c = backward(
+                _pad(d_outputs, spare),
                 d_h,
                 d_c,
+                *stored,
                 tf.transpose(recurrent_kernel),
-                mask,
-                recurrent_mask,
-                last,
-                back,
+                reverse=tf.constant(not reverse),
+                **constants,
             )
-            kept = before(outputs, h)
-            if recurrent_mask is not None:
-                kept *= recurrent_mask
-            d_kernel = tf.matmul(_rows(kept), _rows(d_gates), transpose_a=True)
+            d_gates = d_gates[:steps]
+            d_kernel = tf.matmul(_rows(kept[:steps]), _rows(d_gates), transpose_a=True)
             return d_gates, d_h, d_c, d_kernel
 
-        return (outputs, last_h, last_c), gradient
+        return (outputs[:steps], h, c), gradient
 
     return run(gates, h, c, tf.convert_to_tensor(recurrent_kernel))
 
 
-def _order(gates, reverse):
-    """The first place and the stride, as numbers the compiled loop is given."""
-    if reverse:
-        return tf.shape(gates)[0] - 1, tf.constant(-1)
-    return tf.constant(0), tf.constant(1)
+def _forward(gates, h, c, recurrent_kernel, *, mask, recurrent_mask, steps, reverse):
+    """Outputs and final states, and per step what the backward loop needs."""
 
-
-def _shift(sequence, start, *, reverse):
-    """What was there before each step."""
-    if reverse:
-        return tf.concat([sequence[1:], start[None]], axis=0)
-    return tf.concat([start[None], sequence[:-1]], axis=0)
-
-
-def _rows(sequence):
-    return tf.reshape(sequence, (-1, sequence.shape[-1]))
-
-
-@tf.function(jit_compile=True, autograph=False)
-def _forward(gates, h, c, recurrent_kernel, mask, recurrent_mask, first, stride):
-    steps = tf.shape(gates)[0]
-
-    def step(k, h, c, outputs, cells, activated):
-        t = first + k * stride
+    def step(k, h, c, outputs, kept_states, cells, activated):
+        t = _place(k, steps, reverse)
         kept = h if recurrent_mask is None else h * recurrent_mask
         i, f, g, o = _activate(gates[t] + tf.matmul(kept, recurrent_kernel))
-        new_c = f * c + i * g
-        new_h = o * tf.tanh(new_c)
-        if mask is not None:
-            active = mask[t] > 0
-            new_h, new_c = tf.where(active, new_h, h), tf.where(active, new_c, c)
+        cells = cells.write(t, c)
+        h, c = _cell(i, f, g, o, h, c, None if mask is None else mask[t])
         activated = activated.write(t, tf.concat([i, f, g, o], axis=-1))
-        return k + 1, new_h, new_c, outputs.write(t, new_h), cells.write(t, new_c), (
-            activated
-        )
+        kept_states = kept_states.write(t, kept)
+        return k + 1, h, c, outputs.write(t, h), kept_states, cells, activated
 
-    arrays = _array(gates, h.shape), _array(gates, h.shape), _array(gates)
-    _, h, c, *arrays = _loop(step, steps, h, c, *arrays)
-    outputs, cells, activated = (array.stack() for array in arrays)
-    return outputs, h, c, cells, activated
+    narrow = [_array(gates, h.shape) for _ in range(3)]
+    h, c, *arrays = _loop(step, steps, h, c, *narrow, _array(gates))
+    outputs, *stored = (array.stack() for array in arrays)
+    return outputs, h, c, *stored
 
 
-@tf.function(jit_compile=True, autograph=False)
 def _backward(
-    activated,
-    cells,
-    cells_before,
     d_outputs,
     d_h,
     d_c,
+    cells,
+    activated,
     transposed_kernel,
+    *,
     mask,
     recurrent_mask,
-    first,
-    stride,
+    steps,
+    reverse,
 ):
-    steps = tf.shape(activated)[0]
+    """The gradient of the gates of all steps and of the states before the first."""
 
     def step(k, d_h, d_c, d_gates):
-        t = first + k * stride
+        t = _place(k, steps, reverse)
         i, f, g, o = tf.split(activated[t], 4, axis=-1)
-        tanh_c = tf.tanh(cells[t])
-        d_h = d_h + d_outputs[t]
-        active = 1 if mask is None else mask[t]
-        d_new_h = active * d_h
-        d_new_c = active * d_c + d_new_h * o * (1 - tanh_c * tanh_c)
-        d_z = tf.concat(
-            [
-                d_new_c * g * i * (1 - i),
-                d_new_c * cells_before[t] * f * (1 - f),
-                d_new_c * i * (1 - g * g),
-                d_new_h * tanh_c * o * (1 - o),
-            ],
-            axis=-1,
-        )
-        d_kept = tf.matmul(d_z, transposed_kernel)
+        tanh_c = tf.tanh(f * cells[t] + i * g)
+        d_h += d_outputs[t]
+        d_new_h = d_h if mask is None else d_h * mask[t]
+        d_new_c = d_c if mask is None else d_c * mask[t]
+        d_new_c += d_new_h * o * (1 - tanh_c * tanh_c)
+        d_i = d_new_c * g * i * (1 - i)
+        d_f = d_new_c * cells[t] * f * (1 - f)
+        d_g = d_new_c * i * (1 - g * g)
+        d_o = d_new_h * tanh_c * o * (1 - o)
+        d_z = tf.concat([d_i, d_f, d_g, d_o], axis=-1)
+        d_before = tf.matmul(d_z, transposed_kernel)
         if recurrent_mask is not None:
-            d_kept *= recurrent_mask
-        d_before = d_new_c * f
+            d_before *= recurrent_mask
+        d_cell_before = d_new_c * f
         if mask is not None:
-            d_kept += (1 - active) * d_h
-            d_before += (1 - active) * d_c
-        return k + 1, d_kept, d_before, d_gates.write(t, d_z)
+            d_before += (1 - mask[t]) * d_h
+            d_cell_before += (1 - mask[t]) * d_c
+        return k + 1, d_before, d_cell_before, d_gates.write(t, d_z)
 
-    _, d_h, d_c, d_gates = _loop(step, steps, d_h, d_c, _array(activated))
+    d_h, d_c, d_gates = _loop(step, steps, d_h, d_c, _array(activated))
     return d_gates.stack(), d_h, d_c
+
+
+_COMPILED = tuple(
+    tf.function(loop, jit_compile=True, autograph=False)
+    for loop in (_forward, _backward)
+)
 
 
 def _activate(z):
     i, f, g, o = tf.split(z, 4, axis=-1)
     return tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
+
+
+def _cell(i, f, g, o, h, c, active):
+    new_c = f * c + i * g
+    new_h = o * tf.tanh(new_c)
+    if active is None:
+        return new_h, new_c
+    return tf.where(active > 0, new_h, h), tf.where(active > 0, new_c, c)
+
+
+def _place(k, steps, reverse):
+    return tf.where(reverse, steps - 1 - k, k)
 
 
 def _array(sequence, element_shape=None):
@@ -183,4 +193,22 @@ def _loop(step, steps, *state):
         return k < steps
 
     state = (tf.constant(0), *state)
-    return tf.while_loop(unfinished, step, state, maximum_iterations=steps)
+    return tf.while_loop(unfinished, step, state, maximum_iterations=steps)[1:]
+
+
+def _spare_steps(sequence):
+    """How much longer the buffers are, or None where every length is compiled."""
+    if sequence.shape[0] is not None:
+        return None
+    steps = tf.shape(sequence)[0]
+    return tf.reduce_min(tf.boolean_mask(BUFFERS, steps <= BUFFERS)) - steps
+
+
+def _pad(sequence, spare):
+    if sequence is None or spare is None:
+        return sequence
+    return tf.pad(sequence, [[0, spare], [0, 0], [0, 0]])
+
+
+def _rows(sequence):
+    return tf.reshape(sequence, (-1, sequence.shape[-1]))

@@ -1,8 +1,13 @@
 import keras
 from keras import ops
 
-from keras_trainkit._checks import check_choice, check_count, check_flag, check_number
-from keras_trainkit._checks import check_seed
+from keras_trainkit._checks import (
+    check_choice,
+    check_count,
+    check_flag,
+    check_number,
+    check_seed,
+)
 from keras_trainkit._recurrent import lstm
 from keras_trainkit._serialization import serializable
 
@@ -140,7 +145,7 @@ class VariationalLSTM(keras.layers.Layer):
             )
         self.input_spec = keras.InputSpec(ndim=3, axes={-1: features})
         self.forward_weights = self._add_direction("forward", features)
-        self.backward_weights = None
+        self.backward_weights = []
         if self.bidirectional:
             self.backward_weights = self._add_direction("backward", features)
 
