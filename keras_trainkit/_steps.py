@@ -43,7 +43,9 @@ def take_steps(x, positions):
     batch, time, *features = ops.shape(x)
     every_step = ops.reshape(x, (batch * time, *features))
     row_starts = ops.expand_dims(ops.arange(batch, dtype="int32") * time, 1)
-    return ops.take(every_step, row_starts + positions, axis=0)
+    taken = ops.take(every_step, row_starts + positions, axis=0)
+    # JAX 0.10: a take from an axis without entries loses the shape of `positions`.
+    return ops.reshape(taken, (*ops.shape(positions), *features))
 
 
 def _count(flags):

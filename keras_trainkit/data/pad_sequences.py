@@ -78,9 +78,8 @@ def _as_array(number, steps):
     try:
         array = np.asarray(steps)
     except ValueError:  # rows of unequal length
-        array = None
-    has_time = array is not None and array.ndim > 0
-    if not has_time or (len(array) and array.dtype.kind not in "biuf"):
+        array = np.array("no array")
+    if array.ndim == 0 or (len(array) and array.dtype.kind not in "biuf"):
         raise ValueError(
             "`sequences` become one array of numbers, so each must be an array or a "
             "nested list of numbers, time first, every step of the same shape. "

@@ -114,6 +114,8 @@ class AttentionPooling(keras.layers.Layer):
         output = _weighted_sum(weights, sequence)
         if self.query == "final_state":
             output = ops.concatenate([output, query], axis=-1)
+        # Keras 3.15 computes float64 in float32 on JAX and torch.
+        output = ops.cast(output, self.compute_dtype)
         return (output, weights) if return_attention_scores else output
 
     def compute_mask(self, inputs, previous_mask):

@@ -43,7 +43,7 @@ class MultiScale(keras.layers.Layer):
     future. That suits bidirectional layers, not forecasting step by step.
 
     Args:
-        scales: Tuple of ints >= 1, in steps, each once. 1 is the sequence itself.
+        scales: Tuple or list of ints >= 1, in steps, each once; 1 is the sequence.
         method: `"average"`, `"max"` or `"stride"`.
         join: Bool. Whether to join the views, as above.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
@@ -212,5 +212,5 @@ def _average(steps, valid):
 def _largest(steps, valid, scale):
     # No `ops.max`: it refuses a batch without rows on some backends.
     candidates = ops.unstack(ops.where(valid, steps, -float("inf")), scale, axis=2)
-    largest = functools.reduce(ops.maximum, candidates)
+    largest = ops.cast(functools.reduce(ops.maximum, candidates), steps.dtype)
     return ops.where(ops.any(valid, axis=2), largest, 0)

@@ -13,6 +13,6 @@ CASES: dict[str, dict] = {
         "kernel": "reference",
     },
     "AttentionPooling": {"score": "additive", "query": "learned", "units": 5},
-    "MultiScale": {"scales": (3, 5), "method": "stride", "join": False},
+    "MultiScale": {"scales": [3, 5], "method": "stride", "join": False},
     "SequenceTruncation": {"max_length": 70, "keep": "end"},
 }

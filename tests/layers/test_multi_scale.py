@@ -1,10 +1,17 @@
 import keras
 import numpy as np
 import pytest
+from comparing import assert_close, assert_equal
 from keras import ops
 
 from keras_trainkit.layers import MultiScale
 
+FLOAT64 = pytest.param(
+    "float64",
+    marks=pytest.mark.skipif(
+        keras.backend.backend() == "jax", reason="JAX is left at 32 bits"
+    ),
+)
 METHODS = ["average", "max", "stride"]
 # Padding after, padding before, a hole, nothing valid, everything valid.
 MIXED = np.array(
@@ -72,9 +79,9 @@ def reference(x, mask, scale, method):
 def test_a_view_by_hand():
     x = np.array([[[1.0], [3.0], [5.0], [7.0], [20.0]]], "float32")
     joined = ops.convert_to_numpy(MultiScale((1, 2, 3))(x))[0]
-    np.testing.assert_allclose(joined[:, 0], [1, 3, 5, 7, 20])
-    np.testing.assert_allclose(joined[:, 1], [2, 2, 6, 6, 20])
-    np.testing.assert_allclose(joined[:, 2], [3, 3, 3, 13.5, 13.5])
+    assert_close(joined[:, 0], [1, 3, 5, 7, 20])
+    assert_close(joined[:, 1], [2, 2, 6, 6, 20])
+    assert_close(joined[:, 2], [3, 3, 3, 13.5, 13.5])
 
 
 @every_mask
@@ -83,7 +90,7 @@ def test_joined_views_are_those_of_the_definition(method, mask):
     x, scales = draw(5, 7, 3), (1, 3, 2, 9)
     joined = MultiScale(scales, method)(x, mask=mask)
     expected = [reference(x, mask, s, method)[2] for s in scales]
-    np.testing.assert_allclose(joined, np.concatenate(expected, -1), atol=1e-6)
+    assert_close(joined, np.concatenate(expected, -1), atol=1e-6)
     seen = mask_of(joined)
     assert seen is None if mask is None else (seen == mask).all()
 
@@ -95,7 +102,7 @@ def test_short_views_and_their_masks_are_those_of_the_definition(method, mask):
     views = MultiScale(scales, method, join=False)(x, mask=mask)
     for view, scale in zip(views, scales, strict=True):
         short, short_mask, _ = reference(x, mask, scale, method)
-        np.testing.assert_allclose(view, short, atol=1e-6)
+        assert_close(view, short, atol=1e-6)
         seen = mask_of(view)
         assert seen is None if mask is None else (seen == short_mask).all()
 
@@ -111,7 +118,7 @@ def test_masked_steps_have_no_influence(method, garbage):
         if join:
             clean, dirty = [clean], [dirty]
         for a, b in zip(clean, dirty, strict=True):
-            np.testing.assert_array_equal(a, b)
+            assert_equal(a, b)
 
 
 @every_method
@@ -122,7 +129,7 @@ def test_padding_before_or_after_changes_nothing(method):
         padded = np.pad(x, ((0, 0), (before, after), (0, 0)), constant_values=9)
         mask = np.pad(np.ones((1, 5), bool), ((0, 0), (before, after)))
         views = ops.convert_to_numpy(layer(padded, mask=mask))
-        np.testing.assert_array_equal(views[:, before : before + 5], alone)
+        assert_equal(views[:, before : before + 5], alone)
 
 
 def gradient(layer, x, mask):
@@ -169,7 +176,7 @@ def test_short_sequences_and_empty_batches(method, batch, time):
     for mask in (None, np.ones((batch, time), bool), np.zeros((batch, time), bool)):
         joined = ops.convert_to_numpy(MultiScale((1, 3), method)(x, mask=mask))
         expected = [reference(x, mask, s, method)[2] for s in (1, 3)]
-        np.testing.assert_allclose(joined, np.concatenate(expected, -1), atol=1e-6)
+        assert_close(joined, np.concatenate(expected, -1), atol=1e-6)
         views = MultiScale((1, 3), method, join=False)(x, mask=mask)
         lengths = [time, -(-time // 3)]
         assert [tuple(v.shape) for v in views] == [(batch, t, 3) for t in lengths]
@@ -194,7 +201,7 @@ def test_a_model_on_padded_ids_gives_what_the_ids_alone_give(join):
     padded = ops.convert_to_numpy(model(IDS))
     for row, length in ((0, 5), (1, 2)):
         alone = ops.convert_to_numpy(model(IDS[row : row + 1, :length]))[0]
-        np.testing.assert_allclose(padded[row], alone, atol=1e-6)
+        assert_close(padded[row], alone, atol=1e-6)
 
 
 @pytest.mark.parametrize("join", [True, False])
@@ -202,7 +209,7 @@ def test_a_model_comes_back_from_its_file(join, tmp_path):
     model = model_on_ids(join, "max")
     model.save(tmp_path / "model.keras")
     copy = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(copy(IDS), model(IDS))
+    assert_equal(copy(IDS), model(IDS))
 
 
 def test_the_masks_of_short_views_add_one_node_to_a_model():
@@ -230,7 +237,7 @@ def test_an_exported_model_still_masks(join, method, tmp_path):
         for came, expected in zip(
             tf.nest.flatten(outputs), tf.nest.flatten(model(ids)), strict=True
         ):
-            np.testing.assert_allclose(came, expected, atol=1e-6)
+            assert_close(came, expected, atol=1e-6)
 
 
 @pytest.mark.tensorflow_only
@@ -243,7 +250,7 @@ def test_unknown_batch_and_time_work_in_a_graph(method):
     graph = tf.function(lambda x, m: layer(x, mask=m), input_signature=signature)
     for batch, time in ((5, 7), (1, 2), (2, 0), (0, 4)):
         x, mask = draw(batch, time, 3), MIXED[:batch, :time]
-        np.testing.assert_array_equal(graph(x, mask), layer(x, mask=mask))
+        assert_equal(graph(x, mask), layer(x, mask=mask))
 
 
 @pytest.mark.not_torch
@@ -258,14 +265,14 @@ def test_trains_with_jit():
 
 
 @every_method
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", FLOAT64])
 def test_each_precision_keeps_its_dtype(method, policy):
     x = np.full((1, 4, 2), 30000.0, "float32")  # three of these exceed float16
     output = MultiScale((4,), method, dtype=policy)(x, mask=np.ones((1, 4), bool))
     dtype = policy.removeprefix("mixed_")
     assert keras.backend.standardize_dtype(output.dtype) == dtype
     output = ops.convert_to_numpy(ops.cast(output, "float32"))
-    np.testing.assert_allclose(output, 30000, rtol=0.01)
+    assert_close(output, 30000, rtol=0.01)
 
 
 def test_declared_shapes_are_those_that_come():
@@ -281,7 +288,7 @@ def test_a_mask_alone_gives_the_masks_of_its_views():
     for scale in (2, 4):
         (mask,) = MultiScale((scale,), join=False)(MIXED)
         expected = reference(draw(5, 7, 1), MIXED, scale, "max")[1]
-        np.testing.assert_array_equal(mask, expected)
+        assert_equal(mask, expected)
 
 
 @pytest.mark.parametrize("x", [draw(3, 4), draw(3, 4, 5, 6), MIXED])
