@@ -35,46 +35,44 @@ def _forward(reverse, gates, h, c, recurrent_kernel, mask, recurrent_mask):
         i, f, o = map(jax.nn.sigmoid, (i, f, o))
         g = jnp.tanh(g)
         new_c = f * c + i * g
-        new_h = o * jnp.tanh(new_c)
+        tanh_c = jnp.tanh(new_c)
+        new_h = o * tanh_c
+        factor = jnp.concatenate(
+            [g * i * (1 - i), c * f * (1 - f), i * (1 - g * g), tanh_c * o * (1 - o)],
+            axis=-1,
+        )
+        to_c, from_h = f, o * (1 - tanh_c * tanh_c)
         if active is not None:
             new_h = jnp.where(active > 0, new_h, h)
             new_c = jnp.where(active > 0, new_c, c)
-        return (new_h, new_c), (new_h, kept, c, jnp.concatenate([i, f, g, o], -1))
+            factor, from_h = factor * active, from_h * active
+            to_c = jnp.where(active > 0, to_c, 1)
+        return (new_h, new_c), (new_h, kept, factor, to_c, from_h)
 
     (h, c), (outputs, *stored) = jax.lax.scan(
         step, (h, c), (gates, mask), reverse=reverse
     )
-    return (outputs, h, c), (*stored, recurrent_kernel, mask, recurrent_mask)
+    return (outputs, h, c), (stored, recurrent_kernel, mask, recurrent_mask)
 
 
-def _backward(reverse, stored, gradients):
-    kept, cells, activated, recurrent_kernel, mask, recurrent_mask = stored
+def _backward(reverse, saved, gradients):
+    (kept, factors, to_c, from_h), recurrent_kernel, mask, recurrent_mask = saved
     d_outputs, d_h, d_c = gradients
 
     def step(state, now):
         d_h, d_c = state
-        d_output, c, gates, active = now
-        i, f, g, o = jnp.split(gates, 4, axis=-1)
-        tanh_c = jnp.tanh(f * c + i * g)
+        d_output, factor, to_c, from_h, active = now
         d_h = d_h + d_output
-        d_new_h = d_h if active is None else d_h * active
-        d_new_c = d_c if active is None else d_c * active
-        d_new_c = d_new_c + d_new_h * o * (1 - tanh_c * tanh_c)
-        d_i = d_new_c * g * i * (1 - i)
-        d_f = d_new_c * c * f * (1 - f)
-        d_g = d_new_c * i * (1 - g * g)
-        d_o = d_new_h * tanh_c * o * (1 - o)
-        d_z = jnp.concatenate([d_i, d_f, d_g, d_o], -1)
+        d_c = d_c + d_h * from_h
+        d_z = factor * jnp.concatenate([d_c, d_c, d_c, d_h], axis=-1)
         d_before = d_z @ recurrent_kernel.T
         if recurrent_mask is not None:
             d_before = d_before * recurrent_mask
-        d_cell_before = d_new_c * f
         if active is not None:
             d_before = d_before + (1 - active) * d_h
-            d_cell_before = d_cell_before + (1 - active) * d_c
-        return (d_before, d_cell_before), d_z
+        return (d_before, d_c * to_c), d_z
 
-    sequence = (d_outputs, cells, activated, mask)
+    sequence = (d_outputs, factors, to_c, from_h, mask)
     (d_h, d_c), d_gates = jax.lax.scan(step, (d_h, d_c), sequence, reverse=not reverse)
     d_kernel = jnp.einsum("tbu,tbg->ug", kept, d_gates)
     return d_gates, d_h, d_c, d_kernel, *map(_nothing, (mask, recurrent_mask))

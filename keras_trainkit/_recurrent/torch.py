@@ -54,31 +54,44 @@ class _Run(torch.autograd.Function):
         kept, cells, activated, recurrent_kernel, mask, recurrent_mask = (
             ctx.saved_tensors
         )
-        steps, batch, units = kept.shape
+        units = kept.shape[-1]
+        factors, to_c, from_h = _derivatives(cells, activated, mask)
         d_gates = torch.empty_like(activated)
         transposed = recurrent_kernel.t()
-        for t in _places(steps, not ctx.reverse):
-            i, f, g, o = activated[t].split(units, dim=1)
-            tanh_c = torch.addcmul(f * cells[t], i, g).tanh_()
+        for t in _places(len(kept), not ctx.reverse):
             d_h = d_h + d_outputs[t]
-            d_new_h = d_h if mask is None else d_h * mask[t]
-            d_new_c = d_c if mask is None else d_c * mask[t]
-            d_new_c = d_new_c + d_new_h * o * (1 - tanh_c * tanh_c)
-            d_i, d_f, d_g, d_o = d_gates[t].split(units, dim=1)
-            torch.mul(d_new_c * g, i * (1 - i), out=d_i)
-            torch.mul(d_new_c * cells[t], f * (1 - f), out=d_f)
-            torch.mul(d_new_c * i, 1 - g * g, out=d_g)
-            torch.mul(d_new_h * tanh_c, o * (1 - o), out=d_o)
-            d_before = d_gates[t] @ transposed
+            d_c = torch.addcmul(d_c, d_h, from_h[t])
+            d_z = torch.mul(
+                torch.cat([d_c, d_c, d_c, d_h], 1), factors[t], out=d_gates[t]
+            )
+            d_before = d_z @ transposed
             if recurrent_mask is not None:
-                d_before = d_before * recurrent_mask
-            d_cell_before = d_new_c * f
+                d_before = d_before.mul_(recurrent_mask)
             if mask is not None:
-                d_before = d_before + (1 - mask[t]) * d_h
-                d_cell_before = d_cell_before + (1 - mask[t]) * d_c
-            d_h, d_c = d_before, d_cell_before
-        d_kernel = kept.reshape(-1, units).t() @ d_gates.reshape(-1, 4 * units)
+                d_before = torch.addcmul(d_before, d_h, 1 - mask[t])
+            d_h, d_c = d_before, d_c * to_c[t]
+        d_kernel = kept.view(-1, units).t() @ d_gates.view(-1, 4 * units)
         return d_gates, d_h, d_c, d_kernel, None, None, None
+
+
+def _derivatives(cells, activated, mask):
+    """For all steps at once, all that the loop over the gradients multiplies with.
+
+    The factors that turn the gradients of `c, c, c, h` into those of the gates, and
+    the derivatives of `c` by the `c` before and by the gradient of `h`.
+    """
+    i, f, g, o = activated.split(cells.shape[-1], dim=-1)
+    tanh_c = torch.addcmul(f * cells, i, g).tanh_()
+    factors = activated * (1 - activated)
+    d_i, d_f, d_g, d_o = factors.split(cells.shape[-1], dim=-1)
+    d_i.mul_(g)
+    d_f.mul_(cells)
+    torch.mul(i, 1 - g * g, out=d_g)
+    d_o.mul_(tanh_c)
+    from_h = o * (1 - tanh_c.square_())
+    if mask is None:
+        return factors, f, from_h
+    return factors * mask, torch.where(mask > 0, f, 1), from_h * mask
 
 
 def _places(steps, reverse):
