@@ -103,13 +103,24 @@ def _forward(gates, h, c, recurrent_kernel, *, mask, recurrent_mask, steps, reve
     `c, c, c, h` into those of the four gates, and the derivatives of `c` by the `c`
     before and of `c` by `h`'s gradient. All is at hand here; formed anew in the
     backward loop it made that loop twice as slow.
+
+    The gates before their activation are made one step ahead: read from `gates` in
+    the step that uses them, XLA fuses the reading into each activation, and the
+    loop, no longer vectorised, takes a quarter longer.
     """
 
-    def step(k, h, c, outputs, kept_states, factors, passes):
+    def keep(h):
+        return h if recurrent_mask is None else h * recurrent_mask
+
+    def next_gates(k, h):
+        t = _place(tf.minimum(k, steps - 1), steps, reverse)
+        return gates[t] + tf.matmul(keep(h), recurrent_kernel)
+
+    def step(k, z, h, c, outputs, kept_states, factors, passes):
         t = _place(k, steps, reverse)
         active = None if mask is None else mask[t]
-        kept = h if recurrent_mask is None else h * recurrent_mask
-        i, f, g, o = _activate(gates[t] + tf.matmul(kept, recurrent_kernel))
+        kept_states = kept_states.write(t, keep(h))
+        i, f, g, o = _activate(z)
         tanh_c = tf.tanh(f * c + i * g)
         factor = tf.concat(
             [g * i * (1 - i), c * f * (1 - f), i * (1 - g * g), tanh_c * o * (1 - o)],
@@ -122,10 +133,11 @@ def _forward(gates, h, c, recurrent_kernel, *, mask, recurrent_mask, steps, reve
             to_c = tf.where(active > 0, to_c, tf.ones_like(to_c))
         return (
             k + 1,
+            next_gates(k + 1, h),
             h,
             c,
             outputs.write(t, h),
-            kept_states.write(t, kept),
+            kept_states,
             factors.write(t, factor),
             passes.write(t, tf.concat([to_c, from_h], axis=-1)),
         )
@@ -133,7 +145,7 @@ def _forward(gates, h, c, recurrent_kernel, *, mask, recurrent_mask, steps, reve
     units = h.shape[-1]
     widths = (units, units, 4 * units, 2 * units)
     arrays = [_array(gates, (h.shape[0], width)) for width in widths]
-    h, c, *arrays = _loop(step, steps, h, c, *arrays)
+    _, h, c, *arrays = _loop(step, steps, next_gates(0, h), h, c, *arrays)
     outputs, *stored = (array.stack() for array in arrays)
     return outputs, h, c, *stored
 
