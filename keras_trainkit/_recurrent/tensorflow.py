@@ -4,7 +4,9 @@ Each direction calls its own two programs from an ordinary graph, so that direct
 run side by side; one program for all would keep a CPU's other cores idle. XLA
 compiles per shape: layers and directions of equal units share their programs, and
 where the number of steps is unknown when the graph is made, buffers grow in powers
-of 2 and the number of steps is an argument.
+of 2 and the number of steps is an argument. The loops read with `tf.gather`: a
+slice's place counts as a constant for XLA, which then compiles anew for each
+direction and number of steps.
 """
 
 import tensorflow as tf
@@ -114,11 +116,11 @@ def _forward(gates, h, c, recurrent_kernel, *, mask, recurrent_mask, steps, reve
 
     def next_gates(k, h):
         t = _place(tf.minimum(k, steps - 1), steps, reverse)
-        return gates[t] + tf.matmul(keep(h), recurrent_kernel)
+        return tf.gather(gates, t) + tf.matmul(keep(h), recurrent_kernel)
 
     def step(k, z, h, c, outputs, kept_states, factors, passes):
         t = _place(k, steps, reverse)
-        active = None if mask is None else mask[t]
+        active = None if mask is None else tf.gather(mask, t)
         kept_states = kept_states.write(t, keep(h))
         i, f, g, o = _activate(z)
         tanh_c = tf.tanh(f * c + i * g)
@@ -167,15 +169,15 @@ def _backward(
 
     def step(k, d_h, d_c, d_gates):
         t = _place(k, steps, reverse)
-        to_c, from_h = tf.split(passes[t], 2, axis=-1)
-        d_h += d_outputs[t]
+        to_c, from_h = tf.split(tf.gather(passes, t), 2, axis=-1)
+        d_h += tf.gather(d_outputs, t)
         d_c += d_h * from_h
-        d_z = factors[t] * tf.concat([d_c, d_c, d_c, d_h], axis=-1)
+        d_z = tf.gather(factors, t) * tf.concat([d_c, d_c, d_c, d_h], axis=-1)
         d_before = tf.matmul(d_z, transposed_kernel)
         if recurrent_mask is not None:
             d_before *= recurrent_mask
         if mask is not None:
-            d_before += (1 - mask[t]) * d_h
+            d_before += (1 - tf.gather(mask, t)) * d_h
         return k + 1, d_before, d_c * to_c, d_gates.write(t, d_z)
 
     d_h, d_c, d_gates = _loop(step, steps, d_h, d_c, _array(factors))
