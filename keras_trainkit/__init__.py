@@ -8,6 +8,7 @@ and is imported by name.
 from keras_trainkit import (
     analysis,
     callbacks,
+    data,
     initializers,
     layers,
     models,
@@ -20,6 +21,7 @@ __version__ = "0.1.0"
 __all__ = [
     "analysis",
     "callbacks",
+    "data",
     "initializers",
     "layers",
     "models",

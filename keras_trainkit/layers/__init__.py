@@ -1,8 +1,21 @@
 """Tensors in, tensors out, weights or adapted state inside."""
 
+from keras_trainkit.layers.attention_pooling import AttentionPooling
 from keras_trainkit.layers.learnable_swish import LearnableSwish
 from keras_trainkit.layers.min_max_scaling import MinMaxScaling
+from keras_trainkit.layers.multi_scale import MultiScale
 from keras_trainkit.layers.robust_scaling import RobustScaling
+from keras_trainkit.layers.sequence_truncation import SequenceTruncation
 from keras_trainkit.layers.standard_scaling import StandardScaling
+from keras_trainkit.layers.variational_lstm import VariationalLSTM
 
-__all__ = ["LearnableSwish", "MinMaxScaling", "RobustScaling", "StandardScaling"]
+__all__ = [
+    "AttentionPooling",
+    "LearnableSwish",
+    "MinMaxScaling",
+    "MultiScale",
+    "RobustScaling",
+    "SequenceTruncation",
+    "StandardScaling",
+    "VariationalLSTM",
+]

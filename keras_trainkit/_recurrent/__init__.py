@@ -1,0 +1,85 @@
+"""One direction of an LSTM, as fast as each backend allows.
+
+`reference.py` says in plain `keras.ops` what is computed; `tensorflow.py`, `jax.py`
+and `torch.py` have the same function `recurrence`, with a gradient written by hand.
+"""
+
+import importlib
+
+import keras
+from keras import ops
+
+from keras_trainkit._recurrent import reference
+
+
+def lstm(
+    inputs,
+    states,
+    weights,
+    *,
+    mask=None,
+    recurrent_mask=None,
+    reverse=False,
+    training=False,
+    kernel="auto",
+):
+    """Runs one direction of an LSTM over a batch of sequences.
+
+    The input's share of all gates of all steps is one matrix product before the
+    loop, and the gradient of `weights[0]` one product after it.
+
+    Args:
+        inputs: Tensor `(batch, time, features)`.
+        states: Pair of tensors `(batch, units)`: `h` and `c` before the first step.
+        weights: Kernel `(features, 4 * units)`, recurrent kernel
+            `(units, 4 * units)` and bias `(4 * units,)`, gates in Keras' order
+            i, f, c, o.
+        mask: Bool tensor `(batch, time)` or None. Where it is False nothing is
+            read, the states stay, and the output is 0.
+        recurrent_mask: Tensor `(batch, units)` or None. Multiplies `h` on its way
+            into the gates, at every step.
+        reverse: Bool. Reads from the last step to the first; the outputs stay at
+            the place of the step they belong to.
+        training: Bool. Whether a gradient will be asked for.
+        kernel: `"auto"`, `"fused"` or `"reference"`; see `layers.VariationalLSTM`.
+
+    Returns:
+        `(outputs, h, c)`: `(batch, time, units)` and the states after all steps.
+    """
+    if inputs.shape[1] == 0:
+        batch, units = ops.shape(states[0])
+        return (ops.zeros((batch, 0, units), dtype=inputs.dtype), *states)
+    if mask is not None:
+        mask = ops.cast(mask, "bool")[:, :, None]
+        inputs = ops.where(mask, inputs, ops.zeros_like(inputs))
+    outputs, h, c = _recurrence(kernel, training)(
+        _project(ops.transpose(inputs, (1, 0, 2)), weights[0], weights[2]),
+        *states,
+        weights[1],
+        mask=_time_major(mask, inputs.dtype),
+        recurrent_mask=recurrent_mask,
+        reverse=reverse,
+    )
+    outputs = ops.transpose(outputs, (1, 0, 2))
+    if mask is not None:
+        outputs = ops.where(mask, outputs, ops.zeros_like(outputs))
+    return outputs, h, c
+
+
+def _project(inputs, kernel, bias):
+    """`inputs @ kernel + bias`, all steps in one product of two matrices."""
+    features, gates = kernel.shape
+    rows = ops.reshape(inputs, (-1, features)) @ kernel + bias
+    return ops.reshape(rows, (*ops.shape(inputs)[:2], gates))
+
+
+def _time_major(mask, dtype):
+    return None if mask is None else ops.cast(ops.transpose(mask, (1, 0, 2)), dtype)
+
+
+def _recurrence(kernel, training):
+    if kernel == "reference":
+        return reference.recurrence
+    backend = keras.config.backend()
+    native = importlib.import_module(f"keras_trainkit._recurrent.{backend}")
+    return native.choose(training)

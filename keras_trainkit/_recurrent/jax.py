@@ -1,0 +1,86 @@
+"""The recurrence on JAX: two scans, the second one the gradient written by hand."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+
+def choose(training):
+    """Which loop to run: the same for training and inference."""
+    return fused
+
+
+def fused(
+    gates, h, c, recurrent_kernel, *, mask=None, recurrent_mask=None, reverse=False
+):
+    """As `reference.recurrence`, with a gradient written by hand."""
+    return _run(reverse, gates, h, c, recurrent_kernel, mask, recurrent_mask)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _run(reverse, gates, h, c, recurrent_kernel, mask, recurrent_mask):
+    arguments = (gates, h, c, recurrent_kernel, mask, recurrent_mask)
+    return _forward(reverse, *arguments)[0]
+
+
+def _forward(reverse, gates, h, c, recurrent_kernel, mask, recurrent_mask):
+    """Outputs and final states, and per step what the backward scan needs."""
+
+    def step(state, now):
+        h, c = state
+        z, active = now
+        kept = h if recurrent_mask is None else h * recurrent_mask
+        i, f, g, o = jnp.split(z + kept @ recurrent_kernel, 4, axis=-1)
+        i, f, o = map(jax.nn.sigmoid, (i, f, o))
+        g = jnp.tanh(g)
+        new_c = f * c + i * g
+        tanh_c = jnp.tanh(new_c)
+        new_h = o * tanh_c
+        factor = jnp.concatenate(
+            [g * i * (1 - i), c * f * (1 - f), i * (1 - g * g), tanh_c * o * (1 - o)],
+            axis=-1,
+        )
+        to_c, from_h = f, o * (1 - tanh_c * tanh_c)
+        if active is not None:
+            new_h = jnp.where(active > 0, new_h, h)
+            new_c = jnp.where(active > 0, new_c, c)
+            factor, from_h = factor * active, from_h * active
+            to_c = jnp.where(active > 0, to_c, 1)
+        return (new_h, new_c), (new_h, kept, factor, to_c, from_h)
+
+    (h, c), (outputs, *stored) = jax.lax.scan(
+        step, (h, c), (gates, mask), reverse=reverse
+    )
+    return (outputs, h, c), (stored, recurrent_kernel, mask, recurrent_mask)
+
+
+def _backward(reverse, saved, gradients):
+    (kept, factors, to_c, from_h), recurrent_kernel, mask, recurrent_mask = saved
+    d_outputs, d_h, d_c = gradients
+
+    def step(state, now):
+        d_h, d_c = state
+        d_output, factor, to_c, from_h, active = now
+        d_h = d_h + d_output
+        d_c = d_c + d_h * from_h
+        d_z = factor * jnp.concatenate([d_c, d_c, d_c, d_h], axis=-1)
+        d_before = d_z @ recurrent_kernel.T
+        if recurrent_mask is not None:
+            d_before = d_before * recurrent_mask
+        if active is not None:
+            d_before = d_before + (1 - active) * d_h
+        return (d_before, d_c * to_c), d_z
+
+    sequence = (d_outputs, factors, to_c, from_h, mask)
+    (d_h, d_c), d_gates = jax.lax.scan(step, (d_h, d_c), sequence, reverse=not reverse)
+    d_kernel = jnp.einsum("tbu,tbg->ug", kept, d_gates)
+    return d_gates, d_h, d_c, d_kernel, *map(_nothing, (mask, recurrent_mask))
+
+
+def _nothing(constant):
+    """The gradient of what is constant to the caller."""
+    return None if constant is None else jnp.zeros_like(constant)
+
+
+_run.defvjp(_forward, _backward)

@@ -1,0 +1,98 @@
+"""The recurrence on torch: loops over preallocated memory, gradient by hand."""
+
+import torch
+
+
+def choose(training):
+    """Which loop to run: the same for training and inference."""
+    return fused
+
+
+def fused(
+    gates, h, c, recurrent_kernel, *, mask=None, recurrent_mask=None, reverse=False
+):
+    """As `reference.recurrence`, with a gradient written by hand."""
+    return _Run.apply(gates, h, c, recurrent_kernel, mask, recurrent_mask, reverse)
+
+
+class _Run(torch.autograd.Function):
+    """Both loops; what one stores for the other takes six times the outputs."""
+
+    @staticmethod
+    def forward(ctx, gates, h, c, recurrent_kernel, mask, recurrent_mask, reverse):
+        steps, (batch, units) = len(gates), h.shape
+        kept = h.new_empty(steps, batch, units)
+        outputs, cells = torch.empty_like(kept), torch.empty_like(kept)
+        activated = torch.empty_like(gates)
+        for t in _places(steps, reverse):
+            cells[t] = c
+            if recurrent_mask is None:
+                kept[t] = h
+            else:
+                torch.mul(h, recurrent_mask, out=kept[t])
+            a = torch.addmm(gates[t], kept[t], recurrent_kernel, out=activated[t])
+            i, f, g, o = a.split(units, dim=1)
+            a[:, : 2 * units].sigmoid_()
+            g.tanh_()
+            o.sigmoid_()
+            new_c = torch.addcmul(f * c, i, g)
+            new_h = torch.mul(o, new_c.tanh(), out=outputs[t])
+            if mask is not None:
+                active = mask[t] > 0
+                new_c = torch.where(active, new_c, c)
+                new_h = torch.where(active, new_h, h)
+                outputs[t] = new_h
+            h, c = new_h, new_c
+        ctx.save_for_backward(
+            kept, cells, activated, recurrent_kernel, mask, recurrent_mask
+        )
+        ctx.reverse = reverse
+        return outputs, h.clone(), c.clone()
+
+    @staticmethod
+    def backward(ctx, d_outputs, d_h, d_c):
+        kept, cells, activated, recurrent_kernel, mask, recurrent_mask = (
+            ctx.saved_tensors
+        )
+        units = kept.shape[-1]
+        factors, to_c, from_h = _derivatives(cells, activated, mask)
+        d_gates = torch.empty_like(activated)
+        transposed = recurrent_kernel.t()
+        for t in _places(len(kept), not ctx.reverse):
+            d_h = d_h + d_outputs[t]
+            d_c = torch.addcmul(d_c, d_h, from_h[t])
+            d_z = torch.mul(
+                torch.cat([d_c, d_c, d_c, d_h], 1), factors[t], out=d_gates[t]
+            )
+            d_before = d_z @ transposed
+            if recurrent_mask is not None:
+                d_before = d_before.mul_(recurrent_mask)
+            if mask is not None:
+                d_before = torch.addcmul(d_before, d_h, 1 - mask[t])
+            d_h, d_c = d_before, d_c * to_c[t]
+        d_kernel = kept.view(-1, units).t() @ d_gates.view(-1, 4 * units)
+        return d_gates, d_h, d_c, d_kernel, None, None, None
+
+
+def _derivatives(cells, activated, mask):
+    """For all steps at once, all that the loop over the gradients multiplies with.
+
+    The factors that turn the gradients of `c, c, c, h` into those of the gates, and
+    the derivatives of `c` by the `c` before and by the gradient of `h`.
+    """
+    i, f, g, o = activated.split(cells.shape[-1], dim=-1)
+    tanh_c = torch.addcmul(f * cells, i, g).tanh_()
+    factors = activated * (1 - activated)
+    d_i, d_f, d_g, d_o = factors.split(cells.shape[-1], dim=-1)
+    d_i.mul_(g)
+    d_f.mul_(cells)
+    torch.mul(i, 1 - g * g, out=d_g)
+    d_o.mul_(tanh_c)
+    from_h = o * (1 - tanh_c.square_())
+    if mask is None:
+        return factors, f, from_h
+    return factors * mask, torch.where(mask > 0, f, 1), from_h * mask
+
+
+def _places(steps, reverse):
+    return reversed(range(steps)) if reverse else range(steps)

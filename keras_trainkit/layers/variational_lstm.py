@@ -1,0 +1,271 @@
+import keras
+from keras import ops
+
+from keras_trainkit._checks import (
+    check_choice,
+    check_count,
+    check_flag,
+    check_number,
+    check_seed,
+)
+from keras_trainkit._recurrent import lstm
+from keras_trainkit._serialization import serializable
+
+RATES = {
+    "dropout": "is the share of the inputs dropped while training",
+    "recurrent_dropout": "is the share of the states dropped on their way into the "
+    "gates while training",
+    "output_dropout": "is the share of the outputs dropped while training",
+    "recurrent_weight_dropout": "is the share of the recurrent weights set to 0 "
+    "while training",
+}
+
+
+@serializable
+class VariationalLSTM(keras.layers.Layer):
+    """LSTM in one or two directions whose dropout keeps one mask per sequence.
+
+    What is dropped stays dropped from the first step to the last, so that the
+    network cannot average the noise away over time. Every batch and every direction
+    draws its own masks; in inference nothing is dropped.
+
+    | rate                       | what one mask covers            | drawn per      |
+    | -------------------------- | ------------------------------- | -------------- |
+    | `dropout`                  | features of the input           | sequence       |
+    | `recurrent_dropout`        | units of `h` on the way to gates| sequence       |
+    | `output_dropout`           | units of the output             | sequence       |
+    | `recurrent_weight_dropout` | entries of the recurrent kernel | batch          |
+
+    What is kept is divided by the share kept. With all rates 0 the layer computes
+    what `keras.layers.Bidirectional(keras.layers.LSTM(units))` does (or
+    `keras.layers.LSTM`), and `set_weights` takes over its `get_weights()`: forward
+    kernel `(features, 4 * units)`, recurrent kernel `(units, 4 * units)` and bias
+    `(4 * units,)`, then the same three backward; gates in the order i, f, c, o.
+    The kernels start Glorot uniform and orthogonal, as there.
+
+    A step where the mask is False is not read, whatever it holds (NaN included),
+    leaves the state as it is and gives zeros in the sequence of outputs. Padding
+    may be on the right, on the left or in between, on every device alike; a
+    sequence without any valid step gives zeros, and so does one of length 0.
+
+    Args:
+        units: Int in [1, 8192]. Units per direction.
+        bidirectional: Bool. Whether a second LSTM reads the sequence backwards.
+            Its output is appended along the last axis.
+        return_sequences: Bool. Whether to return the output of every step instead
+            of the last one read (backwards: the first step).
+        dropout: Float in [0, 1).
+        recurrent_dropout: Float in [0, 1).
+        output_dropout: Float in [0, 1). Returned states are not dropped.
+        recurrent_weight_dropout: Float in [0, 1).
+        unit_forget_bias: Bool. Whether the bias of the forget gate starts at 1
+            instead of 0.
+        return_state: Bool. Whether to return the final states too.
+        seed: Int or None. Makes the masks repeatable; None draws a new seed.
+        kernel: `"auto"`, `"fused"` or `"reference"`. The last is plain `keras.ops`.
+            See the notes on speed.
+        **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
+
+    Call arguments:
+        sequences: Tensor `(batch, time, features)`.
+        initial_state: List `[h, c]`, with `bidirectional` `[h, c, h, c]` (forward
+            first), each `(batch, units)`. None means zeros.
+        mask: Bool tensor `(batch, time)` or None.
+        training: Bool. Whether to drop.
+
+    Input shape: `(batch, time, features)`; `features` must be known.
+    Output shape: `(batch, time, width)` with `return_sequences`, otherwise
+    `(batch, width)`; `width` is `units`, or `2 * units` with `bidirectional`. With
+    `return_state` followed by the states, in the order of `initial_state`.
+
+    Example:
+
+    ```python
+    x = keras.Input((None, 9))
+    h = VariationalLSTM(64, bidirectional=True, recurrent_dropout=0.2)(x)
+    model = keras.Model(x, keras.layers.Dense(1)(h))
+    ```
+
+    Source: Gal and Ghahramani, 2016, arXiv:1512.05287, the variant with tied
+    weights (one mask for all four gates; Keras draws four).
+    `recurrent_weight_dropout`: Merity et al., 2017, arXiv:1708.02182.
+    """
+
+    def __init__(
+        self,
+        units,
+        *,
+        bidirectional=False,
+        return_sequences=False,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        output_dropout=0.0,
+        recurrent_weight_dropout=0.0,
+        unit_forget_bias=True,
+        return_state=False,
+        seed=None,
+        kernel="auto",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.units = units
+        self.bidirectional = bidirectional
+        self.return_sequences = return_sequences
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.output_dropout = output_dropout
+        self.recurrent_weight_dropout = recurrent_weight_dropout
+        self.unit_forget_bias = unit_forget_bias
+        self.return_state = return_state
+        self.seed = seed
+        self.kernel = kernel
+        self._check()
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.input_spec = keras.InputSpec(ndim=3)
+        self.supports_masking = True
+
+    def _check(self):
+        check_count("units", self.units, "is the width of one direction", at_most=8192)
+        check_flag("bidirectional", self.bidirectional, "adds a second direction")
+        check_flag("return_sequences", self.return_sequences, "keeps every step")
+        for name, purpose in RATES.items():
+            check_number(name, getattr(self, name), purpose, at_least=0, below=1)
+        check_flag("unit_forget_bias", self.unit_forget_bias, "starts it at 1")
+        check_flag("return_state", self.return_state, "adds the final states")
+        check_seed("seed", self.seed)
+        choices = ("auto", "fused", "reference")
+        check_choice("kernel", self.kernel, "picks the implementation", choices)
+
+    def build(self, sequences_shape, initial_state_shape=None):
+        features = sequences_shape[-1]
+        if features is None:
+            raise ValueError(
+                f"{self.name} has one weight per feature, so the last axis must have "
+                f"a known size. Received: sequences_shape={tuple(sequences_shape)}."
+            )
+        self.input_spec = keras.InputSpec(ndim=3, axes={-1: features})
+        self.forward_weights = self._add_direction("forward", features)
+        self.backward_weights = []
+        if self.bidirectional:
+            self.backward_weights = self._add_direction("backward", features)
+
+    def _add_direction(self, direction, features):
+        def bias(shape, dtype=None):
+            forget = ops.full((self.units,), float(self.unit_forget_bias), dtype)
+            zeros = ops.zeros((self.units,), dtype)
+            return ops.concatenate([zeros, forget, zeros, zeros])
+
+        parts = (
+            ("kernel", features, keras.initializers.GlorotUniform()),
+            ("recurrent_kernel", self.units, keras.initializers.Orthogonal()),
+            ("bias", None, bias),
+        )
+        return [
+            self.add_weight(
+                name=f"{direction}_{name}",
+                shape=(4 * self.units,) if rows is None else (rows, 4 * self.units),
+                initializer=initializer,
+            )
+            for name, rows, initializer in parts
+        ]
+
+    def call(self, sequences, initial_state=None, mask=None, training=False):
+        states = self._initial(sequences, initial_state)
+        training = bool(training)
+        runs = [self._run(sequences, states[:2], mask, training, reverse=False)]
+        if self.bidirectional:
+            runs.append(self._run(sequences, states[2:], mask, training, reverse=True))
+        states = [state for run in runs for state in run[1:]]
+        if self.return_sequences:
+            outputs = ops.concatenate([run[0] for run in runs], axis=-1)
+        else:
+            outputs = self._last(states[::2], mask)
+        if training and self.output_dropout:
+            outputs = outputs * self._output_mask(outputs)
+        return (outputs, *states) if self.return_state else outputs
+
+    def _initial(self, sequences, initial_state):
+        count = 4 if self.bidirectional else 2
+        if initial_state is None:
+            shape = (ops.shape(sequences)[0], self.units)
+            return [ops.zeros(shape, dtype=self.compute_dtype)] * count
+        if not isinstance(initial_state, (list, tuple)) or len(initial_state) != count:
+            raise ValueError(
+                f"`initial_state` of {self.name} is where each direction starts and "
+                f"must be a list of {count} tensors. "
+                f"Received: initial_state={initial_state}."
+            )
+        return [ops.cast(state, self.compute_dtype) for state in initial_state]
+
+    def _run(self, sequences, states, mask, training, reverse):
+        kernel, recurrent_kernel, bias = (
+            ops.convert_to_tensor(weight, dtype=self.compute_dtype)
+            for weight in (self.backward_weights if reverse else self.forward_weights)
+        )
+        recurrent_mask = None
+        if training and self.dropout:
+            kept = self._kept(ops.shape(sequences)[::2], self.dropout)
+            sequences = sequences * kept[:, None, :]
+        if training and self.recurrent_dropout:
+            recurrent_mask = self._kept(ops.shape(states[0]), self.recurrent_dropout)
+        if training and self.recurrent_weight_dropout:
+            shape = (self.units, 4 * self.units)
+            rate = self.recurrent_weight_dropout
+            recurrent_kernel = recurrent_kernel * self._kept(shape, rate)
+        return lstm(
+            sequences,
+            states,
+            (kernel, recurrent_kernel, bias),
+            mask=mask,
+            recurrent_mask=recurrent_mask,
+            reverse=reverse,
+            training=training,
+            kernel=self.kernel,
+        )
+
+    def _kept(self, shape, rate):
+        """0 with probability `rate`, otherwise what keeps the mean at 1."""
+        ones = ops.ones(shape, dtype=self.compute_dtype)
+        return keras.random.dropout(ones, rate, seed=self.seed_generator)
+
+    def _last(self, outputs, mask):
+        """Zeros for a sequence without a valid step, as for a masked step."""
+        outputs = ops.concatenate(outputs, axis=-1)
+        if mask is None:
+            return outputs
+        some = ops.any(ops.cast(mask, "bool"), axis=1, keepdims=True)
+        return ops.where(some, outputs, ops.zeros_like(outputs))
+
+    def _output_mask(self, outputs):
+        shape = ops.shape(outputs)
+        kept = self._kept((shape[0], shape[-1]), self.output_dropout)
+        return kept[:, None, :] if self.return_sequences else kept
+
+    def compute_mask(self, inputs, previous_mask=None):
+        masks = previous_mask if isinstance(previous_mask, list) else [previous_mask]
+        kept = masks[0] if self.return_sequences else None
+        states = (4 if self.bidirectional else 2) * [None]
+        return [kept, *states] if self.return_state else kept
+
+    def compute_output_shape(self, sequences_shape, initial_state_shape=None):
+        batch, time, _ = sequences_shape
+        width = 2 * self.units if self.bidirectional else self.units
+        outputs = (batch, time, width) if self.return_sequences else (batch, width)
+        states = (4 if self.bidirectional else 2) * ((batch, self.units),)
+        return (outputs, *states) if self.return_state else outputs
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "bidirectional": self.bidirectional,
+            "return_sequences": self.return_sequences,
+            "dropout": self.dropout,
+            "recurrent_dropout": self.recurrent_dropout,
+            "output_dropout": self.output_dropout,
+            "recurrent_weight_dropout": self.recurrent_weight_dropout,
+            "unit_forget_bias": self.unit_forget_bias,
+            "return_state": self.return_state,
+            "seed": self.seed,
+            "kernel": self.kernel,
+        }
