@@ -63,7 +63,7 @@ class VariationalLSTM(keras.layers.Layer):
         return_state: Bool. Whether to return the final states too.
         seed: Int or None. Makes the masks repeatable; None draws a new seed.
         kernel: `"auto"`, `"fused"` or `"reference"`. The last is plain `keras.ops`.
-            See the notes on speed.
+            See "Speed" below.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -85,6 +85,13 @@ class VariationalLSTM(keras.layers.Layer):
     h = VariationalLSTM(64, bidirectional=True, recurrent_dropout=0.2)(x)
     model = keras.Model(x, keras.layers.Dense(1)(h))
     ```
+
+    Speed: `"auto"` and `"fused"` train on loops whose gradient is written by hand
+    (JAX and torch use them in inference too). On TensorFlow these are compiled by
+    XLA, once per batch size, units and number of steps; where the number of steps
+    is unknown when the graph is made, once per power of 2 of it (16 at least), so
+    that batches of many lengths compile a few times. Each new batch size compiles
+    anew. Inference and export on TensorFlow use an ordinary graph loop.
 
     Source: Gal and Ghahramani, 2016, arXiv:1512.05287, the variant with tied
     weights (one mask for all four gates; Keras draws four).
