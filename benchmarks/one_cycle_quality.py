@@ -5,8 +5,8 @@
 
 FOLDER holds a `load.py` whose `table(name)` gives frame, target, task and the rows of
 the training, validation and test part. Adam runs 50 epochs at Keras' default rate;
-ours runs a range test and a cycle of AdamW that is half as long or shorter. Same network, scaling, batch
-size and initial weights.
+ours runs a range test and a cycle of AdamW that is half as long or shorter. Same
+network, scaling, batch size and initial weights.
 """
 
 import argparse
