@@ -39,7 +39,9 @@ def test_schedules_of_every_release_give_the_values_they_gave(folder):
     for name, curve in saved["curves"].items():
         schedule = keras.saving.deserialize_keras_object(curve["config"])
         values = keras.ops.convert_to_numpy(schedule(np.array(saved["steps"])))
-        np.testing.assert_allclose(values, curve["values"], rtol=1e-5, err_msg=name)
+        # TensorFlow flushes numbers below the smallest normal one to 0, torch does not.
+        bounds = {"rtol": 1e-5, "atol": np.finfo("float32").tiny}
+        np.testing.assert_allclose(values, curve["values"], **bounds, err_msg=name)
 
 
 def test_saved_model_predicts_the_same_in_a_fresh_process(blobs, tmp_path):

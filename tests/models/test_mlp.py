@@ -212,7 +212,9 @@ def test_elastic_net_on_every_kernel_and_nothing_else():
     kernels = [ops.convert_to_numpy(w) for w in model.weights if w.name == "kernel"]
     assert len(kernels) == 5  # two hidden, two projections, the head
     expected = sum(0.3 * np.abs(k).sum() + 0.7 * (k**2).sum() for k in kernels)
-    assert float(sum(model.losses)) == pytest.approx(expected, rel=1e-5)
+    assert float(ops.convert_to_numpy(sum(model.losses))) == pytest.approx(
+        expected, rel=1e-5
+    )
     assert mlp((5,), 1, (4,)).losses == []
 
 
