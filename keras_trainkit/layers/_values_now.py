@@ -1,6 +1,6 @@
 """Looks at a weight from inside `call`, to tell whether it has been learned."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent import futures
 
 import keras
 from keras import ops
@@ -15,5 +15,6 @@ def values_now(variable):
     with keras.StatelessScope(initialize_variables=False) as scope:
         if scope.original_scope is not None:
             return None
-    with ThreadPoolExecutor(1) as outside:  # a graph is traced by one thread alone
+    # A graph is traced by one thread alone.
+    with futures.ThreadPoolExecutor(1) as outside:
         return outside.submit(ops.convert_to_numpy, variable).result()
