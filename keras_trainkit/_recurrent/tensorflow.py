@@ -56,13 +56,16 @@ def fused(
     """
     loops: tuple = _COMPILED if compiled else (_forward, _backward)
     forward, backward = loops
-    steps = tf.shape(gates)[0]
-    spare = _spare_steps(gates)
+    steps = tf.constant(gates.shape[0]) if gates.shape[0] else tf.shape(gates)[0]
+    spare = None if gates.shape[0] else _spare_steps(steps)
     constants = {
         "mask": _pad(mask, spare),
         "recurrent_mask": recurrent_mask,
         "steps": steps,
     }
+
+    def cut(sequence):
+        return sequence if spare is None else sequence[:steps]
 
     @tf.custom_gradient
     def run(gates, h, c, recurrent_kernel):
@@ -89,11 +92,11 @@ def fused(
                 reverse=tf.constant(not reverse),
                 **constants,
             )
-            d_gates = d_gates[:steps]
-            d_kernel = tf.matmul(_rows(kept[:steps]), _rows(d_gates), transpose_a=True)
+            d_gates = cut(d_gates)
+            d_kernel = tf.matmul(_rows(cut(kept)), _rows(d_gates), transpose_a=True)
             return d_gates, d_h, d_c, d_kernel
 
-        return (outputs[:steps], h, c), gradient
+        return (cut(outputs), h, c), gradient
 
     return run(gates, h, c, tf.convert_to_tensor(recurrent_kernel))
 
@@ -224,11 +227,8 @@ def _loop(step, steps, *state):
     return tf.while_loop(unfinished, step, state, maximum_iterations=steps)[1:]
 
 
-def _spare_steps(sequence):
-    """How much longer the buffers are, or None where every length is compiled."""
-    if sequence.shape[0] is not None:
-        return None
-    steps = tf.shape(sequence)[0]
+def _spare_steps(steps):
+    """How much longer the buffers are where the number of steps is unknown."""
     return tf.reduce_min(tf.boolean_mask(BUFFERS, steps <= BUFFERS)) - steps
 
 
