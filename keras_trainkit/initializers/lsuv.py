@@ -25,8 +25,9 @@ def lsuv(model: keras.Model, batch: Any) -> dict[str, tuple[float, float]]:
     | ----------------------------------- | ----------------------------------------- |
     | `Dense`, hidden or head             | kernel scaled, bias kept                  |
     | `LSTM`, `GRU`, `SimpleRNN`, alone,  | input kernel scaled until inputs times    |
-    | in `RNN` or in `Bidirectional`      | kernel have variance 1; recurrent kernel  |
-    |                                     | (orthogonal) and biases kept              |
+    | in `RNN` or in `Bidirectional`;     | kernel have variance 1, each direction    |
+    | `layers.VariationalLSTM`            | for itself; recurrent kernel (orthogonal) |
+    |                                     | and biases kept                           |
     | a layer used several times          | scaled for all its uses together          |
     | models inside the model             | the same, layer by layer                  |
     | frozen layers, all others           | left as they are                          |
@@ -104,10 +105,10 @@ def _targets(model):
     """Name to (layer, input kernel); a layer found twice keeps its first name."""
     targets: dict[str, tuple] = {}
     for name, layer in _inner_layers(model):
-        kernel = _input_kernel(layer)
         seen = any(layer is other for other, _ in targets.values())
-        if kernel is not None and not seen:
-            targets[name] = (layer, kernel)
+        if layer.trainable and not seen:
+            for suffix, kernel in _input_kernels(layer):
+                targets[name + suffix] = (layer, kernel)
     return targets
 
 
@@ -124,16 +125,17 @@ def _inner_layers(model, prefix=""):
             yield name, layer
 
 
-def _input_kernel(layer):
-    """The variable that multiplies the layer's inputs, or None."""
-    if isinstance(layer, keras.layers.Dense):
-        kernel = layer.kernel
+def _input_kernels(layer):
+    """Pairs of a suffix of the name and a variable that multiplies the inputs."""
+    owner = getattr(layer, "cell", layer)
+    if hasattr(layer, "forward_weights"):  # both directions in one layer
+        found = [("/forward", layer.forward_weights[0])]
+        found += [("/backward", weights) for weights in layer.backward_weights[:1]]
+    elif isinstance(layer, keras.layers.Dense) or hasattr(owner, "recurrent_kernel"):
+        found = [("", getattr(owner, "kernel", None))]
     else:
-        owner = getattr(layer, "cell", layer)
-        recurrent = hasattr(owner, "recurrent_kernel")
-        kernel = getattr(owner, "kernel", None) if recurrent else None
-    usable = isinstance(kernel, keras.Variable) and layer.trainable
-    return kernel if usable else None
+        found = []
+    return [pair for pair in found if isinstance(pair[1], keras.Variable)]
 
 
 def _scale_to_unit_variance(model, batch, name, target):
@@ -165,6 +167,7 @@ def _variances(model, batch, targets):
 @contextlib.contextmanager
 def _watched(name, layer, kernel, outputs):
     """Appends what each call of `layer` multiplies out to `outputs[name]`."""
+    own = vars(layer).get("call")  # the watch of the layer's other direction
     call = layer.call
 
     def watching(*args, **kwargs):
@@ -184,7 +187,10 @@ def _watched(name, layer, kernel, outputs):
     try:
         yield
     finally:
-        del layer.call
+        if own is None:
+            del layer.call
+        else:
+            layer.call = own
 
 
 def _pooled_variance(parts):

@@ -4,6 +4,7 @@ import pytest
 from keras import ops
 
 from keras_trainkit.initializers import lsuv
+from keras_trainkit.layers import VariationalLSTM
 
 
 @pytest.fixture
@@ -84,6 +85,21 @@ def test_only_the_input_kernels_of_recurrent_layers_move():
     assert np.array_equal(recurrent, kept[0])
     assert np.array_equal(ops.convert_to_numpy(both.bias), kept[1])
     assert recurrent @ recurrent.T == pytest.approx(np.eye(5), abs=1e-5)
+
+
+def test_each_direction_of_a_variational_lstm_is_scaled_for_itself():
+    x = np.random.default_rng(2).normal(2, 3, size=(300, 5, 4)).astype("float32")
+    layer = VariationalLSTM(6, bidirectional=True, name="lstm")
+    model = keras.Sequential([keras.Input((5, 4)), layer, keras.layers.Dense(2)])
+    before = layer.get_weights()
+    report = lsuv(model, x)
+    assert {"lstm/forward", "lstm/backward"} < set(report)
+    after = layer.get_weights()
+    for place in (0, 3):  # forward and backward: kernel, recurrent kernel, bias
+        assert (x @ after[place]).var() == pytest.approx(1, abs=0.1)
+        assert np.array_equal(after[place + 1], before[place + 1])
+        assert np.array_equal(after[place + 2], before[place + 2])
+    assert "call" not in vars(layer)
 
 
 def test_masked_steps_do_not_count():
