@@ -1,7 +1,11 @@
 """Functions that return an uncompiled `keras.Model`."""
 
+from keras_trainkit.models.attention_scores import attention_scores
+from keras_trainkit.models.bilstm_attention import bilstm_attention
 from keras_trainkit.models.mlp import mlp
 
 __all__ = [
+    "attention_scores",
+    "bilstm_attention",
     "mlp",
 ]

@@ -4,8 +4,13 @@ from collections.abc import Callable, Sequence
 
 import keras
 
-from keras_trainkit._checks import check_choice, check_count, check_flag, check_number
+from keras_trainkit._checks import check_choice, check_flag, check_number
 from keras_trainkit.initializers import for_activation
+from keras_trainkit.models._arguments import (
+    check_counts,
+    check_model_name,
+    check_scaling,
+)
 from keras_trainkit.models._head import check_head, head, is_activation
 from keras_trainkit.models._pairing import check_initializer, hidden_initializer
 
@@ -102,13 +107,16 @@ def mlp(
     Source: block order Ioffe and Szegedy, 2015, arXiv:1502.03167; residual blocks of
     one layer after Gorishniy et al., 2021, arXiv:2106.11959, who normalize first.
     """
-    _check_shapes(input_shape, hidden_units, name)
+    check_counts("input_shape", input_shape, "is the shape of one sample", 1)
+    check_counts("hidden_units", hidden_units, "gives the units per hidden layer", 0)
+    check_model_name(name)
     check_head(task, outputs, output_activation)
     _check_rates(dropout, l1, l2)
     check_flag("residual", residual, "adds each block's input to its output")
     purpose = "steadies the inputs of activations"
     check_choice("normalization", normalization, purpose, (None, "batch", "layer"))
-    _check_parts(activation, scaling)
+    _check_activation(activation)
+    check_scaling(scaling)
     check_initializer(initializer, activation)
 
     starts = hidden_initializer(initializer, activation)
@@ -166,26 +174,6 @@ def _residual_sum(block_input, x, regularizer, number):
     return keras.layers.Add(name=f"add_{number}")([block_input, x])
 
 
-def _check_shapes(input_shape, hidden_units, name):
-    _check_counts("input_shape", input_shape, "is the shape of one sample", 1)
-    _check_counts("hidden_units", hidden_units, "gives the units per hidden layer", 0)
-    if not isinstance(name, str) or not name:
-        raise ValueError(
-            "`name` names the model and must be a string that is not empty. "
-            f"Received: name={name!r}."
-        )
-
-
-def _check_counts(name, values, purpose, min_length):
-    if not isinstance(values, (tuple, list)) or len(values) < min_length:
-        raise ValueError(
-            f"`{name}` {purpose} and must be a tuple or list of integers of at "
-            f"least 1. Received: {name}={values!r}."
-        )
-    for index, value in enumerate(values):
-        check_count(f"{name}[{index}]", value, purpose)
-
-
 def _check_rates(dropout, l1, l2):
     purpose = "is the share of units set to 0 while training"
     check_number("dropout", dropout, purpose, at_least=0, below=1)
@@ -193,15 +181,10 @@ def _check_rates(dropout, l1, l2):
     check_number("l2", l2, "weighs the sum of squared kernel values", at_least=0)
 
 
-def _check_parts(activation, scaling):
+def _check_activation(activation):
     if not is_activation(activation):
         raise ValueError(
             "`activation` bends the signal in each block and must be the name of a "
             "Keras activation, a function or a layer. "
             f"Received: activation={activation!r}."
-        )
-    if scaling is not None and not isinstance(scaling, keras.layers.Layer):
-        raise ValueError(
-            "`scaling` is put before the first block and must be an adapted layer or "
-            f"None. Received: scaling={scaling!r}."
         )

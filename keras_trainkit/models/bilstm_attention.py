@@ -1,0 +1,152 @@
+"""Stacked bidirectional LSTMs with attention from plain arguments."""
+
+from collections.abc import Callable, Sequence
+
+import keras
+
+from keras_trainkit._checks import check_choice
+from keras_trainkit.layers import (
+    AttentionPooling,
+    MultiScale,
+    SequenceTruncation,
+    VariationalLSTM,
+)
+from keras_trainkit.models._arguments import check_counts, check_model_name
+from keras_trainkit.models._head import check_head, head
+from keras_trainkit.models._sequence_input import check_sequence_input, sequence_input
+
+_SCORES = ("additive", "multiplicative", "dot", "scaled_dot", None)
+_QUERIES = ("final_state", "learned")
+
+
+def bilstm_attention(
+    input_shape: Sequence[int | None],
+    outputs: int,
+    units: Sequence[int] = (64, 64),
+    *,
+    vocabulary_size: int | None = None,
+    embedding_units: int = 128,
+    mask_value: float | None = None,
+    max_length: int = 500,
+    keep: str = "end",
+    dropout: float = 0.2,
+    recurrent_dropout: float = 0.2,
+    recurrent_weight_dropout: float = 0.0,
+    attention: str | None = "additive",
+    query: str = "final_state",
+    scales: Sequence[int] = (1,),
+    scaling: keras.layers.Layer | None = None,
+    task: str | None = None,
+    output_activation: str | Callable | None = None,
+    name: str = "bilstm_attention",
+) -> keras.Model:
+    """Builds an uncompiled stack of bidirectional LSTMs with attention on top.
+
+    | step      | token ids                     | float sequences                  |
+    | --------- | ----------------------------- | -------------------------------- |
+    | padding   | id 0                          | steps that are all `mask_value`  |
+    | cut       | `layers.SequenceTruncation` to `max_length` steps                ||
+    | values    | `Embedding`                   | `scaling`                        |
+    | scales    | `layers.MultiScale(scales)`, unless (1,)                         ||
+    | recurrent | one bidirectional `layers.VariationalLSTM` per entry of `units`  ||
+    | pooling   | `layers.AttentionPooling` over the last one's steps              ||
+    | head      | dropout, then one `Dense`, as in `models.mlp`                    ||
+
+    Args:
+        input_shape: `(time,)` for token ids, `(time, features)` for floats; `time`
+            may be None, for any length.
+        outputs: Int >= 1. Units of the head.
+        units: Sequence of ints >= 1. Units per direction of each recurrent layer.
+        vocabulary_size: Int >= 2, padding's id 0 included, for token ids; None for
+            floats.
+        embedding_units: Int >= 1. Numbers per token; not used for floats.
+        mask_value: Finite float. Steps of float sequences whose features all equal
+            it are masked. None: every step counts.
+        max_length: Int >= 1. Longer sequences are cut to so many steps; 250 to 500
+            suit an LSTM.
+        keep: "start" or "end". Which end of the valid steps survives the cut.
+        dropout: Float in [0, 1). Share of each recurrent layer's inputs and of the
+            head's inputs that is dropped while training. Not of float sequences
+            themselves: one mask for all steps would take whole measurements away.
+        recurrent_dropout: Float in [0, 1). Share of the states dropped on their way
+            into the gates.
+        recurrent_weight_dropout: Float in [0, 1). Share of the recurrent weights
+            dropped.
+        attention: "additive", "multiplicative", "dot", "scaled_dot"; None predicts
+            from the final state alone.
+        query: "final_state" (forward's last and backward's first, which the head
+            then sees too) or "learned".
+        scales: Sequence of ints >= 1, each once. Widths in steps of the windows whose
+            means stand beside each step; (1,) is the sequence alone.
+        scaling: Adapted layer for float sequences, such as `layers.StandardScaling`.
+        task: "classification", "binary", "regression" or None; heads and losses are
+            those of `models.mlp`.
+        output_activation: Name or function; None for linear. Not with a task whose
+            head gives logits.
+        name: String. Name of the model.
+
+    Returns:
+        A functional `keras.Model`; input "tokens" (int32) or "sequences" (Keras'
+        float type), output layer "outputs". A sequence without a valid step gets the
+        answer to zeros. `models.attention_scores(model)` shows the weights.
+
+    Raises:
+        ValueError: for an argument out of range, or one of token ids given for floats
+            or the other way round.
+
+    Example:
+
+    ```python
+    model = bilstm_attention((None, 9), 6, (32, 32), task="classification")
+    model.compile(
+        "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    ```
+
+    Source: Zhou et al., 2016, P16-2034 (bidirectional LSTM with attention; there a
+    learned query, "scaled" only by tanh); the dropout of Gal and Ghahramani, 2016,
+    arXiv:1512.05287.
+    """
+    check_sequence_input(
+        input_shape, vocabulary_size, embedding_units, mask_value, scaling
+    )
+    check_counts("units", units, "gives the units per direction and layer", 1)
+    check_head(task, outputs, output_activation)
+    check_choice("attention", attention, "compares the query with a step", _SCORES)
+    check_choice("query", query, "is what the steps are compared with", _QUERIES)
+    check_model_name(name)
+
+    inputs, x = sequence_input(
+        input_shape,
+        vocabulary_size,
+        embedding_units,
+        mask_value,
+        SequenceTruncation(max_length, keep, name="truncation"),
+        scaling,
+    )
+    view = MultiScale(scales, name="scales")
+    if tuple(scales) != (1,):
+        x = view(x)
+    for number, width in enumerate(units, start=1):
+        measured = number == 1 and vocabulary_size is None
+        x, *states = VariationalLSTM(
+            width,
+            bidirectional=True,
+            return_sequences=True,
+            return_state=True,
+            dropout=0.0 if measured else dropout,
+            recurrent_dropout=recurrent_dropout,
+            recurrent_weight_dropout=recurrent_weight_dropout,
+            name=f"bilstm_{number}",
+        )(x)
+    final_state = keras.layers.Concatenate(name="final_state")(states[::2])
+    if attention is None:
+        x = final_state
+    else:
+        pooling = AttentionPooling(attention, query, name="attention")
+        seen = x if query == "learned" else [x, final_state]
+        x, _ = pooling(seen, return_attention_scores=True)
+    if dropout:
+        x = keras.layers.Dropout(dropout, name="dropout")(x)
+    predictions = head(outputs, output_activation, None)(x)
+    return keras.Model(inputs, predictions, name=name)

@@ -1,0 +1,91 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_trainkit.layers import AttentionPooling
+from keras_trainkit.models import attention_scores, bilstm_attention, mlp
+
+TOKENS = np.array([[5, 3, 9, 1, 0, 0], [0, 0, 0, 0, 0, 0], [4, 4, 8, 1, 7, 6]])
+PADDING = TOKENS == 0
+
+
+def model(**arguments):
+    return bilstm_attention((None,), 2, (4,), vocabulary_size=12, **arguments)
+
+
+def scores(of):
+    return attention_scores(of).predict(TOKENS, verbose=0)
+
+
+@pytest.mark.parametrize("query", ["final_state", "learned"])
+def test_sum_to_one_over_words_and_are_zero_at_padding(query):
+    weights = scores(model(query=query))
+    assert weights.shape == TOKENS.shape
+    assert weights.sum(1) == pytest.approx([1, 0, 1])
+    assert (weights[PADDING] == 0).all()
+
+
+def test_are_the_weights_that_the_context_is_made_of():
+    given = model()
+    steps = keras.Model(given.input, given.get_layer("bilstm_1").output[0])
+    pooled = keras.Model(given.input, given.get_layer("attention").output[0])
+    expected = np.einsum("bt,btc->bc", scores(given), steps.predict(TOKENS, verbose=0))
+    context = pooled.predict(TOKENS, verbose=0)[:, :8]
+    assert context == pytest.approx(expected, abs=1e-6)
+
+
+def test_follow_the_model_when_it_is_trained():
+    given = model()
+    shown = attention_scores(given)
+    before = shown.predict(TOKENS, verbose=0)
+    given.compile(keras.optimizers.SGD(5.0), "mse")
+    given.fit(TOKENS, np.ones((3, 2)), verbose=0)
+    after = shown.predict(TOKENS, verbose=0)
+    assert np.abs(after - before).max() > 1e-4
+    assert np.array_equal(after, scores(given))
+
+
+def test_of_a_model_from_a_file(tmp_path):
+    given = model()
+    expected = scores(given)
+    given.save(tmp_path / "model.keras")
+    assert np.array_equal(
+        scores(keras.saving.load_model(tmp_path / "model.keras")), expected
+    )
+
+
+def test_have_a_file_of_their_own(tmp_path):
+    given = model()
+    attention_scores(given).save(tmp_path / "scores.keras")
+    loaded = keras.saving.load_model(tmp_path / "scores.keras")
+    assert np.array_equal(loaded.predict(TOKENS, verbose=0), scores(given))
+
+
+def test_have_as_many_steps_as_attention_sees():
+    assert scores(model(max_length=3)).shape == (3, 3)
+
+
+def pooled_without_scores():
+    x = keras.Input((None, 2))
+    return keras.Model(x, AttentionPooling(query="learned")(x))
+
+
+def pooled_twice():
+    x = keras.Input((None, 2))
+    first, second = AttentionPooling()(x), AttentionPooling()(x)
+    return keras.Model(x, first + second)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: mlp((3,), 1), "one `layers.AttentionPooling` .* with 0 of them"),
+        (lambda: model(attention=None), "with 0 of them"),
+        (pooled_twice, "with 2 of them"),
+        (pooled_without_scores, "must call its attention layer with"),
+        (lambda: "model", "`model` is what attends .*'model'"),
+    ],
+)
+def test_refuses(build, message):
+    with pytest.raises(ValueError, match=message):
+        attention_scores(build())

@@ -1,0 +1,268 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_trainkit.layers import StandardScaling
+from keras_trainkit.models import bilstm_attention
+
+RNG = np.random.default_rng(0)
+FLOATS = RNG.normal(size=(3, 7, 2)).astype("float32")
+TOKENS = np.array([[5, 3, 9, 1, 0, 0], [2, 0, 0, 0, 0, 0], [4, 4, 8, 1, 7, 6]])
+
+
+def floats(**arguments):
+    return bilstm_attention((None, 2), 3, (4, 4), **arguments)
+
+
+def tokens(**arguments):
+    arguments = {"units": (4,), "embedding_units": 5, **arguments}
+    return bilstm_attention((None,), 3, vocabulary_size=12, **arguments)
+
+
+def layers_of(model):
+    """Names of the layers, without the operations that Keras puts in for masks."""
+    given = {"truncation", "embedding", "masking", "scales", "final_state"}
+    given |= {"bilstm_1", "bilstm_2", "attention", "dropout", "outputs", "scaling"}
+    return [layer.name for layer in model.layers if layer.name in given]
+
+
+def answers(model, x):
+    return model.predict(x, verbose=0)
+
+
+def test_stack_on_tokens():
+    model = tokens()
+    expected = ["truncation", "embedding", "bilstm_1", "final_state"]
+    assert layers_of(model) == [*expected, "attention", "dropout", "outputs"]
+    assert model.inputs[0].name == "tokens"
+    assert model.inputs[0].dtype == "int32"
+    assert model.output_names == ["outputs"]
+    assert not model.compiled
+
+
+def test_stack_on_floats():
+    scaling = StandardScaling(name="scaling")
+    scaling.adapt(FLOATS)
+    model = floats(scaling=scaling, mask_value=-9.0, scales=(1, 2), name="motion")
+    expected = ["masking", "truncation", "scaling", "scales", "bilstm_1", "bilstm_2"]
+    rest = ["final_state", "attention", "dropout", "outputs"]
+    assert layers_of(model) == expected + rest
+    assert model.get_layer("scales").output.shape[-1] == 4  # two views side by side
+    assert (model.name, model.inputs[0].name) == ("motion", "sequences")
+
+
+def test_stack_has_no_layer_it_does_not_need():
+    model = floats(attention=None, dropout=0.0)
+    expected = ["truncation", "bilstm_1", "bilstm_2", "final_state", "outputs"]
+    assert layers_of(model) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "head_inputs", "attention"),
+    [
+        ({}, 16, 8 * 8 + 8 * 8 + 8),
+        ({"attention": "multiplicative"}, 16, 8 * 8),
+        ({"attention": "dot"}, 16, 0),
+        ({"query": "learned"}, 8, 8 * 8 + 8 + 8),
+        ({"attention": None}, 8, 0),
+    ],
+)
+def test_parameters_counted_by_hand(arguments, head_inputs, attention):
+    lstm = 2 * (2 * 16 + 4 * 16 + 16) + 2 * (8 * 16 + 4 * 16 + 16)
+    expected = lstm + attention + head_inputs * 3 + 3
+    assert floats(**arguments).count_params() == expected
+
+
+def test_rates_reach_every_recurrent_layer_and_the_head():
+    rates = {"dropout": 0.1, "recurrent_dropout": 0.3, "recurrent_weight_dropout": 0.4}
+    model = tokens(units=(4, 4), **rates)
+    for name in ("bilstm_1", "bilstm_2"):
+        layer = model.get_layer(name)
+        assert {rate: getattr(layer, rate) for rate in rates} == rates
+    assert model.get_layer("dropout").rate == 0.1
+
+
+def test_measurements_themselves_are_not_dropped():
+    model = floats(dropout=0.1)
+    assert [model.get_layer(f"bilstm_{n}").dropout for n in (1, 2)] == [0.0, 0.1]
+
+
+def test_without_attention_it_is_keras_own_stack():
+    model = floats(attention=None)
+    inputs = keras.Input((None, 2))
+    x = inputs
+    for last in (False, True):
+        lstm = keras.layers.LSTM(4, return_sequences=not last)
+        x = keras.layers.Bidirectional(lstm)(x)
+    plain = keras.Model(inputs, keras.layers.Dense(3)(x))
+    plain.set_weights(model.get_weights())
+    assert answers(model, FLOATS) == pytest.approx(answers(plain, FLOATS), abs=1e-5)
+
+
+def test_query_is_where_each_direction_ends():
+    model = floats()
+    last = model.get_layer("bilstm_2")
+    asked = model.get_layer("attention").input[1]
+    steps, query = keras.Model(model.input, [last.output[0], asked])(FLOATS)
+    steps, query = ops.convert_to_numpy(steps), ops.convert_to_numpy(query)
+    assert np.array_equal(query[:, :4], steps[:, -1, :4])
+    assert np.array_equal(query[:, 4:], steps[:, 0, 4:])
+
+
+def test_padding_of_tokens_changes_nothing():
+    model = tokens()
+    longer = np.pad(TOKENS, ((0, 0), (0, 9)))
+    assert answers(model, longer) == pytest.approx(answers(model, TOKENS), abs=1e-6)
+
+
+@pytest.mark.parametrize("scales", [(1,), (1, 3)])
+def test_padding_of_floats_changes_nothing(scales):
+    model = floats(mask_value=-9.0, scales=scales)
+    longer = np.pad(FLOATS, ((0, 0), (0, 4), (0, 0)), constant_values=-9.0)
+    assert answers(model, longer) == pytest.approx(answers(model, FLOATS), abs=1e-6)
+
+
+def test_without_mask_value_every_step_counts():
+    model = floats()
+    longer = np.pad(FLOATS, ((0, 0), (0, 4), (0, 0)))
+    assert np.abs(answers(model, longer) - answers(model, FLOATS)).max() > 1e-4
+
+
+def test_sequence_of_padding_alone_gets_the_answer_to_zeros():
+    model = tokens()
+    bias = RNG.normal(size=3)
+    model.get_layer("outputs").bias.assign(bias)
+    nothing = answers(model, np.zeros((2, 6), "int32"))
+    assert nothing == pytest.approx(np.stack([bias, bias]), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("keep", "kept"), [("end", slice(-4, None)), ("start", slice(4))]
+)
+def test_long_sequences_are_cut(keep, kept):
+    model = floats(max_length=4, keep=keep)
+    expected = answers(model, FLOATS[:, kept])
+    assert answers(model, FLOATS) == pytest.approx(expected, abs=1e-6)
+
+
+def test_cut_of_tokens_goes_before_padding_not_before_words():
+    model = tokens(max_length=2, keep="end")
+    expected = answers(model, np.array([[9, 1], [2, 0], [7, 6]]))
+    assert answers(model, TOKENS) == pytest.approx(expected, abs=1e-6)
+
+
+def test_scaling_sees_valid_steps_as_it_learned_them():
+    scaling = StandardScaling()
+    scaling.adapt(FLOATS)
+    model = floats(scaling=scaling)
+    plain = floats()
+    plain.set_weights([ops.convert_to_numpy(w) for w in model.trainable_weights])
+    scaled = ops.convert_to_numpy(scaling(FLOATS))
+    assert answers(model, FLOATS) == pytest.approx(answers(plain, scaled), abs=1e-5)
+
+
+def test_learns_which_of_two_words_came_first():
+    rng = np.random.default_rng(1)
+    x = rng.integers(3, 9, size=(256, 8))
+    places = np.sort([rng.permutation(8)[:2] for _ in x], axis=1)
+    y = rng.integers(2, size=256)
+    rows = np.arange(256)
+    x[rows, places[:, 0]], x[rows, places[:, 1]] = 1 + y, 2 - y
+    keras.utils.set_random_seed(2)
+    model = bilstm_attention(
+        (8,), 2, (8,), vocabulary_size=9, embedding_units=8, task="classification"
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(0.03), loss, metrics=["accuracy"])
+    model.fit(x, y, batch_size=64, epochs=25, verbose=0)
+    assert model.evaluate(x, y, verbose=0)[1] > 0.95
+
+
+@pytest.mark.parametrize("build", [floats, tokens])
+def test_comes_back_from_a_file(build, tmp_path):
+    model = build(scales=(1, 2), output_activation="softmax")
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    x = FLOATS if build is floats else TOKENS
+    assert np.array_equal(answers(loaded, x), answers(model, x))
+    assert answers(loaded, x).sum(-1) == pytest.approx(1)
+
+
+@pytest.fixture
+def mixed_precision():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+def test_head_is_float32_under_mixed_precision(mixed_precision):
+    model = floats(task="classification")
+    assert model.get_layer("bilstm_1").compute_dtype == "bfloat16"
+    output = model(FLOATS)
+    assert keras.backend.standardize_dtype(output.dtype) == "float32"
+
+
+@pytest.mark.tensorflow_only
+@pytest.mark.parametrize(("build", "x"), [(floats, FLOATS), (tokens, TOKENS)])
+def test_is_served(build, x, tmp_path):
+    tf = pytest.importorskip("tensorflow")
+    from keras_trainkit import serving
+
+    model = build()
+    path = serving.export(model, tmp_path, x)
+    served = tf.saved_model.load(path).signatures["serving_default"]
+    request = {model.inputs[0].name: tf.constant(x, model.inputs[0].dtype)}
+    answer = served(**request)["outputs"].numpy()
+    assert answer == pytest.approx(answers(model, x), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"input_shape": (None,)}, r"`input_shape` is .*vocabulary_size=None"),
+        ({"input_shape": 5}, "`input_shape` is the shape .* input_shape=5"),
+        ({"input_shape": (0, 2)}, r"`input_shape\[0\]` .* at least 1"),
+        ({"input_shape": (7, None)}, r"`input_shape\[1\]` .* at least 1"),
+        ({"vocabulary_size": 9}, r"`input_shape` .*\(7, 2\), vocabulary_size=9"),
+        ({"outputs": 0}, "`outputs` is the number of units"),
+        ({"units": ()}, "`units` gives the units per direction"),
+        ({"units": (4, 0)}, r"`units\[1\]` gives"),
+        ({"units": 64}, "`units` gives .* units=64"),
+        ({"max_length": 0}, "`max_length` is the number of steps"),
+        ({"keep": "middle"}, "`keep` is the end that survives"),
+        ({"dropout": 1.0}, "`dropout` is the share .* below 1"),
+        ({"recurrent_dropout": -0.1}, "`recurrent_dropout` is the share"),
+        ({"recurrent_weight_dropout": 1}, "`recurrent_weight_dropout` is the share"),
+        ({"attention": "cosine"}, "`attention` compares .*'cosine'"),
+        ({"query": "last"}, "`query` is what the steps are compared with"),
+        ({"attention": None, "query": "last"}, "`query` is what the steps"),
+        ({"scales": (0,)}, "`scales` are the lengths"),
+        ({"scales": 2}, "`scales` are the lengths"),
+        ({"scaling": "standard"}, "`scaling` is put before"),
+        ({"mask_value": float("nan")}, "`mask_value` marks the steps"),
+        ({"task": "ranking"}, "`task` decides what the head gives"),
+        ({"task": "binary", "output_activation": "relu"}, "gives logits"),
+        ({"name": ""}, "`name` names the model"),
+    ],
+)
+def test_refuses(arguments, message):
+    arguments = {"input_shape": (7, 2), "outputs": 3, **arguments}
+    with pytest.raises(ValueError, match=message):
+        bilstm_attention(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"vocabulary_size": 1}, "`vocabulary_size` is .* at least 2"),
+        ({"embedding_units": 0}, "`embedding_units` is the numbers per token"),
+        ({"mask_value": 0.0}, "`mask_value` is for float sequences"),
+        ({"scaling": StandardScaling()}, "`scaling` is for float sequences"),
+        ({"input_shape": (7, 2)}, "`input_shape` is the shape"),
+    ],
+)
+def test_refuses_for_tokens(arguments, message):
+    arguments = {"input_shape": (7,), "outputs": 3, "vocabulary_size": 9, **arguments}
+    with pytest.raises(ValueError, match=message):
+        bilstm_attention(**arguments)
