@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_trainkit.serving._contract import Contract
+from keras_trainkit.serving._contract import Contract, drawn
 
 Arrays = dict[str, np.ndarray]
 
@@ -20,9 +20,9 @@ def checked_answer(
     largest value of an output, or absolute where that is below 1.
     """
     # As `predict` runs it; eagerly, a recurrent layer takes seconds.
-    model = tf.function(contract.call, [contract.inputs], autograph=False)
+    model = drawn(contract)
     answer = _asked(model, contract, examples)
-    _check_finite(answer)
+    _check_finite(answer, "`examples` are sent through the model and must")
     graph = tf.saved_model.load(str(folder)).signatures["serving_default"]
     _check_names(graph, contract)
     for rows in {len(next(iter(examples.values()))), 1}:
@@ -32,6 +32,8 @@ def checked_answer(
         for name in contract.outputs:
             _check_rows(name, expected[name], rows)
             _check_close(name, expected[name], served[name], tolerance)
+    for request in contract.odd:
+        _check_odd(graph, contract, request)
     _check_no_rows(graph, contract, examples, answer)
     return answer
 
@@ -41,11 +43,11 @@ def _asked(function, contract: Contract, examples: Arrays) -> Arrays:
     return {name: value.numpy() for name, value in function(tensors).items()}
 
 
-def _check_finite(answer: Arrays) -> None:
+def _check_finite(answer: Arrays, rule: str) -> None:
     for name, array in answer.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ValueError(
-                "`examples` are sent through the model and must give finite outputs. "
+                f"{rule} give finite outputs. "
                 f"Received: NaN or infinity in the output {name!r}."
             )
 
@@ -91,6 +93,20 @@ def _check_close(
         )
 
 
+def _check_odd(graph: Any, contract: Contract, request: Arrays) -> None:
+    texts = {name: array.tolist() for name, array in request.items()}
+    rule = f"A request such as {texts} reaches a server sooner or later and must"
+    try:
+        served = _asked(lambda tensors: graph(**tensors), contract, request)
+    except tf.errors.OpError as error:
+        raise ValueError(
+            f"{rule} be answered; look at `standardize` and `split` of the "
+            "TextVectorization, and for layers that fail on padding alone. "
+            f"Received: {' '.join(error.message.split())}."
+        ) from error
+    _check_finite(served, rule)
+
+
 def _check_no_rows(
     graph: Any, contract: Contract, examples: Arrays, answer: Arrays
 ) -> None:
@@ -105,5 +121,6 @@ def _check_no_rows(
         raise ValueError(
             "A request of no rows reaches a server sooner or later and must be "
             f"answered by outputs of shapes {wanted}; a TextVectorization needs an "
-            f"`output_sequence_length` for that. Received: {received}."
+            "`output_sequence_length` for that, or to be joined as `preprocessing`. "
+            f"Received: {received}."
         )

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_trainkit.serving._names import check_names, check_not_counted
@@ -22,23 +23,30 @@ class Contract:
         inputs: Dict of input name to `tf.TensorSpec`; the first axis is None.
         outputs: Tuple of the output names.
         call: Function from a dict of input tensors to a dict of output tensors.
-        sources: Tuple of the Keras objects that hold the weights and tables.
+        sources: Tuple of the built Keras objects that hold the weights and tables.
+        odd: Requests that must be answered by finite values besides the examples.
     """
 
     inputs: dict[str, tf.TensorSpec]
     outputs: tuple[str, ...]
     call: Callable[[Tensors], Tensors]
-    sources: tuple[keras.Model, ...]
+    sources: tuple[keras.layers.Layer, ...]
+    odd: tuple[dict[str, np.ndarray], ...] = ()
 
 
 def contract_of(model: keras.Model) -> Contract:
     """The model as named tensors, in inference mode, halves as float32."""
-    _check_has_graph(model)
-    inputs = _named_inputs(model)
+    check_has_graph("model", "is what is exported", model)
     outputs = _output_names(model)
+    check_names("output", outputs)
+    return contract_with(model, outputs)
+
+
+def contract_with(model: keras.Model, outputs: tuple[str, ...]) -> Contract:
+    """The same with these names for the outputs; a dict's keys must be among them."""
+    inputs = _named_inputs(model)
     for name, tensor in inputs.items():
         _check_input(name, tensor)
-    check_names("output", outputs)
 
     def call(tensors: Tensors) -> Tensors:
         given = {n: tf.cast(tensors[n], inputs[n].dtype) for n in inputs}
@@ -54,18 +62,24 @@ def contract_of(model: keras.Model) -> Contract:
     return Contract(specs, outputs, call, (model,))
 
 
-def _check_has_graph(model: keras.Model) -> None:
+def drawn(contract: Contract) -> Any:
+    """Its call as a TensorFlow function of one graph."""
+    function = tf.function(contract.call, [contract.inputs], autograph=False)
+    return function.get_concrete_function()  # a tf.function warns after a few exports
+
+
+def check_has_graph(argument: str, purpose: str, model: Any) -> None:
     if not isinstance(model, keras.Model):
         raise ValueError(
-            "`model` is what is exported and must be a `keras.Model`. "
-            f"Received: model={model!r}."
+            f"`{argument}` {purpose} and must be a `keras.Model`. "
+            f"Received: {argument}={model!r}."
         )
     if not (model.built and getattr(model, "inputs", None) and model.outputs):
         raise ValueError(
-            "`model` is what is exported and must be a built functional or "
+            f"`{argument}` {purpose} and must be a built functional or "
             "sequential model, since a subclass does not say what its inputs are; "
             "wrap one as `x = keras.Input(..., name=...)`, "
-            f"`keras.Model(x, model(x))`. Received: model={model!r}."
+            f"`keras.Model(x, model(x))`. Received: {argument}={model!r}."
         )
 
 

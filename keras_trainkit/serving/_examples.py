@@ -12,7 +12,7 @@ PURPOSE = "`examples` are sent through the written graph and"
 def arrays_of(examples: Any, specs: dict[str, tf.TensorSpec]) -> dict[str, np.ndarray]:
     """`examples` by input name, in the types of the signature."""
     arrays = {
-        name: _typed(name, np.asarray(value), specs[name])
+        name: _typed(name, value, specs[name])
         for name, value in _by_name(examples, specs).items()
     }
     for name, array in arrays.items():
@@ -49,9 +49,10 @@ def _is_list_of_one(examples: Any, spec: tf.TensorSpec) -> bool:
     return alone and len(getattr(examples[0], "shape", ())) == spec.shape.rank
 
 
-def _typed(name: str, array: np.ndarray, spec: tf.TensorSpec) -> np.ndarray:
-    if spec.dtype == tf.string:
-        return _bytes(name, array)
+def _typed(name: str, value: Any, spec: tf.TensorSpec) -> np.ndarray:
+    if spec.dtype == tf.string:  # as objects, for NumPy mixes no strings with bytes
+        return _bytes(name, np.asarray(value, dtype=object))
+    array = np.asarray(value)
     wanted = np.dtype(spec.dtype.as_numpy_dtype)
     kinds = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}.get(wanted.kind, wanted.kind)
     if array.dtype.kind in kinds:

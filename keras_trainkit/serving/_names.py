@@ -14,13 +14,17 @@ def check_not_counted(model: keras.Model, names: list[str]) -> None:
     layers = {layer.name: layer for layer in model.layers}
     for name in names:
         layer = layers.get(name)
-        if layer is None or _is_counted(name, _snake_case(type(layer).__name__)):
+        if layer is None or not has_given_name(layer):
             raise ValueError(
                 "An output's name is what clients ask for and must be given: "
                 "`name=...` in the last layer, or a dict of outputs; a name from "
                 "Keras' counter changes with what was built before. "
                 f"Received: output {name!r} of model={model.name!r}."
             )
+
+
+def has_given_name(layer: keras.layers.Layer) -> bool:
+    return not _is_counted(layer.name, _snake_case(type(layer).__name__))
 
 
 def _is_counted(name: str, prefix: str) -> bool:

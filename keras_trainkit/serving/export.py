@@ -1,7 +1,5 @@
-import contextlib
 import os
 import pathlib
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
@@ -12,6 +10,8 @@ from keras_trainkit.serving._check import checked_answer
 from keras_trainkit.serving._contract import HALF, Contract, contract_of
 from keras_trainkit.serving._examples import arrays_of
 from keras_trainkit.serving._golden import write_golden
+from keras_trainkit.serving._inference_only import inference_only, layers_of
+from keras_trainkit.serving._preprocessing import joined
 from keras_trainkit.serving._publish import HIGHEST_VERSION, publish
 from keras_trainkit.serving._scan import refuse_unservable
 
@@ -24,6 +24,7 @@ def export(
     directory: str | os.PathLike,
     examples: Any,
     *,
+    preprocessing: keras.layers.Layer | None = None,
     version: int | None = None,
 ) -> pathlib.Path:
     """Writes a model as a SavedModel that has been loaded and tried.
@@ -37,7 +38,7 @@ def export(
     | what                  | contract                                              |
     | --------------------- | ----------------------------------------------------- |
     | signature             | `serving_default` (and the same as `serve`)           |
-    | input names           | of `keras.Input(name=...)`                            |
+    | input names           | of `keras.Input(name=...)`; see `preprocessing`       |
     | output names          | keys of a dict of outputs, else names of last layers  |
     | first axis            | any number of rows, 0 included                        |
     | other unknown axes    | any length                                            |
@@ -50,6 +51,21 @@ def export(
     built before. cuDNN is turned off while the graph is drawn, so a model trained on
     a GPU is served on any machine; `jit_compile` in `compile` does not reach it.
 
+    With a `keras.layers.TextVectorization` as `preprocessing` the SavedModel takes
+    `(batch,)` strings:
+
+    | text                    | what the model answers to                           |
+    | ----------------------- | --------------------------------------------------- |
+    | empty, or of no word    | padding (0) alone, at least one step of it          |
+    | bytes that are no UTF-8 | an unknown token for each word they are in; U+FFFD  |
+    |                         | for each such byte with `split="character"`         |
+    | of any length           | all its tokens, or `output_sequence_length` of them |
+
+    The first two are tried, and refused where an error or a NaN comes back (a mean
+    over no valid step is NaN). `layers.SequenceTruncation` in the model bounds what a
+    long text costs. Without `output_sequence_length` a batch is as wide as its longest
+    text, so padding must be masked: else an answer depends on the other texts.
+
     Args:
         model: Built functional or sequential `keras.Model`; compiled or not.
         directory: String or path. The model's folder, made where it is missing; a
@@ -57,6 +73,21 @@ def export(
         examples: Array, list of arrays in the order of the inputs, or dict of arrays
             by input name; at least 1 row, a handful is enough. Kept with the model
             in plain text: no private data.
+            With `preprocessing`, raw: texts are strings or bytes.
+        preprocessing: What makes the model's inputs of raw ones; it is joined in front.
+            Not in the model's `.keras` file, so keep one of its own. None: the inputs
+            are served as they are. Either
+
+            - an adapted `keras.layers.TextVectorization`, for a model of one input. The
+              served input has the layer's name where one was given, else the name of
+              the model's input.
+            - a built `keras.Model`, whose inputs are served. It gives a dict with the
+              names of the model's inputs, or one tensor for one input. Integers go
+              where floats are wanted; rows of token ids of any width, `(batch, None)`,
+              get one 0 where that width is 0.
+
+            Vocabularies are stored inside. One that was given as a file leaves its path
+            in the graph, as the name of a table.
         version: Int >= 1. Name of the new folder. None means one above the highest
             there, 1 in an empty directory.
 
@@ -64,7 +95,8 @@ def export(
         The `pathlib.Path` of the version folder.
 
     Raises:
-        ValueError: An argument is wrong, the version exists, a name is missing, the
+        ValueError: An argument is wrong, the version exists, a name is missing,
+            `preprocessing` has no vocabulary or does not fit the model, the
             graph holds what only this machine can run (a cuDNN, XLA, TPU or Python
             operation, a file of this machine), an output is not finite, or the
             reloaded graph answers otherwise than the model: by more than 1e-6 of
@@ -98,10 +130,12 @@ def export(
         purpose = "names the folder of the new export"
         check_count("version", version, purpose, at_most=HIGHEST_VERSION)
     contract = contract_of(model)
+    if preprocessing is not None:
+        contract = joined(preprocessing, contract)
     request = arrays_of(examples, contract.inputs)
 
     def write(draft: pathlib.Path) -> None:
-        with _without_optimizer(contract.sources), _without_cudnn(_layers(contract)):
+        with inference_only(contract.sources):
             _save(contract, draft)
             refuse_unservable(draft)
             answer = checked_answer(draft, contract, request, _tolerance(contract))
@@ -128,60 +162,6 @@ def _path(directory: Any) -> pathlib.Path:
     return pathlib.Path(os.fsdecode(directory))
 
 
-def _layers(contract: Contract) -> list[keras.layers.Layer]:
-    """Every layer at any depth, a Bidirectional's two included."""
-    return [
-        part
-        for source in contract.sources
-        for part in tf.train.TrackableView(source).descendants()
-        if isinstance(part, keras.layers.Layer)
-    ]
-
-
-@contextlib.contextmanager
-def _without_cudnn(layers: list[keras.layers.Layer]) -> Iterator[None]:
-    """On a GPU Keras would draw an operation that runs on no other device."""
-    recurrent = [layer for layer in layers if hasattr(layer, "use_cudnn")]
-    before = [layer.use_cudnn for layer in recurrent]
-    try:
-        for layer in recurrent:
-            layer.use_cudnn = False
-        yield
-    finally:
-        for layer, use_cudnn in zip(recurrent, before, strict=True):
-            layer.use_cudnn = use_cudnn
-
-
-@contextlib.contextmanager
-def _without_optimizer(sources: Iterable[keras.Model]) -> Iterator[None]:
-    """Slots are of no use to a server and thrice the size of the weights.
-
-    Nor could they all be written: once a schedule has taken the place of a number in
-    `optimizer.learning_rate`, as after `callbacks.OneCycle`, Keras 3.15 has deleted
-    from a list that TensorFlow tracks, and `model.export` itself fails.
-    """
-    compiled = [
-        (model, model.optimizer)
-        for source in sources
-        for model in _models(source)
-        if getattr(model, "optimizer", None) is not None
-    ]
-    try:
-        for model, _ in compiled:
-            del model.optimizer  # None would stay tracked
-        yield
-    finally:
-        for model, optimizer in compiled:
-            model.optimizer = optimizer
-
-
-def _models(model: keras.Model) -> Iterator[keras.Model]:
-    yield model
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _models(layer)
-
-
 def _save(contract: Contract, folder: pathlib.Path) -> None:
     archive = keras.export.ExportArchive()
     for source in contract.sources:
@@ -197,5 +177,5 @@ def _save(contract: Contract, folder: pathlib.Path) -> None:
 
 
 def _tolerance(contract: Contract) -> float:
-    used = {layer.compute_dtype for layer in _layers(contract)}
+    used = {layer.compute_dtype for layer in layers_of(contract.sources)}
     return max([TOLERANCE, *(HALF_TOLERANCE[name] for name in HALF if name in used)])
