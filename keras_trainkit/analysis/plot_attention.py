@@ -1,0 +1,120 @@
+"""What a model attends to in one sequence."""
+
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_trainkit.analysis._figures import check_path, new_figure, save
+
+_MOST_LABELS = 60  # more than that and the words overlap
+
+
+def plot_attention(
+    weights,
+    path: str | pathlib.Path,
+    *,
+    sequence=None,
+    labels: Sequence[str] | None = None,
+    title: str = "Attention",
+) -> None:
+    """Draws the attention weights over the steps of one sequence into a file.
+
+    Bars show the weights, above the sequence itself: lines for one or two features,
+    a heat map for more. A dotted line marks the weight that every valid step would
+    have, were they all the same.
+
+    Args:
+        weights: Array `(time,)`, a row of what `models.attention_scores(model)`
+            predicts; at least 0 each, 0 at masked steps.
+        path: File to write; `.png`, `.pdf` or `.svg`.
+        sequence: Array `(time,)` or `(time, features)` of finite numbers, or None.
+        labels: One string per step, such as the words, or None for step numbers.
+            Beyond 60 steps only the heaviest 60 are written.
+        title: String above the picture.
+
+    Raises:
+        ValueError: For another suffix, weights that are none, or other lengths.
+
+    Example:
+
+    >>> plot_attention([0.1, 0.7, 0.2], "a.png", labels=["not", "bad", "film"])
+    """
+    check_path(path)
+    save(_draw(weights, sequence, labels, title), path)
+
+
+def _draw(weights, sequence=None, labels=None, title="Attention"):
+    weights = _checked(weights)
+    steps = np.arange(len(weights))
+    figure, (axes,) = new_figure()
+    axes.bar(steps, weights, color="C0", width=0.9)
+    valid = max(np.count_nonzero(weights), 1)
+    even = weights.sum() / valid
+    label = f"even: {even:.3g} at {valid} steps"
+    axes.axhline(even, color="0.4", linestyle=":", label=label)
+    axes.set(title=title, ylabel="weight", xlim=(-0.5, len(steps) - 0.5))
+    axes.legend(frameon=False)
+    if labels is not None:
+        _write_labels(axes, weights, labels)
+    lowest = axes
+    if sequence is not None:
+        lowest = _draw_sequence(figure, axes, _steps(sequence, len(weights)))
+    lowest.set_xlabel("step")
+    return figure
+
+
+def _checked(weights):
+    weights = np.asarray(weights, "float64")
+    fine = weights.ndim == 1 and weights.size and np.isfinite(weights).all()
+    if not fine or (weights < 0).any():
+        raise ValueError(
+            "`weights` are the attention of one sequence and must be an array (time,) "
+            "of finite numbers of at least 0. Received: "
+            f"weights of shape {weights.shape}: {weights}."
+        )
+    return weights
+
+
+def _steps(sequence, length):
+    sequence = np.asarray(sequence, "float64")
+    fits = sequence.ndim in (1, 2) and len(sequence) == length
+    if not fits or not np.isfinite(sequence).all():
+        raise ValueError(
+            "`sequence` is drawn below the weights and must have the shape (time,) or "
+            f"(time, features) with a step per weight, {length}, all numbers finite. "
+            f"Received: sequence of shape {sequence.shape} with "
+            f"{np.sum(~np.isfinite(sequence))} numbers that are not."
+        )
+    return sequence.reshape(length, -1)
+
+
+def _write_labels(axes, weights, labels):
+    if len(labels) != len(weights):
+        raise ValueError(
+            f"`labels` name the steps and must be one per weight, {len(weights)}. "
+            f"Received: {len(labels)} labels."
+        )
+    shown = np.sort(np.argsort(-weights, kind="stable")[:_MOST_LABELS])
+    axes.set_xticks(shown, [labels[step] for step in shown], rotation=90, fontsize=8)
+
+
+def _draw_sequence(figure, axes, sequence):
+    grid = figure.add_gridspec(2, 1)
+    axes.set_subplotspec(grid[0])
+    below = figure.add_subplot(grid[1])
+    if sequence.shape[1] <= 2:
+        for number, values in enumerate(sequence.T):
+            colour, label = f"C{number + 1}", f"feature {number}"
+            below.plot(values, color=colour, linewidth=1.5, label=label)
+        if sequence.shape[1] > 1:
+            below.legend(frameon=False)
+        below.set_ylabel("value")
+        below.spines[["top", "right"]].set_visible(False)
+    else:
+        below.imshow(sequence.T, aspect="auto", cmap="viridis", interpolation="nearest")
+        below.set_ylabel("feature")
+        below.yaxis.get_major_locator().set_params(integer=True)
+    below.set_xlim(axes.get_xlim())
+    below.xaxis.get_major_locator().set_params(integer=True)
+    return below
