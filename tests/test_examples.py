@@ -25,7 +25,7 @@ def train_mlp():
 
 
 def test_every_example_is_tested():
-    tested = {"train_mlp"}
+    tested = {"train_mlp", "train_bilstm_attention"}
     assert {file.stem for file in EXAMPLES.glob("*.py")} == tested
 
 
@@ -79,3 +79,104 @@ def test_train_mlp_names_the_column_it_cannot_use(
 def test_train_mlp_names_the_columns_there_are(train_mlp, houses, tmp_path):
     with pytest.raises(ValueError, match="'rooms', 'age', 'price'.*target='prize'"):
         train_mlp.main(houses, "prize", out=tmp_path / "out")
+
+
+@pytest.fixture(scope="module")
+def train_bilstm_attention():
+    return load("train_bilstm_attention")
+
+
+def served(folder):
+    tf = pytest.importorskip("tensorflow")
+    return tf.saved_model.load(folder / "saved_model" / "1").signatures[
+        "serving_default"
+    ]
+
+
+PICTURES = {"learning_curves.png", "attention.png"}
+
+
+def test_train_bilstm_attention_reads_digits(train_bilstm_attention, tmp_path):
+    scores = train_bilstm_attention.main(out=tmp_path, epochs=4, units=16)
+    assert scores["accuracy"] > 0.8
+    names = {file.name for file in tmp_path.iterdir()}
+    assert names >= {"model.keras", *PICTURES}
+    answer = served(tmp_path)(sequences=np.zeros((2, 8, 8), "float32"))
+    assert answer["outputs"].shape == (2, 10)
+
+
+@pytest.fixture
+def ramps(tmp_path):
+    """Sequences of unequal length that rise or fall, and how steeply."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(3, 9, 160)
+    slopes = rng.normal(size=160)
+    x = slopes[:, None] * np.arange(10) + 100 * (np.arange(10) >= lengths[:, None])
+    arrays = {"x": x[..., None], "lengths": lengths}
+    np.savez(tmp_path / "signs.npz", y=slopes > 0, **arrays)
+    np.savez(tmp_path / "slopes.npz", y=1e3 * slopes, **arrays)
+    return tmp_path
+
+
+def test_train_bilstm_attention_reads_an_npz_file_up_to_its_lengths(
+    train_bilstm_attention, ramps
+):
+    scores = train_bilstm_attention.main(
+        ramps / "signs.npz", out=ramps / "out", epochs=10, units=4, batch_size=16
+    )
+    assert scores["accuracy"] > 0.9
+    model = keras.saving.load_model(ramps / "out" / "model.keras")
+    rising = np.full((1, 10, 1), train_bilstm_attention.PADDING, "float32")
+    rising[0, :4, 0] = [0, 1, 2, 3]
+    assert model.predict(rising, verbose=0).argmax() == 1
+
+
+def test_train_bilstm_attention_predicts_in_the_units_of_the_file(
+    train_bilstm_attention, ramps
+):
+    scores = train_bilstm_attention.main(
+        ramps / "slopes.npz", out=ramps / "out", epochs=10, units=4, batch_size=16
+    )
+    assert scores["root_mean_squared_error"] < 600  # the standard deviation is 1000
+    assert {file.name for file in (ramps / "out").iterdir()} >= PICTURES
+
+
+def test_train_bilstm_attention_serves_raw_texts(train_bilstm_attention, tmp_path):
+    good, bad = "what a good film number {}", "number {} is a bad one, alas"
+    lines = [f"yes\t{good.format(n)}" for n in range(60)]
+    lines += [f"no\t{bad.format(n)}" for n in range(60)]
+    (tmp_path / "texts.tsv").write_text("\n".join(lines))
+    scores = train_bilstm_attention.main(
+        text=tmp_path / "texts.tsv",
+        out=tmp_path / "out",
+        epochs=6,
+        units=4,
+        batch_size=16,
+    )
+    assert scores["accuracy"] > 0.9
+    answer = served(tmp_path / "out")(text=["A GOOD film!", "bad, bad, bad"])
+    assert answer["outputs"].numpy().argmax(1).tolist() == [1, 0]
+    assert {file.name for file in (tmp_path / "out").iterdir()} >= PICTURES
+
+
+def test_train_bilstm_attention_names_the_line_without_a_label(
+    train_bilstm_attention, tmp_path
+):
+    (tmp_path / "texts.tsv").write_text("yes\tfine\nno label here\n")
+    with pytest.raises(ValueError, match="in line 2: 'no label here'"):
+        train_bilstm_attention.main(text=tmp_path / "texts.tsv", out=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"x": np.ones((4, 2, 1)), "y": np.ones(3)}, r"as many .*\(4, 2, 1\)"),
+        ({"x": np.full((4, 2, 1), np.nan), "y": np.ones(4)}, "finite .* 8 values"),
+    ],
+)
+def test_train_bilstm_attention_refuses_arrays_it_cannot_use(
+    train_bilstm_attention, tmp_path, arrays, words
+):
+    np.savez(tmp_path / "steps.npz", **arrays)
+    with pytest.raises(ValueError, match=words):
+        train_bilstm_attention.main(tmp_path / "steps.npz", out=tmp_path)

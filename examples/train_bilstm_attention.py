@@ -1,0 +1,194 @@
+"""Trains a BiLSTM with attention on sequences or texts, to a served SavedModel.
+
+    python examples/train_bilstm_attention.py
+    python examples/train_bilstm_attention.py --npz steps.npz
+    python examples/train_bilstm_attention.py --text mails.tsv
+
+Without a file it reads scikit-learn's digits row by row: 8 steps of 8 pixels. `--npz`
+takes arrays x (sequences, time, features), y (whole numbers or texts: classes; other
+numbers: regression) and maybe lengths (sequences,), the steps of each that count.
+`--text` takes lines of label, tab, text, and the served model takes raw texts. Writes
+`model.keras`, `saved_model/1/`, `learning_curves.png` and `attention.png` into `--out`.
+"""
+
+import argparse
+import dataclasses
+import pathlib
+
+import keras
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+from keras_trainkit import (
+    analysis,
+    callbacks,
+    data,
+    layers,
+    models,
+    optimizers,
+    serving,
+)
+
+PADDING = -1e9  # marks the steps that do not count; no measurement has it
+
+
+def main(npz=None, text=None, out="out", epochs=30, units=64, batch_size=32, seed=0):
+    keras.utils.set_random_seed(seed)
+    out = pathlib.Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+
+    # File to raw sequences. The test part is not looked at until the end.
+    x, y = read_text(text) if text else read_npz(npz) if npz else digits()
+    classes = None if y.dtype.kind == "f" else np.unique(y)
+    if classes is not None:
+        y = np.searchsorted(classes, y)
+    x, x_test, y, y_test = split(x, y, classes, seed)
+    x_train, x_valid, y_train, y_valid = split(x, y, classes, seed)
+
+    # Raw sequences to a model: what is learned from data, from the training part only.
+    encoding = text_encoding(x_train) if text else float_encoding(x_train)
+    body = models.bilstm_attention(
+        encoding.input_shape,
+        len(classes) if classes is not None else 1,
+        (units, units),
+        task="classification" if classes is not None else "regression",
+        **encoding.arguments,
+    )
+    model = body if classes is not None else in_units_of(y_train, body)
+    loss, metric = "mse", "root_mean_squared_error"
+    if classes is not None:
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        metric = "accuracy"
+    model.compile(optimizers.AdamW(), loss, metrics=[metric])
+
+    history = model.fit(
+        encoding.encode(x_train),
+        y_train,
+        validation_data=(encoding.encode(x_valid), y_valid),
+        epochs=epochs,
+        batch_size=batch_size,
+        callbacks=[callbacks.OneCycle(0.005), callbacks.EarlyStopping()],
+    )
+    analysis.plot_learning_curves(history, out / "learning_curves.png")
+    draw_attention(body, x_test[:1], encoding, out / "attention.png")
+
+    # Model to disk: one file to go on training, one folder to serve.
+    model.save(out / "model.keras")
+    served = serving.export(
+        model, out / "saved_model", x_test[:4], preprocessing=encoding.preprocessing
+    )
+    scores = model.evaluate(
+        encoding.encode(x_test), y_test, verbose=0, return_dict=True
+    )
+    print("test", *(f"{name} {value:.4g}" for name, value in scores.items()))
+    print(f"Saved {out / 'model.keras'} and {served}")
+    return scores
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoding:
+    """How raw sequences become the arrays that the network trains on."""
+
+    encode: object
+    input_shape: tuple
+    arguments: dict
+    preprocessing: keras.layers.Layer | None = None
+    words: list | None = None
+
+
+def float_encoding(x_train):
+    scaling = layers.StandardScaling()
+    scaling.adapt(x_train, mask_value=PADDING)
+    arguments = {"scaling": scaling, "mask_value": PADDING}
+    return Encoding(np.asarray, x_train.shape[1:], arguments)
+
+
+def text_encoding(x_train, most_words=20_000, max_length=500):
+    vectorization = keras.layers.TextVectorization(most_words, name="text")
+    vectorization.adapt(x_train)
+    words = vectorization.get_vocabulary()
+
+    def encode(texts):
+        tokens = np.asarray(vectorization(texts))
+        return data.pad_sequences([row[row > 0][-max_length:] for row in tokens])[0]
+
+    arguments = {"vocabulary_size": len(words), "max_length": max_length}
+    return Encoding(encode, (None,), arguments, vectorization, words)
+
+
+def digits():
+    images, answers = load_digits(return_X_y=True)
+    return images.reshape(-1, 8, 8).astype("float32"), answers
+
+
+def read_npz(path):
+    """Steps behind the length of a sequence become `PADDING`."""
+    with np.load(path) as arrays:
+        x, y = np.array(arrays["x"], "float32"), arrays["y"]
+        lengths = arrays.get("lengths")
+    x = x.reshape(*x.shape[:2], -1)
+    if len(x) != len(y) or (lengths is not None and len(lengths) != len(x)):
+        raise ValueError(
+            "`npz` holds sequences and their answers and must have as many of x, y "
+            f"and lengths. Received: x of shape {x.shape}, y of shape {y.shape}."
+        )
+    if lengths is not None:
+        x[np.arange(x.shape[1]) >= lengths[:, None]] = PADDING
+    if not np.isfinite(x).all():
+        raise ValueError(
+            "`npz` holds sequences of numbers and x must be finite within `lengths`. "
+            f"Received: {np.sum(~np.isfinite(x))} values that are not."
+        )
+    return x, y
+
+
+def read_text(path):
+    lines = pathlib.Path(path).read_text("utf8").splitlines()
+    rows = [line.split("\t", 1) for line in lines if line.strip()]
+    for number, row in enumerate(rows, start=1):
+        if len(row) != 2:
+            raise ValueError(
+                "`text` holds labelled texts and each line must be label, tab, text. "
+                f"Received in line {number}: {row[0]!r}."
+            )
+    labels, texts = zip(*rows, strict=True)
+    return np.array(texts, dtype=object), np.array(labels)
+
+
+def split(x, y, classes, seed):
+    """Four fifths and a fifth, with the classes in the same shares."""
+    shares = None if classes is None else y
+    return train_test_split(x, y, test_size=0.2, stratify=shares, random_state=seed)
+
+
+def in_units_of(answers, body):
+    """`body`, whose output of size 1 becomes as large and as spread as `answers`."""
+    scale, offset = float(np.std(answers)), float(np.mean(answers))
+    rescale = keras.layers.Rescaling(scale, offset, name="prediction")
+    return keras.Model(body.inputs, rescale(body.output), name="in_units")
+
+
+def draw_attention(body, sequence, encoding, path):
+    encoded = encoding.encode(sequence)
+    weights = models.attention_scores(body).predict(encoded, verbose=0)[0]
+    counts = np.flatnonzero(weights)
+    if encoding.words:
+        words = [encoding.words[token] for token in encoded[0, counts]]
+        analysis.plot_attention(weights[counts], path, labels=words)
+    else:
+        steps = encoded[0, -len(weights) :][counts]
+        analysis.plot_attention(weights[counts], path, sequence=steps)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--npz", help="file of arrays x, y and maybe lengths")
+    source.add_argument("--text", help="file of lines: label, tab, text")
+    parser.add_argument("--out", default="out", help="folder to write to")
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--units", type=int, default=64)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=0)
+    main(**vars(parser.parse_args()))
