@@ -9,6 +9,10 @@ an idle machine:
     python benchmarks/recurrent.py --shapes 64,50,9,64 64,100,9,64 64,200,9,64
     python benchmarks/recurrent.py --memory
     python benchmarks/recurrent.py --lengths 40
+    python benchmarks/recurrent.py --picture docs/recurrent_time.png
+
+"of the limit" is the time that the matrix products alone would take at the rate that
+this machine reaches for one large product, over the time of our step.
 """
 
 import argparse
@@ -24,7 +28,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
-from keras_trainkit.layers.variational_lstm import VariationalLSTM
+from keras_trainkit.layers import VariationalLSTM
+from keras_trainkit.optimizers import AdamW
 
 # batch, time, features, units
 SHAPES = ["64,128,9,64", "32,100,64,64", "128,46,1,64", "32,400,128,128", "8,250,64,32"]
@@ -64,7 +69,7 @@ def build(who, shape, rate, kernel="auto", known_time=True):
     pooled = keras.layers.Dot(axes=1)([shares, x])
     outputs = keras.layers.Dense(1)(keras.layers.Flatten()(pooled))
     model = keras.Model(inputs, outputs)
-    model.compile("adam", "mse")
+    model.compile(AdamW(), "mse")
     return model
 
 
@@ -114,7 +119,7 @@ def print_steps(shapes, rates, repeats, kernel):
         "| batch, time, features, units | rate | Keras ms | ours ms | Keras / ours |",
         end="",
     )
-    print(" first step Keras s | ours s | products alone ms |")
+    print(" first step Keras s | ours s | of the limit |")
     print("|" + " --- |" * 8)
     rate_of_products = matmul_rate()
     for shape in shapes:
@@ -125,7 +130,7 @@ def print_steps(shapes, rates, repeats, kernel):
             print(
                 f"| {', '.join(map(str, shape))} | {rate} | {step[0] * 1e3:.0f} "
                 f"| {step[1] * 1e3:.0f} | {ratio:.2f} | {first[0]:.1f} "
-                f"| {first[1]:.1f} | {limit * 1e3:.0f} |",
+                f"| {first[1]:.1f} | {limit / step[1]:.2f} |",
                 flush=True,
             )
 
@@ -168,6 +173,44 @@ def print_lengths(shapes, rate, count, kernel):
             )
 
 
+def draw_times(path, rate, repeats, kernel):
+    """Time of our step over the number of steps, and over the batch size."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    lengths = [(32, length, 16, 64) for length in (50, 100, 200, 400, 800, 1600)]
+    batches = [(batch, 100, 16, 64) for batch in (8, 16, 32, 64, 128, 256)]
+    for axes, shapes, place in zip(
+        figure.subplots(1, 2), (lengths, batches), (1, 0), strict=True
+    ):
+        sizes = [shape[place] for shape in shapes]
+        times = [step_seconds(shape, rate, repeats, kernel) for shape in shapes]
+        per_size = statistics.median(t / n for t, n in zip(times, sizes, strict=True))
+        axes.loglog(sizes, times, "o-", label="training step")
+        line = [per_size * size for size in sizes]
+        axes.loglog(sizes, line, ":", color="0.4", label="in proportion")
+        axes.set_xlabel(("batch", "time steps")[place])
+        axes.set_ylabel("seconds")
+        axes.set_title(("100 time steps", "batch of 32")[place])
+        axes.set_xticks(sizes, [str(size) for size in sizes])
+        axes.minorticks_off()
+        axes.legend(frameon=False)
+        for size, seconds_taken in zip(sizes, times, strict=True):
+            print(f"| {axes.get_xlabel()} {size} | {seconds_taken * 1e3:.0f} ms |")
+    figure.savefig(path, dpi=120)
+
+
+def step_seconds(shape, rate, repeats, kernel):
+    keras.utils.clear_session()
+    x, y = data(shape)
+    model = build("ours", shape, rate, kernel)
+    for _ in range(2):
+        model.train_on_batch(x, y)
+    return statistics.median(
+        seconds(lambda: model.train_on_batch(x, y)) for _ in range(repeats)
+    )
+
+
 def print_memory(shapes, rate, kernel):
     """Peak of the process, each model in a fresh one, above a model of length 1."""
     print("| batch, time, features, units | Keras MB | ours MB |")
@@ -202,12 +245,15 @@ def main():
     parser.add_argument("--cost-of-dropout", action="store_true")
     parser.add_argument("--lengths", type=int, help="different lengths per epoch")
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--picture", help="file to draw the times into")
     parser.add_argument("--peak-of", choices=list(LAYERS), help=argparse.SUPPRESS)
     options = parser.parse_args()
     shapes = [tuple(map(int, text.split(","))) for text in options.shapes]
     rate, kernel = options.rates[0], options.kernel
     if options.peak_of:
         print_peak(options.peak_of, shapes[0], rate, kernel)
+    elif options.picture:
+        draw_times(options.picture, rate, options.repeats, kernel)
     elif options.memory:
         print_memory(shapes, rate, kernel)
     elif options.lengths:
