@@ -171,6 +171,10 @@ def test_batch_normalization_in_inference_takes_the_running_statistics(batch):
     assert y == pytest.approx(expected, abs=1e-5)
 
 
+def half_square(target, y):
+    return ops.sum((y - target) ** 2, axis=-1) / 2 * 6
+
+
 def test_batch_normalization_gradients(batch):
     """dL/dgamma = sum dL/dy x_hat, dL/dbeta = sum dL/dy, dL/dx as in the paper.
 
@@ -187,14 +191,17 @@ def test_batch_normalization_gradients(batch):
     )
     gamma = np.array([0.5, 2, 3, 4])
     model.layers[1].gamma.assign(gamma)
+    deviation = np.sqrt(batch.var(0) + 1e-3)
+    x_hat = (batch - batch.mean(0)) / deviation
+    # L = sum((y - target)^2) / 2, so that dL/dy is `upstream` and depends on y: of a loss
+    # linear in y TensorFlow 2.21 may update gamma before the gradient has read it.
+    target = gamma * x_hat - upstream
     before = [ops.convert_to_numpy(w) for w in model.trainable_weights]
-    model.compile(keras.optimizers.SGD(1.0), lambda g, y: ops.sum(g * y, axis=-1) * 6)
-    model.train_on_batch(batch, upstream)  # the mean over 6 rows, times 6: a sum
+    model.compile(keras.optimizers.SGD(1.0), half_square)
+    model.train_on_batch(batch, target)  # the mean over 6 rows, times 6: a sum
     after = [ops.convert_to_numpy(w) for w in model.trainable_weights]
     kernel, bias, dgamma, dbeta = (b - a for b, a in zip(before, after, strict=True))
 
-    deviation = np.sqrt(batch.var(0) + 1e-3)
-    x_hat = (batch - batch.mean(0)) / deviation
     assert dgamma == pytest.approx((upstream * x_hat).sum(0), abs=1e-4)
     assert dbeta == pytest.approx(upstream.sum(0), abs=1e-4)
     dx_hat = upstream * gamma
