@@ -7,6 +7,7 @@ from keras_trainkit.layers.multi_scale import MultiScale
 from keras_trainkit.layers.robust_scaling import RobustScaling
 from keras_trainkit.layers.sequence_truncation import SequenceTruncation
 from keras_trainkit.layers.standard_scaling import StandardScaling
+from keras_trainkit.layers.table_encoder import TableEncoder
 from keras_trainkit.layers.variational_lstm import VariationalLSTM
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "RobustScaling",
     "SequenceTruncation",
     "StandardScaling",
+    "TableEncoder",
     "VariationalLSTM",
 ]

@@ -1,9 +1,9 @@
-import numpy as np
 from keras import ops
 
 from keras_trainkit._checks import check_number
 from keras_trainkit._serialization import serializable
 from keras_trainkit._statistics import Extremes, Quantiles
+from keras_trainkit.layers._centers import median_and_spread
 from keras_trainkit.layers._scaling import Scaling
 
 
@@ -64,11 +64,7 @@ class RobustScaling(Scaling):
         return {**super().get_config(), "clip": self.clip}
 
     def _center_and_spread(self, extremes, quantiles):
-        quarter, median, three_quarters = quantiles.quantile([0.25, 0.5, 0.75])
-        with np.errstate(over="ignore"):  # refused as too wide for float32
-            spread = three_quarters - quarter
-            spread = np.where(spread == 0, extremes.highest - extremes.lowest, spread)
-        return median, spread
+        return median_and_spread(extremes, quantiles)
 
     def _bend(self, z):
         if self.clip is None:

@@ -1,7 +1,6 @@
-import numpy as np
-
 from keras_trainkit._serialization import serializable
 from keras_trainkit._statistics import Extremes, Moments
+from keras_trainkit.layers._centers import mean_and_deviation
 from keras_trainkit.layers._scaling import Scaling
 
 
@@ -52,6 +51,4 @@ class StandardScaling(Scaling):
     _gathers = (Extremes, Moments)
 
     def _center_and_spread(self, extremes, moments):
-        constant = extremes.lowest == extremes.highest  # the mean of equals may round
-        center = np.where(constant, extremes.lowest, moments.mean)
-        return center, np.where(constant, 0.0, moments.deviation)
+        return mean_and_deviation(extremes, moments)

@@ -20,4 +20,11 @@ CASES: dict[str, dict] = {
     "AttentionPooling": {"score": "additive", "query": "learned", "units": 5},
     "MultiScale": {"scales": [3, 5], "method": "stride", "join": False},
     "SequenceTruncation": {"max_length": 70, "keep": "end"},
+    "TableEncoder": {
+        "categories": ["zip"],
+        "max_categories": 30,
+        "missing": "fill",
+        "scaling": "standard",
+        "kinds": {"when": "datetime"},
+    },
 }

@@ -1,0 +1,55 @@
+"""Checks of what `TableEncoder` is given."""
+
+from keras_trainkit._checks import check_choice
+from keras_trainkit.layers._table_kinds import KINDS
+
+
+def check_categories(categories):
+    """ "auto", or different names."""
+    named = isinstance(categories, list | tuple) and all(
+        isinstance(name, str) for name in categories
+    )
+    if not (categories == "auto" or named):
+        raise ValueError(
+            "`categories` says which columns are categorical besides texts and must be "
+            f'"auto" or a list of column names. Received: categories={categories!r}.'
+        )
+
+
+def check_kinds(kinds, categories):
+    """None, or a dict that does not contradict `categories`."""
+    if kinds is None:
+        return
+    if not isinstance(kinds, dict) or not all(isinstance(name, str) for name in kinds):
+        raise ValueError(
+            "`kinds` says what columns are and must be None or a dict of column names "
+            f"to {', '.join(map(repr, KINDS))}. Received: kinds={kinds!r}."
+        )
+    for name, kind in kinds.items():
+        check_choice(f"kinds[{name!r}]", kind, "says what the column is", KINDS)
+    twice = [] if categories == "auto" else [n for n in kinds if n in categories]
+    if twice:
+        raise ValueError(
+            "`categories` and `kinds` say what columns are and must not name the same "
+            f"one. Received: {twice} in both."
+        )
+
+
+def check_named(expected, received):
+    """The same names, in any order."""
+    absent = [name for name in expected if name not in received]
+    unknown = [name for name in received if name not in expected]
+    if absent or unknown:
+        raise ValueError(
+            "`table` is encoded by the columns of the adapted one and must have "
+            f"exactly these. Received: {absent} missing, {unknown} unknown."
+        )
+
+
+def check_rows(rows):
+    """The same number in each column."""
+    if len(set(rows.values())) > 1:
+        raise ValueError(
+            "`table` holds one value per row and column, so its columns must be "
+            f"equally long. Received: rows {rows}."
+        )

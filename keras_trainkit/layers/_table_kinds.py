@@ -1,0 +1,86 @@
+"""What a column counts as, and its values in the form that this kind is computed in."""
+
+import numpy as np
+
+from keras_trainkit.layers._table_column import Column, seconds
+
+KINDS = ("numeric", "boolean", "categorical", "datetime")
+EXACT_INTEGERS = 2.0**53
+AUTOMATIC: dict[str | None, str] = {
+    "number": "numeric",
+    "boolean": "boolean",
+    "text": "categorical",
+    "datetime": "datetime",
+}
+SUITS = {
+    "numeric": ("number", "boolean"),
+    "boolean": ("boolean", "number"),
+    "datetime": ("datetime",),
+    "categorical": ("text", "number", "boolean"),
+}
+
+
+def kind_of(column: Column) -> str:
+    """The kind that "auto" gives a column with at least one value."""
+    return "categorical" if column.declared else AUTOMATIC[column.holds]
+
+
+def levels_of(column: Column) -> str:
+    """Whether the levels of a categorical column are texts or numbers."""
+    return "text" if column.holds == "text" else "number"
+
+
+def values_as(name, column: Column, kind, levels=None, parsed=False) -> np.ndarray:
+    """The values of a column, for a column that was adapted as `kind`.
+
+    Args:
+        levels: "text" or "number" for a categorical column, else None.
+        parsed: Whether the user asked for this kind, so that texts are read as it.
+
+    Returns:
+        Objects with "" for a missing one where `levels` is "text", else float64 with
+        NaN for it.
+    """
+    as_text = levels == "text"
+    if column.holds is None:
+        rows = len(column.values)
+        return np.full(rows, "", object) if as_text else np.full(rows, np.nan)
+    if column.holds == "text" and parsed and kind in ("numeric", "datetime"):
+        return _parsed(name, column.values, kind)
+    suits = column.holds in SUITS[kind]
+    if kind == "categorical":
+        suits = suits and (column.holds == "text") == as_text
+    if not suits:
+        _refuse(name, _wanted(kind, levels), f"{column.holds}s")
+    if kind == "boolean":
+        _check_boolean(name, column.values)
+    if levels == "number" and (np.abs(column.values) > EXACT_INTEGERS).any():
+        _refuse(name, "numbers up to 2^53 (longer ones as texts)", "longer numbers")
+    return column.values
+
+
+def _parsed(name, texts, kind):
+    try:
+        if kind == "datetime":
+            return seconds(texts.astype("datetime64[us]"))
+        return np.where(texts == "", "nan", texts).astype("float64")
+    except ValueError as error:
+        written = "a number" if kind == "numeric" else "a datetime in ISO 8601"
+        _refuse(name, f"texts that each are {written}", str(error))
+
+
+def _check_boolean(name, values):
+    if not np.isin(values[~np.isnan(values)], (0.0, 1.0)).all():
+        _refuse(name, "True and False, or 0 and 1", "other numbers")
+
+
+def _wanted(kind, levels):
+    words = {"numeric": "numbers", "boolean": "booleans", "datetime": "datetimes"}
+    return words.get(kind, f"categories that are {levels}s")
+
+
+def _refuse(name, wanted, received):
+    raise ValueError(
+        f"The column {name!r} is encoded by its kind and must hold {wanted}, or "
+        f"missing values. Received: {received}."
+    )
