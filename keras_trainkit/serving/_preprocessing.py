@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_trainkit.layers import TableEncoder
 from keras_trainkit.serving._contract import (
     Contract,
     Tensors,
@@ -15,6 +16,7 @@ from keras_trainkit.serving._contract import (
 )
 from keras_trainkit.serving._inference_only import layers_of
 from keras_trainkit.serving._names import check_names, has_given_name
+from keras_trainkit.serving._table import of_table, served_columns
 
 PURPOSE = "makes the inputs of `model` from raw ones"
 ODD_TEXTS = (b"", b"\xff\xfe\x80")  # without a token, and no UTF-8
@@ -29,6 +31,8 @@ def joined(preprocessing: Any, contract: Contract) -> Contract:
     """The contract of `contract`'s model with `preprocessing` in front of it."""
     if isinstance(preprocessing, keras.layers.TextVectorization):
         front = _of_text(preprocessing, contract)
+    elif isinstance(preprocessing, TableEncoder):
+        front = of_table(preprocessing, contract)
     else:
         front = _of_model(preprocessing, contract)
     _check_adapted(front)
@@ -40,6 +44,13 @@ def joined(preprocessing: Any, contract: Contract) -> Contract:
 
     sources = (*front.sources, *contract.sources)
     return Contract(front.inputs, contract.outputs, call, sources, front.odd)
+
+
+def raw_examples(preprocessing: Any, examples: Any) -> Any:
+    """Examples by the inputs of `joined`; a table's columns are made plain."""
+    if isinstance(preprocessing, TableEncoder):
+        return served_columns(preprocessing, examples)
+    return examples
 
 
 def _of_text(layer: keras.layers.TextVectorization, contract: Contract) -> Contract:
@@ -67,8 +78,8 @@ def _of_text(layer: keras.layers.TextVectorization, contract: Contract) -> Contr
 def _of_model(model: Any, contract: Contract) -> Contract:
     if not isinstance(model, keras.Model):
         raise ValueError(
-            f"`preprocessing` {PURPOSE} and must be a `keras.layers.TextVectorization` "
-            "or a `keras.Model`; wrap another layer as `x = keras.Input(..., "
+            f"`preprocessing` {PURPOSE} and must be a `keras.layers.TextVectorization`, "
+            "a `layers.TableEncoder` or a `keras.Model`; wrap another layer as `x = keras.Input(..., "
             "name=...)`, `keras.Model(x, layer(x))`. "
             f"Received: preprocessing={model!r}."
         )

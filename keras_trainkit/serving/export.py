@@ -11,7 +11,7 @@ from keras_trainkit.serving._contract import HALF, Contract, contract_of
 from keras_trainkit.serving._examples import arrays_of
 from keras_trainkit.serving._golden import write_golden
 from keras_trainkit.serving._inference_only import inference_only, layers_of
-from keras_trainkit.serving._preprocessing import joined
+from keras_trainkit.serving._preprocessing import joined, raw_examples
 from keras_trainkit.serving._publish import HIGHEST_VERSION, publish
 from keras_trainkit.serving._scan import refuse_unservable
 
@@ -66,6 +66,24 @@ def export(
     long text costs. Without `output_sequence_length` a batch is as wide as its longest
     text, so padding must be masked: else an answer depends on the other texts.
 
+    With a `layers.TableEncoder` as `preprocessing` it takes a `(batch,)` tensor for
+    each column, named after it. In the name every run of other characters than letters,
+    digits and underscores is an underscore, with `column_` before it where it does not
+    start with a letter (`hours-per-week`: `hours_per_week`; `20`: `column_20`):
+
+    | column                       | sent as                                         |
+    | ---------------------------- | ----------------------------------------------- |
+    | numbers                      | float64; NaN where missing                      |
+    | True, False                  | int32 1, 0; -1 (or another) where missing       |
+    | texts                        | string; "" where missing                        |
+    | datetimes                    | float64, seconds since 1970-01-01 (UTC where    |
+    |                              | they had a time zone); NaN where missing        |
+
+    The arrays made of them are those of the encoder's own call, bit for bit (the last
+    bit of a datetime's sine and cosine apart). `encoder.plain_columns(frame)` gives the
+    values to send. A row of missing values and one of unseen texts and infinite numbers
+    are tried.
+
     Args:
         model: Built functional or sequential `keras.Model`; compiled or not.
         directory: String or path. The model's folder, made where it is missing; a
@@ -73,7 +91,8 @@ def export(
         examples: Array, list of arrays in the order of the inputs, or dict of arrays
             by input name; at least 1 row, a handful is enough. Kept with the model
             in plain text: no private data.
-            With `preprocessing`, raw: texts are strings or bytes.
+            With `preprocessing`, raw: texts are strings or bytes; for a TableEncoder
+            a DataFrame or a dict of columns, as it is called with.
         preprocessing: What makes the model's inputs of raw ones; it is joined in front.
             Not in the model's `.keras` file, so keep one of its own. None: the inputs
             are served as they are. Either
@@ -81,6 +100,9 @@ def export(
             - an adapted `keras.layers.TextVectorization`, for a model of one input. The
               served input has the layer's name where one was given, else the name of
               the model's input.
+            - an adapted `layers.TableEncoder`, for a model with the inputs "numeric" and
+              "categorical", or one of any name where the table gives one of them. Each
+              column is an input; see the table above.
             - a built `keras.Model`, whose inputs are served. It gives a dict with the
               names of the model's inputs, or one tensor for one input. Integers go
               where floats are wanted; rows of token ids of any width, `(batch, None)`,
@@ -132,6 +154,7 @@ def export(
     contract = contract_of(model)
     if preprocessing is not None:
         contract = joined(preprocessing, contract)
+        examples = raw_examples(preprocessing, examples)
     request = arrays_of(examples, contract.inputs)
 
     def write(draft: pathlib.Path) -> None:

@@ -1,0 +1,87 @@
+"""A table's columns, one input each, encoded in front of a model."""
+
+import re
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_trainkit.layers import TableEncoder
+from keras_trainkit.serving._contract import Contract, Tensors
+from keras_trainkit.serving._names import check_names
+
+NAMES = ("numeric", "categorical")
+UNSEEN = "\ufffd" * 3  # a text that no column has as a level, most likely
+
+
+def of_table(encoder: TableEncoder, contract: Contract) -> Contract:
+    """The encoder as named tensors: a column in each, what the model takes out."""
+    names = _served_names(encoder)
+    taken = _taken(encoder, contract)
+    odd = (_odd_row(encoder, "", np.nan), _odd_row(encoder, UNSEEN, np.inf))
+    specs = {
+        name: tf.TensorSpec((None,), _dtype(array), name)
+        for name, array in odd[0].items()
+    }
+
+    def call(tensors: Tensors) -> Tensors:
+        made = encoder({column: tensors[name] for column, name in names.items()})
+        return {name: made[key] for name, key in taken.items()}
+
+    return Contract(specs, tuple(taken), call, (encoder,), odd)
+
+
+def served_columns(encoder: TableEncoder, examples: Any) -> dict[str, np.ndarray]:
+    """A table as it is sent: plain columns by the names of the inputs."""
+    names = _served_names(encoder)
+    plain = encoder.plain_columns(examples)
+    return {names[column]: values for column, values in plain.items()}
+
+
+def _served_names(encoder: TableEncoder) -> dict[str, str]:
+    """Column name to input name, which knows letters, digits and underscores only."""
+    names = {}
+    for column in encoder.column_names:
+        name = re.sub("[^A-Za-z0-9_]+", "_", column)
+        names[column] = name if re.match("[A-Za-z]", name) else f"column_{name}"
+    shared = [c for c, n in names.items() if list(names.values()).count(n) > 1]
+    if shared:
+        raise ValueError(
+            "A column's name becomes the name of an input, each other character than "
+            "letters, digits and underscores an underscore, and must then differ from "
+            f"all others; rename columns before `adapt`. Received: columns {shared}."
+        )
+    check_names("input", list(names.values()))
+    return names
+
+
+def _taken(encoder: TableEncoder, contract: Contract) -> dict[str, str]:
+    """Input of the model to what the encoder gives it."""
+    wanted = list(contract.inputs)
+    there = (encoder.numeric_names, encoder.categorical_names)
+    given = [name for name, columns in zip(NAMES, there, strict=True) if columns]
+    if set(wanted) == set(given):
+        return {name: name for name in wanted}
+    if len(wanted) == len(given) == 1 and wanted[0] not in NAMES:
+        return {wanted[0]: given[0]}
+    raise ValueError(
+        "`preprocessing` makes the inputs of `model` from raw ones, so an encoder of "
+        f"such columns needs a model with the inputs {given}, or with one of any name "
+        f"where there is one. Received: a model with the inputs {wanted}."
+    )
+
+
+def _odd_row(encoder: TableEncoder, text: str, number: float) -> dict[str, np.ndarray]:
+    """One row as no client should send it."""
+    nothing: dict[str, list] = {name: [None] for name in encoder.column_names}
+    row = served_columns(encoder, nothing)
+    for name, array in row.items():
+        if array.dtype == object:
+            row[name] = np.array([text.encode()], object)
+        elif array.dtype.kind == "f":
+            row[name] = np.array([number])
+    return row
+
+
+def _dtype(array: np.ndarray) -> tf.DType:
+    return tf.string if array.dtype == object else tf.as_dtype(array.dtype)
