@@ -15,6 +15,7 @@ ROWS = re.findall(
 FAMILIES = [
     "analysis",
     "callbacks",
+    "data",
     "initializers",
     "layers",
     "models",

@@ -1,5 +1,6 @@
 """Arrays before they meet the model."""
 
 from keras_trainkit.data.pad_sequences import pad_sequences
+from keras_trainkit.data.split import Split, split
 
-__all__ = ["pad_sequences"]
+__all__ = ["Split", "pad_sequences", "split"]

@@ -1,0 +1,91 @@
+"""Rows of data: how many, what a column says of each, what an empty part means."""
+
+import numbers
+
+import numpy as np
+from keras import ops
+
+from keras_trainkit._checks import check_count
+
+
+def row_count(data):
+    """Rows of `data`: an int is the answer; the arrays of a dict or tuple agree."""
+    if isinstance(data, numbers.Integral):
+        check_count("data", data, "is the number of rows, or what has them")
+        return int(data)
+    counts = sorted(set(_counts(data)))
+    if len(counts) != 1 or not counts[0]:
+        raise ValueError(
+            "`data` holds the rows and must have at least one, as many in each of its "
+            f"arrays. Received: arrays with {counts} rows."
+        )
+    return counts[0]
+
+
+def column_of(name, values, rows, purpose):
+    """`values` as an array with one entry for each row, none of them missing."""
+    array = (
+        ops.convert_to_numpy(values) if ops.is_tensor(values) else np.asarray(values)
+    )
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim not in (1, 2) or len(array) != rows:
+        raise ValueError(
+            f"`{name}` {purpose} and must hold one entry for each of the {rows} rows. "
+            f"Received: {name} of shape {array.shape}."
+        )
+    missing = sum(map(_is_missing, array.ravel() if _may_miss(array) else ()))
+    if missing:
+        raise ValueError(
+            f"`{name}` {purpose}, so none may be missing (drop or name these rows "
+            f"first). Received: {name} with {missing} of {rows} missing."
+        )
+    return array
+
+
+def codes_of(column):
+    """The distinct entries of a column and the number of each row's entry."""
+    entries = column.tolist()
+    numbers_of: dict = {}
+    codes = [
+        numbers_of.setdefault(tuple(e) if column.ndim == 2 else e, len(numbers_of))
+        for e in entries
+    ]
+    return list(numbers_of), np.array(codes)
+
+
+def _counts(data):
+    if isinstance(data, dict):
+        parts = tuple(data.values())
+    elif isinstance(data, tuple):
+        parts = data
+    else:
+        try:
+            return [len(data)]
+        except TypeError as error:
+            raise ValueError(
+                "`data` holds the rows and must be their number, an array, a table, or "
+                "a dict or tuple of them. Received: data of type "
+                f"{type(data).__name__}."
+            ) from error
+    return [count for part in parts for count in _counts(part)]
+
+
+def _may_miss(array):
+    if array.dtype.kind == "f":
+        return np.isnan(array).any()
+    return array.dtype.kind in "OmM"
+
+
+def _is_missing(entry):
+    try:
+        return entry is None or not bool(entry == entry)  # NaN, NaT
+    except TypeError:  # pandas.NA
+        return True
+
+
+def refuse_empty(name, received):
+    raise ValueError(
+        f"The {name} part must have at least one row: give other sizes, or more or "
+        f"smaller groups or times. Received: {received}."
+    )
