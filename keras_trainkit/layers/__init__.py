@@ -1,9 +1,15 @@
 """Tensors in, tensors out, weights or adapted state inside."""
 
 from keras_trainkit.layers.attention_pooling import AttentionPooling
+from keras_trainkit.layers.categorical_embedding import CategoricalEmbedding
 from keras_trainkit.layers.learnable_swish import LearnableSwish
+from keras_trainkit.layers.member_adapter import MemberAdapter
+from keras_trainkit.layers.member_dense import MemberDense
+from keras_trainkit.layers.member_mean import MemberMean
 from keras_trainkit.layers.min_max_scaling import MinMaxScaling
 from keras_trainkit.layers.multi_scale import MultiScale
+from keras_trainkit.layers.periodic_embedding import PeriodicEmbedding
+from keras_trainkit.layers.piecewise_linear_embedding import PiecewiseLinearEmbedding
 from keras_trainkit.layers.robust_scaling import RobustScaling
 from keras_trainkit.layers.sequence_truncation import SequenceTruncation
 from keras_trainkit.layers.standard_scaling import StandardScaling
@@ -12,9 +18,15 @@ from keras_trainkit.layers.variational_lstm import VariationalLSTM
 
 __all__ = [
     "AttentionPooling",
+    "CategoricalEmbedding",
     "LearnableSwish",
+    "MemberAdapter",
+    "MemberDense",
+    "MemberMean",
     "MinMaxScaling",
     "MultiScale",
+    "PeriodicEmbedding",
+    "PiecewiseLinearEmbedding",
     "RobustScaling",
     "SequenceTruncation",
     "StandardScaling",

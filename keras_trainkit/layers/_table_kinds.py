@@ -5,7 +5,6 @@ import numpy as np
 from keras_trainkit.layers._table_column import Column, seconds
 
 KINDS = ("numeric", "boolean", "categorical", "datetime")
-EXACT_INTEGERS = 2.0**53
 AUTOMATIC: dict[str | None, str] = {
     "number": "numeric",
     "boolean": "boolean",
@@ -54,8 +53,6 @@ def values_as(name, column: Column, kind, levels=None, parsed=False) -> np.ndarr
         _refuse(name, _wanted(kind, levels), f"{column.holds}s")
     if kind == "boolean":
         _check_boolean(name, column.values)
-    if levels == "number" and (np.abs(column.values) > EXACT_INTEGERS).any():
-        _refuse(name, "numbers up to 2^53 (longer ones as texts)", "longer numbers")
     return column.values
 
 

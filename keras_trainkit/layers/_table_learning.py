@@ -13,6 +13,7 @@ from keras_trainkit.layers._table_learned import CYCLES, DAY, Learned
 BLOCK = 2**16  # values that enter the statistics together, however they arrived
 QUANTILE_VALUES = 2**18  # kept per column, 2 MiB
 MOST_LEVELS = 1_000_000
+EXACT = 2.0**53  # float64 tells all integers apart up to here
 STILL = 0.01  # share of a cycle; values that stay within it do not go round
 
 
@@ -54,6 +55,7 @@ class Learner:
             return
         self._check_finite(present)
         if self.kind == "categorical":
+            self._check_exact(present)
             self._count(present)
             return
         self._numbers.update(present)
@@ -104,6 +106,14 @@ class Learner:
             raise ValueError(
                 f"The column {self.name!r} is scaled by its values and must hold "
                 "finite numbers or missing ones. Received: an infinite number."
+            )
+
+    def _check_exact(self, values):
+        if (np.abs(values) > EXACT).any():
+            raise ValueError(
+                f"The column {self.name!r} is encoded by its levels, compared as "
+                "float64, and must hold numbers up to 2^53 (longer ones as texts). "
+                f"Received: {np.abs(values).max():.17g}."
             )
 
     def _cycles(self, span):

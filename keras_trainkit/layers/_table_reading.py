@@ -53,7 +53,7 @@ def read(name, column) -> Column:
     if ops.is_tensor(column):
         column = ops.convert_to_numpy(column)
     if isinstance(column, np.ma.MaskedArray):
-        column = np.ma.filled(column.astype(object), None)
+        column = np.where(np.ma.getmaskarray(column), None, column.data)
     if isinstance(column, list | tuple):
         column = objects(column)
     dtype = getattr(column, "dtype", None)

@@ -6,13 +6,17 @@ import keras
 
 from keras_trainkit._checks import check_choice, check_flag, check_number
 from keras_trainkit.initializers import for_activation
+from keras_trainkit.layers import MemberAdapter
 from keras_trainkit.models._arguments import (
     check_counts,
     check_model_name,
     check_scaling,
 )
 from keras_trainkit.models._head import check_head, head, is_activation
+from keras_trainkit.models._members import check_members, member_head
 from keras_trainkit.models._pairing import check_initializer, hidden_initializer
+from keras_trainkit.models._table_input import check_table_input, table_input
+from keras_trainkit.models.member_model import MemberModel
 
 
 def mlp(
@@ -28,6 +32,10 @@ def mlp(
     l2: float = 0.0,
     residual: bool = False,
     scaling: keras.layers.Layer | None = None,
+    numeric_embedding: keras.layers.Layer | None = None,
+    category_sizes: Sequence[int] | None = None,
+    members: int = 1,
+    target_scaling: keras.layers.Layer | None = None,
     task: str | None = None,
     output_activation: str | Callable | None = None,
     name: str = "mlp",
@@ -49,6 +57,12 @@ def mlp(
     |                  | mostly 1          |                     | cross-entropy       |
     | "regression"     | values            | `output_activation` | "mse", "mae", ...   |
     | None             | any               | `output_activation` | what fits           |
+
+    For tables, `numeric_embedding` and `category_sizes` turn each column into a few
+    numbers before the first block, and `members` trains an ensemble that shares all
+    its blocks (TabM-mini): each member scales the embedded features by weights of its
+    own (`layers.MemberAdapter`) and has its own head (`layers.MemberDense`). The
+    prediction is their mean; see `models.MemberModel` for what is trained and shown.
 
     Compile logits with `keras.losses.SparseCategoricalCrossentropy(from_logits=True)`
     or `keras.losses.BinaryCrossentropy(from_logits=True)`, and binary accuracy with
@@ -82,14 +96,28 @@ def mlp(
         residual: Bool. Adds each block's input to its output.
         scaling: Adapted layer put first, such as `layers.StandardScaling` or
             `keras.layers.Normalization`; None for inputs scaled already.
+        numeric_embedding: Layer from `(batch, features)` to `(batch, features, units)`
+            put after `scaling`, such as an adapted `layers.PiecewiseLinearEmbedding`
+            or a `layers.PeriodicEmbedding`; None for the numbers themselves.
+        category_sizes: Sequence of ints >= 1, the number of codes per column, such as
+            `TableEncoder.category_sizes`. The model then takes a dict: "numeric",
+            of `input_shape` (which may be `(0,)`), and "categorical", integers. They
+            go through a `layers.CategoricalEmbedding`. None: no such columns.
+        members: Int >= 1. Members of the ensemble. Blocks cost `members` times the
+            arithmetic, weights hardly grow.
+        target_scaling: Adapted layer with `inverse`, such as `layers.StandardScaling`
+            adapted on targets of the shape `(batch, outputs)`, or None. Losses are then
+            taken on scaled targets; predictions and metrics stay in the units of the
+            targets. Only for the task "regression" or None.
         task: "classification", "binary", "regression" or None; see the table.
         output_activation: Name or function; None for linear. Not with a task whose head
             gives logits.
         name: String. Name of the model.
 
     Returns:
-        A functional `keras.Model`, input "features", output layer "outputs". The input
-        dtype is Keras' float type.
+        A functional `keras.Model`, input "features" (or the dict of
+        `category_sizes`), output layer "outputs"; a `models.MemberModel` with members
+        or a target scaling. The input dtype is Keras' float type.
 
     Raises:
         ValueError: for an argument out of range, or an initializer named by hand that
@@ -105,9 +133,11 @@ def mlp(
     ```
 
     Source: block order Ioffe and Szegedy, 2015, arXiv:1502.03167; residual blocks of
-    one layer after Gorishniy et al., 2021, arXiv:2106.11959, who normalize first.
+    one layer after Gorishniy et al., 2021, arXiv:2106.11959, who normalize first;
+    members Gorishniy et al., 2024, arXiv:2410.24210.
     """
-    check_counts("input_shape", input_shape, "is the shape of one sample", 1)
+    check_table_input(input_shape, numeric_embedding, category_sizes)
+    check_members(members, target_scaling, task)
     check_counts("hidden_units", hidden_units, "gives the units per hidden layer", 0)
     check_model_name(name)
     check_head(task, outputs, output_activation)
@@ -121,10 +151,11 @@ def mlp(
 
     starts = hidden_initializer(initializer, activation)
     regularizer = keras.regularizers.L1L2(l1, l2) if l1 or l2 else None
-    features = keras.Input(tuple(input_shape), name="features")
-    x = features if scaling is None else scaling(features)
-    if len(input_shape) > 1:
-        x = keras.layers.Flatten(name="flatten")(x)
+    inputs, x, groups = table_input(
+        input_shape, scaling, numeric_embedding, category_sizes
+    )
+    if members > 1:
+        x = MemberAdapter(members, groups, name="adapter")(x)
     for number, units in enumerate(hidden_units, start=1):
         block_input = x
         x = keras.layers.Dense(
@@ -140,8 +171,13 @@ def mlp(
             x = keras.layers.Dropout(dropout, name=f"dropout_{number}")(x)
         if residual:
             x = _residual_sum(block_input, x, regularizer, number)
-    predictions = head(outputs, output_activation, regularizer)(x)
-    return keras.Model(features, predictions, name=name)
+    if members == 1 and target_scaling is None:
+        predictions = head(outputs, output_activation, regularizer)(x)
+        return keras.Model(inputs, predictions, name=name)
+    predictions = member_head(
+        x, outputs, output_activation, regularizer, task, members, target_scaling
+    )
+    return MemberModel(inputs, predictions, name=name)
 
 
 def _normalized(x, normalization, number):

@@ -1,0 +1,102 @@
+import keras
+from keras import ops
+
+from keras_trainkit._checks import check_choice
+from keras_trainkit._serialization import serializable
+
+_KINDS = ("values", "logits", "binary_logits")
+
+
+@serializable
+class MemberMean(keras.layers.Layer):
+    """The prediction of an ensemble: the mean over its members.
+
+    | `kind`          | mean of                 | output                              |
+    | --------------- | ----------------------- | ----------------------------------- |
+    | "values"        | the values              | that mean                           |
+    | "logits"        | softmax of the members  | its logarithm: logits again         |
+    | "binary_logits" | sigmoid of the members  | its log-odds: logits again          |
+
+    Losses and metrics with `from_logits=True` so stay right. With `target_scaling` the
+    mean of values goes back to the units of the targets. The last layer of
+    `models.MemberModel`, which reads off it what each member said.
+
+    Args:
+        kind: "values", "logits" or "binary_logits".
+        target_scaling: Adapted layer with `inverse`, such as `layers.StandardScaling`,
+            or None. With "values" only.
+        **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
+
+    Input shape: `(batch, members, outputs)`.
+    Output shape: `(batch, outputs)`.
+
+    Source: Gorishniy, Kotelnikov and Babenko, 2024, arXiv:2410.24210 (the mean of
+    probabilities, not of logits).
+    """
+
+    def __init__(self, kind="values", target_scaling=None, **kwargs):
+        super().__init__(**kwargs)
+        check_choice("kind", kind, "says what the members give", _KINDS)
+        if target_scaling is not None and kind != "values":
+            raise ValueError(
+                "`target_scaling` brings values back to their units and must be None "
+                f"for logits. Received: kind={kind!r}."
+            )
+        self.kind = kind
+        self.target_scaling = target_scaling
+        self.latest = _Latest()
+
+    def build(self, input_shape):
+        if self.target_scaling is not None and not self.target_scaling.built:
+            self.target_scaling.build((None, input_shape[-1]))
+
+    def call(self, inputs):
+        outputs = self.mean(inputs)
+        if self.target_scaling is not None:
+            outputs = self.target_scaling.inverse(outputs)
+        self.latest.put(inputs, outputs)
+        return outputs
+
+    def mean(self, members):
+        """The mean over the members, before `target_scaling`."""
+        count = members.shape[1]
+        if self.kind == "logits":
+            logs = ops.log_softmax(members, axis=-1)
+            return ops.logsumexp(logs, axis=1) - ops.log(float(count))
+        if self.kind == "binary_logits":
+            yes = ops.logsumexp(ops.log_sigmoid(members), axis=1)
+            no = ops.logsumexp(ops.log_sigmoid(-members), axis=1)
+            return yes - no
+        return ops.mean(members, axis=1)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], input_shape[-1])
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "kind": self.kind,
+            "target_scaling": keras.saving.serialize_keras_object(self.target_scaling),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        scaling = keras.saving.deserialize_keras_object(config["target_scaling"])
+        return cls(**{**config, "target_scaling": scaling})
+
+
+class _Latest:
+    """What the layer was last called with and what it gave. A copy starts empty."""
+
+    def __init__(self):
+        self._pair = None, None
+
+    def put(self, inputs, outputs):
+        self._pair = inputs, outputs
+
+    def take(self):
+        pair, self._pair = self._pair, (None, None)
+        return pair
+
+    def __reduce__(self):
+        return _Latest, ()

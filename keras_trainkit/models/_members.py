@@ -1,0 +1,44 @@
+"""The head of a model whose members are trained one by one."""
+
+import keras
+
+from keras_trainkit._checks import check_count
+from keras_trainkit.layers import MemberDense, MemberMean
+
+_KINDS = {"classification": "logits", "binary": "binary_logits"}
+
+
+def check_members(members, target_scaling, task):
+    check_count("members", members, "is the number of members of the ensemble")
+    if target_scaling is None:
+        return
+    if not isinstance(target_scaling, keras.layers.Layer) or not hasattr(
+        target_scaling, "inverse"
+    ):
+        raise ValueError(
+            "`target_scaling` brings the targets to unit size and must be an adapted "
+            f"layer with `inverse`, or None. Received: target_scaling={target_scaling!r}."
+        )
+    if task in _KINDS:
+        raise ValueError(
+            "`target_scaling` brings the targets to unit size and must be None where "
+            f"they are labels. Received: task={task!r}."
+        )
+
+
+def member_head(
+    x, outputs, output_activation, regularizer, task, members, target_scaling
+):
+    """Outputs per member, then their mean: the layers "members" and "outputs"."""
+    dtype = keras.config.dtype_policy().variable_dtype
+    if members == 1:
+        x = keras.layers.Reshape((1, x.shape[-1]), name="member")(x)
+    x = MemberDense(
+        outputs,
+        activation=output_activation,
+        kernel_regularizer=regularizer,
+        dtype=dtype,
+        name="members",
+    )(x)
+    kind = _KINDS.get(task, "values")
+    return MemberMean(kind, target_scaling, dtype=dtype, name="outputs")(x)

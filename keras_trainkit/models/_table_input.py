@@ -1,0 +1,68 @@
+"""What stands before the first block of an MLP: features, or columns of a table."""
+
+import keras
+
+from keras_trainkit.layers import CategoricalEmbedding
+from keras_trainkit.models._arguments import check_counts
+
+
+def check_table_input(input_shape, numeric_embedding, category_sizes):
+    purpose = "is the shape of one sample"
+    nothing_numeric = category_sizes is not None and tuple(input_shape) == (0,)
+    if not nothing_numeric:
+        check_counts("input_shape", input_shape, purpose, 1)
+    if category_sizes is not None:
+        check_counts("category_sizes", category_sizes, "is the codes per column", 1)
+    embeds = numeric_embedding is not None
+    if embeds and not isinstance(numeric_embedding, keras.layers.Layer):
+        raise ValueError(
+            "`numeric_embedding` turns each number into a vector and must be a layer or "
+            f"None. Received: numeric_embedding={numeric_embedding!r}."
+        )
+    if (embeds or category_sizes is not None) and len(input_shape) != 1:
+        raise ValueError(
+            f"`input_shape` {purpose} and must be `(columns,)` with `numeric_embedding` "
+            f"or `category_sizes`. Received: input_shape={input_shape!r}."
+        )
+
+
+def table_input(input_shape, scaling, numeric_embedding, category_sizes):
+    """The inputs, the tensor `(batch, width)` made of them, and its groups.
+
+    A group is the numbers that one column was turned into: the start of `MemberAdapter`
+    is equal over them. None where every number is a column.
+    """
+    if category_sizes is None:
+        inputs = keras.Input(tuple(input_shape), name="features")
+        return inputs, *_numeric(inputs, scaling, numeric_embedding)
+    inputs = {
+        "numeric": keras.Input(tuple(input_shape), name="numeric"),
+        "categorical": keras.Input(
+            (len(category_sizes),), dtype="int32", name="categorical"
+        ),
+    }
+    embedding = CategoricalEmbedding(list(category_sizes), name="categories")
+    categorical = embedding(inputs["categorical"])
+    numeric, groups = inputs["numeric"], []
+    if input_shape[0]:
+        numeric, groups = _numeric(numeric, scaling, numeric_embedding)
+        groups = [1] * input_shape[0] if groups is None else groups
+    joined = keras.layers.Concatenate(name="columns")([numeric, categorical])
+    return inputs, joined, [*groups, *embedding.widths]
+
+
+def _numeric(features, scaling, numeric_embedding):
+    x = features if scaling is None else scaling(features)
+    groups = None
+    if numeric_embedding is not None:
+        x = numeric_embedding(x)
+        if len(x.shape) != 3 or None in x.shape[1:]:
+            raise ValueError(
+                "`numeric_embedding` turns each number into a vector and must give "
+                "(batch, features, units), both known. "
+                f"Received: {numeric_embedding!r} gives the shape {x.shape}."
+            )
+        groups = [x.shape[2]] * x.shape[1]
+    if len(x.shape) > 2:
+        x = keras.layers.Flatten(name="flatten")(x)
+    return x, groups
