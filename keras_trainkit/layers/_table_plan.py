@@ -1,6 +1,8 @@
 """Learned columns as formulas: `xp` is NumPy or `keras.ops`, the results are equal.
 
-Everything is computed in float64 and rounded to float32 once, at the end.
+Everything is computed in float64 and rounded to float32 once, at the end. TensorFlow
+rewrites a division by a constant, and joins two constants of one kind in a row, and
+then rounds otherwise: neither may occur here.
 """
 
 import math
@@ -34,12 +36,11 @@ class TablePlan:
         self._bent = np.array(bent, bool)
         self._fill = np.array([c.fill for c in self.measured])
         self._center = np.array([c.center for c in self.measured])
-        # Never two constants in a row: TensorFlow would join them, and round otherwise.
-        self._width = np.array([c.spread or np.inf for c in self.measured])
-        self._width = np.where(self._bent, self._width * CLIP, self._width)
+        factors = [_inverse(c.spread) for c in self.measured]
+        self._factor = np.where(self._bent, np.array(factors) / CLIP, factors)
         self._bound = np.where(self._bent, 1e9, np.finfo("float32").max)
         self._turning = [
-            (index, CYCLES[cycle])
+            (index, 1 / CYCLES[cycle])
             for index, column in enumerate(self.measured)
             for cycle in column.cycles
         ]
@@ -71,12 +72,12 @@ class TablePlan:
         """`(rows, measured)` float64, to `(rows, len(numeric_names))` float32."""
         present = xp.isfinite(x)
         x = xp.where(present, x, self._fill)
-        scaled = (x - self._center) / self._width
+        scaled = (x - self._center) * self._factor
         scaled = xp.minimum(xp.maximum(scaled, -self._bound), self._bound)
         bent = scaled / xp.sqrt(1.0 + scaled * scaled) * CLIP
         parts = [xp.where(self._bent, bent, scaled)]
-        for index, period in self._turning:
-            turns = x[:, index : index + 1] / period
+        for index, frequency in self._turning:
+            turns = x[:, index : index + 1] * frequency
             angle = (turns - xp.floor(turns)) * math.tau
             parts += [xp.sin(angle), xp.cos(angle)]
         if len(self._flagged):
@@ -84,3 +85,8 @@ class TablePlan:
             parts.append(xp.where(there, 0.0, 1.0))
         parts = [xp.array(part, "float32") for part in parts]
         return xp.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
+
+
+def _inverse(spread):
+    """0 for a constant column, which becomes 0 by that."""
+    return min(1 / spread, np.finfo("float64").max) if spread else 0.0

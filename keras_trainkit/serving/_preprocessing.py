@@ -78,9 +78,10 @@ def _of_text(layer: keras.layers.TextVectorization, contract: Contract) -> Contr
 def _of_model(model: Any, contract: Contract) -> Contract:
     if not isinstance(model, keras.Model):
         raise ValueError(
-            f"`preprocessing` {PURPOSE} and must be a `keras.layers.TextVectorization`, "
-            "a `layers.TableEncoder` or a `keras.Model`; wrap another layer as `x = keras.Input(..., "
-            "name=...)`, `keras.Model(x, layer(x))`. "
+            f"`preprocessing` {PURPOSE} and must be a "
+            "`keras.layers.TextVectorization`, a `layers.TableEncoder` or a "
+            "`keras.Model`; wrap another layer as `x = keras.Input(..., name=...)`, "
+            "`keras.Model(x, layer(x))`. "
             f"Received: preprocessing={model!r}."
         )
     check_has_graph("preprocessing", PURPOSE, model)

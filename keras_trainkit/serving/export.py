@@ -100,9 +100,9 @@ def export(
             - an adapted `keras.layers.TextVectorization`, for a model of one input. The
               served input has the layer's name where one was given, else the name of
               the model's input.
-            - an adapted `layers.TableEncoder`, for a model with the inputs "numeric" and
-              "categorical", or one of any name where the table gives one of them. Each
-              column is an input; see the table above.
+            - an adapted `layers.TableEncoder`, for a model with the inputs "numeric"
+              and "categorical", or one of any name where the table gives one of them.
+              Each column is an input; see the table above.
             - a built `keras.Model`, whose inputs are served. It gives a dict with the
               names of the model's inputs, or one tensor for one input. Integers go
               where floats are wanted; rows of token ids of any width, `(batch, None)`,

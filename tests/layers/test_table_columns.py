@@ -1,0 +1,173 @@
+"""Columns of every type that users bring are read as what they mean."""
+
+import datetime
+import decimal
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from keras_trainkit.layers import TableEncoder
+
+NAN, NAT = float("nan"), pd.NaT
+NUMBERS = [4.0, NAN, -2.0]
+UTC = datetime.UTC
+
+
+def plain(column, kind=None):
+    """The column as read, and what it was taken for."""
+    encoder = TableEncoder(kinds={"x": kind} if kind else None)
+    encoder.adapt({"x": column})
+    return encoder.plain_columns({"x": column})["x"]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        np.array(NUMBERS, "float16"),
+        np.array([4, None, decimal.Decimal(-2)], object),
+        [np.float32(4), pd.NA, -2],
+        (4, NAN, -2),
+        pd.Series([4, None, -2], dtype="Int64"),
+        pd.Series([4, None, -2], dtype="Float32"),
+        pd.Series([4, None, -2], dtype=object),
+        pd.Series([4, None, -2], index=[9, 9, 9]),
+        np.ma.array([4, 77, -2], mask=[False, True, False]),
+    ],
+    ids=lambda column: f"{type(column).__name__} {getattr(column, 'dtype', '')}",
+)
+def test_numbers(column):
+    read = plain(column)
+    assert read.dtype == "float64"
+    np.testing.assert_array_equal(read, NUMBERS)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        [True, None, False],
+        np.array([np.True_, NAN, False], object),
+        pd.Series([True, None, False], dtype="boolean"),
+        pd.Series([True, None, False]),
+    ],
+    ids=lambda column: f"{type(column).__name__} {getattr(column, 'dtype', '')}",
+)
+def test_booleans(column):
+    read = plain(column)
+    assert read.dtype == "int32"
+    assert read.tolist() == [1, -1, 0]
+
+
+def test_booleans_without_a_gap():
+    assert plain(np.array([True, False])).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        ["ü", None, "b"],
+        [b"\xc3\xbc", NAN, "b"],
+        np.array(["ü", "", "b"]),
+        np.array(["ü".encode(), b"", b"b"]),
+        np.array(["ü", pd.NA, np.str_("b")], object),
+        pd.Series(["ü", None, "b"]),
+        pd.Series(["ü", None, "b"], dtype="string"),
+        pd.Series(["ü", None, "b"], dtype=object),
+        pd.Series(["ü", None, "b"], dtype="category"),
+        pd.Categorical(["ü", None, "b"]),
+    ],
+    ids=lambda column: f"{type(column).__name__} {getattr(column, 'dtype', '')}",
+)
+def test_texts(column):
+    assert plain(column).tolist() == ["ü", "", "b"]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        np.array(["1970-01-02", "NaT", "1969-12-31"], "datetime64[D]"),
+        np.array(["1970-01-02", "NaT", "1969-12-31"], "datetime64[ns]"),
+        [datetime.date(1970, 1, 2), None, datetime.datetime(1969, 12, 31)],
+        [pd.Timestamp("1970-01-02"), NAT, np.datetime64("1969-12-31")],
+        [datetime.datetime(1970, 1, 2, tzinfo=UTC), None, datetime.date(1969, 12, 31)],
+        pd.to_datetime(pd.Series(["1970-01-02", None, "1969-12-31"])),
+        pd.to_datetime(
+            pd.Series(["1970-01-02T01", None, "1969-12-31T01"])
+        ).dt.tz_localize("Europe/Berlin"),
+    ],
+    ids=lambda column: f"{type(column).__name__} {getattr(column, 'dtype', '')}",
+)
+def test_datetimes(column):
+    np.testing.assert_array_equal(plain(column), [86400.0, NAN, -86400.0])
+
+
+def test_levels_are_those_of_the_adapted_rows_alone():
+    """pandas keeps the levels of the rows that were cut off."""
+    frame = pd.DataFrame({"t": pd.Categorical(["a", "b", "a", "test only"])})
+    train = frame.iloc[:3]
+    assert "test only" in train["t"].cat.categories
+    encoder = TableEncoder()
+    encoder.adapt(train)
+    assert encoder.levels("t") == ("a", "b")
+    assert encoder(frame)["categorical"].ravel().tolist() == [2, 3, 2, 1]
+
+
+def test_a_pandas_category_of_numbers_is_categorical():
+    encoder = TableEncoder()
+    encoder.adapt({"x": pd.Series([5, 3, 5, None], dtype="category")})
+    assert encoder.levels("x") == (5, 3)
+    assert encoder({"x": np.array([3, 5, 4])})["categorical"].tolist() == [
+        [3],
+        [2],
+        [1],
+    ]
+
+
+def test_a_column_may_be_all_missing_later_whatever_type_that_has():
+    encoder = TableEncoder(scaling=None, missing="fill")
+    encoder.adapt({"n": [1.0, 5.0], "t": ["a", "b"]})
+    for gaps in ([None], np.array([NAN]), pd.Series([pd.NA]), np.array([""])):
+        encoded = encoder({"n": gaps, "t": gaps})
+        assert (encoded["numeric"].tolist(), encoded["categorical"].tolist()) == (
+            [[3]],
+            [[0]],
+        )
+
+
+def test_texts_that_differ_in_ends_and_newlines_are_different_levels():
+    texts = ["a", "a ", "a\n", "a\0", "[UNK]"]
+    encoder = TableEncoder()
+    encoder.adapt({"t": texts})
+    assert sorted(encoder.levels("t")) == sorted(texts)
+    assert sorted(encoder({"t": texts})["categorical"].ravel()) == [2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ([1.0, "a"], "one kind. Received: number beside text in 'x'"),
+        ([True, 2], "one kind. Received: boolean beside number in 'x'"),
+        ([1.0, [2.0]], "Received: list in 'x'"),
+        (np.ones((2, 2)), r"one value per row. .*\(2, 2\) for 'x'"),
+        (3.0, r"one value per row. .*float of shape \(\) for 'x'"),
+        (np.ones(2, "complex64"), "Received: dtype=complex64 for 'x'"),
+        (np.ones(2, "timedelta64[s]"), "Received: dtype=timedelta64"),
+        ([2**60, 1], "2\\^53"),
+    ],
+)
+def test_what_is_no_column_is_refused_by_name(column, words):
+    categories = ["x"] if isinstance(column, list) and 2**60 in column else "auto"
+    with pytest.raises(ValueError, match=words):
+        TableEncoder(categories=categories).adapt({"x": column})
+
+
+def test_texts_that_are_no_numbers_are_refused_where_numbers_are_asked_for():
+    with pytest.raises(ValueError, match="'x' .* each are a number.*could not convert"):
+        plain(["1", "?"], kind="numeric")
+    with pytest.raises(ValueError, match="'x' .* each are a datetime in ISO 8601"):
+        plain(["1.2.2020"], kind="datetime")
+
+
+def test_a_level_that_utf8_cannot_hold_is_refused():
+    with pytest.raises(ValueError, match="'x' is served as texts in UTF-8"):
+        plain([b"\xff", "a"])

@@ -1,0 +1,234 @@
+"""Raw columns to a model that was trained on an encoder's arrays."""
+
+import importlib.util
+import json
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from keras_trainkit import serving
+from keras_trainkit.layers import TableEncoder
+
+pytestmark = pytest.mark.tensorflow_only
+
+DATA = pathlib.Path(__file__).parents[3] / "shared" / "data"
+TABLES = [
+    "adult",
+    "california",
+    "house_16h",
+    "churn",
+    "diamonds",
+    "covertype",
+    "german",
+]
+ROWS = 600
+
+SERVER = """
+import pathlib, sys
+
+sys.modules.update(dict.fromkeys(("keras", "keras_trainkit", "pandas")))
+import numpy as np
+import tensorflow as tf
+
+root = pathlib.Path(sys.argv[1])
+serve = tf.saved_model.load(str(root / "1")).signatures["serving_default"]
+sent = np.load(root / "sent.npz")
+answer = serve(**{name: tf.constant(sent[name]) for name in sent.files})
+np.savez(root / "answer.npz", **{name: value.numpy() for name, value in answer.items()})
+"""
+
+
+def small_table():
+    return pd.DataFrame(
+        {
+            "age": [20.0, 30.5, None, 50.1],
+            "hours-per-week": [3, 1, 2, 2],
+            "town": ["Köln", "Ulm", None, "Ulm"],
+            "member": [True, False, True, True],
+            "2nd seen": pd.date_range("2020-01-01", periods=4, freq="40h"),
+        }
+    )
+
+
+def adapted(table, **arguments):
+    encoder = TableEncoder(**arguments)
+    encoder.adapt(table)
+    return encoder
+
+
+def echo(encoder):
+    """A model whose outputs are what the encoder gives it."""
+    inputs, m = {}, len(encoder.category_sizes)
+    if encoder.numeric_names:
+        inputs["numeric"] = keras.Input(encoder.numeric_shape, name="numeric")
+    if m:
+        inputs["categorical"] = keras.Input((m,), dtype="int32", name="categorical")
+    outputs = {f"{key}_again": x * 1 for key, x in inputs.items()}
+    return keras.Model(inputs, outputs)
+
+
+def exported(model, path, examples, encoder):
+    path = serving.export(model, path, examples, preprocessing=encoder)
+    return tf.saved_model.load(str(path)).signatures["serving_default"]
+
+
+def assert_same(answer, encoded):
+    for key, array in encoded.items():
+        if array.shape[1]:
+            np.testing.assert_array_equal(answer[f"{key}_again"], array)
+
+
+def test_inputs_have_the_names_and_types_of_the_columns(tmp_path):
+    encoder = adapted(small_table())
+    served = exported(echo(encoder), tmp_path, small_table(), encoder)
+    specs = served.structured_input_signature[1]
+    assert {name: spec.dtype for name, spec in specs.items()} == {
+        "age": tf.float64,
+        "hours_per_week": tf.float64,
+        "town": tf.string,
+        "member": tf.int32,
+        "column_2nd_seen": tf.float64,
+    }
+    assert all(spec.shape.as_list() == [None] for spec in specs.values())
+
+
+def test_a_client_without_the_encoder_gets_its_arrays(tmp_path):
+    encoder = adapted(small_table())
+    served = exported(echo(encoder), tmp_path, small_table(), encoder)
+    answer = served(
+        age=tf.constant([np.nan, 33.3], tf.float64),
+        hours_per_week=tf.constant([2, np.nan], tf.float64),
+        town=tf.constant(["Köln", "Rome"]),
+        member=tf.constant([0, -1]),
+        column_2nd_seen=tf.constant([1577872800.0, np.nan], tf.float64),
+    )
+    sent = {
+        "age": [None, 33.3],
+        "hours-per-week": [2, None],
+        "town": ["Köln", "Rome"],
+        "member": [False, None],
+        "2nd seen": [np.datetime64("2020-01-01T10:00"), None],
+    }
+    assert_same(answer, encoder(sent))
+    assert np.isfinite(answer["numeric_again"]).all()
+    np.testing.assert_array_equal(answer["categorical_again"], [[3], [1]])
+
+
+def test_the_recorded_request_is_raw(tmp_path):
+    encoder = adapted(small_table())
+    path = serving.export(echo(encoder), tmp_path, small_table(), preprocessing=encoder)
+    golden = json.loads((path / "assets.extra" / "golden_request.json").read_text())
+    assert golden["inputs"]["town"] == ["Köln", "Ulm", "", "Ulm"]
+    assert golden["inputs"]["member"] == [1, 0, 1, 1]
+    assert golden["inputs"]["column_2nd_seen"][0] == 1577836800.0
+
+
+@pytest.mark.parametrize("name", ["features", "numeric"])
+def test_numbers_alone_feed_a_single_input(tmp_path, name):
+    table = {"a": [1.0, 2.0, 5.0], "b": [3, None, 4]}
+    encoder = adapted(table)
+    inputs = keras.Input((3,), name=name)
+    model = keras.Model(inputs, {"numeric_again": inputs * 1})
+    served = exported(model, tmp_path, table, encoder)
+    plain = encoder.plain_columns(table)
+    answer = served(**{key: tf.constant(value) for key, value in plain.items()})
+    assert_same(answer, encoder(table))
+
+
+def test_categories_alone_feed_a_single_input(tmp_path):
+    table = {"a": ["p", "q", None]}
+    encoder = adapted(table)
+    served = exported(echo(encoder), tmp_path, table, encoder)
+    answer = served(a=tf.constant(["q", "z", ""]))
+    np.testing.assert_array_equal(answer["categorical_again"], [[3], [1], [0]])
+
+
+def test_a_bare_process_answers_as_the_encoder_does(tmp_path):
+    rng = np.random.default_rng(0)
+    table = {"x": rng.normal(size=200), "t": rng.choice(["a", "b", "ü"], 200)}
+    encoder = adapted(table, max_categories=2)
+    serving.export(echo(encoder), tmp_path, table, preprocessing=encoder)
+    sent = {"x": [*table["x"][:9], np.nan, np.inf], "t": [*"abüabüabz", "", "a"]}
+    np.savez(
+        tmp_path / "sent.npz", x=np.array(sent["x"]), t=[s.encode() for s in sent["t"]]
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", SERVER, str(tmp_path)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert_same(np.load(tmp_path / "answer.npz"), encoder(sent))
+
+
+def test_a_model_that_does_not_fit_is_refused(tmp_path):
+    encoder = adapted(small_table())
+    features = keras.Input((8,), name="features")
+    model = keras.Model(features, keras.layers.Dense(1, name="out")(features))
+    with pytest.raises(
+        ValueError, match=r"\['numeric', 'categorical'\].*\['features'\]"
+    ):
+        serving.export(model, tmp_path, small_table(), preprocessing=encoder)
+    numbers = adapted({"x": [1.0, 2.0]})
+    with pytest.raises(ValueError, match=r"for 'features', give .*\(None, 8\)"):
+        serving.export(model, tmp_path, {"x": [1.0]}, preprocessing=numbers)
+
+
+def test_an_encoder_that_learned_nothing_is_refused(tmp_path):
+    model = echo(adapted(small_table()))
+    with pytest.raises(ValueError, match=r"call `adapt\(table\)`"):
+        serving.export(model, tmp_path, small_table(), preprocessing=TableEncoder())
+
+
+def test_columns_whose_names_become_one_are_refused(tmp_path):
+    table = {"a-b": [1.0], "a b": [2.0]}
+    encoder = adapted(table)
+    with pytest.raises(ValueError, match=r"rename columns.*\['a-b', 'a b'\]"):
+        serving.export(echo(encoder), tmp_path, table, preprocessing=encoder)
+
+
+def test_examples_have_the_columns_of_the_table(tmp_path):
+    encoder = adapted(small_table())
+    with pytest.raises(ValueError, match=r"\['town'\] missing, \[\] unknown"):
+        examples = small_table().drop(columns="town")
+        serving.export(echo(encoder), tmp_path, examples, preprocessing=encoder)
+
+
+@pytest.fixture(scope="module")
+def load():
+    if not (DATA / "load.py").exists():
+        pytest.skip(f"the data sets are not there: {DATA}")
+    spec = importlib.util.spec_from_file_location("load", DATA / "load.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_data_set_with_gaps_and_unseen_levels(load, tmp_path, name):
+    frame = load.table(name)[0].sample(ROWS, random_state=0).reset_index(drop=True)
+    half = ROWS // 2
+    encoder = adapted(frame[:half])
+    for place, column in enumerate(frame):
+        if isinstance(frame[column].dtype, pd.CategoricalDtype):
+            frame[column] = frame[column].astype(object)
+            frame.loc[half + place, column] = "unseen"
+        frame.loc[half + 50 + place :: 7, column] = None
+    served = exported(echo(encoder), tmp_path, frame[:3], encoder)
+    names = served.structured_input_signature[1]
+    plain = dict(
+        zip(encoder.column_names, encoder.plain_columns(frame).values(), strict=True)
+    )
+    sent = {n: plain.get(n, plain.get(n.removeprefix("column_"))) for n in names}
+    answer = served(**{n: tf.constant(values) for n, values in sent.items()})
+    encoded = encoder(frame)
+    assert_same(answer, encoded)
+    assert np.isfinite(encoded["numeric"]).all()
+    codes = encoded["categorical"]
+    assert (codes < encoder.category_sizes).all()
+    if codes.shape[1]:
+        assert {0, 1, 2} <= set(codes[half:].ravel())
