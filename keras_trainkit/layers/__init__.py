@@ -2,12 +2,14 @@
 
 from keras_trainkit.layers.attention_pooling import AttentionPooling
 from keras_trainkit.layers.categorical_embedding import CategoricalEmbedding
+from keras_trainkit.layers.feature_selection import FeatureSelection
 from keras_trainkit.layers.learnable_swish import LearnableSwish
 from keras_trainkit.layers.member_adapter import MemberAdapter
 from keras_trainkit.layers.member_dense import MemberDense
 from keras_trainkit.layers.member_mean import MemberMean
 from keras_trainkit.layers.min_max_scaling import MinMaxScaling
 from keras_trainkit.layers.multi_scale import MultiScale
+from keras_trainkit.layers.pca_projection import PCAProjection
 from keras_trainkit.layers.periodic_embedding import PeriodicEmbedding
 from keras_trainkit.layers.piecewise_linear_embedding import PiecewiseLinearEmbedding
 from keras_trainkit.layers.robust_scaling import RobustScaling
@@ -19,12 +21,14 @@ from keras_trainkit.layers.variational_lstm import VariationalLSTM
 __all__ = [
     "AttentionPooling",
     "CategoricalEmbedding",
+    "FeatureSelection",
     "LearnableSwish",
     "MemberAdapter",
     "MemberDense",
     "MemberMean",
     "MinMaxScaling",
     "MultiScale",
+    "PCAProjection",
     "PeriodicEmbedding",
     "PiecewiseLinearEmbedding",
     "RobustScaling",

@@ -27,4 +27,11 @@ CASES: dict[str, dict] = {
         "scaling": "standard",
         "kinds": {"when": "datetime"},
     },
+    "FeatureSelection": {
+        "features": 0.4,
+        "discrete_features": [0, 2],
+        "max_rows": 70,
+        "seed": 7,
+    },
+    "PCAProjection": {"units": 0.9, "whiten": True, "width": 3},
 }
