@@ -36,7 +36,7 @@ class FeatureSelection(keras.layers.Layer):
         discrete_features: Sequence of ints >= 0, features whose values are codes rather
             than amounts. None: none are.
         max_rows: Int >= 10. `adapt` draws that many rows at random from more, since the
-            estimate takes time: about 1 s for 10,000 rows of 30 features.
+            estimate takes time: 1 to 3 s for 10,000 rows of 30 features.
         seed: Int >= 0 or None. Of the draw and of the noise (1e-10 of a deviation) by
             which the estimate breaks ties. None: another at every `adapt`.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
