@@ -53,7 +53,7 @@ def read(name, column) -> Column:
     if ops.is_tensor(column):
         column = ops.convert_to_numpy(column)
     if isinstance(column, np.ma.MaskedArray):
-        column = np.where(np.ma.getmaskarray(column), None, column.data)
+        column = _unmasked(column)
     if isinstance(column, list | tuple):
         column = objects(column)
     dtype = getattr(column, "dtype", None)
@@ -67,6 +67,12 @@ def read(name, column) -> Column:
     if isinstance(dtype, np.dtype):
         return _of_array(name, np.asarray(column))
     return _of_extension(name, column)
+
+
+def _unmasked(column):
+    values = np.array(column.data, object)
+    values[np.ma.getmaskarray(column)] = None
+    return values
 
 
 def _of_category(name, column):

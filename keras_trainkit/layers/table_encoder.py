@@ -9,14 +9,11 @@ from keras_trainkit.layers._table_arguments import (
     check_categories,
     check_kinds,
     check_named,
-    check_rows,
 )
 from keras_trainkit.layers._table_encoding import encode_arrays, encode_tensors
-from keras_trainkit.layers._table_kinds import values_as
 from keras_trainkit.layers._table_learned import Learned
-from keras_trainkit.layers._table_learning import Learner
 from keras_trainkit.layers._table_plan import TablePlan
-from keras_trainkit.layers._table_reading import chunks_of, raw_columns, read
+from keras_trainkit.layers._table_rows import learn, plain_table
 from keras_trainkit.layers._table_summary import summary_of
 
 
@@ -148,25 +145,10 @@ class TableEncoder(keras.layers.Layer):
             ValueError: See the tables above; columns of unequal lengths, no rows, a
                 column of two kinds, a name in `categories` or `kinds` without column.
         """
-        learners: dict[str, Learner] = {}
-        rows = 0
-        for chunk in chunks_of(table):
-            columns = raw_columns(chunk)
-            if not learners:
-                learners = self._learners(list(columns))
-            check_named(list(learners), list(columns))
-            found = {name: read(name, column) for name, column in columns.items()}
-            lengths = {name: len(column.values) for name, column in found.items()}
-            check_rows(lengths)
-            for name, column in found.items():
-                learners[name].update(column)
-            rows += next(iter(lengths.values()))
-        if not rows:
-            raise ValueError(
-                f"{self.name} learns from the rows of `table`, which must have at "
-                "least one. Received: none."
-            )
-        self._take([learner.learned() for learner in learners.values()])
+        kinds = dict(self.kinds or {})
+        if self.categories != "auto":
+            kinds.update(dict.fromkeys(self.categories, "categorical"))
+        self._take(learn(table, kinds, self.scaling, self.max_categories))
 
     def __call__(self, table, *args, **kwargs):
         if self._lookup is not None and _has_tensors(table):
@@ -260,21 +242,6 @@ class TableEncoder(keras.layers.Layer):
                 plain[column.name] = values.astype("int32")
         return plain
 
-    def _learners(self, names):
-        kinds = dict(self.kinds or {})
-        if self.categories != "auto":
-            kinds.update(dict.fromkeys(self.categories, "categorical"))
-        absent = [name for name in kinds if name not in names]
-        if absent:
-            raise ValueError(
-                "`categories` and `kinds` say what columns are and must name columns "
-                f"of the table, {names}. Received: {absent}."
-            )
-        return {
-            name: Learner(name, kinds.get(name), self.scaling, self.max_categories)
-            for name in names
-        }
-
     def _take(self, columns):
         plan = TablePlan(columns, self.missing == "indicator", self.scaling)
         if self._lookup is not None:
@@ -284,23 +251,7 @@ class TableEncoder(keras.layers.Layer):
         self.built = True
 
     def _plain(self, table):
-        """By kind, in the order of the plan."""
-        plan = self._learned_plan()
-        columns = raw_columns(table)
-        check_named(list(plan.names), list(columns))
-        kinds = self.kinds or {}
-        plain = {
-            c.name: values_as(
-                c.name,
-                read(c.name, columns[c.name]),
-                c.kind,
-                c.levels_are,
-                parsed=c.name in kinds,
-            )
-            for c in plan.columns
-        }
-        check_rows({name: len(values) for name, values in plain.items()})
-        return plain
+        return plain_table(table, self._learned_plan().columns, self.kinds or {})
 
     def _learned_plan(self):
         if self._plan is None:

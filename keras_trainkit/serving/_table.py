@@ -60,7 +60,7 @@ def _taken(encoder: TableEncoder, contract: Contract) -> dict[str, str]:
     wanted = list(contract.inputs)
     there = (encoder.numeric_names, encoder.categorical_names)
     given = [name for name, columns in zip(NAMES, there, strict=True) if columns]
-    if set(wanted) == set(given):
+    if set(given) <= set(wanted) <= set(NAMES):
         return {name: name for name in wanted}
     if len(wanted) == len(given) == 1 and wanted[0] not in NAMES:
         return {wanted[0]: given[0]}

@@ -194,7 +194,7 @@ def test_unequal_lengths_are_refused():
 
 @pytest.mark.parametrize("table", [{"a": []}, [], pd.DataFrame({"a": []})])
 def test_a_table_without_rows_cannot_be_learned(table):
-    with pytest.raises(ValueError, match="at least one. Received: none"):
+    with pytest.raises(ValueError, match="at least one row. Received: none"):
         TableEncoder().adapt(table)
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from keras_trainkit import serving
+from keras_trainkit import models, serving
 from keras_trainkit.layers import TableEncoder
 
 pytestmark = pytest.mark.tensorflow_only
@@ -147,6 +147,24 @@ def test_categories_alone_feed_a_single_input(tmp_path):
     served = exported(echo(encoder), tmp_path, table, encoder)
     answer = served(a=tf.constant(["q", "z", ""]))
     np.testing.assert_array_equal(answer["categorical_again"], [[3], [1], [0]])
+
+
+@pytest.mark.parametrize(
+    "left", [["age", "hours-per-week"], ["town"], ["member", "town"]]
+)
+def test_the_mlp_of_the_kit_answers_raw_columns(tmp_path, left):
+    table = small_table()[left]
+    encoder = adapted(table)
+    sizes = encoder.category_sizes or None
+    model = models.mlp(encoder.numeric_shape, 2, (4,), category_sizes=sizes)
+    served = exported(model, tmp_path, table, encoder)
+    names = list(served.structured_input_signature[1])
+    plain = encoder.plain_columns(table)
+    sent = {n.replace("-", "_"): tf.constant(v) for n, v in plain.items()}
+    assert set(sent) == set(names)
+    arrays = encoder(table)
+    expected = model.predict(arrays if sizes else arrays["numeric"], verbose=0)
+    np.testing.assert_allclose(served(**sent)["outputs"], expected, atol=1e-6)
 
 
 def test_a_bare_process_answers_as_the_encoder_does(tmp_path):
