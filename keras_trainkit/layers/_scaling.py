@@ -6,7 +6,7 @@ from keras import ops
 
 from keras_trainkit._checks import check_number
 from keras_trainkit._statistics import Extremes, rows_of
-from keras_trainkit.layers._values_now import values_now
+from keras_trainkit.layers._learned import learned
 
 
 class Scaling(keras.layers.Layer):
@@ -21,7 +21,7 @@ class Scaling(keras.layers.Layer):
     def __init__(self, **kwargs):
         super().__init__(autocast=False, **kwargs)  # half precision comes afterwards
         self.supports_masking = True
-        self._learned = False
+        self._learned = None
 
     def build(self, input_shape):
         features = input_shape[-1]
@@ -163,19 +163,9 @@ class Scaling(keras.layers.Layer):
 
     def _check_learned(self):
         """Looks once, then no more; while there is nothing to see, outputs are NaN."""
-        if self._learned:
-            return
-        spread = values_now(self.spread)
-        if spread is None:
-            return
-        built_in_this_trace = spread.size == 0  # TensorFlow fills the weight later
-        if built_in_this_trace or np.isnan(spread).any():
-            raise ValueError(
-                f"{self.name} scales with statistics that it learns from data: call "
-                "`adapt(data)`, or load weights, before any other call. Received: "
-                "neither."
-            )
-        self._learned = True
+        if not self._learned:
+            purpose = "scales with statistics that it learns from data"
+            self._learned = learned(self, self.spread, purpose)
 
     def _aligned(self, values):
         """`values` and the three weights, in the precision they are computed in."""

@@ -39,7 +39,7 @@ class CategoricalEmbedding(keras.layers.Layer):
     """
 
     def __init__(self, sizes, units=8, one_hot_up_to=8, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # half precision would move codes
         if not isinstance(sizes, (tuple, list)) or not sizes:
             raise ValueError(
                 "`sizes` gives the number of codes per column and must be a tuple or "
@@ -50,7 +50,7 @@ class CategoricalEmbedding(keras.layers.Layer):
         check_count("units", units, "is the length of a trained vector")
         purpose = "is the most codes of a column that becomes one-hot"
         check_count("one_hot_up_to", one_hot_up_to, purpose, at_least=0)
-        self.sizes = list(sizes)
+        self.sizes = [int(size) for size in sizes]
         self.units = units
         self.one_hot_up_to = one_hot_up_to
         self._few = [c for c, size in enumerate(sizes) if size <= one_hot_up_to]
@@ -107,6 +107,6 @@ class CategoricalEmbedding(keras.layers.Layer):
         known = ops.logical_and(chosen >= 0, ops.less(chosen, sizes))
         first = ops.convert_to_tensor(np.cumsum(sizes, dtype="int32") - sizes)
         rows = ops.where(known, chosen, 0) + first
-        vectors = ops.take(self.vectors, rows, axis=0)
+        vectors = ops.cast(ops.take(self.vectors, rows, axis=0), self.compute_dtype)
         vectors = vectors * ops.cast(known, self.compute_dtype)[:, :, None]
         return ops.reshape(vectors, (-1, self.units * len(sizes)))

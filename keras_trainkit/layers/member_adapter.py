@@ -24,6 +24,12 @@ class MemberAdapter(keras.layers.Layer):
     Input shape: `(batch, features)`; `features` must be known.
     Output shape: `(batch, members, features)`.
 
+    Example:
+
+    ```python
+    outputs = MemberAdapter(8)(np.ones((32, 20)))  # (32, 8, 20)
+    ```
+
     Source: Gorishniy, Kotelnikov and Babenko, 2024, arXiv:2410.24210, section 3.3.
     The authors draw random signs where no embedding comes before.
     """
@@ -32,6 +38,12 @@ class MemberAdapter(keras.layers.Layer):
         super().__init__(**kwargs)
         check_count("members", members, "is the number of members of the ensemble")
         if groups is not None:
+            if not isinstance(groups, (tuple, list)) or not groups:
+                raise ValueError(
+                    "`groups` gives the numbers of features that start alike and must "
+                    "be a tuple or list of integers of at least 1, or None. "
+                    f"Received: groups={groups!r}."
+                )
             for index, size in enumerate(groups):
                 purpose = "is a number of features that start alike"
                 check_count(f"groups[{index}]", size, purpose)
@@ -41,8 +53,8 @@ class MemberAdapter(keras.layers.Layer):
     def build(self, input_shape):
         if len(input_shape) != 2 or input_shape[-1] is None:
             raise ValueError(
-                f"{self.name} keeps a weight per member and feature and its inputs must "
-                "have the shape (batch, features), features known. "
+                f"{self.name} keeps a weight per member and feature and its inputs "
+                "must have the shape (batch, features), features known. "
                 f"Received: input_shape={tuple(input_shape)}."
             )
         features = input_shape[-1]

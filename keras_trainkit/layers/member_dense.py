@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_trainkit._checks import check_count
 from keras_trainkit._serialization import serializable
+from keras_trainkit.layers._activation_config import activation_config
 
 
 @serializable
@@ -23,6 +24,12 @@ class MemberDense(keras.layers.Layer):
     Input shape: `(batch, members, features)`; both must be known.
     Output shape: `(batch, members, units)`.
 
+    Example:
+
+    ```python
+    outputs = MemberDense(3)(np.ones((32, 8, 20)))  # (32, 8, 3): 8 members
+    ```
+
     Source: Gorishniy, Kotelnikov and Babenko, 2024, arXiv:2410.24210.
     """
 
@@ -30,8 +37,10 @@ class MemberDense(keras.layers.Layer):
         super().__init__(**kwargs)
         check_count("units", units, "is the number of outputs per member")
         self.units = units
-        self.activation = keras.activations.get(activation)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.activation = activation
+        self.kernel_regularizer = kernel_regularizer
+        self._activate = keras.activations.get(activation)
+        self._regularizer = keras.regularizers.get(kernel_regularizer)
 
     def build(self, input_shape):
         if len(input_shape) != 3 or None in input_shape[1:]:
@@ -47,7 +56,7 @@ class MemberDense(keras.layers.Layer):
             name="kernel",
             shape=(members, features, self.units),
             initializer=start,
-            regularizer=self.kernel_regularizer,
+            regularizer=self._regularizer,
         )
         self.bias = self.add_weight(
             name="bias", shape=(members, self.units), initializer=start.clone()
@@ -55,7 +64,7 @@ class MemberDense(keras.layers.Layer):
 
     def call(self, inputs):
         outputs = ops.einsum("bkf,kfu->bku", inputs, self.kernel) + self.bias
-        return self.activation(outputs)
+        return self._activate(outputs)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)
@@ -64,6 +73,14 @@ class MemberDense(keras.layers.Layer):
         return {
             **super().get_config(),
             "units": self.units,
-            "activation": keras.activations.serialize(self.activation),
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "activation": activation_config(self.activation),
+            "kernel_regularizer": keras.saving.serialize_keras_object(
+                self.kernel_regularizer
+            ),
         }
+
+    @classmethod
+    def from_config(cls, config):
+        given = config["kernel_regularizer"]
+        regularizer = keras.saving.deserialize_keras_object(given)
+        return cls(**{**config, "kernel_regularizer": regularizer})

@@ -3,6 +3,7 @@ from keras import ops
 
 from keras_trainkit._checks import check_choice
 from keras_trainkit._serialization import serializable
+from keras_trainkit.layers._target_scaling import check_target_scaling
 
 _KINDS = ("values", "logits", "binary_logits")
 
@@ -30,6 +31,13 @@ class MemberMean(keras.layers.Layer):
     Input shape: `(batch, members, outputs)`.
     Output shape: `(batch, outputs)`.
 
+    Example:
+
+    ```python
+    members = np.array([[[1.0], [2.0], [6.0]]])  # one row, three members
+    MemberMean()(members)  # [[3]]
+    ```
+
     Source: Gorishniy, Kotelnikov and Babenko, 2024, arXiv:2410.24210 (the mean of
     probabilities, not of logits).
     """
@@ -37,6 +45,7 @@ class MemberMean(keras.layers.Layer):
     def __init__(self, kind="values", target_scaling=None, **kwargs):
         super().__init__(**kwargs)
         check_choice("kind", kind, "says what the members give", _KINDS)
+        check_target_scaling(target_scaling)
         if target_scaling is not None and kind != "values":
             raise ValueError(
                 "`target_scaling` brings values back to their units and must be None "

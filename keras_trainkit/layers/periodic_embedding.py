@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_trainkit._checks import check_count, check_number
 from keras_trainkit._serialization import serializable
+from keras_trainkit.layers._activation_config import activation_config
 
 
 @serializable
@@ -24,7 +25,7 @@ class PeriodicEmbedding(keras.layers.Layer):
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Input shape: `(batch, features)`, scaled to about unit size; `features` must be
-        known. NaN stays NaN.
+        known. NaN stays NaN, infinite values become it.
     Output shape: `(batch, features, units)`.
 
     Example:
@@ -41,7 +42,7 @@ class PeriodicEmbedding(keras.layers.Layer):
     def __init__(
         self, units=16, frequencies=48, sigma=0.1, activation="relu", **kwargs
     ):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # half precision begins at the waves
         check_count("units", units, "is the length of the vector of each feature")
         check_count("frequencies", frequencies, "is the number of them per feature")
         purpose = "is the standard deviation of the first frequencies"
@@ -49,7 +50,8 @@ class PeriodicEmbedding(keras.layers.Layer):
         self.units = units
         self.frequencies = frequencies
         self.sigma = sigma
-        self.activation = keras.activations.get(activation)
+        self.activation = activation
+        self._activate = keras.activations.get(activation)
 
     def build(self, input_shape):
         if len(input_shape) != 2 or not input_shape[-1]:
@@ -63,6 +65,7 @@ class PeriodicEmbedding(keras.layers.Layer):
             name="frequency",
             shape=(features, self.frequencies),
             initializer=keras.initializers.TruncatedNormal(stddev=self.sigma),
+            autocast=False,  # the layer's own switch does not reach its weights
         )
         bound = 1 / math.sqrt(2 * self.frequencies)
         start = keras.initializers.RandomUniform(-bound, bound)
@@ -76,11 +79,14 @@ class PeriodicEmbedding(keras.layers.Layer):
         )
 
     def call(self, inputs):
-        angle = 2 * math.pi * inputs[:, :, None] * self.frequency
+        x = ops.cast(inputs, self.variable_dtype)
+        angle = 2 * math.pi * x[:, :, None] * self.frequency
         waves = ops.concatenate([ops.sin(angle), ops.cos(angle)], axis=-1)
-        return self.activation(
-            ops.einsum("bfw,fwu->bfu", waves, self.kernel) + self.bias
+        waves, kernel, bias = (
+            ops.cast(tensor, self.compute_dtype)
+            for tensor in (waves, self.kernel, self.bias)
         )
+        return self._activate(ops.einsum("bfw,fwu->bfu", waves, kernel) + bias)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape, self.units)
@@ -91,5 +97,5 @@ class PeriodicEmbedding(keras.layers.Layer):
             "units": self.units,
             "frequencies": self.frequencies,
             "sigma": self.sigma,
-            "activation": keras.activations.serialize(self.activation),
+            "activation": activation_config(self.activation),
         }

@@ -5,7 +5,7 @@ from keras import ops
 from keras_trainkit._checks import check_count
 from keras_trainkit._serialization import serializable
 from keras_trainkit._statistics import Extremes, Quantiles, rows_of
-from keras_trainkit.layers._values_now import values_now
+from keras_trainkit.layers._learned import learned
 
 
 @serializable
@@ -27,9 +27,15 @@ class PiecewiseLinearEmbedding(keras.layers.Layer):
     | fewer, or many equal values  | as many as there are distinct quantiles |
     | constant                     | none: the linear part alone             |
 
-    NaN stays NaN, and `adapt` skips it; a feature of NaN alone and infinite values are
-    errors. The edges are weights, saved with the model and not trained. Calling the
-    layer before `adapt`, without loaded weights, is a ValueError.
+    | value                                   | output                       |
+    | --------------------------------------- | ---------------------------- |
+    | NaN                                     | NaN; `adapt` skips it        |
+    | infinite                                | NaN or infinite              |
+    | any, before `adapt` and without weights | ValueError                   |
+
+    The edges are weights, saved with the model and not trained. A step that JAX
+    compiles cannot raise: there outputs before `adapt` are NaN. Shares are computed in
+    float32 under every dtype policy; the output has the policy's compute dtype.
 
     Args:
         bins: Int >= 1. Most bins per feature.
@@ -59,13 +65,13 @@ class PiecewiseLinearEmbedding(keras.layers.Layer):
         check_count("units", units, "is the length of the vector of each feature")
         self.bins = bins
         self.units = units
-        self._learned = False
+        self._learned = None
 
     def build(self, input_shape):
         if len(input_shape) != 2 or not input_shape[-1]:
             raise ValueError(
-                f"{self.name} keeps bins per feature and its inputs must have the shape "
-                "(batch, features), features known and at least 1. "
+                f"{self.name} keeps bins per feature and its inputs must have the "
+                "shape (batch, features), features known and at least 1. "
                 f"Received: input_shape={tuple(input_shape)}."
             )
         features = input_shape[-1]
@@ -98,8 +104,8 @@ class PiecewiseLinearEmbedding(keras.layers.Layer):
                 `layers.StandardScaling.adapt` takes.
 
         Raises:
-            ValueError: No data, infinite values, a feature that is NaN throughout,
-                another number of features than the layer has.
+            ValueError: No data, infinite values or such beyond 1.7e38, a feature that
+                is NaN throughout, another number of features than the layer has.
         """
         extremes, quantiles = Extremes(), Quantiles()
         for rows in rows_of(data, None, None):
@@ -113,12 +119,7 @@ class PiecewiseLinearEmbedding(keras.layers.Layer):
                 )
             extremes.update(rows)
             quantiles.update(rows)
-        if not extremes.lowest.ndim or np.isinf(extremes.lowest).any():
-            raise ValueError(
-                f"{self.name} learns its bins from `data`, which must hold in each "
-                "feature a value that is not NaN. Received: none in feature "
-                f"{np.flatnonzero(np.isinf(extremes.lowest)).tolist()}."
-            )
+        self._check_seen(extremes)
         cuts = quantiles.quantile(np.linspace(0, 1, self.bins + 1)).astype("float32")
         self.edges.assign(np.stack([_without_repeats(column) for column in cuts.T]))
         self._learned = True
@@ -140,6 +141,29 @@ class PiecewiseLinearEmbedding(keras.layers.Layer):
     def get_config(self):
         return {**super().get_config(), "bins": self.bins, "units": self.units}
 
+    def _check_seen(self, extremes):
+        if not extremes.lowest.ndim:
+            raise ValueError(
+                f"{self.name} learns its bins from `data`, which must hold at least "
+                "one row. Received: none."
+            )
+        absent = np.flatnonzero(np.isinf(extremes.lowest))
+        if len(absent):
+            raise ValueError(
+                f"{self.name} learns its bins from the values of each feature, so each "
+                "must have one that is not NaN (drop the feature or fill it). "
+                f"Received: only NaN in feature {', '.join(map(str, absent))} of the "
+                "last axis."
+            )
+        largest = np.maximum(np.abs(extremes.lowest), np.abs(extremes.highest))
+        outside = np.flatnonzero(largest > np.finfo("float32").max / 2)
+        if len(outside):
+            raise ValueError(
+                f"{self.name} computes in float32, so the values of each feature must "
+                "lie within 1.7e38. Received: larger ones in feature "
+                f"{', '.join(map(str, outside))} of the last axis."
+            )
+
     def _shares(self, x):
         edges = ops.convert_to_tensor(self.edges)
         low, high = edges[:, :-1], edges[:, 1:]
@@ -152,18 +176,9 @@ class PiecewiseLinearEmbedding(keras.layers.Layer):
         return ops.minimum(ops.maximum((x - low) / width, floor), ceiling)
 
     def _check_learned(self):
-        if self._learned:
-            return
-        edges = values_now(self.edges)
-        if edges is None:
-            return
-        if edges.size == 0 or np.isnan(edges).any():
-            raise ValueError(
-                f"{self.name} cuts the range of each feature where `adapt(data)` told "
-                "it to: call that, or load weights, before any other call. "
-                "Received: neither."
-            )
-        self._learned = True
+        if not self._learned:
+            purpose = "cuts the range of each feature as it learns from data"
+            self._learned = learned(self, self.edges, purpose)
 
 
 def _without_repeats(cuts):

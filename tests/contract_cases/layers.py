@@ -1,4 +1,16 @@
 CASES: dict[str, dict] = {
+    "CategoricalEmbedding": {"sizes": [3, 9], "units": 5, "one_hot_up_to": 4},
+    "MemberAdapter": {"members": 3, "groups": [2, 5]},
+    "MemberDense": {"units": 5, "activation": "tanh", "kernel_regularizer": "l1"},
+    # With a layer as `target_scaling`: tests/layers/test_member_mean.py.
+    "MemberMean": {"kind": "binary_logits", "target_scaling": None},
+    "PeriodicEmbedding": {
+        "units": 5,
+        "frequencies": 7,
+        "sigma": 0.4,
+        "activation": "tanh",
+    },
+    "PiecewiseLinearEmbedding": {"bins": 7, "units": 5},
     "LearnableSwish": {"initial_beta": 0.4, "per_channel": True},
     # A list, since JSON has no pairs.
     "MinMaxScaling": {"range": [-1, 2.5], "outside": "extend"},

@@ -1,0 +1,24 @@
+"""Which layers may scale the targets of a model."""
+
+import keras
+
+from keras_trainkit.layers.robust_scaling import RobustScaling
+
+_PURPOSE = "`target_scaling` brings the targets to unit size and must be"
+
+
+def check_target_scaling(scaling):
+    """None, or a layer whose `inverse` takes any value that a network may give."""
+    if scaling is None:
+        return
+    if not isinstance(scaling, keras.layers.Layer) or not hasattr(scaling, "inverse"):
+        raise ValueError(
+            f"{_PURPOSE} an adapted layer with `inverse`, or None. "
+            f"Received: target_scaling={scaling!r}."
+        )
+    if isinstance(scaling, RobustScaling) and scaling.clip is not None:
+        raise ValueError(
+            f"{_PURPOSE} without a bound, beyond which its inverse is infinite: "
+            "`RobustScaling(clip=None)`. "
+            f"Received: RobustScaling(clip={scaling.clip})."
+        )
