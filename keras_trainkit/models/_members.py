@@ -4,22 +4,15 @@ import keras
 
 from keras_trainkit._checks import check_count
 from keras_trainkit.layers import MemberDense, MemberMean
+from keras_trainkit.layers._target_scaling import check_target_scaling
 
 _KINDS = {"classification": "logits", "binary": "binary_logits"}
 
 
 def check_members(members, target_scaling, task):
     check_count("members", members, "is the number of members of the ensemble")
-    if target_scaling is None:
-        return
-    if not isinstance(target_scaling, keras.layers.Layer) or not hasattr(
-        target_scaling, "inverse"
-    ):
-        raise ValueError(
-            "`target_scaling` brings the targets to unit size and must be an adapted "
-            f"layer with `inverse`, or None. Received: target_scaling={target_scaling!r}."
-        )
-    if task in _KINDS:
+    check_target_scaling(target_scaling)
+    if target_scaling is not None and task in _KINDS:
         raise ValueError(
             "`target_scaling` brings the targets to unit size and must be None where "
             f"they are labels. Received: task={task!r}."

@@ -16,13 +16,14 @@ def check_table_input(input_shape, numeric_embedding, category_sizes):
     embeds = numeric_embedding is not None
     if embeds and not isinstance(numeric_embedding, keras.layers.Layer):
         raise ValueError(
-            "`numeric_embedding` turns each number into a vector and must be a layer or "
-            f"None. Received: numeric_embedding={numeric_embedding!r}."
+            "`numeric_embedding` turns each number into a vector and must be a layer "
+            f"or None. Received: numeric_embedding={numeric_embedding!r}."
         )
     if (embeds or category_sizes is not None) and len(input_shape) != 1:
         raise ValueError(
-            f"`input_shape` {purpose} and must be `(columns,)` with `numeric_embedding` "
-            f"or `category_sizes`. Received: input_shape={input_shape!r}."
+            f"`input_shape` {purpose} and must be `(columns,)` with "
+            f"`numeric_embedding` or `category_sizes`. "
+            f"Received: input_shape={input_shape!r}."
         )
 
 

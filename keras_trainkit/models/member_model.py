@@ -11,7 +11,7 @@ class MemberModel(keras.Model):
 
     Made by `models.mlp` with `members` or `target_scaling`; used like any Keras model,
     with stock losses, metrics and `compile`, `fit`, `evaluate`, `predict`, `export`.
-    Its last layer must be a `layers.MemberMean`.
+    Outputs must come from a `layers.MemberMean`.
 
     | where                           | what                                         |
     | ------------------------------- | -------------------------------------------- |
@@ -31,24 +31,25 @@ class MemberModel(keras.Model):
     per member, mean prediction).
     """
 
-    def compile(self, *args, **kwargs):
-        super().compile(*args, **kwargs)
+    def __init__(self, inputs, outputs, name=None, **kwargs):
+        super().__init__(inputs, outputs, name=name, **kwargs)
+        if not isinstance(self.layers[-1], MemberMean):
+            raise ValueError(
+                f"{self.name} trains the members behind its last layer, which must be "
+                f"a `layers.MemberMean`. Received: {self.layers[-1]!r}."
+            )
         self.member_loss = keras.metrics.Mean(name="member_loss")
-
-    def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        mean = self._mean_layer()
+        mean = self.layers[-1]
         members, outputs = mean.latest.take()
-        scaling = mean.target_scaling
-        if scaling is not None:
-            y = scaling(ops.reshape(y, ops.shape(y_pred)))
+        if mean.target_scaling is not None:
+            y = keras.tree.map_structure(self._scaled_target, y)
         if outputs is not y_pred:  # while Keras builds the metrics, or a user's own
-            y_pred = y_pred if scaling is None else scaling(y_pred)
+            if mean.target_scaling is not None:
+                y_pred = mean.target_scaling(y_pred)
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         loss = self._loss_of_members(x, y, members, sample_weight, training)
         self.member_loss.update_state(loss, ops.cast(ops.shape(members)[0], "float32"))
@@ -57,19 +58,43 @@ class MemberModel(keras.Model):
         y_pred = mean.mean(members)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
-    def _mean_layer(self):
-        layer = self.layers[-1]
-        if not isinstance(layer, MemberMean):
+    def _scaled_target(self, y):
+        outputs = self.output_shape[-1]
+        if tuple(y.shape[1:]) != (outputs,) and not (len(y.shape) == outputs == 1):
             raise ValueError(
-                f"{self.name} trains the members behind its last layer, which must be a "
-                f"`layers.MemberMean`. Received: {layer!r}."
+                f"`y` is scaled as {self.name} does with its {outputs} outputs and "
+                f"must have the shape (batch, {outputs})"
+                f"{' or (batch,)' * (outputs == 1)}. "
+                f"Received: y of the shape {tuple(y.shape)}."
             )
-        return layer
+        return self.layers[-1].target_scaling(ops.reshape(y, (-1, outputs)))
 
     def _loss_of_members(self, x, y, members, sample_weight, training):
+        """All members in one call of the loss, as if each were rows of its own."""
         count, outputs = members.shape[1:]
         y_pred = ops.reshape(members, (-1, outputs))
-        y = keras.tree.map_structure(lambda t: ops.repeat(t, count, axis=0), y)
-        if sample_weight is not None:
-            sample_weight = ops.repeat(sample_weight, count, axis=0)
+        y, sample_weight = keras.tree.map_structure(
+            lambda t: None if t is None else ops.repeat(t, count, axis=0),
+            (y, sample_weight),
+        )
+        if self._sums_its_loss():
+            if sample_weight is None:
+                sample_weight = ops.ones_like(y_pred[:, 0])
+            sample_weight = keras.tree.map_structure(
+                lambda weight: weight / count, sample_weight
+            )
         return super().compute_loss(x, y, y_pred, sample_weight, training)
+
+    def _sums_its_loss(self):
+        """Whether the sum over rows is reported, which grows with the members."""
+        for loss in keras.tree.flatten(self.loss):
+            reduction = getattr(loss, "reduction", "mean")
+            if reduction in (None, "none"):
+                raise ValueError(
+                    f"`loss` is averaged over the members of {self.name} and must give "
+                    'one number, as with reduction="sum_over_batch_size". '
+                    f"Received: {loss!r} with reduction={reduction!r}."
+                )
+            if reduction == "sum":
+                return True
+        return False

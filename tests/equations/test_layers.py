@@ -193,8 +193,8 @@ def test_batch_normalization_gradients(batch):
     model.layers[1].gamma.assign(gamma)
     deviation = np.sqrt(batch.var(0) + 1e-3)
     x_hat = (batch - batch.mean(0)) / deviation
-    # L = sum((y - target)^2) / 2, so that dL/dy is `upstream` and depends on y: of a loss
-    # linear in y TensorFlow 2.21 may update gamma before the gradient has read it.
+    # L = sum((y - target)^2) / 2, so that dL/dy is `upstream` and depends on y: of a
+    # loss linear in y TensorFlow 2.21 may update gamma before the gradient reads it.
     target = gamma * x_hat - upstream
     before = [ops.convert_to_numpy(w) for w in model.trainable_weights]
     model.compile(keras.optimizers.SGD(1.0), half_square)
