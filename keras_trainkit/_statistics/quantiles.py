@@ -74,6 +74,10 @@ class Quantiles:
         found = [column.quantile(np.asarray(q, "float64")) for column in self._split()]
         return np.stack(found, axis=-1)
 
+    def distinct(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Per feature the values kept, each once and rising, and how many each is."""
+        return [column.distinct() for column in self._split()]
+
     def _split(self):
         if self._pending:
             rows = np.concatenate(self._pending)
@@ -119,16 +123,22 @@ class _Column:
         self._first = 1 - self._first  # so that the errors of two steps cancel
         self.add(kept, level + 1)
 
+    def distinct(self):
+        values, which = np.unique(np.concatenate(self.levels), return_inverse=True)
+        return values, np.bincount(which, self._weights(), len(values)).astype("int64")
+
     def quantile(self, q):
         values = np.concatenate(self.levels)
         if not len(values):
             return np.full(q.shape, np.nan)
-        sizes = [len(level) for level in self.levels]
-        weights = np.repeat(1 << np.arange(len(sizes)), sizes)
         order = np.argsort(values)
-        values, ends = values[order], np.cumsum(weights[order])
+        values, ends = values[order], np.cumsum(self._weights()[order])
         position = q * (ends[-1] - 1)
         below = np.floor(position)
         low = values[np.searchsorted(ends, below, side="right")]
         high = values[np.searchsorted(ends, np.ceil(position), side="right")]
         return low + (high - low) * (position - below)
+
+    def _weights(self):
+        sizes = [len(level) for level in self.levels]
+        return np.repeat(1 << np.arange(len(sizes)), sizes)

@@ -5,6 +5,7 @@ from keras import ops
 from keras_trainkit._checks import check_count
 from keras_trainkit._serialization import serializable
 from keras_trainkit._statistics import Extremes, Quantiles, rows_of
+from keras_trainkit.layers._bin_edges import bin_edges
 from keras_trainkit.layers._learned import learned
 
 
@@ -12,8 +13,8 @@ from keras_trainkit.layers._learned import learned
 class PiecewiseLinearEmbedding(keras.layers.Layer):
     """Turns each number into a vector that is a piecewise linear function of it.
 
-    `adapt` cuts the range of each feature at its quantiles e_0 < e_1 < ... < e_T. The
-    share of bin t that x has passed is
+    `adapt` cuts the range of each feature at e_0 < e_1 < ... < e_T, so that bins hold
+    about equally many rows. The share of bin t that x has passed is
 
         s_t = clip((x - e_(t-1)) / (e_t - e_(t-1)), 0, 1)
 
@@ -23,8 +24,10 @@ class PiecewiseLinearEmbedding(keras.layers.Layer):
 
     | feature in training          | bins                                    |
     | ---------------------------- | --------------------------------------- |
-    | more distinct values         | `bins`, of about equally many rows      |
-    | fewer, or many equal values  | as many as there are distinct quantiles |
+    | more distinct values         | `bins`                                  |
+    | of which some are frequent   | an edge at each of these; the rest of   |
+    |                              | the bins go to the other rows           |
+    | fewer distinct values        | one between each two neighbours         |
     | constant                     | none: the linear part alone             |
 
     | value                                   | output                       |
@@ -57,6 +60,9 @@ class PiecewiseLinearEmbedding(keras.layers.Layer):
     Source: Gorishniy, Rubachev and Babenko, 2022, arXiv:2203.05556, section 3.2
     (quantile bins), with the linear part beside and W at 0 as in "version B" of the
     authors' package, and no activation. As there, each feature has weights of its own.
+    Plain quantiles, as there, fall on a frequent value again and again: a feature that
+    is 0 in nine rows of ten is left with a tenth of the bins. Here a value counts for
+    one bin at most, so the other rows get the rest.
     """
 
     def __init__(self, bins=48, units=16, **kwargs):
@@ -120,8 +126,10 @@ class PiecewiseLinearEmbedding(keras.layers.Layer):
             extremes.update(rows)
             quantiles.update(rows)
         self._check_seen(extremes)
-        cuts = quantiles.quantile(np.linspace(0, 1, self.bins + 1)).astype("float32")
-        self.edges.assign(np.stack([_without_repeats(column) for column in cuts.T]))
+        edges = [
+            self._padded(bin_edges(*seen, self.bins)) for seen in quantiles.distinct()
+        ]
+        self.edges.assign(np.stack(edges))
         self._learned = True
 
     def call(self, inputs):
@@ -164,6 +172,11 @@ class PiecewiseLinearEmbedding(keras.layers.Layer):
                 f"{', '.join(map(str, outside))} of the last axis."
             )
 
+    def _padded(self, edges):
+        """Rising edges, the last one repeated for the bins that are not needed."""
+        edges = np.unique(edges.astype("float32"))
+        return np.pad(edges, (0, self.bins + 1 - len(edges)), mode="edge")
+
     def _shares(self, x):
         edges = ops.convert_to_tensor(self.edges)
         low, high = edges[:, :-1], edges[:, 1:]
@@ -179,9 +192,3 @@ class PiecewiseLinearEmbedding(keras.layers.Layer):
         if not self._learned:
             purpose = "cuts the range of each feature as it learns from data"
             self._learned = learned(self, self.edges, purpose)
-
-
-def _without_repeats(cuts):
-    """Rising edges, the last one repeated for the bins that are not needed."""
-    distinct = np.unique(cuts)
-    return np.pad(distinct, (0, len(cuts) - len(distinct)), mode="edge")

@@ -35,6 +35,22 @@ def test_equal_numpy_up_to_the_limit():
     np.testing.assert_array_equal(quantiles.count, [100, 85, 100])
 
 
+def test_distinct_values_are_counted():
+    quantiles = Quantiles(limit=100)
+    quantiles.update(np.array([[3.0, 0.5], [-1.0, 0.5], [3.0, np.nan]]))
+    (values, counts), (other, times) = quantiles.distinct()
+    assert values.tolist() == [-1, 3] and counts.tolist() == [1, 2]
+    assert other.tolist() == [0.5] and times.tolist() == [2]
+
+
+def test_distinct_values_stand_for_all_rows_beyond_the_limit():
+    values = np.random.default_rng(0).integers(0, 5, 60_000).astype("float64")
+    ((kept, counts),) = gathered(values, limit=600, portion=77).distinct()
+    assert kept.tolist() == [0, 1, 2, 3, 4] and counts.sum() == 60_000
+    expected = np.bincount(values.astype("int64"))
+    np.testing.assert_allclose(counts, expected, rtol=0.05)
+
+
 @pytest.mark.parametrize("order", ["random", "rising", "falling", "from both ends"])
 def test_ranks_beyond_the_limit_are_within_the_stated_error(order):
     values = np.random.default_rng(0).lognormal(size=60_000)

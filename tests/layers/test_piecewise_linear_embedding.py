@@ -1,3 +1,5 @@
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -27,7 +29,12 @@ def adapted(bins=7, units=5, data=ROWS, **kwargs):
 
 
 def edges_of(column, bins):
-    return np.unique(np.quantile(column, np.linspace(0, 1, bins + 1)))
+    """The rows of rank 0, n / bins, 2 n / bins, ...; all values where they are few."""
+    distinct, rows = np.unique(column), np.sort(column)
+    if len(distinct) <= bins + 1:
+        return distinct
+    ranks = [max(math.ceil(t * len(rows) / bins), 1) for t in range(bins + 1)]
+    return rows[np.array(ranks) - 1]
 
 
 def encoding(x, edges):
@@ -81,6 +88,23 @@ def test_starts_as_a_linear_embedding():
     layer.adapt(ROWS)
     linear = QUERIES[:, :, None] * ops.convert_to_numpy(layer.slope)
     assert_close(layer(QUERIES), linear + ops.convert_to_numpy(layer.bias), rtol=1e-5)
+
+
+def test_a_frequent_value_takes_one_edge_and_leaves_the_bins_to_the_rest():
+    # 0 in 90 rows of 100, then 1 to 10 once each: 0 counts as 2.5 rows, a quarter of
+    # the others. Edges after 0, 2.5, 5, 7.5, 10 and 12.5 rows.
+    column = np.concatenate([np.zeros(90), np.arange(1, 11)])[:, None]
+    layer = adapted(5, data=np.random.default_rng(2).permutation(column))
+    assert np.unique(ops.convert_to_numpy(layer.edges)).tolist() == [0, 3, 5, 8, 10]
+
+
+def test_bins_hold_as_many_rows_each_but_for_frequent_values():
+    rng = np.random.default_rng(4)
+    column = np.concatenate([np.full(5000, 0.3), rng.normal(size=2000)])
+    edges = np.unique(ops.convert_to_numpy(adapted(21, data=column[:, None]).edges))
+    assert np.float32(0.3) in edges and len(edges) == 22
+    rows, _ = np.histogram(column[column != 0.3].astype("float32"), edges)
+    assert (np.abs(rows - 2000 / 20) <= 60).all() and np.median(rows) == 100
 
 
 def test_a_feature_of_few_values_has_a_bin_between_each():
