@@ -12,12 +12,19 @@ def valid_steps(inputs, mask):
     if mask is None:
         return ops.ones_like(inputs[:, :, 0], dtype="bool")
     mask = ops.cast(mask, "bool")
-    if len(mask.shape) != 2:
+    if len(mask.shape) != 2 or not _may_equal(mask.shape, inputs.shape[:2]):
         raise ValueError(
             "`mask` tells the steps that are valid and must have the shape "
-            f"(batch, time). Received: mask.shape={tuple(mask.shape)}."
+            f"(batch, time) of what it masks. Received: mask.shape={tuple(mask.shape)} "
+            f"for inputs of shape {tuple(inputs.shape)}."
         )
     return mask
+
+
+def _may_equal(shape, other):
+    """Whether two shapes agree where both are known."""
+    pairs = zip(shape, other, strict=True)
+    return all(None in pair or pair[0] == pair[1] for pair in pairs)
 
 
 def step_numbers(valid):

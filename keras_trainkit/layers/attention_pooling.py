@@ -147,15 +147,20 @@ class AttentionPooling(keras.layers.Layer):
     def _split(self, inputs):
         if not isinstance(inputs, (list, tuple)):
             return inputs, None
-        if self.query == "learned" or len(inputs) != 2:
+        self._check_number_of_inputs(len(inputs))
+        return inputs
+
+    def _check_number_of_inputs(self, number):
+        if self.query == "learned" or number != 2:
             raise ValueError(
                 f"{self.name} pools one sequence and must be called on it or, with "
                 "query='final_state', on [sequence, query]. Received: "
-                f"{len(inputs)} inputs with query={self.query!r}."
+                f"{number} inputs with query={self.query!r}."
             )
-        return inputs
 
     def _channels(self, input_shape):
+        if _are_several(input_shape):
+            self._check_number_of_inputs(len(input_shape))
         sequence_shape, query_shape = _shapes(input_shape)
         if len(sequence_shape) != 3 or len(query_shape) != 2:
             raise ValueError(
@@ -209,9 +214,13 @@ def _check_units(units, score):
 
 def _shapes(input_shape):
     """Shapes of sequence and query; alone, the query is a step of the sequence."""
-    if input_shape and isinstance(input_shape[0], (list, tuple)):
+    if _are_several(input_shape):
         return input_shape
     return input_shape, (*input_shape[:1], *input_shape[2:])
+
+
+def _are_several(input_shape):
+    return bool(input_shape) and isinstance(input_shape[0], (list, tuple))
 
 
 def _last_valid_step(sequence, valid):

@@ -1,24 +1,10 @@
 import keras
 from keras import ops
 
-from keras_trainkit._checks import (
-    check_choice,
-    check_count,
-    check_flag,
-    check_number,
-    check_seed,
-)
 from keras_trainkit._recurrent import lstm
 from keras_trainkit._serialization import serializable
-
-RATES = {
-    "dropout": "is the share of the inputs dropped while training",
-    "recurrent_dropout": "is the share of the states dropped on their way into the "
-    "gates while training",
-    "output_dropout": "is the share of the outputs dropped while training",
-    "recurrent_weight_dropout": "is the share of the recurrent weights set to 0 "
-    "while training",
-}
+from keras_trainkit._steps import valid_steps
+from keras_trainkit.layers._lstm_arguments import check_arguments, checked_states
 
 
 @serializable
@@ -44,9 +30,11 @@ class VariationalLSTM(keras.layers.Layer):
     The kernels start Glorot uniform and orthogonal, as there.
 
     A step where the mask is False is not read, whatever it holds (NaN included),
-    leaves the state as it is and gives zeros in the sequence of outputs. Padding
-    may be on the right, on the left or in between, on every device alike; a
-    sequence without any valid step gives zeros, and so does one of length 0.
+    leaves the state as it is and gives zeros in the sequence of outputs, as in
+    `Bidirectional` (an LSTM alone repeats its last output there). Padding may be on
+    the right, on the left or in between, on every device alike; a sequence without
+    any valid step gives zeros, and so does one of length 0, from any
+    `initial_state`, which then is the final state.
 
     Args:
         units: Int in [1, 8192]. Units per direction.
@@ -126,22 +114,10 @@ class VariationalLSTM(keras.layers.Layer):
         self.return_state = return_state
         self.seed = seed
         self.kernel = kernel
-        self._check()
+        check_arguments(self)
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.input_spec = keras.InputSpec(ndim=3)
         self.supports_masking = True
-
-    def _check(self):
-        check_count("units", self.units, "is the width of one direction", at_most=8192)
-        check_flag("bidirectional", self.bidirectional, "adds a second direction")
-        check_flag("return_sequences", self.return_sequences, "keeps every step")
-        for name, purpose in RATES.items():
-            check_number(name, getattr(self, name), purpose, at_least=0, below=1)
-        check_flag("unit_forget_bias", self.unit_forget_bias, "starts it at 1")
-        check_flag("return_state", self.return_state, "adds the final states")
-        check_seed("seed", self.seed)
-        choices = ("auto", "fused", "reference")
-        check_choice("kernel", self.kernel, "picks the implementation", choices)
 
     def build(self, sequences_shape, initial_state_shape=None):
         features = sequences_shape[-1]
@@ -178,6 +154,8 @@ class VariationalLSTM(keras.layers.Layer):
 
     def call(self, sequences, initial_state=None, mask=None, training=False):
         states = self._initial(sequences, initial_state)
+        valid = valid_steps(sequences, mask)
+        mask = None if mask is None else valid
         training = bool(training)
         runs = [self._run(sequences, states[:2], mask, training, reverse=False)]
         if self.bidirectional:
@@ -186,23 +164,17 @@ class VariationalLSTM(keras.layers.Layer):
         if self.return_sequences:
             outputs = ops.concatenate([run[0] for run in runs], axis=-1)
         else:
-            outputs = self._last(states[::2], mask)
+            outputs = self._last(states[::2], valid)
         if training and self.output_dropout:
             outputs = outputs * self._output_mask(outputs)
         return (outputs, *states) if self.return_state else outputs
 
     def _initial(self, sequences, initial_state):
-        count = 4 if self.bidirectional else 2
         if initial_state is None:
             shape = (ops.shape(sequences)[0], self.units)
-            return [ops.zeros(shape, dtype=self.compute_dtype)] * count
-        if not isinstance(initial_state, (list, tuple)) or len(initial_state) != count:
-            raise ValueError(
-                f"`initial_state` of {self.name} is where each direction starts and "
-                f"must be a list of {count} tensors. "
-                f"Received: initial_state={initial_state}."
-            )
-        return [ops.cast(state, self.compute_dtype) for state in initial_state]
+            zeros = ops.zeros(shape, dtype=self.compute_dtype)
+            return (4 if self.bidirectional else 2) * [zeros]
+        return checked_states(self, sequences, initial_state)
 
     def _run(self, sequences, states, mask, training, reverse):
         kernel, recurrent_kernel, bias = (
@@ -235,12 +207,10 @@ class VariationalLSTM(keras.layers.Layer):
         ones = ops.ones(shape, dtype=self.compute_dtype)
         return keras.random.dropout(ones, rate, seed=self.seed_generator)
 
-    def _last(self, outputs, mask):
+    def _last(self, outputs, valid):
         """Zeros for a sequence without a valid step, as for a masked step."""
         outputs = ops.concatenate(outputs, axis=-1)
-        if mask is None:
-            return outputs
-        some = ops.any(ops.cast(mask, "bool"), axis=1, keepdims=True)
+        some = ops.any(valid, axis=1, keepdims=True)
         return ops.where(some, outputs, ops.zeros_like(outputs))
 
     def _output_mask(self, outputs):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 
-from keras_trainkit._checks import check_choice
+from keras_trainkit._checks import check_choice, check_number
 from keras_trainkit.layers import (
     AttentionPooling,
     MultiScale,
@@ -114,6 +114,8 @@ def bilstm_attention(
     check_head(task, outputs, output_activation)
     check_choice("attention", attention, "compares the query with a step", _SCORES)
     check_choice("query", query, "is what the steps are compared with", _QUERIES)
+    purpose = "is the share of the inputs dropped while training"
+    check_number("dropout", dropout, purpose, at_least=0, below=1)
     check_model_name(name)
 
     inputs, x = sequence_input(

@@ -315,15 +315,22 @@ def test_a_learned_query_takes_no_second_input():
         layer([draw(3, 4, 5), draw(3, 5)])
 
 
+@pytest.mark.parametrize("number", [1, 3])
+def test_refuses_another_number_of_inputs(number):
+    with pytest.raises(ValueError, match=f"must be called on it or.* {number} inputs"):
+        AttentionPooling()([draw(3, 4, 5), draw(3, 5), draw(3, 5)][:number])
+
+
 @pytest.mark.parametrize("inputs", [draw(3, 4), [draw(3, 4, 5), draw(3, 1, 5)]])
 def test_refuses_inputs_of_other_rank(inputs):
     with pytest.raises(ValueError, match="must have the shape .batch, time, channels"):
         AttentionPooling()(inputs)
 
 
-def test_refuses_a_mask_of_other_rank():
+@pytest.mark.parametrize("shape", [(3, 4, 1), (3, 2), (2, 4)])
+def test_refuses_a_mask_of_other_shape(shape):
     with pytest.raises(ValueError, match="`mask` tells the steps that are valid"):
-        AttentionPooling()(draw(3, 4, 5), mask=np.ones((3, 4, 1), bool))
+        AttentionPooling()(draw(3, 4, 5), mask=np.ones(shape, bool))
 
 
 def test_refuses_an_unknown_number_of_channels():

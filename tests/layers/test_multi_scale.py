@@ -291,6 +291,11 @@ def test_a_mask_alone_gives_the_masks_of_its_views():
         assert_equal(mask, expected)
 
 
+def test_refuses_a_mask_of_other_shape():
+    with pytest.raises(ValueError, match="`mask` tells the steps that are valid"):
+        MultiScale()(draw(3, 4, 5), mask=np.ones((3, 3), bool))
+
+
 @pytest.mark.parametrize("x", [draw(3, 4), draw(3, 4, 5, 6), MIXED])
 def test_refuses_inputs_of_other_rank(x):
     with pytest.raises(ValueError, match="must have the shape .batch, time, channels"):

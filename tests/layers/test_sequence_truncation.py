@@ -192,6 +192,12 @@ def test_declared_time_is_the_shorter_of_both(time, expected):
     assert tuple(declared.shape) == (None, expected, 4)
 
 
+@pytest.mark.parametrize("shape", [(3, 2), (2, 4), (3, 4, 1)])
+def test_refuses_a_mask_of_other_shape(shape):
+    with pytest.raises(ValueError, match=r"of what it masks.*mask.shape=\(\d, "):
+        SequenceTruncation(2)(np.ones((3, 4)), mask=np.ones(shape, bool))
+
+
 def test_refuses_a_vector_per_row():
     with pytest.raises(ValueError, match="min_ndim=2"):
         SequenceTruncation()(np.ones(3))

@@ -152,6 +152,25 @@ def test_sequence_without_a_valid_step_gives_zeros(sequences, bidirectional):
     assert not numpy(layer(X, mask=MASK, initial_state=start))[3].any()
 
 
+@one_and_two_directions
+def test_a_sequence_of_length_0_gives_zeros_and_keeps_its_states(bidirectional):
+    layer = VariationalLSTM(2, bidirectional=bidirectional, return_state=True)
+    count = 4 if bidirectional else 2
+    start = [np.full((4, 2), k + 1.0, "float32") for k in range(count)]
+    y, *states = layer(X[:, :0], initial_state=start)
+    np.testing.assert_array_equal(numpy(y), np.zeros((4, count)))
+    np.testing.assert_array_equal([numpy(state) for state in states], start)
+
+
+def test_one_direction_gives_zeros_at_masked_steps():
+    theirs = keras.layers.LSTM(2, return_sequences=True)
+    expected = np.where(MASK[:, :, None], numpy(theirs(X, mask=MASK)), 0)
+    ours = VariationalLSTM(2, return_sequences=True)
+    ours.build(X.shape)
+    ours.set_weights(theirs.get_weights())
+    np.testing.assert_allclose(numpy(ours(X, mask=MASK)), expected, atol=1e-6)
+
+
 def test_padding_on_either_side_gives_the_same_last_output():
     layer = VariationalLSTM(2, bidirectional=True)
     alone = numpy(layer(X[:, :3]))
@@ -408,6 +427,22 @@ def test_unknown_number_of_features_is_refused():
         VariationalLSTM(2)(keras.Input((5, None)))
 
 
-def test_wrong_number_of_initial_states_is_refused():
-    with pytest.raises(ValueError, match="a list of 4 tensors"):
-        VariationalLSTM(2, bidirectional=True)(X, initial_state=[X[:, 0, :2]] * 2)
+@pytest.mark.parametrize(
+    "start",
+    [
+        [X[:, 0, :2]] * 2,  # of one direction
+        [X[:, 0, :3]] * 4,
+        [X[:1, 0, :2]] * 4,
+        [X[:, :, :2]] * 4,
+        X[:, 0, :2],
+    ],
+)
+def test_initial_states_of_other_number_or_shape_are_refused(start):
+    with pytest.raises(ValueError, match=r"a list of 4 tensors of the shape .*, 2\)"):
+        VariationalLSTM(2, bidirectional=True)(X, initial_state=start)
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (3, 5), (4, 1), (4, 5, 1), (5,)])
+def test_a_mask_of_other_shape_is_refused(shape):
+    with pytest.raises(ValueError, match="`mask` tells the steps that are valid"):
+        VariationalLSTM(2)(X, mask=np.ones(shape, "bool"))

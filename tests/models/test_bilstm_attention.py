@@ -232,6 +232,8 @@ def test_is_served(build, x, tmp_path):
         ({"max_length": 0}, "`max_length` is the number of steps"),
         ({"keep": "middle"}, "`keep` is the end that survives"),
         ({"dropout": 1.0}, "`dropout` is the share .* below 1"),
+        ({"dropout": 1.0, "units": (4,)}, "`dropout` is the share .* below 1"),
+        ({"dropout": None, "units": (4,)}, "`dropout` is the share .* dropout=None"),
         ({"recurrent_dropout": -0.1}, "`recurrent_dropout` is the share"),
         ({"recurrent_weight_dropout": 1}, "`recurrent_weight_dropout` is the share"),
         ({"attention": "cosine"}, "`attention` compares .*'cosine'"),
