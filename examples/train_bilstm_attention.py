@@ -5,8 +5,9 @@
     python examples/train_bilstm_attention.py --text mails.tsv
 
 Without a file it reads scikit-learn's digits row by row: 8 steps of 8 pixels. `--npz`
-takes arrays x (sequences, time, features), y (whole numbers or texts: classes; other
-numbers: regression) and maybe lengths (sequences,), the steps of each that count.
+takes arrays x (sequences, time, features), y (sequences,) (whole numbers or texts:
+classes; other numbers: regression) and maybe lengths (sequences,), the steps of each
+that count.
 `--text` takes lines of label, tab, text, and the served model takes raw texts. Writes
 `model.keras`, `saved_model/1/`, `learning_curves.png` and `attention.png` into `--out`.
 """
@@ -71,7 +72,7 @@ def main(npz=None, text=None, out="out", epochs=30, units=64, batch_size=32, see
         callbacks=[callbacks.OneCycle(0.005), callbacks.EarlyStopping()],
     )
     analysis.plot_learning_curves(history, out / "learning_curves.png")
-    draw_attention(body, x_test[:1], encoding, out / "attention.png")
+    draw_attention(body, encoding.encode(x_test), encoding, out / "attention.png")
 
     # Model to disk: one file to go on training, one folder to serve.
     model.save(out / "model.keras")
@@ -124,33 +125,44 @@ def digits():
 
 def read_npz(path):
     """Steps behind the length of a sequence become `PADDING`."""
-    with np.load(path) as arrays:
-        x, y = np.array(arrays["x"], "float32"), arrays["y"]
-        lengths = arrays.get("lengths")
-    x = x.reshape(*x.shape[:2], -1)
-    if len(x) != len(y) or (lengths is not None and len(lengths) != len(x)):
-        raise ValueError(
-            "`npz` holds sequences and their answers and must have as many of x, y "
-            f"and lengths. Received: x of shape {x.shape}, y of shape {y.shape}."
-        )
-    if lengths is not None:
-        x[np.arange(x.shape[1]) >= lengths[:, None]] = PADDING
-    if not np.isfinite(x).all():
-        raise ValueError(
-            "`npz` holds sequences of numbers and x must be finite within `lengths`. "
-            f"Received: {np.sum(~np.isfinite(x))} values that are not."
-        )
+    with np.load(path) as file:
+        arrays = dict(file)
+    shapes = {name: array.shape for name, array in arrays.items()}
+    rows, time = (*shapes.get("x", ()), 0, 0)[:2]
+    fits = time and shapes.get("y") == shapes.get("lengths", (rows,)) == (rows,)
+    parts = "x (sequences, time, features), y (sequences,) and maybe lengths, like y"
+    check(fits, f"be arrays {parts}", shapes)
+
+    x = arrays["x"].astype("float32").reshape(rows, time, -1)
+    y, lengths = arrays["y"], arrays.get("lengths", np.full(rows, time))
+    whole = lengths.dtype.kind in "iu" and 0 <= lengths.min() <= lengths.max() <= time
+    check(whole, f"have lengths that are whole numbers from 0 to {time}", lengths)
+    x[np.arange(time) >= lengths[:, None]] = PADDING
+    check(np.isfinite(x).all(), "have finite x within lengths", x[~np.isfinite(x)])
+    check(y.dtype.kind != "f" or np.isfinite(y).all(), "have finite answers y", y)
     return x, y
 
 
+def check(fits, rule, received):
+    if not fits:
+        raise ValueError(
+            f"`npz` holds sequences and their answers and must {rule}. "
+            f"Received: {received}."
+        )
+
+
 def read_text(path):
-    lines = pathlib.Path(path).read_text("utf8").splitlines()
-    rows = [line.split("\t", 1) for line in lines if line.strip()]
-    for number, row in enumerate(rows, start=1):
-        if len(row) != 2:
+    with open(path, encoding="utf-8-sig") as file:  # Excel starts with a mark
+        lines = [line.rstrip("\n") for line in file]
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        label, tab, text = line.partition("\t")
+        if tab:
+            rows.append((label, text))
+        elif line.strip():
             raise ValueError(
                 "`text` holds labelled texts and each line must be label, tab, text. "
-                f"Received in line {number}: {row[0]!r}."
+                f"Received in line {number}: {line!r}."
             )
     labels, texts = zip(*rows, strict=True)
     return np.array(texts, dtype=object), np.array(labels)
@@ -169,16 +181,18 @@ def in_units_of(answers, body):
     return keras.Model(body.inputs, rescale(body.output), name="in_units")
 
 
-def draw_attention(body, sequence, encoding, path):
-    encoded = encoding.encode(sequence)
-    weights = models.attention_scores(body).predict(encoded, verbose=0)[0]
-    counts = np.flatnonzero(weights)
+def draw_attention(body, encoded, encoding, path):
+    """The weights over the first sequence that has a step."""
+    weights = models.attention_scores(body).predict(encoded, verbose=0)
+    row = weights.any(axis=1).argmax()
+    cut = keras.Model(body.input, body.get_layer("truncation").output)
+    steps = cut.predict(encoded[row : row + 1], verbose=0)[0]
+    counts = np.flatnonzero(weights[row])
     if encoding.words:
-        words = [encoding.words[token] for token in encoded[0, counts]]
-        analysis.plot_attention(weights[counts], path, labels=words)
+        words = [encoding.words[token] for token in steps[counts]]
+        analysis.plot_attention(weights[row, counts], path, labels=words)
     else:
-        steps = encoded[0, -len(weights) :][counts]
-        analysis.plot_attention(weights[counts], path, sequence=steps)
+        analysis.plot_attention(weights[row, counts], path, sequence=steps[counts])
 
 
 if __name__ == "__main__":

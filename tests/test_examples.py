@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from keras_trainkit import models
+
 EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
 pytestmark = pytest.mark.tensorflow_only  # they end in a SavedModel
 
@@ -162,21 +164,78 @@ def test_train_bilstm_attention_serves_raw_texts(train_bilstm_attention, tmp_pat
 def test_train_bilstm_attention_names_the_line_without_a_label(
     train_bilstm_attention, tmp_path
 ):
-    (tmp_path / "texts.tsv").write_text("yes\tfine\nno label here\n")
-    with pytest.raises(ValueError, match="in line 2: 'no label here'"):
+    (tmp_path / "texts.tsv").write_text("yes\tfine\n\nno label here\n")
+    with pytest.raises(ValueError, match="in line 3: 'no label here'"):
         train_bilstm_attention.main(text=tmp_path / "texts.tsv", out=tmp_path)
+
+
+def test_train_bilstm_attention_ends_texts_at_line_breaks_alone(
+    train_bilstm_attention, tmp_path
+):
+    lines = "\ufeffyes\tone\u2028text\twith\x85a tab\r\nno\t\r\n"
+    (tmp_path / "texts.tsv").write_bytes(lines.encode())
+    texts, labels = train_bilstm_attention.read_text(tmp_path / "texts.tsv")
+    assert labels.tolist() == ["yes", "no"]
+    assert texts.tolist() == ["one\u2028text\twith\x85a tab", ""]
+
+
+@pytest.fixture
+def drawn(train_bilstm_attention, monkeypatch):
+    """What the example gives to `analysis.plot_attention`."""
+    calls = []
+
+    def plot_attention(weights, path, **what):
+        calls.append((weights, *what.values()))
+
+    analysis = train_bilstm_attention.analysis
+    monkeypatch.setattr(analysis, "plot_attention", plot_attention)
+    return calls
+
+
+def test_train_bilstm_attention_draws_the_steps_that_attention_saw(
+    train_bilstm_attention, drawn
+):
+    """A sequence of 7 steps that count, cut to 5, behind one of none."""
+    body = models.bilstm_attention((9, 1), 2, (3,), max_length=5, mask_value=-1e9)
+    x = np.full((3, 9, 1), -1e9, "float32")
+    x[1, :7, 0] = [1, 2, 3, 4, 5, 6, 7]
+    x[2] = 8
+    encoding = train_bilstm_attention.Encoding(np.asarray, (9, 1), {})
+    train_bilstm_attention.draw_attention(body, x, encoding, "a.png")
+    ((weights, steps),) = drawn
+    assert steps.ravel().tolist() == [3, 4, 5, 6, 7]
+    assert weights.sum() == pytest.approx(1)
+
+
+def test_train_bilstm_attention_draws_words(train_bilstm_attention, drawn):
+    body = models.bilstm_attention((None,), 2, (3,), vocabulary_size=4, max_length=2)
+    words = ["", "[UNK]", "good", "bad"]
+    encoding = train_bilstm_attention.Encoding(None, (None,), {}, words=words)
+    ids = np.array([[0, 0, 0], [2, 1, 3]])
+    train_bilstm_attention.draw_attention(body, ids, encoding, "a.png")
+    assert drawn[0][1] == ["[UNK]", "bad"]
+
+
+STEPS = {"x": np.ones((4, 2, 1)), "y": np.ones(4)}
 
 
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
-        ({"x": np.ones((4, 2, 1)), "y": np.ones(3)}, r"as many .*\(4, 2, 1\)"),
-        ({"x": np.full((4, 2, 1), np.nan), "y": np.ones(4)}, "finite .* 8 values"),
+        ({"y": np.ones(3)}, r"be arrays x .*\(4, 2, 1\)"),
+        ({"y": np.ones((4, 2))}, r"y \(sequences,\).*\(4, 2\)"),
+        ({"x": np.ones(4)}, r"x \(sequences, time, features\).*\(4,\)"),
+        ({"lengths": np.array([2])}, r"maybe lengths, like y.*\(1,\)"),
+        ({"lengths": np.array([0, 1, 2, 3])}, r"from 0 to 2.*\[0 1 2 3\]"),
+        ({"lengths": np.array([0, 1, -1, 2])}, r"from 0 to 2.*-1"),
+        ({"lengths": np.full(4, 1.5)}, "whole numbers from 0 to 2"),
+        ({"x": np.full((4, 2, 1), np.nan)}, "finite x within lengths.*nan"),
+        ({"y": np.array([1, np.inf, 2, 3])}, "finite answers y.*inf"),
     ],
 )
 def test_train_bilstm_attention_refuses_arrays_it_cannot_use(
     train_bilstm_attention, tmp_path, arrays, words
 ):
-    np.savez(tmp_path / "steps.npz", **arrays)
+    np.savez(tmp_path / "steps.npz", **{**STEPS, **arrays})
     with pytest.raises(ValueError, match=words):
         train_bilstm_attention.main(tmp_path / "steps.npz", out=tmp_path)
