@@ -2,13 +2,14 @@
 
 import keras
 
+from keras_trainkit.layers.min_max_scaling import MinMaxScaling
 from keras_trainkit.layers.robust_scaling import RobustScaling
 
 _PURPOSE = "`target_scaling` brings the targets to unit size and must be"
 
 
 def check_target_scaling(scaling):
-    """None, or a layer whose `inverse` takes any value that a network may give."""
+    """None, or a layer that takes any target, and whose `inverse` any value."""
     if scaling is None:
         return
     if not isinstance(scaling, keras.layers.Layer) or not hasattr(scaling, "inverse"):
@@ -21,4 +22,10 @@ def check_target_scaling(scaling):
             f"{_PURPOSE} without a bound, beyond which its inverse is infinite: "
             "`RobustScaling(clip=None)`. "
             f"Received: RobustScaling(clip={scaling.clip})."
+        )
+    if isinstance(scaling, MinMaxScaling) and scaling.outside == "clip":
+        raise ValueError(
+            f"{_PURPOSE} without a bound, beyond which targets are not told apart: "
+            '`MinMaxScaling(outside="extend")`. '
+            f"Received: MinMaxScaling(outside={scaling.outside!r})."
         )

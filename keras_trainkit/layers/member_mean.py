@@ -56,8 +56,17 @@ class MemberMean(keras.layers.Layer):
         self.latest = _Latest()
 
     def build(self, input_shape):
-        if self.target_scaling is not None and not self.target_scaling.built:
-            self.target_scaling.build((None, input_shape[-1]))
+        scaling, outputs = self.target_scaling, input_shape[-1]
+        if scaling is None:
+            return
+        if not scaling.built:
+            scaling.build((None, outputs))
+        targets = getattr(scaling.input_spec, "axes", {}).get(-1, outputs)
+        if targets != outputs:
+            raise ValueError(
+                "`target_scaling` brings the targets to unit size and must be adapted "
+                f"on one per output, {outputs}. Received: {scaling!r}, of {targets}."
+            )
 
     def call(self, inputs):
         outputs = self.mean(inputs)

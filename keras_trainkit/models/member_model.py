@@ -21,11 +21,14 @@ class MemberModel(keras.Model):
     | metrics, predictions            | of the mean, in the units of the targets     |
     | nested in another model         | the mean, in training too                    |
     | `compute_loss` of a prediction  | loss of that prediction                      |
-    | that is not its last call's     |                                              |
+    | that is not its last call's, or |                                              |
+    | of the same again               |                                              |
 
     With a target scaling each loss is taken on standardized targets and predictions,
     so that it does not depend on their units. `sample_weight` and `class_weight` count
-    for every member.
+    for every member. All members are rows of one call of the loss: one that compares
+    rows with each other, such as `keras.losses.Dice`, sees those of all members at
+    once.
 
     Source: Gorishniy, Kotelnikov and Babenko, 2024, arXiv:2410.24210, section 3 (loss
     per member, mean prediction).
@@ -33,10 +36,12 @@ class MemberModel(keras.Model):
 
     def __init__(self, inputs, outputs, name=None, **kwargs):
         super().__init__(inputs, outputs, name=name, **kwargs)
-        if not isinstance(self.layers[-1], MemberMean):
+        one = isinstance(self.output, keras.KerasTensor)
+        if not one or not isinstance(self.operations[-1], MemberMean):
             raise ValueError(
-                f"{self.name} trains the members behind its last layer, which must be "
-                f"a `layers.MemberMean`. Received: {self.layers[-1]!r}."
+                f"{self.name} trains the members behind its output, which must be the "
+                "one tensor that a `layers.MemberMean` gives. "
+                f"Received: outputs={outputs!r}."
             )
         self.member_loss = keras.metrics.Mean(name="member_loss")
 
@@ -52,13 +57,21 @@ class MemberModel(keras.Model):
                 y_pred = mean.target_scaling(y_pred)
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         loss = self._loss_of_members(x, y, members, sample_weight, training)
-        self.member_loss.update_state(loss, ops.cast(ops.shape(members)[0], "float32"))
+        rows = ops.cast(ops.shape(members)[0], "float32")
+        self.member_loss.update_state(loss * self._num_replicas(), rows)
         if training:
             return loss
         y_pred = mean.mean(members)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
+    def _num_replicas(self):
+        """Keras divides losses by them, since gradients are added up over replicas."""
+        strategy = getattr(self, "distribute_strategy", None)  # TensorFlow has it
+        return 1 if strategy is None else strategy.num_replicas_in_sync
+
     def _scaled_target(self, y):
+        if y is None:
+            return None
         outputs = self.output_shape[-1]
         if tuple(y.shape[1:]) != (outputs,) and not (len(y.shape) == outputs == 1):
             raise ValueError(

@@ -49,9 +49,11 @@ def test_large_logits_stay_finite_and_one_member_stays_what_it_was(kind):
     assert_close(MemberMean(kind)(repeated), outputs, rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", [StandardScaling, MinMaxScaling])
-def test_values_go_back_to_the_units_of_the_targets(kind, tmp_path):
-    scaling = kind()
+@pytest.mark.parametrize(
+    "scaling",
+    [StandardScaling(), RobustScaling(clip=None), MinMaxScaling(outside="extend")],
+)
+def test_values_go_back_to_the_units_of_the_targets(scaling, tmp_path):
     scaling.adapt(np.random.default_rng(1).normal(500, 70, size=(40, 3)))
     inputs = keras.Input((4, 3), name="members")
     model = keras.Model(inputs, MemberMean(target_scaling=scaling)(inputs))
@@ -59,7 +61,7 @@ def test_values_go_back_to_the_units_of_the_targets(kind, tmp_path):
     assert_close(model(MEMBERS), expected, rtol=1e-5)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert type(loaded.layers[-1].target_scaling) is kind
+    assert type(loaded.layers[-1].target_scaling) is type(scaling)
     assert_close(loaded(MEMBERS), expected, rtol=1e-5)
 
 
@@ -70,6 +72,7 @@ def test_values_go_back_to_the_units_of_the_targets(kind, tmp_path):
         ({"target_scaling": 3.0}, "adapted layer with `inverse`.*target_scaling=3.0"),
         ({"target_scaling": keras.layers.Dense(1)}, "adapted layer with `inverse`"),
         ({"target_scaling": RobustScaling()}, r"RobustScaling\(clip=None\).*3.0"),
+        ({"target_scaling": MinMaxScaling()}, "outside=\"extend\".*outside='clip'"),
         (
             {"kind": "logits", "target_scaling": StandardScaling()},
             "must be None for logits.*kind='logits'",
@@ -79,3 +82,10 @@ def test_values_go_back_to_the_units_of_the_targets(kind, tmp_path):
 def test_refuses_arguments_that_do_not_fit(arguments, words):
     with pytest.raises(ValueError, match=words):
         MemberMean(**arguments)
+
+
+def test_refuses_a_target_scaling_adapted_on_another_number_of_targets():
+    scaling = StandardScaling()
+    scaling.adapt(np.ones((4, 2)))
+    with pytest.raises(ValueError, match="adapted on one per output, 3.*of 2"):
+        MemberMean(target_scaling=scaling)(keras.Input((4, 3)))
