@@ -2,5 +2,6 @@
 
 from keras_trainkit.data.pad_sequences import pad_sequences
 from keras_trainkit.data.split import Split, split
+from keras_trainkit.data.table_batches import TableBatches
 
-__all__ = ["Split", "pad_sequences", "split"]
+__all__ = ["Split", "TableBatches", "pad_sequences", "split"]

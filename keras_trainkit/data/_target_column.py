@@ -1,0 +1,93 @@
+"""The column to predict, and that of weights, as numbers."""
+
+import numbers
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+
+from keras_trainkit._checks import check_number
+from keras_trainkit.data._rows import column_of
+
+_INT32 = np.iinfo("int32")
+
+
+class TargetColumn:
+    """Reads chunks of the column; whole numbers throughout make it one of int32."""
+
+    def __init__(self, labels):
+        self._labels = None if labels is None else _checked(labels)
+        self._whole = True
+
+    @property
+    def dtype(self):
+        return "int32" if self._whole else keras.config.floatx()
+
+    def read(self, column, rows):
+        """float64, `(rows,)`, whatever the type will be."""
+        values = column_of("target", column, rows, "is what is predicted")
+        if self._labels is not None:
+            values = _labelled(values.tolist(), self._labels)
+        kinds = {values.dtype.kind}
+        if kinds == {"O"}:
+            kinds = {"f" if isinstance(v, numbers.Real) else "O" for v in values}
+        if not kinds <= set("biuf") or values.ndim != 1:
+            raise ValueError(
+                "`target` is what is predicted and must hold a number in each row, or "
+                "`labels` tell the number of each entry. "
+                f"Received: {values.dtype}, such as {values[0]!r}."
+            )
+        found = values.astype("float64")
+        _check_finite("target", "is what is predicted", found)
+        fits = (found >= _INT32.min) & (found <= _INT32.max)
+        self._whole &= kinds <= set("biu") and bool(fits.all())
+        return found
+
+
+def weights_of(column, rows):
+    """float32, `(rows,)`."""
+    purpose = "weighs the rows in the loss"
+    values = column_of("sample_weight", column, rows, purpose)
+    if values.dtype.kind not in "biuf" or values.ndim != 1:
+        raise ValueError(
+            f"`sample_weight` {purpose} and must hold a number of at least 0 in each "
+            f"row. Received: {values.dtype}."
+        )
+    _check_finite("sample_weight", purpose, values)
+    if (values < 0).any():
+        raise ValueError(
+            f"`sample_weight` {purpose} and must hold a number of at least 0 in each "
+            f"row. Received: {values.min()}."
+        )
+    return values.astype("float32")
+
+
+def _labelled(entries, labels):
+    unknown = [entry for entry in entries if entry not in labels]
+    if unknown:
+        raise ValueError(
+            "`labels` tell the number of each entry of the target and must know all. "
+            f"Received: {len(unknown)} rows of others, such as {unknown[0]!r}, with "
+            f"labels={labels}."
+        )
+    return np.array([labels[entry] for entry in entries])
+
+
+def _checked(labels):
+    if not isinstance(labels, Mapping) or not labels:
+        raise ValueError(
+            "`labels` tell the number of each entry of the target and must be a dict, "
+            f"such as {{'no': 0, 'yes': 1}}, or None. Received: labels={labels!r}."
+        )
+    for number in labels.values():
+        check_number("labels", number, "tell the number of each entry of the target")
+    return dict(labels)
+
+
+def _check_finite(name, purpose, values):
+    infinite = int(np.isinf(values).sum())
+    if infinite:
+        raise ValueError(
+            f"`{name}` {purpose} and must be finite. "
+            f"Received: {infinite} infinite ones."
+        )

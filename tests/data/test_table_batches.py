@@ -1,0 +1,428 @@
+import gc
+import pickle
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from comparing import assert_close, assert_equal
+
+from keras_trainkit import callbacks, layers, models, optimizers
+from keras_trainkit.data import TableBatches, _row_file
+
+TOWNS = np.array(["Ulm", "Bonn", "Kiel"])
+
+
+def table_of(rows=1000):
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=rows)
+    town = rng.integers(3, size=rows)
+    return pd.DataFrame(
+        {
+            "row": np.arange(rows),
+            "x": x,
+            "town": TOWNS[town],
+            "bought": np.where(x + town > 1, "yes", "no"),
+            "price": 10 * x + town,
+            "importance": rng.random(rows),
+        }
+    )
+
+
+FRAME = table_of()
+
+
+def chunks(frame=FRAME, rows=70):
+    return (frame[start : start + rows] for start in range(0, len(frame), rows))
+
+
+def row_numbers(table):
+    return np.asarray(table["row"])
+
+
+def batches_of(table=FRAME, target=None, **arguments):
+    arguments = {"batch_size": 48, **arguments}
+    return TableBatches(table, row_numbers, target, **arguments)
+
+
+def order(batches):
+    return [x.tolist() for (x,) in batches]
+
+
+def joined(batches):
+    return np.concatenate([x for (x,) in batches])
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(_row_file, "BLOCK_BYTES", 1000)  # 125 rows of one int64
+
+
+# What an epoch consists of
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_an_epoch_has_every_row_once_and_a_smaller_batch_at_its_end(shuffle):
+    batches = batches_of(chunks(), shuffle=shuffle)
+    assert (len(batches), batches.num_rows) == (21, 1000)
+    assert [len(x) for (x,) in batches] == [48] * 20 + [40]
+    assert_equal(np.sort(joined(batches)), np.arange(1000))
+
+
+def test_without_shuffling_rows_come_as_in_the_table(small_blocks):
+    assert_equal(joined(batches_of(chunks(), shuffle=False)), np.arange(1000))
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_seed_and_epoch_alone_decide_the_order(small_blocks, seed):
+    first = batches_of(chunks(rows=70), seed=seed)
+    for epoch in range(3):
+        again = batches_of(chunks(rows=333), seed=seed)
+        first.epoch = again.epoch = epoch
+        assert order(again) == order(first)
+
+
+def test_other_seeds_and_epochs_make_other_batches(small_blocks):
+    orders = []
+    for seed in (0, 1, None, None):
+        batches = batches_of(chunks(), seed=seed)
+        for batches.epoch in (0, 1):
+            orders.append({frozenset(batch) for batch in order(batches)})
+    for number, one in enumerate(orders):
+        assert not any(one & other for other in orders[:number])
+
+
+@pytest.mark.parametrize("number", [0, 5, 20])
+def test_a_batch_may_be_asked_for_at_any_time(number):
+    batches = batches_of(chunks())
+    expected = order(batches)
+    assert [batches[number][0].tolist() for _ in range(2)] == [expected[number]] * 2
+
+
+def test_there_is_no_batch_beyond_the_last():
+    with pytest.raises(IndexError, match="21 batches. Received: 21"):
+        batches_of()[21]
+
+
+def test_a_sorted_table_gives_batches_as_mixed_as_drawn_ones(small_blocks):
+    # 8192 rows, a quarter of ones at the end, batches of 64: a drawn batch has a
+    # share of 0.25 with the deviation sqrt(0.25 * 0.75 / 64) = 0.054.
+    table = {"row": np.arange(8192) >= 6144}
+    batches = batches_of(table, batch_size=64)
+    for batches.epoch in (0, 1, 2):
+        shares = [x.mean() for (x,) in batches]
+        assert len(shares) == 128
+        assert np.std(shares) == pytest.approx(0.054, rel=0.25)
+
+
+def test_neighbours_on_disk_come_from_everywhere(small_blocks):
+    numbers = joined(batches_of({"row": np.arange(8000)}, batch_size=160))
+    assert abs(np.corrcoef(numbers, np.arange(8000))[0, 1]) < 0.04
+    # The mean distance of two rows drawn at random is a third of the range.
+    assert np.abs(np.diff(numbers)).mean() == pytest.approx(8000 / 3, rel=0.05)
+
+
+# What is in a batch
+
+
+@pytest.mark.parametrize(
+    ("column", "labels", "expected", "dtype"),
+    [
+        ([3, 5], None, [3, 5], "int32"),
+        ([3, 2**40], None, [3, 2**40], "float32"),
+        ([3, 0.5], None, [3, 0.5], "float32"),
+        ([True, False], None, [1, 0], "int32"),
+        (pd.array([3, 5], "Int64"), None, [3, 5], "int32"),
+        (["b", "a"], {"a": 4, "b": 9}, [9, 4], "int32"),
+        (pd.Categorical(["b", "a"]), {"a": 4, "b": 9}, [9, 4], "int32"),
+        ([20, 10], {10: 0.25, 20: 0.5}, [0.5, 0.25], "float32"),
+    ],
+)
+def test_targets_are_whole_or_floating_numbers(column, labels, expected, dtype):
+    table = pd.DataFrame({"row": [0, 1], "y": column})
+    for data in (table, [table[:1], table[1:]]):
+        batches = batches_of(data, "y", labels=labels, shuffle=False)
+        ((_, y),) = list(batches)
+        assert y.dtype == dtype
+        assert_equal(y, np.array(expected, dtype))
+
+
+def test_rows_stay_together_with_their_target_and_weight(small_blocks):
+    batches = batches_of(chunks(), "price", sample_weight="importance")
+    for row, price, weight in batches:
+        assert_close(price, FRAME["price"][row], rtol=1e-6)
+        assert_close(weight, FRAME["importance"][row], rtol=1e-6)
+        assert {price.dtype, weight.dtype} == {np.dtype("float32")}
+
+
+@pytest.mark.parametrize(
+    "table",
+    [FRAME, dict(FRAME), [FRAME[:0], FRAME[:3], FRAME[3:]], chunks()],
+    ids=["frame", "dict", "list", "generator"],
+)
+def test_tables_come_whole_or_in_chunks(table):
+    assert_equal(joined(batches_of(table, shuffle=False)), np.arange(1000))
+
+
+def test_the_encoder_sees_neither_target_nor_weights():
+    seen = []
+
+    def encoder(table):
+        seen.append(list(table))
+        return row_numbers(table)
+
+    for table in (FRAME, dict(FRAME)):
+        TableBatches(table, encoder, "price", sample_weight="importance")
+    assert seen == [["row", "x", "town", "bought"]] * 2
+
+
+def test_the_structure_of_what_the_encoder_gives_is_kept():
+    def encoder(table):
+        row = row_numbers(table)
+        square = np.stack([row, row], axis=1)[:, :, None] / 8
+        return {"b": (row > 4, square), "a": np.zeros((len(row), 0), "int32")}
+
+    ((x, y),) = TableBatches(FRAME[:9], encoder, "price", shuffle=False)
+    assert (x["a"].shape, x["a"].dtype) == ((9, 0), "int32")
+    assert_equal(x["b"][0], np.arange(9) > 4)
+    assert x["b"][1].dtype == keras.config.floatx()  # as `fit` does with arrays
+    assert_equal(x["b"][1][:, 1, 0], np.arange(9) / 8)
+    assert all(array.flags.c_contiguous for array in (x["a"], *x["b"], y))
+
+
+# Training
+
+
+def two_numbers(table):
+    return np.stack([table["x"], table["importance"]], axis=1)
+
+
+def training_batches(encoder=two_numbers, target="price", rows=320, **arguments):
+    arguments = {"batch_size": 64, **arguments}
+    return TableBatches(chunks(FRAME[:rows]), encoder, target, **arguments)
+
+
+def line(seed=4):
+    keras.utils.set_random_seed(seed)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(optimizers.AdamW(0.1), "mse", weighted_metrics=[])
+    return model
+
+
+def arrays_of(batches):
+    return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *batches)
+
+
+def assert_same_weights(came, expected, **tolerances):
+    for one, other in zip(came.weights, expected.weights, strict=True):
+        assert_close(one.numpy(), other.numpy(), **tolerances)
+
+
+@pytest.mark.parametrize("weight", [None, "importance"])
+def test_fit_sees_in_each_epoch_what_the_batches_of_that_epoch_hold(weight):
+    batches = training_batches(sample_weight=weight, encoder=lambda t: t[["x", "row"]])
+    came, expected = line(), line()
+    for batches.epoch in range(3):
+        x, y, *weights = arrays_of(batches)
+        expected.fit(x, y, 64, 1, 0, shuffle=False, sample_weight=(*weights, None)[0])
+    batches.epoch = 0
+    came.fit(batches, epochs=3, shuffle=False, verbose=0)
+    assert batches.epoch == 3
+    assert_same_weights(came, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_members_on_encoded_columns_learn_with_validation_and_one_cycle():
+    encoder = layers.TableEncoder()
+    encoder.adapt(chunk[["x", "town"]] for chunk in chunks())
+    arguments = {"target": "bought", "labels": {"no": 0, "yes": 1}, "rows": 1000}
+    arguments["encoder"] = lambda table: encoder(table[["x", "town"]])
+    batches = training_batches(**arguments)
+    held_out = training_batches(**arguments, shuffle=False)
+    model = models.mlp((1,), 1, (5,), category_sizes=(5,), members=2, task="binary")
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    model.compile(optimizers.AdamW(), loss)
+    one_cycle = callbacks.OneCycle(0.05)
+    history = model.fit(
+        batches, validation_data=held_out, epochs=4, callbacks=[one_cycle], verbose=0
+    )
+    assert one_cycle.learning_rate.total_steps == 4 * 16
+    losses = history.history["val_loss"]
+    assert len(losses) == 4 and losses[-1] < 0.5 * losses[0]
+
+
+def test_evaluate_and_predict_go_through_the_table_in_its_order():
+    batches, model = training_batches(shuffle=False, rows=300), line()
+    x, y = arrays_of(batches)
+    assert_close(model.predict(batches, verbose=0), model.predict(x, 64, 0), rtol=1e-6)
+    came = model.evaluate(batches, verbose=0)
+    assert came == pytest.approx(model.evaluate(x, y, 64, 0), rel=1e-6)
+
+
+def test_class_weights_count():
+    batches = training_batches(target="bought", labels={"no": 0, "yes": 1})
+    came, expected = line(), line()
+    x, y = arrays_of(batches)
+    weights = {0: 1.0, 1: 3.0}
+    came.fit(batches, shuffle=False, class_weight=weights, verbose=0)
+    expected.fit(x, y, 64, 1, 0, shuffle=False, sample_weight=1.0 + 2 * y)
+    assert_same_weights(came, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_resumed_run_ends_with_the_same_weights(tmp_path):
+    whole, half = line(), line()
+    whole.fit(training_batches(), epochs=4, shuffle=False, verbose=0)
+    half.fit(training_batches(), epochs=2, shuffle=False, verbose=0)
+    half.save(tmp_path / "halfway.keras")
+    loaded = keras.saving.load_model(tmp_path / "halfway.keras")
+    batches = training_batches()
+    batches.epoch = 2
+    loaded.fit(batches, initial_epoch=2, epochs=4, shuffle=False, verbose=0)
+    for one, other in zip(loaded.weights, whole.weights, strict=True):
+        assert_equal(one.numpy(), other.numpy())
+
+
+def test_parts_of_an_epoch_add_up_to_one():
+    batches = training_batches(batch_size=20)  # 16 of them
+    model = line()
+    model.fit(batches, steps_per_epoch=4, epochs=3, verbose=0)
+    assert batches.epoch in (0, 1)  # TensorFlow reads ahead
+    batches = training_batches(batch_size=20)
+    model.fit(batches, steps_per_epoch=8, epochs=4, verbose=0)
+    assert batches.epoch == 2
+
+
+def test_looking_at_batches_does_not_go_on_to_the_next_epoch():
+    batches = training_batches()
+    first = arrays_of(batches)
+    batches.on_epoch_end()  # as `fit` does once before it begins
+    batches.on_epoch_begin()
+    assert_equal(arrays_of(batches)[1], first[1])
+    batches.on_epoch_end()
+    assert batches.epoch == 1
+    assert arrays_of(batches)[1].tolist() != first[1].tolist()
+
+
+# Layers that learn before the model
+
+
+def test_an_embedding_learns_from_encoded_chunks_or_from_batches():
+    encoder = layers.TableEncoder()
+    encoder.adapt(FRAME[["x", "price"]])
+    whole = layers.PiecewiseLinearEmbedding(bins=7)
+    frame = FRAME[["x", "price"]]
+    whole.adapt(encoder(frame)["numeric"])
+    for data in (
+        (encoder(chunk)["numeric"] for chunk in chunks(frame)),
+        (x["numeric"] for (x,) in TableBatches(chunks(frame), encoder)),
+    ):
+        layer = layers.PiecewiseLinearEmbedding(bins=7)
+        layer.adapt(data)
+        assert_close(layer.edges, whole.edges, rtol=1e-6)
+
+
+def test_a_target_scaling_learns_from_chunks():
+    scaling = layers.StandardScaling()
+    scaling.adapt(chunk[["price"]] for chunk in chunks())
+    assert_close(scaling.center, [FRAME["price"].mean()], rtol=1e-5)
+
+
+def test_a_scaling_learns_from_batches_of_arrays():
+    batches = TableBatches(chunks(), lambda t: t[["x", "price"]].to_numpy(), "bought",
+                           labels={"no": 0, "yes": 1})  # fmt: skip
+    scaling = layers.StandardScaling()
+    scaling.adapt(batches)
+    assert_close(scaling.center, FRAME[["x", "price"]].mean(), rtol=1e-5)
+
+
+# The file
+
+
+def test_the_file_has_no_name_and_goes_with_the_batches(tmp_path):
+    batches = batches_of(directory=tmp_path)
+    assert not list(tmp_path.iterdir())
+    file = batches._file._file
+    del batches
+    gc.collect()
+    assert file.closed
+
+
+def test_what_is_held_while_reading_does_not_grow_with_the_table(small_blocks):
+    largest = 0
+
+    class Watched(_row_file.RowFile):
+        def append(self, records):
+            nonlocal largest
+            largest = max(largest, records.nbytes)
+            super().append(records)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_row_file, "RowFile", Watched)
+        batches = batches_of({"row": np.arange(6000)} for _ in range(3))
+    assert batches.num_rows == 18_000
+    assert largest <= 2 * 1000
+
+
+def test_batches_cannot_be_sent_to_other_processes():
+    with pytest.raises(TypeError, match="cannot pickle"):
+        pickle.dumps(batches_of())
+
+
+# What is refused
+
+
+def two(first, second):
+    return [
+        pd.DataFrame({"row": [0], "y": [value], "z": [1]}) for value in (first, second)
+    ]
+
+
+def widening(table):
+    return np.zeros((len(table["row"]), 1 + table["row"].iloc[0]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"table": []}, "at least one row. Received: none"),
+        ({"table": FRAME[:0]}, "at least one row. Received: none"),
+        ({"table": "file.csv"}, "must be a DataFrame.*Received: str"),
+        ({"table": np.zeros((3, 2))}, "must be a DataFrame.*Received: ndarray"),
+        ({"table": [np.zeros((3, 2))]}, "must be a DataFrame.*Received: ndarray"),
+        ({"encoder": None}, "must be a function.*Received: encoder=None"),
+        ({"encoder": lambda t: t["town"]}, "must give numbers.*shape"),
+        ({"encoder": lambda t: np.zeros((3, 1))}, r"each of its 1000 rows.*\(3, 1\)"),
+        (
+            {"encoder": widening, "table": [FRAME[:1], FRAME[2:9]]},
+            "same ones, of the same types and shapes.*Received",
+        ),
+        ({"target": 3}, "names a column .* Received: target=3"),
+        ({"target": "cost"}, "`target` .* one of .'row', .* target='cost'"),
+        ({"target": "price", "sample_weight": "w"}, "sample_weight='w'"),
+        ({"target": "price", "sample_weight": "price"}, "another column than"),
+        ({"labels": {"a": 0}}, "must be None without one. Received: labels={'a': 0}"),
+        ({"sample_weight": "x"}, "must be None without one.*sample_weight='x'"),
+        ({"target": "bought"}, "number in each row, or `labels`.*such as 'yes'|'no'"),
+        (
+            {"target": "bought", "labels": {"yes": 1}},
+            r"must know all. Received: \d+ rows of others, such as 'no'",
+        ),
+        ({"target": "bought", "labels": ["no", "yes"]}, "must be a dict"),
+        ({"target": "bought", "labels": {"no": "0"}}, "number of each entry.*'0'"),
+        ({"target": "y", "table": two(1.0, None)}, "none may be missing"),
+        ({"target": "y", "table": two(1.0, np.inf)}, "finite. Received: 1 infinite"),
+        (
+            {"target": "z", "sample_weight": "y", "table": two(1.0, -0.5)},
+            "weighs the rows.*at least 0.*Received: -0.5",
+        ),
+        (
+            {"target": "z", "sample_weight": "y", "table": two("a", "b")},
+            "weighs the rows.*must hold a number",
+        ),
+        ({"batch_size": 0}, "rows per batch.*batch_size=0"),
+        ({"shuffle": 1}, "True or False. Received: shuffle=1"),
+        ({"seed": -1}, "repeatable.*seed=-1"),
+    ],
+)
+def test_refuses_what_makes_no_batches(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        TableBatches(**{"table": FRAME, "encoder": row_numbers, **arguments})
