@@ -19,7 +19,7 @@ class CategoricalEmbedding(keras.layers.Layer):
     `[0, size)` gives zeros; `layers.TableEncoder` never makes one.
 
     Args:
-        sizes: Sequence of ints >= 1. Number of codes per column, such as
+        sizes: Sequence of ints >= 1, or empty. Number of codes per column, such as
             `TableEncoder.category_sizes`.
         units: Int >= 1. Length of a trained vector.
         one_hot_up_to: Int >= 0. Columns of at most so many codes are one-hot.
@@ -40,7 +40,7 @@ class CategoricalEmbedding(keras.layers.Layer):
 
     def __init__(self, sizes, units=8, one_hot_up_to=8, **kwargs):
         super().__init__(autocast=False, **kwargs)  # half precision would move codes
-        if not isinstance(sizes, (tuple, list)) or not sizes:
+        if not isinstance(sizes, (tuple, list)):
             raise ValueError(
                 "`sizes` gives the number of codes per column and must be a tuple or "
                 f"list of integers of at least 1. Received: sizes={sizes!r}."
@@ -72,6 +72,8 @@ class CategoricalEmbedding(keras.layers.Layer):
 
     def call(self, inputs):
         codes = ops.cast(inputs, "int32")
+        if not self.sizes:
+            return ops.cast(codes, self.compute_dtype)
         outputs = [self._one_hot(codes)] if self._few else []
         if self._many:
             outputs.append(self._embedded(codes))

@@ -12,7 +12,13 @@ def check_table_input(input_shape, numeric_embedding, category_sizes):
     if not nothing_numeric:
         check_counts("input_shape", input_shape, purpose, 1)
     if category_sizes is not None:
-        check_counts("category_sizes", category_sizes, "is the codes per column", 1)
+        check_counts("category_sizes", category_sizes, "is the codes per column", 0)
+        if nothing_numeric and not category_sizes:
+            raise ValueError(
+                "`category_sizes` is the codes per column and must hold one at least "
+                "where there are no numbers. Received: category_sizes="
+                f"{category_sizes!r} with input_shape={input_shape!r}."
+            )
     embeds = numeric_embedding is not None
     if embeds and not isinstance(numeric_embedding, keras.layers.Layer):
         raise ValueError(

@@ -101,14 +101,16 @@ def mlp(
             or a `layers.PeriodicEmbedding`; None for the numbers themselves.
         category_sizes: Sequence of ints >= 1, the number of codes per column, such as
             `TableEncoder.category_sizes`. The model then takes a dict: "numeric",
-            of `input_shape` (which may be `(0,)`), and "categorical", integers. They
-            go through a `layers.CategoricalEmbedding`. None: no such columns.
+            of `input_shape` (which may be `(0,)`), and "categorical", integers
+            `(batch, columns)`, of no column where it is empty. They go through a
+            `layers.CategoricalEmbedding`. None: the numbers are the only input.
         members: Int >= 1. Members of the ensemble. Blocks cost `members` times the
             arithmetic, weights hardly grow.
         target_scaling: Adapted layer with `inverse`, such as `layers.StandardScaling`
             adapted on targets of the shape `(batch, outputs)`, or None. Losses are then
             taken on scaled targets; predictions and metrics stay in the units of the
-            targets. Only for the task "regression" or None.
+            targets. Only for the task "regression" or None. Under mixed precision it
+            must have been made with `dtype="float32"`.
         task: "classification", "binary", "regression" or None; see the table.
         output_activation: Name or function; None for linear. Not with a task whose head
             gives logits.

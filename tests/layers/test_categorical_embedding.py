@@ -30,7 +30,7 @@ def test_one_hot_columns_come_first_then_the_vectors():
     table = ops.convert_to_numpy(layer.vectors)
     assert_equal(outputs, [[0, 1, 1, 0, 0, *table[3], *table[4 + 2]]])
     assert layer.widths == [2, 3, 5, 5]
-    assert layer.compute_output_shape((None, 4)) == outputs.shape[:0] + (None, 15)
+    assert layer.compute_output_shape((None, 4)) == (None, 15)
 
 
 @pytest.mark.parametrize("code", [-1, 4, 99, -99])
@@ -62,6 +62,10 @@ def test_comes_back_from_a_file(tmp_path):
     assert_equal(loaded.predict(codes, verbose=0), expected)
 
 
+def test_a_table_without_such_columns_gives_no_numbers():
+    assert CategoricalEmbedding([])(np.zeros((5, 0), int)).shape == (5, 0)
+
+
 def test_refuses_another_number_of_columns():
     with pytest.raises(ValueError, match=r"shape \(batch, 2\). Received: .*\(5, 3\)"):
         CategoricalEmbedding([3, 4])(np.zeros((5, 3), int))
@@ -70,7 +74,7 @@ def test_refuses_another_number_of_columns():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"sizes": []}, "number of codes per column and must be a tuple or list"),
+        ({"sizes": {3: 4}}, "number of codes per column and must be a tuple or list"),
         ({"sizes": 3}, "number of codes per column .* sizes=3"),
         ({"sizes": [3, 0]}, r"`sizes\[1\]` is the number of codes .* at least 1"),
         ({"sizes": [3], "units": 0}, "`units` is the length .* at least 1"),
