@@ -5,11 +5,17 @@ from keras import ops
 
 from keras_trainkit._checks import check_choice, check_count
 from keras_trainkit._serialization import serializable
-from keras_trainkit._steps import step_numbers, steps_to_last, valid_steps
+from keras_trainkit._steps import valid_steps
+from keras_trainkit.layers._attention import (
+    at_least_float32,
+    last_valid_step,
+    masked_softmax,
+    products,
+    weighted_sum,
+)
 
 SCORES = ("additive", "multiplicative", "dot", "scaled_dot")
 QUERIES = ("final_state", "learned")
-_FAR_BELOW = -1e30  # a score whose power is 0 next to that of any valid step
 
 
 @serializable
@@ -109,9 +115,9 @@ class AttentionPooling(keras.layers.Layer):
         # Not `sequence * mask`: an infinity there would make a NaN.
         sequence = ops.where(ops.expand_dims(valid, -1), sequence, 0)
         if query is None and self.query == "final_state":
-            query = _last_valid_step(sequence, valid)
-        weights = _masked_softmax(self._scores(sequence, query), valid)
-        output = _weighted_sum(weights, sequence)
+            query = last_valid_step(sequence, valid)
+        weights = masked_softmax(self._scores(sequence, query), valid)
+        output = weighted_sum(weights, sequence)
         if self.query == "final_state":
             output = ops.concatenate([output, query], axis=-1)
         # Keras 3.15 computes float64 in float32 on JAX and torch.
@@ -133,7 +139,7 @@ class AttentionPooling(keras.layers.Layer):
         output = keras.KerasTensor(shape, dtype=self.compute_dtype)
         if not return_attention_scores:
             return output
-        weights_dtype = _at_least_float32(self.compute_dtype)
+        weights_dtype = at_least_float32(self.compute_dtype)
         return output, keras.KerasTensor(sequence.shape[:2], dtype=weights_dtype)
 
     def get_config(self):
@@ -195,8 +201,8 @@ class AttentionPooling(keras.layers.Layer):
         if self.score == "additive":
             steps = ops.matmul(sequence, self.sequence_kernel)
             hidden = ops.tanh(ops.expand_dims(query, 1) + steps)
-            return _products(hidden, self.score_kernel)
-        scores = _products(sequence, ops.expand_dims(query, -1))
+            return products(hidden, self.score_kernel)
+        scores = products(sequence, ops.expand_dims(query, -1))
         if self.score == "scaled_dot":
             scores = scores / math.sqrt(sequence.shape[-1])
         return scores
@@ -221,30 +227,3 @@ def _shapes(input_shape):
 
 def _are_several(input_shape):
     return bool(input_shape) and isinstance(input_shape[0], (list, tuple))
-
-
-def _last_valid_step(sequence, valid):
-    last = ops.equal(step_numbers(valid), steps_to_last(valid) - 1)
-    return ops.sum(ops.where(ops.expand_dims(last, -1), sequence, 0), axis=1)
-
-
-def _products(steps, column):
-    dtype = _at_least_float32(steps.dtype)
-    products = ops.matmul(ops.cast(steps, dtype), ops.cast(column, dtype))
-    return ops.squeeze(products, -1)
-
-
-def _masked_softmax(scores, valid):
-    scores = ops.where(valid, scores, _FAR_BELOW)
-    # Two entries more, since Keras warns about a softmax over a single step.
-    scores = ops.pad(scores, ((0, 0), (0, 2)), constant_values=_FAR_BELOW)
-    return ops.where(valid, ops.softmax(scores, axis=-1)[:, :-2], 0)
-
-
-def _weighted_sum(weights, sequence):
-    weights = ops.expand_dims(ops.cast(weights, sequence.dtype), 1)
-    return ops.squeeze(ops.matmul(weights, sequence), 1)
-
-
-def _at_least_float32(dtype):
-    return keras.backend.result_type(dtype, "float32")

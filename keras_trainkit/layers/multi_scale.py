@@ -1,4 +1,3 @@
-import functools
 import math
 
 import keras
@@ -6,14 +5,17 @@ from keras import ops
 
 from keras_trainkit._checks import check_choice, check_count, check_flag
 from keras_trainkit._serialization import serializable
-from keras_trainkit._steps import (
-    step_numbers,
-    steps_before_first,
-    take_steps,
-    valid_steps,
+from keras_trainkit._steps import steps_before_first, valid_steps
+from keras_trainkit.layers._windows import (
+    average_of,
+    first_of,
+    largest_of,
+    rotate,
+    windows,
+    zero_where_masked,
 )
 
-METHODS = ("average", "max", "stride")
+METHODS = {"average": average_of, "max": largest_of, "stride": first_of}
 
 
 @serializable
@@ -73,7 +75,7 @@ class MultiScale(keras.layers.Layer):
 
     def __init__(self, scales=(1, 2, 4), method="average", join=True, **kwargs):
         _check_scales(scales)
-        check_choice("method", method, "turns a window into one step", METHODS)
+        check_choice("method", method, "turns a window into one step", tuple(METHODS))
         check_flag("join", join, "puts the views side by side on the channel axis")
         super().__init__(**kwargs)
         self.scales = scales
@@ -87,9 +89,9 @@ class MultiScale(keras.layers.Layer):
         steps = ops.cast(inputs, self.compute_dtype)
         valid = valid_steps(inputs, mask)
         if mask is not None:
-            steps = _zero_where_masked(steps, valid)
+            steps = zero_where_masked(steps, valid)
             shift = steps_before_first(valid)
-            steps, aligned = _rotate(steps, shift), _rotate(valid, shift)
+            steps, aligned = rotate(steps, shift), rotate(valid, shift)
         else:
             aligned = valid
         views = [self._view(steps, aligned, scale) for scale in self.scales]
@@ -97,7 +99,7 @@ class MultiScale(keras.layers.Layer):
             return views
         joined = self._side_by_side(views, ops.shape(inputs)[1])
         if mask is not None:
-            joined = _zero_where_masked(_rotate(joined, -shift), valid)
+            joined = zero_where_masked(rotate(joined, -shift), valid)
         return joined
 
     def compute_mask(self, inputs, previous_mask):
@@ -148,18 +150,12 @@ class MultiScale(keras.layers.Layer):
         return False
 
     def _masks_of_views(self, mask):
-        aligned = _rotate(mask, steps_before_first(mask))
-        return [ops.any(_windows(aligned, s), axis=2) for s in self.scales]
+        aligned = rotate(mask, steps_before_first(mask))
+        return [ops.any(windows(aligned, s), axis=2) for s in self.scales]
 
     def _view(self, steps, valid, scale):
-        steps = _windows(steps, scale)
-        valid = ops.expand_dims(_windows(valid, scale), -1)
-        if self.method == "average":
-            return _average(steps, valid)
-        if self.method == "max":
-            return _largest(steps, valid, scale)
-        first = ops.logical_and(valid, ops.cumsum(ops.cast(valid, "int32"), 2) == 1)
-        return ops.sum(ops.where(first, steps, 0), axis=2)
+        valid = ops.expand_dims(windows(valid, scale), -1)
+        return METHODS[self.method](windows(steps, scale), valid)
 
     def _side_by_side(self, views, time):
         pairs = zip(views, self.scales, strict=True)
@@ -180,37 +176,3 @@ def _check_scales(scales):
             "`scales` are the lengths of the windows in steps and must differ from "
             f"each other. Received: scales={scales!r}."
         )
-
-
-def _zero_where_masked(steps, valid):
-    return ops.where(ops.expand_dims(valid, -1), steps, 0)
-
-
-def _rotate(x, shift):
-    """Moves the steps of row r by `shift[r]` to the left, the first behind the last."""
-    steps = step_numbers(x if len(x.shape) == 2 else x[:, :, 0])
-    return take_steps(x, ops.mod(steps + shift, ops.maximum(ops.shape(x)[1], 1)))
-
-
-def _windows(x, scale):
-    """`(batch, time, ...)` to `(batch, windows, scale, ...)`, filled up with zeros."""
-    batch, time, *features = ops.shape(x)
-    count = (time + scale - 1) // scale
-    padding = [(0, 0), (0, scale - 1), *((0, 0) for _ in features)]
-    padded = ops.pad(x, padding)[:, : count * scale]
-    return ops.reshape(padded, (batch, count, scale, *features))
-
-
-def _average(steps, valid):
-    # A sum of float16 numbers can exceed what their mean does not.
-    wide = keras.backend.result_type(steps.dtype, "float32")
-    count = ops.sum(ops.cast(valid, wide), axis=2)
-    total = ops.sum(ops.cast(steps, wide), axis=2)
-    return ops.cast(total / ops.maximum(count, 1), steps.dtype)
-
-
-def _largest(steps, valid, scale):
-    # No `ops.max`: it refuses a batch without rows on some backends.
-    candidates = ops.unstack(ops.where(valid, steps, -float("inf")), scale, axis=2)
-    largest = ops.cast(functools.reduce(ops.maximum, candidates), steps.dtype)
-    return ops.where(ops.any(valid, axis=2), largest, 0)
