@@ -1,0 +1,125 @@
+"""What `models.mlp` is compared with on tables: boosted trees and another MLP.
+
+Each peer is a function from a `Table` and a seed to predictions for its test rows.
+Trees learn at 0.05 (CatBoost at its own rate) for up to 2,000 rounds and stop after 50
+without gain on the validation rows; RealMLP-TD has its own defaults, and takes the best
+epoch by the validation rows, as ours does.
+"""
+
+import dataclasses
+import warnings
+
+import numpy as np
+import pandas as pd
+
+
+@dataclasses.dataclass
+class Table:
+    """A table cut into parts: lists of frames and answers, training rows first."""
+
+    name: str
+    frames: tuple
+    answers: tuple
+    task: str
+
+    def parts(self):
+        return tuple(zip(self.frames, self.answers, strict=True))
+
+    def with_texts_as_codes(self):
+        """Frames of numbers, a text's code being its rank in the training rows."""
+        frames = [frame.copy() for frame in self.frames]
+        for column in self.texts():
+            levels = sorted(set(frames[0][column].astype(str)))
+            for frame in frames:
+                values = pd.Categorical(frame[column].astype(str), levels)
+                frame[column] = values
+        return frames
+
+    def texts(self):
+        frame = self.frames[0]
+        return [c for c in frame if not pd.api.types.is_numeric_dtype(frame[c])]
+
+
+def xgboost(table, seed):
+    import xgboost as xgb
+
+    train, validation, test = table.with_texts_as_codes()
+    kind = xgb.XGBRegressor if table.task == "regression" else xgb.XGBClassifier
+    model = kind(
+        n_estimators=2000,
+        learning_rate=0.05,
+        early_stopping_rounds=50,
+        enable_categorical=True,
+        tree_method="hist",
+        random_state=seed,
+    )
+    model.fit(
+        train,
+        table.answers[0],
+        eval_set=[(validation, table.answers[1])],
+        verbose=False,
+    )
+    return model.predict(test)
+
+
+def lightgbm(table, seed):
+    import lightgbm as lgb
+
+    train, validation, test = table.with_texts_as_codes()
+    kind = lgb.LGBMRegressor if table.task == "regression" else lgb.LGBMClassifier
+    model = kind(n_estimators=2000, learning_rate=0.05, random_state=seed, verbose=-1)
+    model.fit(
+        train,
+        table.answers[0],
+        eval_set=[(validation, table.answers[1])],
+        callbacks=[lgb.early_stopping(50, verbose=False)],
+    )
+    return model.predict(test)
+
+
+def catboost(table, seed):
+    import catboost as cat
+
+    frames = [frame.copy() for frame in table.frames]
+    for frame in frames:
+        for column in table.texts():
+            frame[column] = frame[column].astype(str)
+    regression = table.task == "regression"
+    kind = cat.CatBoostRegressor if regression else cat.CatBoostClassifier
+    model = kind(
+        iterations=2000,
+        early_stopping_rounds=50,
+        random_seed=seed,
+        verbose=False,
+        allow_writing_files=False,
+        cat_features=table.texts(),
+    )
+    model.fit(frames[0], table.answers[0], eval_set=(frames[1], table.answers[1]))
+    return np.ravel(model.predict(frames[2]))
+
+
+def realmlp(table, seed):
+    from pytabkit import RealMLP_TD_Classifier, RealMLP_TD_Regressor
+
+    train, validation, test = table.with_texts_as_codes()
+    regression = table.task == "regression"
+    kind = RealMLP_TD_Regressor if regression else RealMLP_TD_Classifier
+    model = kind(random_state=seed, n_cv=1, device="cpu", verbosity=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(
+            train,
+            table.answers[0],
+            validation,
+            table.answers[1],
+            cat_col_names=table.texts(),
+        )
+        return np.ravel(model.predict(test))
+
+
+PEERS = {
+    "XGBoost": xgboost,
+    "LightGBM": lightgbm,
+    "CatBoost": catboost,
+    "RealMLP-TD": realmlp,
+}

@@ -1,0 +1,236 @@
+"""Trains an MLP on a table as it comes, from a CSV file to a served SavedModel.
+
+    python examples/train_table.py
+    python examples/train_table.py --csv houses.csv --target price
+
+Numbers, texts, booleans, dates and gaps are told apart by themselves. Without a file it
+takes scikit-learn's breast cancer table. Writes `model.keras`, `encoder.keras`,
+`saved_model/1/` and `learning_curves.png` into `--out`, and prints the test scores
+beside those of scikit-learn's gradient-boosted trees.
+"""
+
+import argparse
+import math
+import pathlib
+
+import keras
+import numpy as np
+import pandas as pd
+from sklearn import ensemble
+from sklearn.datasets import load_breast_cancer
+
+from keras_trainkit import (
+    analysis,
+    callbacks,
+    data,
+    layers,
+    models,
+    optimizers,
+    serving,
+)
+
+
+def main(csv=None, target=None, task=None, out="out", seed=0, **recipe):
+    keras.utils.set_random_seed(seed)
+    out = pathlib.Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+
+    # File to rows. The test rows are not looked at until the end.
+    table, answers, task = read_table(csv, target, task)
+    classes = None if task == "regression" else answers
+    parts = data.split(table, stratify=classes, seed=seed)
+    train, validation, test = ((table.iloc[part], answers[part]) for part in parts)
+
+    # Rows to model.
+    encoder, model, history = fit_table(train, validation, task, **recipe)
+    analysis.plot_learning_curves(history, out / "learning_curves.png")
+
+    # Model to disk: two files to go on with, one folder to serve.
+    model.save(out / "model.keras")
+    keras.saving.save_model(encoder, out / "encoder.keras")
+    sample = test[0].iloc[:8]
+    served = serving.export(model, out / "saved_model", sample, preprocessing=encoder)
+
+    scores = {
+        "keras_trainkit": score(
+            model.predict(encoder(test[0]), verbose=0), test[1], task
+        ),
+        "boosted trees": boosted_trees(encoder, train, test, task, seed),
+    }
+    for who, values in scores.items():
+        print(f"{who:14}  test", *(f"{k} {v:.4g}" for k, v in values.items()))
+    print(f"Saved {out / 'model.keras'} and {served}")
+    return scores
+
+
+def fit_table(
+    train,
+    validation,
+    task,
+    *,
+    members=16,
+    epochs=30,
+    scaling="robust",
+    embedding=True,
+    one_cycle=True,
+    label_smoothing=0.0,
+    class_weight=None,
+    optimizer=None,
+    verbose=1,
+):
+    """Encoder, model and history; `train` and `validation` are (table, answers).
+
+    One recipe for every table. Sizes follow the training rows alone: layers of 256
+    units, 384 from 30,000 rows on; batches of a 40th of the rows, 32 to 256. The
+    weights of the best epoch by the validation rows are kept.
+    """
+    encoder = layers.TableEncoder(scaling=scaling)
+    encoder.adapt(train[0])
+    classes = train[1].max() + 1 if task == "classification" else None
+    x, y = encoder(train[0]), one_hot(train[1], classes)
+    x_validation, y_validation = encoder(validation[0]), one_hot(validation[1], classes)
+    rows = len(y)
+    model = models.mlp(
+        encoder.numeric_shape,
+        y.shape[1],
+        (256 if rows < 30_000 else 384,) * 3,
+        dropout=0.05,
+        numeric_embedding=embedding_of(x["numeric"]) if embedding else None,
+        category_sizes=encoder.category_sizes,
+        members=members,
+        target_scaling=scaling_of(y) if task == "regression" else None,
+        task=task,
+    )
+    batch_size = min(256, max(32, rows // 40))
+    loss, metric = judged_by(task, label_smoothing)
+    model.compile(
+        optimizer or optimizers.AdamW(0.003, weight_decay=0.02),
+        loss=loss,
+        metrics=[metric],
+        steps_per_execution=min(16, math.ceil(rows / batch_size)),
+    )
+    watching = [callbacks.EarlyStopping(f"val_{metric.name}", patience=epochs)]
+    if one_cycle:
+        cycle = callbacks.OneCycle(0.01, warmup_fraction=0.1, shape="cosine")
+        watching.insert(0, cycle)
+    history = model.fit(
+        x,
+        y,
+        validation_data=(x_validation, y_validation),
+        epochs=epochs,
+        batch_size=batch_size,
+        class_weight=balanced(train[1]) if class_weight == "balanced" else None,
+        callbacks=watching,
+        verbose=verbose,
+    )
+    return encoder, model, history
+
+
+def one_hot(answers, classes):
+    """`(rows, classes)`, or `(rows, 1)` where there are none."""
+    if classes is None:
+        return np.asarray(answers, "float32")[:, None]
+    return keras.utils.to_categorical(answers, classes)
+
+
+def embedding_of(numbers):
+    if not numbers.shape[1]:
+        return None
+    embedding = layers.PiecewiseLinearEmbedding()
+    embedding.adapt(numbers)
+    return embedding
+
+
+def scaling_of(targets):
+    scaling = layers.StandardScaling()
+    scaling.adapt(targets)
+    return scaling
+
+
+def judged_by(task, label_smoothing):
+    """Loss and metric."""
+    if task == "regression":
+        return "mse", keras.metrics.RootMeanSquaredError(name="rmse")
+    arguments = {"from_logits": True, "label_smoothing": label_smoothing}
+    if task == "binary":
+        loss = keras.losses.BinaryCrossentropy(**arguments)
+        return loss, keras.metrics.BinaryAccuracy(name="accuracy", threshold=0)
+    loss = keras.losses.CategoricalCrossentropy(**arguments)
+    return loss, keras.metrics.CategoricalAccuracy(name="accuracy")
+
+
+def score(outputs, answers, task):
+    """On rows that no part of the training has seen."""
+    if task == "regression":
+        return {"rmse": float(np.sqrt(np.mean((np.ravel(outputs) - answers) ** 2)))}
+    said = outputs.argmax(1) if task == "classification" else np.ravel(outputs) > 0
+    return {"accuracy": float(np.mean(said == answers))}
+
+
+def boosted_trees(encoder, train, test, task, seed):
+    """Score of scikit-learn's trees with their defaults on the same arrays."""
+    regression = task == "regression"
+    kind = ensemble.HistGradientBoostingRegressor
+    kind = kind if regression else ensemble.HistGradientBoostingClassifier
+    x_train, x_test = (
+        np.hstack([*encoder(rows).values()]) for rows, _ in (train, test)
+    )
+    trees = kind(random_state=seed).fit(x_train, train[1])
+    said = trees.predict(x_test)
+    if task == "classification":
+        said = np.eye(said.max() + 1)[said]
+    return score(said, test[1], task)
+
+
+def balanced(labels):
+    """Weights that let every class count as much as the others."""
+    counts = np.bincount(labels)
+    return {label: len(labels) / len(counts) / n for label, n in enumerate(counts)}
+
+
+def read_table(csv, target, task):
+    """Columns without the target, answers `(rows,)` (classes as codes), task."""
+    if csv is None:
+        table, target = load_breast_cancer(as_frame=True).frame, "target"
+    else:
+        table = pd.read_csv(csv)
+    if target not in table:
+        raise ValueError(
+            "`target` names the column to predict and must be one of "
+            f"{list(table.columns)}. Received: target={target!r}."
+        )
+    answers = table.pop(target)
+    if answers.isna().any():
+        raise ValueError(
+            f"The target column {target!r} must have a value in every row. Received: "
+            f"{answers.isna().sum()} missing values."
+        )
+    if task is None:
+        many = pd.api.types.is_numeric_dtype(answers) and answers.nunique() > 20
+        task = "regression" if many else "classification"
+    if task == "regression":
+        return table, answers.to_numpy("float32"), task
+    codes, classes = pd.factorize(answers, sort=True)
+    print("Classes:", *classes)
+    return table, codes, "binary" if len(classes) == 2 else task
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--csv", help="file with a header row; default: breast cancer")
+    parser.add_argument("--target", help="name of the column to predict")
+    parser.add_argument(
+        "--task",
+        choices=("classification", "regression"),
+        help="default: regression for a target of more than 20 different numbers",
+    )
+    parser.add_argument("--out", default="out", help="folder to write to")
+    parser.add_argument("--members", type=int, default=16, help="1 is a plain MLP")
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument(
+        "--class-weight",
+        choices=("balanced",),
+        help="lets rare classes count as much as frequent ones",
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    main(**vars(parser.parse_args()))
