@@ -16,6 +16,7 @@ from keras_trainkit.layers.robust_scaling import RobustScaling
 from keras_trainkit.layers.sequence_truncation import SequenceTruncation
 from keras_trainkit.layers.standard_scaling import StandardScaling
 from keras_trainkit.layers.table_encoder import TableEncoder
+from keras_trainkit.layers.temperature_scaling import TemperatureScaling
 from keras_trainkit.layers.variational_lstm import VariationalLSTM
 
 __all__ = [
@@ -35,5 +36,6 @@ __all__ = [
     "SequenceTruncation",
     "StandardScaling",
     "TableEncoder",
+    "TemperatureScaling",
     "VariationalLSTM",
 ]

@@ -16,6 +16,7 @@ CASES: dict[str, dict] = {
     "MinMaxScaling": {"range": [-1, 2.5], "outside": "extend"},
     "RobustScaling": {"clip": 2.5},
     "StandardScaling": {},
+    "TemperatureScaling": {},
     "VariationalLSTM": {
         "units": 5,
         "bidirectional": True,
