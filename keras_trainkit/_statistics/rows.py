@@ -130,7 +130,9 @@ _WANTED = (
 
 
 def _to_numpy(values):
-    return ops.convert_to_numpy(values) if ops.is_tensor(values) else np.asarray(values)
+    given = ops.convert_to_numpy(values) if ops.is_tensor(values) else values
+    array = np.asarray(given)
+    return array.astype("float32") if array.dtype.name == "bfloat16" else array
 
 
 def _flat_mask(mask, shape):

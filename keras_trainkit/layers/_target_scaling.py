@@ -17,6 +17,12 @@ def check_target_scaling(scaling):
             f"{_PURPOSE} an adapted layer with `inverse`, or None. "
             f"Received: target_scaling={scaling!r}."
         )
+    if scaling.compute_dtype in ("float16", "bfloat16"):
+        raise ValueError(
+            f"{_PURPOSE} with all digits of a loss, which half precision has not: "
+            f'`{type(scaling).__name__}(dtype="float32")`. '
+            f"Received: {scaling!r}, which computes in {scaling.compute_dtype}."
+        )
     if isinstance(scaling, RobustScaling) and scaling.clip is not None:
         raise ValueError(
             f"{_PURPOSE} without a bound, beyond which its inverse is infinite: "

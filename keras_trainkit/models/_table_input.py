@@ -8,12 +8,12 @@ from keras_trainkit.models._arguments import check_counts
 
 def check_table_input(input_shape, numeric_embedding, category_sizes):
     purpose = "is the shape of one sample"
-    nothing_numeric = category_sizes is not None and tuple(input_shape) == (0,)
-    if not nothing_numeric:
+    no_numbers = category_sizes is not None and input_shape in ((0,), [0])
+    if not no_numbers:
         check_counts("input_shape", input_shape, purpose, 1)
     if category_sizes is not None:
         check_counts("category_sizes", category_sizes, "is the codes per column", 0)
-        if nothing_numeric and not category_sizes:
+        if no_numbers and not category_sizes:
             raise ValueError(
                 "`category_sizes` is the codes per column and must hold one at least "
                 "where there are no numbers. Received: category_sizes="

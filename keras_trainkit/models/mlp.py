@@ -101,7 +101,8 @@ def mlp(
             or a `layers.PeriodicEmbedding`; None for the numbers themselves.
         category_sizes: Sequence of ints >= 1, the number of codes per column, such as
             `TableEncoder.category_sizes`. The model then takes a dict: "numeric",
-            of `input_shape` (which may be `(0,)`), and "categorical", integers
+            of `input_shape` (which may be `(0,)`; then no `scaling` and no
+            `numeric_embedding` is put before the blocks), and "categorical", integers
             `(batch, columns)`, of no column where it is empty. They go through a
             `layers.CategoricalEmbedding`. None: the numbers are the only input.
         members: Int >= 1. Members of the ensemble. Blocks cost `members` times the

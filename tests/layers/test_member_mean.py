@@ -74,6 +74,10 @@ def test_values_go_back_to_the_units_of_the_targets(scaling, tmp_path):
         ({"target_scaling": RobustScaling()}, r"RobustScaling\(clip=None\).*3.0"),
         ({"target_scaling": MinMaxScaling()}, "outside=\"extend\".*outside='clip'"),
         (
+            {"target_scaling": StandardScaling(dtype="mixed_float16")},
+            r"`StandardScaling\(dtype=\"float32\"\)`.*computes in float16",
+        ),
+        (
             {"kind": "logits", "target_scaling": StandardScaling()},
             "must be None for logits.*kind='logits'",
         ),
