@@ -34,16 +34,22 @@ ASKED = {
     "house_16h": 28_000,
     "covertype": 0.908,
 }
-# What `fit_table` does otherwise, for an ablation: a row of the table each.
-WITHOUT = {
-    "nothing": {},
+# For an ablation: what `fit_table` is told otherwise, a row of the table each.
+CHANGES = {
+    "the recipe": {},
+    "scaling: standard, not robust": {"scaling": "standard"},
+    "no numeric embedding": {"embedding": False},
+    "1 member, not 16": {"members": 1},
+    "constant rate 0.003, no cycle": {"one_cycle": False},
+    "decay of biases and scales too": {"optimizer": "decays all"},
+    "label smoothing 0.1, not 0": {"label_smoothing": 0.1},
 }
 
 
 def main(data, results, sets, methods, seeds, ablation):
     results = pathlib.Path(results)
     if ablation:
-        sets, methods = ablation, [f"without {part}" for part in WITHOUT]
+        sets, methods = ablation, list(CHANGES)
     else:
         methods = methods or ["ours", "ours, 1 member", *peers()]
     for seed in range(seeds):
@@ -102,8 +108,9 @@ def ours(train_table, table, method, seed):
 
     keras.utils.set_random_seed(seed)
     changes = {"members": 1} if method == "ours, 1 member" else {}
-    if method.startswith("without "):
-        changes = WITHOUT[method.removeprefix("without ")]
+    changes |= CHANGES.get(method, {})
+    if "optimizer" in changes:
+        changes = {"optimizer": decays_all()}
     train, validation, (frame, _) = table.parts()
     encoder, model, _ = train_table.fit_table(
         train, validation, table.task, verbose=0, **changes
@@ -112,6 +119,17 @@ def ours(train_table, table, method, seed):
     if table.task == "regression":
         return outputs[:, 0]
     return outputs.argmax(1) if outputs.shape[1] > 1 else outputs[:, 0] > 0
+
+
+def decays_all():
+    from keras_trainkit import optimizers
+
+    class DecaysAll(optimizers.AdamW):
+        def build(self, variables):
+            super().build(variables)
+            self._biases_and_scales = (False,) * len(variables)
+
+    return DecaysAll(0.003, weight_decay=0.02)
 
 
 def read_table(data, name):
