@@ -45,16 +45,22 @@ def main(csv=None, target=None, task=None, out="out", seed=0, **recipe):
     encoder, model, history = fit_table(train, validation, task, **recipe)
     analysis.plot_learning_curves(history, out / "learning_curves.png")
 
+    to_serve = model
+    if task != "regression":
+        to_serve = calibrated(model, encoder(validation[0]), validation[1])
+
     # Model to disk: two files to go on with, one folder to serve.
     model.save(out / "model.keras")
     keras.saving.save_model(encoder, out / "encoder.keras")
-    sample = test[0].iloc[:8]
-    served = serving.export(model, out / "saved_model", sample, preprocessing=encoder)
+    examples = test[0].iloc[:8]
+    served = serving.export(
+        to_serve, out / "saved_model", examples, preprocessing=encoder
+    )
 
+    x_test, y_test = encoder(test[0]), test[1]
     scores = {
-        "keras_trainkit": score(
-            model.predict(encoder(test[0]), verbose=0), test[1], task
-        ),
+        "as trained": score(model.predict(x_test, verbose=0), y_test, task),
+        "as served": score(to_serve.predict(x_test, verbose=0), y_test, task),
         "boosted trees": boosted_trees(encoder, train, test, task, seed),
     }
     for who, values in scores.items():
@@ -174,12 +180,29 @@ def judged_by(task, label_smoothing):
     return loss, keras.metrics.CategoricalAccuracy(name="accuracy")
 
 
+def calibrated(model, x, labels):
+    """Its probabilities brought to what the validation rows say; the same labels."""
+    temperature = layers.TemperatureScaling(name="calibrated")
+    try:
+        temperature.adapt(model.predict(x, verbose=0), labels)
+    except ValueError as reason:
+        print("Served as trained:", reason)
+        return model
+    return keras.Model(model.input, temperature(model.output), name="calibrated")
+
+
 def score(outputs, answers, task):
     """On rows that no part of the training has seen."""
     if task == "regression":
         return {"rmse": float(np.sqrt(np.mean((np.ravel(outputs) - answers) ** 2)))}
-    said = outputs.argmax(1) if task == "classification" else np.ravel(outputs) > 0
-    return {"accuracy": float(np.mean(said == answers))}
+    if task == "binary":
+        chances = keras.ops.convert_to_numpy(keras.ops.sigmoid(outputs))
+        said = chances[:, 0] > 0.5
+    else:
+        chances = keras.ops.convert_to_numpy(keras.ops.softmax(outputs))
+        said = chances.argmax(1)
+    error = analysis.calibration_error(answers, chances)
+    return {"accuracy": float(np.mean(said == answers)), "calibration_error": error}
 
 
 def boosted_trees(encoder, train, test, task, seed):
@@ -191,10 +214,12 @@ def boosted_trees(encoder, train, test, task, seed):
         np.hstack([*encoder(rows).values()]) for rows, _ in (train, test)
     )
     trees = kind(random_state=seed).fit(x_train, train[1])
-    said = trees.predict(x_test)
-    if task == "classification":
-        said = np.eye(said.max() + 1)[said]
-    return score(said, test[1], task)
+    if regression:
+        return score(trees.predict(x_test), test[1], task)
+    logits = np.log(np.clip(trees.predict_proba(x_test), 1e-7, None))
+    if task == "binary":
+        logits = logits[:, 1:] - logits[:, :1]
+    return score(logits, test[1], task)
 
 
 def balanced(labels):
