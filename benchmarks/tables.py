@@ -41,7 +41,7 @@ CHANGES = {
     "no numeric embedding": {"embedding": False},
     "1 member, not 16": {"members": 1},
     "constant rate 0.003, no cycle": {"one_cycle": False},
-    "decay of biases and scales too": {"optimizer": "decays all"},
+    "decay of biases and scales too": {},
     "label smoothing 0.1, not 0": {"label_smoothing": 0.1},
 }
 
@@ -106,11 +106,15 @@ def one_job(data, results, name, method, seed):
 def ours(train_table, table, method, seed):
     import keras
 
+    import keras_trainkit
+
     keras.utils.set_random_seed(seed)
     changes = {"members": 1} if method == "ours, 1 member" else {}
     changes |= CHANGES.get(method, {})
-    if "optimizer" in changes:
-        changes = {"optimizer": decays_all()}
+    if method == "decay of biases and scales too":
+        changes["optimizer"] = keras_trainkit.optimizers.AdamW(
+            0.003, weight_decay=0.02, decay_biases_and_scales=True
+        )
     train, validation, (frame, _) = table.parts()
     encoder, model, _ = train_table.fit_table(
         train, validation, table.task, verbose=0, **changes
@@ -119,17 +123,6 @@ def ours(train_table, table, method, seed):
     if table.task == "regression":
         return outputs[:, 0]
     return outputs.argmax(1) if outputs.shape[1] > 1 else outputs[:, 0] > 0
-
-
-def decays_all():
-    from keras_trainkit import optimizers
-
-    class DecaysAll(optimizers.AdamW):
-        def build(self, variables):
-            super().build(variables)
-            self._biases_and_scales = (False,) * len(variables)
-
-    return DecaysAll(0.003, weight_decay=0.02)
 
 
 def read_table(data, name):

@@ -8,6 +8,8 @@ import sys
 import keras
 import pytest
 
+import keras_trainkit  # noqa: F401 (registers what the saved model names)
+
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
