@@ -86,10 +86,11 @@ def one_job(data, results, name, method, seed):
     table = read_table(data, name)
     train_table = load_module(HERE.parent / "examples" / "train_table.py")
     wall, cpu = time.perf_counter(), time.process_time()
+    errors = {}
     if method in peers():
         predicted = peers()[method](table, seed)
     else:
-        predicted = ours(train_table, table, method, seed)
+        predicted, errors = ours(train_table, table, method, seed)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     truth = table.answers[2]
     if table.task == "regression":
@@ -97,7 +98,7 @@ def one_job(data, results, name, method, seed):
     else:
         reached = float(np.mean(predicted == truth))
     run = {"set": name, "method": method, "seed": seed, "score": reached}
-    run |= {"wall": round(wall, 1), "cpu": round(cpu, 1)}
+    run |= {"wall": round(wall, 1), "cpu": round(cpu, 1)} | errors
     with pathlib.Path(results).open("a") as file:
         file.write(json.dumps(run) + "\n")
     print(run, flush=True)
@@ -115,14 +116,22 @@ def ours(train_table, table, method, seed):
         changes["optimizer"] = keras_trainkit.optimizers.AdamW(
             0.003, weight_decay=0.02, decay_biases_and_scales=True
         )
-    train, validation, (frame, _) = table.parts()
+    train, validation, (frame, answers) = table.parts()
     encoder, model, _ = train_table.fit_table(
         train, validation, table.task, verbose=0, **changes
     )
     outputs = model.predict(encoder(frame), batch_size=1024, verbose=0)
     if table.task == "regression":
-        return outputs[:, 0]
-    return outputs.argmax(1) if outputs.shape[1] > 1 else outputs[:, 0] > 0
+        return outputs[:, 0], {}
+    served = train_table.calibrated(model, encoder(validation[0]), validation[1])
+    served_outputs = served.predict(encoder(frame), batch_size=1024, verbose=0)
+    errors = {
+        f"calibration_error_{when}": train_table.score(logits, answers, table.task)[
+            "calibration_error"
+        ]
+        for when, logits in (("before", outputs), ("after", served_outputs))
+    }
+    return outputs.argmax(1) if outputs.shape[1] > 1 else outputs[:, 0] > 0, errors
 
 
 def read_table(data, name):
