@@ -26,7 +26,7 @@ class RowFile:
         weakref.finalize(self, self._file.close)
 
     def append(self, records):
-        self._file.write(records.tobytes())
+        self._file.write(records.view("uint8").data)
         self.rows += len(records)
 
     def read(self, spans):
@@ -54,7 +54,9 @@ def stored(pieces, seeds, directory):
     file, sizes = None, []
     for block in _blocks(pieces):
         file = RowFile(block.dtype, directory) if file is None else file
-        file.append(block if random is None else random.permutation(block))
+        if random is not None:
+            random.shuffle(block)
+        file.append(block)
         sizes.append(len(block))
     if file is None or random is None:
         return file
@@ -85,5 +87,6 @@ def _mixed(file, sizes, random, directory):
         begins = starts + (sizes * number + lag) // count
         ends = starts + (sizes * (number + 1) + lag) // count
         piece = file.read(list(zip(begins.tolist(), ends.tolist(), strict=True)))
-        mixed.append(random.permutation(piece))
+        random.shuffle(piece)
+        mixed.append(piece)
     return mixed

@@ -8,6 +8,8 @@ from keras_trainkit._statistics import Extremes, Quantiles, rows_of
 from keras_trainkit.layers._bin_edges import bin_edges
 from keras_trainkit.layers._learned import learned
 
+KEPT_VALUES = 2**18  # per feature, 2 MiB, for the bins
+
 
 @serializable
 class PiecewiseLinearEmbedding(keras.layers.Layer):
@@ -113,7 +115,7 @@ class PiecewiseLinearEmbedding(keras.layers.Layer):
             ValueError: No data, infinite values or such beyond 1.7e38, a feature that
                 is NaN throughout, another number of features than the layer has.
         """
-        extremes, quantiles = Extremes(), Quantiles()
+        extremes, quantiles = Extremes(), Quantiles(KEPT_VALUES)
         for rows in rows_of(data, None, None):
             if not self.built:
                 self.build((None, rows.shape[-1]))
