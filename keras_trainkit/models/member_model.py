@@ -64,6 +64,11 @@ class MemberModel(keras.Model):
         y_pred = mean.mean(members)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        if self.layers[-1].target_scaling is not None:  # JAX builds metrics first
+            keras.tree.map_structure(self._check_target, y)
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
     def _num_replicas(self):
         """Keras divides losses by them, since gradients are added up over replicas."""
         strategy = getattr(self, "distribute_strategy", None)  # TensorFlow has it
@@ -72,15 +77,21 @@ class MemberModel(keras.Model):
     def _scaled_target(self, y):
         if y is None:
             return None
+        self._check_target(y)
         outputs = self.output_shape[-1]
-        if tuple(y.shape[1:]) != (outputs,) and not (len(y.shape) == outputs == 1):
+        return self.layers[-1].target_scaling(ops.reshape(y, (-1, outputs)))
+
+    def _check_target(self, y):
+        """Before broadcasting hides a wrong shape."""
+        outputs = self.output_shape[-1]
+        shape = (outputs,) if y is None else tuple(y.shape[1:])
+        if shape != (outputs,) and not (shape == () and outputs == 1):
             raise ValueError(
                 f"`y` is scaled as {self.name} does with its {outputs} outputs and "
                 f"must have the shape (batch, {outputs})"
                 f"{' or (batch,)' * (outputs == 1)}. "
                 f"Received: y of the shape {tuple(y.shape)}."
             )
-        return self.layers[-1].target_scaling(ops.reshape(y, (-1, outputs)))
 
     def _loss_of_members(self, x, y, members, sample_weight, training):
         """All members in one call of the loss, as if each were rows of its own."""
