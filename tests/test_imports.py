@@ -16,6 +16,7 @@ FAMILIES = {
     "callbacks",
     "data",
     "models",
+    "hypermodels",
     "serving",
     "analysis",
 }
@@ -27,6 +28,7 @@ MAY_IMPORT = {
     "optimizers": {"schedules"},
     "callbacks": {"schedules", "optimizers"},
     "models": {"initializers", "layers"},
+    "hypermodels": {"models", "optimizers", "schedules", "callbacks"},
     "serving": {"layers", "models"},
     "analysis": FAMILIES - {"serving"},
 }
