@@ -3,7 +3,7 @@
 import keras
 from keras_tuner.errors import FatalValueError
 
-from keras_trainkit import callbacks
+from keras_trainkit.callbacks import OneCycle
 
 
 def fit_arguments(args, kwargs, encode, batch_size, cycle):
@@ -62,7 +62,7 @@ def _check_batches(arguments):
 def _with_cycle(given, cycle):
     given = [] if given is None else given
     listed = list(given) if isinstance(given, list | tuple) else [given]
-    if any(isinstance(callback, callbacks.OneCycle) for callback in listed):
+    if any(isinstance(callback, OneCycle) for callback in listed):
         raise FatalValueError(
             "`callbacks` must come without OneCycle, which the hyperparameter "
             "`schedule` puts in. Received: a OneCycle of the caller's."

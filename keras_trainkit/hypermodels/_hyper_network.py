@@ -4,8 +4,16 @@ import keras_tuner
 from keras_tuner.errors import FatalValueError
 
 from keras_trainkit._checks import check_count
-from keras_trainkit.hypermodels import _objectives, _prepared
 from keras_trainkit.hypermodels._fitting import fit_arguments
+from keras_trainkit.hypermodels._objectives import (
+    check_metrics,
+    check_task,
+    label_smoothing_kind,
+    loss_of,
+    metrics_of,
+    objective_of,
+)
+from keras_trainkit.hypermodels._prepared import check_prepare, checked, chosen
 from keras_trainkit.hypermodels._space import (
     check_space,
     entries_of,
@@ -45,9 +53,9 @@ class HyperNetwork(keras_tuner.HyperModel):
         tunable,
     ):
         super().__init__(name=name, tunable=tunable)  # it swaps `build`
-        _objectives.check_task(task, outputs, one_hot)
-        _objectives.check_metrics(metrics)
-        _prepared.check_prepare(prepare)
+        check_task(task, outputs, one_hot)
+        check_metrics(metrics)
+        check_prepare(prepare)
         purpose = "is the number of batches per call of the compiled step"
         check_count("steps_per_execution", steps_per_execution, purpose)
         self.outputs = outputs
@@ -69,7 +77,7 @@ class HyperNetwork(keras_tuner.HyperModel):
     @property
     def objective(self) -> keras_tuner.Objective:
         """What to compare trials by: the validation loss without what is searched."""
-        return _objectives.objective_of(self.task, self._loss_varies())
+        return objective_of(self.task, self._loss_varies())
 
     def prepare(self, x_train, y_train=None):
         """Calls the function given as `prepare`; models built from now on use it.
@@ -85,7 +93,7 @@ class HyperNetwork(keras_tuner.HyperModel):
         """
         if self._prepare is not None:
             found = self._prepare(x_train, y_train)
-            self.prepared = _prepared.checked(found, self._parts, self._named)
+            self.prepared = checked(found, self._parts, self._named)
         return self.prepared
 
     def encode(self, x):
@@ -100,15 +108,17 @@ class HyperNetwork(keras_tuner.HyperModel):
     def build(self, hp):
         parts = {key: part for key, part in self._ready().items() if key != "encoding"}
         values = values_of(hp, self._entries)
-        model = self._network(values, _prepared.chosen(parts, values, self._named))
+        model = self._network(values, chosen(parts, values, self._named))
         model.compile(
             optimizer_of(values),
-            loss=_objectives.loss_of(self.task, self.one_hot, values),
-            metrics=_objectives.metrics_of(
+            loss=loss_of(self.task, self.one_hot, values),
+            metrics=metrics_of(
                 self.task, self.one_hot, self._loss_varies(), self.metrics
             ),
             steps_per_execution=self.steps_per_execution,
         )
+        # Built now, so that weights which a tuner loads bring their state along.
+        model.optimizer.build(model.trainable_variables)
         return model
 
     def fit(self, hp, model, *args, **kwargs):
@@ -136,7 +146,7 @@ class HyperNetwork(keras_tuner.HyperModel):
         known = {
             **kinds,
             **training_kinds(space, global_clipnorm),
-            **_objectives.label_smoothing_kind(self.task, self.one_hot, space),
+            **label_smoothing_kind(self.task, self.one_hot, space),
         }
         if space is not None and space.get("batch_size", 0) is None:
             del known["batch_size"]

@@ -1,9 +1,12 @@
 """Hyperparameters of training, the same for every network, and what is made of them."""
 
-from keras_trainkit import callbacks, optimizers
-from keras_trainkit.hypermodels._kinds import Name, Number
+import keras
 
-_OPTIMIZERS = {"adamw": optimizers.AdamW, "sgdw": optimizers.SGDW}
+from keras_trainkit.callbacks import OneCycle
+from keras_trainkit.hypermodels._kinds import Name, Number
+from keras_trainkit.optimizers import SGDW, AdamW
+
+_OPTIMIZERS = {"adamw": AdamW, "sgdw": SGDW}
 _SCHEDULES = ("one_cycle", "constant")
 _FALL = 0.1  # as from 0.95 to 0.85 in callbacks.OneCycle
 
@@ -74,14 +77,22 @@ def training_kinds(space, global_clipnorm):
 
 
 def optimizer_of(values):
-    """A new optimizer; a cycle replaces its rate and momentum when `fit` starts."""
-    names = ("learning_rate", "weight_decay", "momentum", "beta_2", "epsilon")
-    arguments = {name: values[name] for name in names if name in values}
-    if values["optimizer"] == "sgdw":
-        for name in ("beta_2", "epsilon"):
-            arguments.pop(name, None)
-    limit = values["global_clipnorm"] or None
-    return _OPTIMIZERS[values["optimizer"]](global_clipnorm=limit, **arguments)
+    """A new optimizer; a cycle replaces its rate and momentum when `fit` starts.
+
+    Until then a schedule that stays as it is holds the cycle's place: an optimizer
+    with a number for its rate has one variable more, and would not take up the state
+    that a checkpoint of the fitted one holds.
+    """
+    names = {"sgdw": ["momentum"], "adamw": ["beta_2", "epsilon"]}[values["optimizer"]]
+    rate = values["learning_rate"]
+    if values["schedule"] == "one_cycle":
+        rate = keras.optimizers.schedules.ExponentialDecay(rate, 1, decay_rate=1.0)
+    return _OPTIMIZERS[values["optimizer"]](
+        rate,
+        weight_decay=values["weight_decay"],
+        global_clipnorm=values["global_clipnorm"] or None,
+        **{name: values[name] for name in names},
+    )
 
 
 def cycle_of(values):
@@ -92,6 +103,6 @@ def cycle_of(values):
     if values["optimizer"] == "sgdw":
         momentum["max_momentum"] = values["momentum"]
         momentum["min_momentum"] = max(values["momentum"] - _FALL, 0.0)
-    return callbacks.OneCycle(
+    return OneCycle(
         values["learning_rate"], warmup_fraction=values["warmup_fraction"], **momentum
     )

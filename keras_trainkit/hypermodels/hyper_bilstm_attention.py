@@ -1,10 +1,10 @@
-from keras_trainkit import models
 from keras_trainkit.hypermodels._bilstm_attention_space import (
     bilstm_attention_kinds,
     widths_of,
 )
 from keras_trainkit.hypermodels._hyper_network import HyperNetwork
 from keras_trainkit.hypermodels._space import units_of
+from keras_trainkit.models import bilstm_attention
 from keras_trainkit.models._sequence_input import check_sequence_input
 
 
@@ -129,7 +129,7 @@ class HyperBiLSTMAttention(HyperNetwork):
         attention = values["attention"]
         names = ("embedding_units", "query")
         optional = {name: values[name] for name in names if name in values}
-        return models.bilstm_attention(
+        return bilstm_attention(
             outputs=self.outputs,
             units=units_of(values),
             mask_value=self.mask_value,

@@ -1,7 +1,7 @@
-from keras_trainkit import models
 from keras_trainkit.hypermodels._hyper_network import HyperNetwork
 from keras_trainkit.hypermodels._mlp_space import mlp_kinds
 from keras_trainkit.hypermodels._space import units_of
+from keras_trainkit.models import mlp
 from keras_trainkit.models._table_input import check_table_input
 
 
@@ -53,7 +53,9 @@ class HyperMLP(HyperNetwork):
 
     `fit` uses the batch size, and for `one_cycle` puts `callbacks.OneCycle` beside the
     caller's callbacks, its cycle as long as the epochs of that fit. (KerasTuner's own
-    Hyperband starts each rung anew, with a cycle of that rung's epochs.)
+    Hyperband promotes a trial by a further fit of more epochs: optimizer and step
+    count go on, but in a longer cycle, further from its end than before.) A plain
+    `model.fit` of a built model trains at the constant rate `learning_rate`.
 
     Penalties and smoothing are part of the validation loss too, and a search by it
     would prefer small ones whatever they do. With one of them in the space take
@@ -150,7 +152,7 @@ class HyperMLP(HyperNetwork):
     def _network(self, values, parts):
         parts = {"input_shape": self.input_shape, **parts}
         normalization = values["normalization"]
-        return models.mlp(
+        return mlp(
             outputs=self.outputs,
             hidden_units=units_of(values),
             activation=values["activation"],

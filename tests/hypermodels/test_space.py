@@ -233,7 +233,7 @@ def test_untunable_hypermodels_add_nothing():
         ({"dropout": (0.4,)}, "lowest; highest"),
         ({"weight_decay": (0.0, 0.1)}, "lowest, above 0; highest"),
         ({"learning_rate": (0.1, 0.4, 1)}, "factor from value to value .* above 1"),
-        ({"batch_size": 0}, "number of rows per step and must be an integer of at"),
+        ({"batch_size": 0}, "number of rows per step and must be an integer at least"),
         ({"batch_size": 16.0}, "integer"),
         ({"activation": "rellu"}, "must be the name of a Keras activation"),
         ({"activation": ("relu", "tanh")}, "one value or a list of choices"),
