@@ -17,6 +17,7 @@ FAMILIES = {
     "data",
     "models",
     "hypermodels",
+    "tuners",
     "serving",
     "analysis",
 }
@@ -29,6 +30,7 @@ MAY_IMPORT = {
     "callbacks": {"schedules", "optimizers"},
     "models": {"initializers", "layers"},
     "hypermodels": {"models", "optimizers", "schedules", "callbacks"},
+    "tuners": {"hypermodels", "callbacks", "data"},
     "serving": {"layers", "models"},
     "analysis": FAMILIES - {"serving"},
 }

@@ -1,0 +1,58 @@
+"""Taking up the trials of processes that died."""
+
+from optuna.trial import TrialState
+
+from keras_trainkit.tuners._owner import is_orphan
+from keras_trainkit.tuners._slots import (
+    CHOSEN,
+    REASON,
+    RETRY_OF,
+    SURPLUS,
+    numbers_of,
+    read_slots,
+)
+
+DEATHS = 10
+
+
+def recover(store):
+    """Fails what dead processes left running and queues the same values again.
+
+    Written as a repair of what the study shows, so it may be killed at any point and
+    run by several processes at once: the second of two equal entries is left out by
+    everyone who reads them.
+    """
+    _fail_the_dead(store)
+    store.fail_stale()
+    trials = store.trials()
+    slots = read_slots(trials)
+    for slot in slots:
+        if slot.lost:
+            _queue_again(store, slot)
+    belonging = numbers_of(slots)
+    for trial in trials:
+        if trial.number not in belonging and trial.state == TrialState.WAITING:
+            store.fail(store.identity(trial.number), SURPLUS)
+
+
+def _fail_the_dead(store):
+    for trial in store.trials():
+        if trial.state == TrialState.RUNNING and is_orphan(trial):
+            store.fail(store.identity(trial.number))
+
+
+def _queue_again(store, slot):
+    lost = slot.trial
+    attrs = {RETRY_OF: lost.number}
+    if CHOSEN in lost.user_attrs:
+        attrs[CHOSEN] = lost.user_attrs[CHOSEN]
+    if len(slot.attempts) >= DEATHS:
+        attrs[REASON] = f"Its process died {len(slot.attempts)} times."
+        store.add(state=TrialState.FAIL, user_attrs=attrs)
+        return
+    values = {**lost.system_attrs.get("fixed_params", {}), **lost.params}
+    store.add(
+        state=TrialState.WAITING,
+        user_attrs=attrs,
+        system_attrs={"fixed_params": values},
+    )
