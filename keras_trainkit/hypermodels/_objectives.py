@@ -40,18 +40,11 @@ def label_smoothing_kind(task, one_hot, space):
 
 def loss_of(task, one_hot, values):
     """A new loss on logits or on values."""
-    smoothing = values.get("label_smoothing", 0.0)
     if task == "regression":
         return keras.losses.MeanSquaredError()
-    if task == "binary":
-        return keras.losses.BinaryCrossentropy(
-            from_logits=True, label_smoothing=smoothing
-        )
-    if one_hot:
-        return keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=smoothing
-        )
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    smoothing = values.get("label_smoothing", 0.0)
+    smoothed = {"label_smoothing": smoothing} if smoothing else {}
+    return _cross_entropy(task, one_hot)(from_logits=True, **smoothed)
 
 
 def metrics_of(task, one_hot, pure, extra):
@@ -65,7 +58,9 @@ def metrics_of(task, one_hot, pure, extra):
     else:
         metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
     if pure and task != "regression":
-        metrics.append(_cross_entropy(task, one_hot))
+        # A loss, for the metric of this name wants labels in the shape of the outputs.
+        plain = _cross_entropy(task, one_hot)(from_logits=True, reduction=None)
+        metrics.append(keras.metrics.MeanMetricWrapper(plain, name="cross_entropy"))
     return metrics + [_own(metric) for metric in extra]
 
 
@@ -90,12 +85,11 @@ def check_metrics(metrics):
 
 
 def _cross_entropy(task, one_hot):
-    kinds = keras.metrics
     if task == "binary":
-        return kinds.BinaryCrossentropy(name="cross_entropy", from_logits=True)
+        return keras.losses.BinaryCrossentropy
     if one_hot:
-        return kinds.CategoricalCrossentropy(name="cross_entropy", from_logits=True)
-    return kinds.SparseCategoricalCrossentropy(name="cross_entropy", from_logits=True)
+        return keras.losses.CategoricalCrossentropy
+    return keras.losses.SparseCategoricalCrossentropy
 
 
 def _own(metric):

@@ -67,8 +67,8 @@ def chosen(prepared, values, named):
 
 
 def _check_choices(part, given, names):
-    missing = [name for name in names if name not in (given or {}) and name != "none"]
-    if missing or not isinstance(given, dict):
+    needed = set(names) - {"none"}
+    if not isinstance(given, dict) or not needed <= set(given):
         raise FatalValueError(
             f"{_PURPOSE} under {part!r} a dict with the names that the space chooses "
             f"from: {', '.join(map(repr, names))} ('none' may be left out). "

@@ -154,6 +154,19 @@ def test_objective_leaves_penalties_out_where_they_are_searched():
     assert regression.objective.name == "val_root_mean_squared_error"
 
 
+def test_compiled_model_comes_back_from_a_file_with_its_loss_and_metrics(tmp_path):
+    _, _, model = built(1, "binary", space={"label_smoothing": 0.1})
+    model.save(tmp_path / "best.keras")
+    again = keras.saving.load_model(tmp_path / "best.keras")
+    x = np.random.default_rng(0).normal(size=(9, 3)).astype("float32")
+    y = np.arange(9) % 2
+    before, after = (
+        m.evaluate(x, y, verbose=0, return_dict=True) for m in (model, again)
+    )
+    assert after == pytest.approx(before)
+    assert set(after) == {"loss", "accuracy", "cross_entropy"}
+
+
 def test_extra_metrics_are_copied_for_every_model():
     metric = keras.metrics.AUC(from_logits=True, name="area")
     hypermodel, hp, model = built(1, "binary", metrics=[metric, "mae"])
@@ -237,7 +250,7 @@ def test_data_sets_come_in_batches_of_their_own(rows):
         def __getitem__(self, index):
             return rows[0][:6], rows[1][:6]
 
-    with pytest.raises(ValueError, match=r"`x` is cut .* 'batch_size': None.*Batches"):
+    with pytest.raises(ValueError, match=r"`x` is cut .*'batch_size': None.*Batches"):
         fitted(*built(), Batches())
     history = fitted(*built(space={"batch_size": None}), Batches())
     assert history.params["steps"] == 4
