@@ -23,17 +23,17 @@ class Claim:
     key: int
 
 
-def claim(store, max_trials, chosen, wants_more) -> Claim | None:
+def claim(store, slots, max_trials, chosen, wants_more) -> Claim | None:
     """The first waiting place, or a new one; None if there is none to be had.
 
     Args:
         store: `Store`.
+        slots: The places as they were a moment ago.
         max_trials: Int or None, the number of places.
         chosen: List of dicts `{"key", "values"}`, to be tried first.
         wants_more: Function of the places that says whether a new one makes sense.
     """
     while True:
-        slots = store.slots()
         for slot in slots:
             if slot.trial.state == TrialState.WAITING and _fits(slot, max_trials):
                 claimed = _take(store, slot)
@@ -44,7 +44,7 @@ def claim(store, max_trials, chosen, wants_more) -> Claim | None:
         entry = _next_chosen(slots, chosen)
         if entry is None and not wants_more(slots):
             return None
-        _add(store, entry, max_trials)
+        slots = _add(store, entry, max_trials)
 
 
 def _fits(slot, max_trials):
@@ -83,3 +83,5 @@ def _add(store, entry, max_trials):
     )
     if beyond or number not in numbers_of(slots):
         store.fail(key, SURPLUS)
+        return store.slots()
+    return slots

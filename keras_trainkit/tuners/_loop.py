@@ -20,17 +20,20 @@ def run_loop(tuner, args, kwargs, progress):
     A process that finds nothing to do while others are at work waits: they may die.
     """
     store = tuner._store
+    mine = None
     while True:
-        recover(store)
-        slots = store.slots()
+        slots = recover(store)
+        if mine is not None:
+            check_failures(slots, mine, tuner.oracle)
         progress.show(slots)
         if tuner._is_adequate(slots):
             return
         chosen = tuner._record.chosen()
-        claimed = claim(store, tuner.oracle.max_trials, chosen, tuner._wants_more)
+        most = tuner.oracle.max_trials
+        claimed = claim(store, slots, most, chosen, tuner._wants_more)
+        mine = None if claimed is None else claimed.place
         if claimed is not None:
             _run(tuner, claimed, args, kwargs)
-            check_failures(store.slots(), claimed.place, tuner.oracle)
         elif _others_at_work(store.slots()):
             time.sleep(_WAIT_SECONDS)
         else:

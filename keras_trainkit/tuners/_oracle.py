@@ -17,6 +17,10 @@ class StudyOracle(keras_tuner.Oracle):
         self._store = store
         super().__init__(**options)
 
+    def __getstate__(self):
+        # KerasTuner's books of trials, which hold functions that cannot be pickled.
+        return {**self.__dict__, "_id_to_hash": {}, "_run_times": {}}
+
     @property
     def trials(self):
         """Dict from `trial_id` to KerasTuner's `Trial`, read now."""

@@ -8,6 +8,7 @@ from keras_trainkit.tuners._slots import (
     REASON,
     RETRY_OF,
     SURPLUS,
+    Slot,
     numbers_of,
     read_slots,
 )
@@ -15,30 +16,36 @@ from keras_trainkit.tuners._slots import (
 DEATHS = 10
 
 
-def recover(store):
+def recover(store) -> list[Slot]:
     """Fails what dead processes left running and queues the same values again.
 
     Written as a repair of what the study shows, so it may be killed at any point and
     run by several processes at once: the second of two equal entries is left out by
     everyone who reads them.
+
+    Returns:
+        The places, read after the repair.
     """
-    _fail_the_dead(store)
     store.fail_stale()
     trials = store.trials()
+    if _fail_the_dead(store, trials):
+        trials = store.trials()
     slots = read_slots(trials)
-    for slot in slots:
-        if slot.lost:
-            _queue_again(store, slot)
+    lost = [slot for slot in slots if slot.lost]
+    for slot in lost:
+        _queue_again(store, slot)
     belonging = numbers_of(slots)
     for trial in trials:
         if trial.number not in belonging and trial.state == TrialState.WAITING:
             store.fail(store.identity(trial.number), SURPLUS)
+    return store.slots() if lost else slots
 
 
-def _fail_the_dead(store):
-    for trial in store.trials():
-        if trial.state == TrialState.RUNNING and is_orphan(trial):
-            store.fail(store.identity(trial.number))
+def _fail_the_dead(store, trials):
+    dead = [t for t in trials if t.state == TrialState.RUNNING and is_orphan(t)]
+    for trial in dead:
+        store.fail(store.identity(trial.number))
+    return dead
 
 
 def _queue_again(store, slot):

@@ -3,6 +3,7 @@
 import contextlib
 import pathlib
 import random
+import warnings
 
 import keras_tuner
 import optuna
@@ -80,6 +81,12 @@ class StudyTuner(keras_tuner.Tuner):
         self.isolate = isolate
         self.trial_timeout = trial_timeout
         check_arguments(self, seed, project_name)
+        if hypermodel is None and type(self).run_trial is StudyTuner.run_trial:
+            raise ValueError(
+                "`hypermodel` is the space to be searched and must be a HyperModel or "
+                "a function, but in a subclass with its own `run_trial`. "
+                "Received: hypermodel=None."
+            )
         oracle = StudyOracle(
             self._get_store,
             objective=objective,
@@ -253,7 +260,11 @@ class StudyTuner(keras_tuner.Tuner):
             slot = self._store.slots()[int(trial.trial_id)]
             config = slot.trial.user_attrs[RESULT]["build_config"]
             model.build_from_config(config)
-        model.load_weights(path)
+        with warnings.catch_warnings():
+            # The new model's optimizer has no slots yet to put the saved ones into.
+            message = "Skipping variable loading for optimizer"
+            warnings.filterwarnings("ignore", message, UserWarning)
+            model.load_weights(path)
         return model
 
     def on_trial_end(self, trial):

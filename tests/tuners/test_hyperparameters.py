@@ -190,4 +190,6 @@ def test_entries_that_may_not_exist_are_an_error(study):
     given = keras_tuner.HyperParameters()
     given.Int("a", 20, 22)
     with pytest.raises(RuntimeError, match="`allow_new_entries`.*new entry Int"):
-        answers(study, lambda hp: hp.Int("b", 1, 3), 1, given=given, allow_new_entries=0)
+        answers(
+            study, lambda hp: hp.Int("b", 1, 3), 1, given=given, allow_new_entries=0
+        )
