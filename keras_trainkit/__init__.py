@@ -1,8 +1,8 @@
 """Keras 3 parts that make multilayer perceptrons and LSTM networks train well.
 
 Importing this package registers every class that a `.keras` file may name, so
-`keras.saving.load_model` opens any file saved with it. `serving` needs TensorFlow
-and is imported by name.
+`keras.saving.load_model` opens any file saved with it. `serving`, which needs
+TensorFlow, and `hypermodels`, which brings KerasTuner, are imported by name.
 """
 
 from keras_trainkit import (

@@ -16,6 +16,8 @@ FAMILIES = {
     "callbacks",
     "data",
     "models",
+    "hypermodels",
+    "tuners",
     "serving",
     "analysis",
 }
@@ -27,6 +29,8 @@ MAY_IMPORT = {
     "optimizers": {"schedules"},
     "callbacks": {"schedules", "optimizers"},
     "models": {"initializers", "layers"},
+    "hypermodels": {"models", "optimizers", "schedules", "callbacks"},
+    "tuners": {"hypermodels", "callbacks", "data"},
     "serving": {"layers", "models"},
     "analysis": FAMILIES - {"serving"},
 }

@@ -6,6 +6,7 @@ import re
 import keras
 
 import keras_trainkit
+import keras_trainkit.hypermodels
 import keras_trainkit.serving
 
 README = (pathlib.Path(__file__).parents[1] / "README.md").read_text()
@@ -16,6 +17,7 @@ FAMILIES = [
     "analysis",
     "callbacks",
     "data",
+    "hypermodels",
     "initializers",
     "layers",
     "models",

@@ -1,0 +1,29 @@
+"""Rows for cross-validation."""
+
+import numpy as np
+from sklearn import model_selection
+
+
+def fold_rows(rows: int, folds: int, seed: int, labels=None):
+    """`folds` pairs of row numbers, training and validation, the same for a seed.
+
+    Classes keep their shares in every fold where each has a row for every fold.
+    """
+    classes = _classes(labels, folds)
+    if classes is None:
+        splitter = model_selection.KFold(folds, shuffle=True, random_state=seed)
+        return list(splitter.split(np.zeros(rows)))
+    stratified = model_selection.StratifiedKFold(folds, shuffle=True, random_state=seed)
+    return list(stratified.split(np.zeros(rows), classes))
+
+
+def _classes(labels, folds):
+    if labels is None:
+        return None
+    labels = np.asarray(labels)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or labels.dtype.kind not in "biuSU":
+        return None
+    _, counts = np.unique(labels, return_counts=True)
+    return labels if len(counts) > 1 and counts.min() >= folds else None

@@ -1,0 +1,108 @@
+"""Hyperparameters of training, the same for every network, and what is made of them."""
+
+import keras
+
+from keras_trainkit.callbacks import OneCycle
+from keras_trainkit.hypermodels._kinds import Name, Number
+from keras_trainkit.optimizers import SGDW, AdamW
+
+_OPTIMIZERS = {"adamw": AdamW, "sgdw": SGDW}
+_SCHEDULES = ("one_cycle", "constant")
+_FALL = 0.1  # as from 0.95 to 0.85 in callbacks.OneCycle
+
+
+def training_kinds(space, global_clipnorm):
+    """Kinds by name; `global_clipnorm` is the one thing that networks differ in."""
+    only_sgdw = (space or {}).get("optimizer") in ("sgdw", ["sgdw"])
+    adamw, sgdw = ("optimizer", ("adamw",)), ("optimizer", ("sgdw",))
+    share = {"above": 0, "below": 1}
+    return {
+        "optimizer": Name(
+            "makes the updates", [*_OPTIMIZERS], allowed=tuple(_OPTIMIZERS)
+        ),
+        "learning_rate": Number(
+            "is the learning rate, the highest one of a cycle",
+            (1e-5, 1.0),
+            1e-2 if only_sgdw else 1e-3,
+            log=True,
+            bounds={"above": 0},
+        ),
+        "momentum": Number(
+            "is SGDW's momentum, the highest one of a cycle",
+            (0.9, 0.99),
+            0.9,
+            when=sgdw,
+            bounds={"at_least": 0, "below": 1},
+        ),
+        "beta_2": Number(
+            "is AdamW's weight of past squares", 0.999, when=adamw, bounds=share
+        ),
+        "epsilon": Number(
+            "is added to AdamW's root",
+            1e-8,
+            when=adamw,
+            log=True,
+            bounds={"above": 0},
+        ),
+        "weight_decay": Number(
+            "is the share of a weight taken off",
+            (1e-6, 1e-2),
+            1e-3,
+            log=True,
+            bounds={"at_least": 0},
+        ),
+        "global_clipnorm": Number(
+            "is the largest norm of all gradients together, 0 for none,",
+            global_clipnorm,
+            bounds={"at_least": 0},
+        ),
+        "schedule": Name(
+            "moves the learning rate", list(_SCHEDULES), allowed=_SCHEDULES
+        ),
+        "warmup_fraction": Number(
+            "is the share of a cycle spent rising",
+            0.45,
+            when=("schedule", ("one_cycle",)),
+            bounds={"above": 0, "below": 0.9},
+        ),
+        "batch_size": Number(
+            "is the number of rows per step",
+            (32, 256, 2),
+            32,
+            whole=True,
+            log=True,
+            bounds={"at_least": 1},
+        ),
+    }
+
+
+def optimizer_of(values):
+    """A new optimizer; a cycle replaces its rate and momentum when `fit` starts.
+
+    Until then a schedule that stays as it is holds the cycle's place: an optimizer
+    with a number for its rate has one variable more, and would not take up the state
+    that a checkpoint of the fitted one holds.
+    """
+    names = {"sgdw": ["momentum"], "adamw": ["beta_2", "epsilon"]}[values["optimizer"]]
+    rate = values["learning_rate"]
+    if values["schedule"] == "one_cycle":
+        rate = keras.optimizers.schedules.ExponentialDecay(rate, 1, decay_rate=1.0)
+    return _OPTIMIZERS[values["optimizer"]](
+        rate,
+        weight_decay=values["weight_decay"],
+        global_clipnorm=values["global_clipnorm"] or None,
+        **{name: values[name] for name in names},
+    )
+
+
+def cycle_of(values):
+    """The callback that a trial needs, None for a constant rate."""
+    if values["schedule"] == "constant":
+        return None
+    momentum = {}
+    if values["optimizer"] == "sgdw":
+        momentum["max_momentum"] = values["momentum"]
+        momentum["min_momentum"] = max(values["momentum"] - _FALL, 0.0)
+    return OneCycle(
+        values["learning_rate"], warmup_fraction=values["warmup_fraction"], **momentum
+    )

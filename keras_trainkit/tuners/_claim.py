@@ -1,0 +1,87 @@
+"""Taking the next place of a search."""
+
+import dataclasses
+
+from optuna.trial import TrialState
+
+from keras_trainkit.tuners._owner import candidate
+from keras_trainkit.tuners._slots import (
+    CHOSEN,
+    OWNER,
+    SURPLUS,
+    numbers_of,
+    read_slots,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """A trial that this process runs."""
+
+    place: int
+    number: int
+    key: int
+
+
+def claim(store, slots, max_trials, chosen, wants_more) -> Claim | None:
+    """The first waiting place, or a new one; None if there is none to be had.
+
+    Args:
+        store: `Store`.
+        slots: The places as they were a moment ago.
+        max_trials: Int or None, the number of places.
+        chosen: List of dicts `{"key", "values"}`, to be tried first.
+        wants_more: Function of the places that says whether a new one makes sense.
+    """
+    while True:
+        for slot in slots:
+            if slot.trial.state == TrialState.WAITING and _fits(slot, max_trials):
+                claimed = _take(store, slot)
+                if claimed is not None:
+                    return claimed
+        if max_trials is not None and len(slots) >= max_trials:
+            return None
+        entry = _next_chosen(slots, chosen)
+        if entry is None and not wants_more(slots):
+            return None
+        slots = _add(store, entry, max_trials)
+
+
+def _fits(slot, max_trials):
+    return max_trials is None or slot.place < max_trials
+
+
+def _take(store, slot):
+    key = store.identity(slot.trial.number)
+    name, me = candidate()
+    if name not in slot.trial.user_attrs:
+        store.storage.set_trial_user_attr(key, name, me)
+    if not store.take(key):
+        return None
+    store.storage.set_trial_user_attr(key, OWNER, me)
+    return Claim(slot.place, slot.trial.number, key)
+
+
+def _next_chosen(slots, chosen):
+    taken = {
+        slot.trial.user_attrs[CHOSEN]["key"]
+        for slot in slots
+        if CHOSEN in slot.trial.user_attrs
+    }
+    return next((entry for entry in chosen if entry["key"] not in taken), None)
+
+
+def _add(store, entry, max_trials):
+    attrs = dict([candidate()])
+    if entry is not None:
+        attrs[CHOSEN] = entry
+    key = store.add(state=TrialState.WAITING, user_attrs=attrs)
+    number = store.storage.get_trial(key).number
+    slots = read_slots(store.trials())
+    beyond = max_trials is not None and any(
+        slot.trial.number == number and slot.place >= max_trials for slot in slots
+    )
+    if beyond or number not in numbers_of(slots):
+        store.fail(key, SURPLUS)
+        return store.slots()
+    return slots

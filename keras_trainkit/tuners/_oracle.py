@@ -1,0 +1,68 @@
+"""KerasTuner's oracle as a window on the study."""
+
+import keras_tuner
+
+from keras_trainkit.tuners._views import as_trial, ranked, trial_name
+
+
+class StudyOracle(keras_tuner.Oracle):
+    """Keeps the search space and the settings; every trial is read from the study.
+
+    Args:
+        store: Function that returns the `Store`.
+        options: Of `keras_tuner.Oracle`.
+    """
+
+    def __init__(self, store, **options):
+        self._store = store
+        super().__init__(**options)
+
+    def __getstate__(self):
+        # KerasTuner's books of trials, which hold functions that cannot be pickled.
+        return {**self.__dict__, "_id_to_hash": {}, "_run_times": {}}
+
+    @property
+    def trials(self):
+        """Dict from `trial_id` to KerasTuner's `Trial`, read now."""
+        found = (self._view(slot) for slot in self._store().slots())
+        return {trial.trial_id: trial for trial in found}
+
+    @trials.setter
+    def trials(self, value):
+        # KerasTuner's constructor sets an empty dict; the study is the only truth.
+        if value:
+            raise ValueError(
+                "`trials` shows the study and must not be set. "
+                f"Received: {len(value)} trials."
+            )
+
+    def get_best_trials(self, num_trials=1):
+        """The completed trials, best first; never one that was stopped or failed."""
+        best = ranked(self._store().slots(), self.objective.direction)
+        return [self._view(slot) for slot in best[:num_trials]]
+
+    def remaining_trials(self):
+        """Places that are not tried yet; None without `max_trials`."""
+        if self.max_trials is None:
+            return None
+        return max(0, self.max_trials - len(self._store().slots()))
+
+    def get_trial(self, trial_id):
+        """The trial with this id."""
+        for slot in self._store().slots():
+            if trial_name(slot.place) == str(trial_id):
+                return self._view(slot)
+        raise KeyError(trial_id)
+
+    def create_trial(self, tuner_id):
+        """Not used: Optuna plans the trials."""
+        raise NotImplementedError("Optuna plans the trials: see `tuner.study.ask`.")
+
+    def save(self, *args):
+        """Nothing: the study is stored as it grows."""
+
+    def reload(self, *args):
+        """Nothing: the study is read when it is asked."""
+
+    def _view(self, slot):
+        return as_trial(slot, self.get_space(), self.objective)

@@ -1,0 +1,151 @@
+"""Running one claimed trial, from its values to its end in the study."""
+
+import json
+import statistics
+import time
+import traceback
+import warnings
+
+import optuna
+from keras_tuner.engine.trial import Trial
+from keras_tuner.errors import FailedTrialError, FatalError
+from optuna.trial import TrialState
+
+from keras_trainkit.tuners._asking import Asking
+from keras_trainkit.tuners._score import scores_of
+from keras_trainkit.tuners._slots import CHOSEN, REASON, RESULT
+from keras_trainkit.tuners._training import Training
+from keras_trainkit.tuners._views import trial_name
+
+
+def run_claimed(tuner, claim, args, kwargs):
+    """Runs the trial and writes how it ended; raises what must end the search."""
+    store = tuner._store
+    attrs = store.storage.get_trial(claim.key).user_attrs
+    chosen = attrs.get(CHOSEN, {}).get("values", {})
+    store.study.sampler = tuner._sampler
+    tuner._sampler.begin(claim.place, one_by_one=bool(chosen))
+    drawn = optuna.trial.Trial(store.study, claim.key)
+    asking = Asking(drawn, chosen, tuner._sampler.force, tuner._as_parameter)
+    trial = Trial(tuner._asking_hyperparameters(asking), trial_name(claim.place))
+    ending = _Ending(tuner, claim, trial, asking, drawn)
+    tuner.on_trial_begin(trial)
+    try:
+        _attempts(ending, args, kwargs)
+    except BaseException:
+        # An interrupt, or a storage that failed: nobody's fault, to be run again. A
+        # trial that has its reason by now stays as it is.
+        store.fail(claim.key)
+        raise
+    tuner.on_trial_end(trial)
+    _warn_of_unused(chosen, trial)
+
+
+def _attempts(ending, args, kwargs):
+    tuner = ending.tuner
+    for attempt in range(1 + tuner.oracle.max_retries_per_trial):
+        ending.begin(attempt)
+        try:
+            results = tuner.run_trial(ending.trial, *args, **kwargs)
+            ending.complete(scores_of(results, tuner.oracle.objective))
+            return
+        except optuna.TrialPruned:
+            ending.stop()
+            return
+        except FatalError as error:
+            ending.fail(error)
+            raise
+        except FailedTrialError as error:
+            ending.fail(error)
+            return
+        except Exception as error:
+            if attempt == tuner.oracle.max_retries_per_trial:
+                ending.fail(error)
+
+
+def _warn_of_unused(chosen, trial):
+    unused = sorted(set(chosen) - {hp.name for hp in trial.hyperparameters.space})
+    if unused:
+        warnings.warn(
+            f"Values chosen by hand for {', '.join(unused)} had no effect: the "
+            "hypermodel has no such hyperparameter.",
+            stacklevel=2,
+        )
+
+
+class _Ending:
+    """Writes what a trial was and how it ended."""
+
+    def __init__(self, tuner, claim, trial, asking, drawn):
+        self.tuner = tuner
+        self.claim = claim
+        self.trial = trial
+        self._asking = asking
+        self._started = time.perf_counter()
+        self._drawn = drawn
+        self.begin(0)
+
+    def begin(self, attempt):
+        tuner = self.tuner
+        tuner._training = self._training = Training(
+            tuner,
+            self.trial,
+            self.claim.place,
+            attempt=attempt,
+            judge=tuner._judge_of(self.claim),
+            report=tuner._report_of(self._drawn),
+            weights=tuner._weights_path(self.trial.trial_id),
+        )
+
+    def complete(self, scores):
+        values = [score.value for score in scores]
+        best = scores[0]
+        for score in scores[1:]:
+            if self.tuner.oracle.objective.better_than(score.value, best.value):
+                best = score
+        self._write(
+            scores=values,
+            spread=statistics.stdev(values) if len(values) > 1 else None,
+            metrics=_mean_metrics(scores),
+            best_step=best.best_step,
+        )
+        self.tuner._store.study.tell(self.claim.number, statistics.fmean(values))
+
+    def stop(self):
+        self._write()
+        stopped = self._training.stopped
+        if stopped is not None and self.tuner.folds == 1:
+            # What TPE ranks a stopped trial by: how far it came, and how good it was.
+            self._drawn.report(stopped[1], stopped[0])
+        self.tuner._store.study.tell(self.claim.number, state=TrialState.PRUNED)
+
+    def fail(self, error):
+        text = "".join(traceback.format_exception(error))
+        self._write(traceback=text)
+        reason = f"{type(error).__name__}: {error}".strip()
+        self.tuner._store.storage.set_trial_user_attr(
+            self.claim.key, REASON, reason[:2000]
+        )
+        self.tuner._store.study.tell(self.claim.number, state=TrialState.FAIL)
+
+    def _write(self, **fields):
+        training = self._training
+        result = {
+            "values": self.trial.hyperparameters.values,
+            "path": self._asking.path,
+            "seconds": time.perf_counter() - self._started,
+            "epochs": training.epochs,
+            "history": training.histories,
+            "attempt": training.attempt,
+            "build_config": training.build_config,
+            **fields,
+        }
+        self.tuner._learn_space(self.trial.hyperparameters)
+        self.tuner._store.storage.set_trial_user_attr(
+            self.claim.key, RESULT, json.loads(json.dumps(result, default=str))
+        )
+
+
+def _mean_metrics(scores):
+    names = set.intersection(*(set(score.metrics) for score in scores))
+    return {n: statistics.fmean(s.metrics[n] for s in scores) for n in sorted(names)}

@@ -1,0 +1,388 @@
+"""What every tuner of the kit is: KerasTuner's interface over one study of Optuna."""
+
+import contextlib
+import pathlib
+import random
+import warnings
+
+import keras_tuner
+import optuna
+from keras_tuner.errors import FailedTrialError
+from optuna.trial import TrialState
+
+from keras_trainkit._checks import check_count
+from keras_trainkit.tuners import _files
+from keras_trainkit.tuners._adequate import is_adequate
+from keras_trainkit.tuners._arguments import check_arguments
+from keras_trainkit.tuners._fold_data import without_folds
+from keras_trainkit.tuners._frame import trials_frame
+from keras_trainkit.tuners._hyperparameters import AskingHyperParameters
+from keras_trainkit.tuners._loop import run_loop
+from keras_trainkit.tuners._oracle import StudyOracle
+from keras_trainkit.tuners._parameter import as_parameter
+from keras_trainkit.tuners._progress import Progress
+from keras_trainkit.tuners._record import Record
+from keras_trainkit.tuners._refit import refit
+from keras_trainkit.tuners._robust import ranked_by_neighbours
+from keras_trainkit.tuners._sampler import SeededSampler
+from keras_trainkit.tuners._slots import RESULT
+from keras_trainkit.tuners._store import Store, delete_study, sqlite_url
+from keras_trainkit.tuners._summary import first_reason, print_others
+from keras_trainkit.tuners._training import Training
+from keras_trainkit.tuners._views import as_trial
+from keras_trainkit.tuners._wilcoxon import reporter
+from keras_trainkit.tuners._workers import run_workers
+
+
+class StudyTuner(keras_tuner.Tuner):
+    """A `keras_tuner.Tuner` that keeps nothing itself: the study is the only truth.
+
+    Subclasses say how values are drawn (`_make_sampler`, `_as_parameter`), when there
+    is nothing left to try (`_wants_more`), when a trial is stopped (`_judge_of`) and
+    what `fit` must be told (`_fit_kwargs`). Arguments: see `RandomSearch`.
+    """
+
+    _as_parameter = staticmethod(as_parameter)
+
+    def __init__(
+        self,
+        hypermodel=None,
+        objective="val_loss",
+        max_trials=10,
+        *,
+        seed=None,
+        directory=".",
+        project_name="search",
+        storage=None,
+        executions_per_trial=1,
+        folds=1,
+        min_improvement=None,
+        patience=None,
+        isolate=False,
+        trial_timeout=None,
+        overwrite=False,
+        hyperparameters=None,
+        tune_new_entries=True,
+        allow_new_entries=True,
+        max_retries_per_trial=0,
+        max_consecutive_failed_trials=3,
+        optimizer=None,
+        loss=None,
+        metrics=None,
+        max_model_size=None,
+        distribution_strategy=None,
+    ):
+        self.max_trials = max_trials
+        self.storage = storage
+        self.executions_per_trial = executions_per_trial
+        self.folds = folds
+        self.min_improvement = min_improvement
+        self.patience = patience
+        self.isolate = isolate
+        self.trial_timeout = trial_timeout
+        check_arguments(self, seed, project_name)
+        if hypermodel is None and type(self).run_trial is StudyTuner.run_trial:
+            raise ValueError(
+                "`hypermodel` is the space to be searched and must be a HyperModel or "
+                "a function, but in a subclass with its own `run_trial`. "
+                "Received: hypermodel=None."
+            )
+        oracle = StudyOracle(
+            self._get_store,
+            objective=objective,
+            max_trials=max_trials,
+            hyperparameters=hyperparameters,
+            tune_new_entries=tune_new_entries,
+            allow_new_entries=allow_new_entries,
+            max_retries_per_trial=max_retries_per_trial,
+            max_consecutive_failed_trials=max_consecutive_failed_trials,
+        )
+        self._given = None if hyperparameters is None else hyperparameters.copy()
+        self._open(pathlib.Path(directory or "."), project_name, oracle, overwrite)
+        super().__init__(
+            oracle,
+            hypermodel,
+            max_model_size=max_model_size,
+            optimizer=optimizer,
+            loss=loss,
+            metrics=metrics,
+            distribution_strategy=distribution_strategy,
+            directory=str(directory or "."),
+            project_name=project_name,
+            executions_per_trial=executions_per_trial,
+        )
+        self.seed = self._agree(seed)
+        self._sampler = SeededSampler(self._make_sampler, self.seed)
+        self._training: Training | None = None
+        self._last_search: tuple | None = None
+        self._load_space()
+
+    def __getstate__(self):
+        return {**self.__dict__, "_training": None, "_last_search": None}
+
+    @property
+    def study(self) -> optuna.Study:
+        """The Optuna study that holds the search."""
+        return self._store.study
+
+    def search(self, *fit_args, workers=1, **fit_kwargs):
+        """Tries configurations until `max_trials` are done or nothing is left.
+
+        Args:
+            *fit_args: Passed on to `HyperModel.fit`, by default `Model.fit`: `x`, `y`,
+                or a data set.
+            workers: Int >= 1. Processes on this machine that share the search. The
+                same script started on another machine with the same `storage` joins
+                in by itself.
+            **fit_kwargs: Passed on likewise: `validation_data`, `epochs`,
+                `callbacks` (copied for every training) and others. `verbose=0` is
+                silent, 2 adds a line per epoch to the progress line.
+
+        Raises:
+            RuntimeError: No trial completed, or too many failed in a row; the message
+                has the reason.
+        """
+        check_count("workers", workers, "is the number of processes")
+        self._last_search = (fit_args, dict(fit_kwargs))
+        self._prepare(fit_args, fit_kwargs)
+        self._record.agree_on_space(self._explore())
+        self._load_space()
+        verbose = fit_kwargs.get("verbose", "auto")
+        progress = Progress(self.oracle.objective, self.oracle.max_trials, verbose)
+        self.on_search_begin()
+        try:
+            if workers == 1:
+                run_loop(self, fit_args, fit_kwargs, progress)
+            else:
+                run_workers(self, workers, fit_args, fit_kwargs, progress)
+        finally:
+            progress.close()
+            self._load_space()
+        self.on_search_end()
+        self._refuse_nothing()
+
+    def run_trial(self, trial, *args, **kwargs):
+        """Trains one configuration; to be overridden as in KerasTuner.
+
+        Returns:
+            The result, or a list of results: of `HyperModel.fit` for every execution
+            and fold, as numbers with their metrics.
+        """
+        if self._training is None:
+            raise ValueError(
+                "`run_trial` is called by `search`, one trial after the other, and "
+                "must not be called otherwise. Received: a call outside of a search."
+            )
+        return self._training.run(args, self._fit_kwargs(dict(kwargs)))
+
+    def enqueue(self, values: dict):
+        """Queues a configuration chosen by hand: it is tried before all others.
+
+        It counts as one of `max_trials`. The same values are queued once only, so a
+        script that is started again may say them again.
+
+        Args:
+            values: Dict from names of hyperparameters to values that their ranges
+                hold. What is left out is drawn.
+        """
+        if not isinstance(values, dict) or not values:
+            raise ValueError(
+                "`values` is a configuration to be tried and must be a dict from names "
+                f"of hyperparameters to values. Received: values={values!r}."
+            )
+        self._record.choose(values)
+
+    def trials_frame(self):
+        """A pandas DataFrame with a row per trial.
+
+        Columns: `state` (COMPLETE, PRUNED for stopped, FAIL), `score`, `spread` (the
+        standard deviation over folds and executions), `best_epoch`, `epochs`,
+        `seconds`, `attempts`, `reason`, and `hp:` with each hyperparameter's name.
+        """
+        return trials_frame(self._store.slots())
+
+    def refit_best(self, *fit_args, **fit_kwargs):
+        """Trains the best trial again, with its own seed, and returns the model.
+
+        With the data of the search the model, at its best epoch, has the score that is
+        recorded (of the best execution; to the last bit on a CPU). After a search with
+        `folds` it is trained on all rows given.
+
+        Args:
+            *fit_args: As for `search`; those of the last `search` if left out.
+            **fit_kwargs: Likewise.
+        """
+        if not fit_args and not fit_kwargs:
+            if self._last_search is None:
+                raise ValueError(
+                    "`refit_best` trains on the data of the last `search` of this "
+                    "object, or on what it is given. Received: neither."
+                )
+            fit_args, fit_kwargs = self._last_search
+        return refit(self, fit_args, fit_kwargs)
+
+    def get_best_hyperparameters(self, num_trials=1, *, robust=False):
+        """Configurations from the best on.
+
+        Args:
+            num_trials: Int. How many.
+            robust: Bool. Rank by the mean score of the five nearest trials in place of
+                a trial's own.
+        """
+        if not robust:
+            return super().get_best_hyperparameters(num_trials)
+        space, objective = self.oracle.get_space(), self.oracle.objective
+        best = ranked_by_neighbours(self._store.slots(), space, objective.direction)
+        found = [as_trial(slot, space, objective) for slot in best[:num_trials]]
+        return [trial.hyperparameters for trial in found]
+
+    def search_space_summary(self, extended=False):
+        """Prints the hyperparameters; see KerasTuner."""
+        if not self.oracle.get_space().space:
+            self._explore()
+        super().search_space_summary(extended)
+
+    def results_summary(self, num_trials=10):
+        """Prints the best trials, then how many were stopped or failed."""
+        super().results_summary(num_trials)
+        print_others(self._store.slots())
+
+    def load_model(self, trial):
+        """The model of a trial at its best epoch; see KerasTuner."""
+        path = self._weights_path(trial.trial_id)
+        if not path.exists():
+            raise ValueError(
+                f"The weights of trial {trial.trial_id} are in the directory of the "
+                f"machine that ran it and must be at {path}. Received: no such file."
+            )
+        model = self._try_build(trial.hyperparameters)
+        if not model.built:
+            slot = self._store.slots()[int(trial.trial_id)]
+            config = slot.trial.user_attrs[RESULT]["build_config"]
+            model.build_from_config(config)
+        with warnings.catch_warnings():
+            # The new model's optimizer has no slots yet to put the saved ones into.
+            message = "Skipping variable loading for optimizer"
+            warnings.filterwarnings("ignore", message, UserWarning)
+            model.load_weights(path)
+        return model
+
+    def on_trial_end(self, trial):
+        """Hook; the study holds the trial already."""
+
+    def save(self):
+        """Nothing: the study is stored as it grows."""
+
+    def reload(self):
+        """Nothing: the study is read when it is asked."""
+
+    def _make_sampler(self, seed) -> optuna.samplers.BaseSampler:
+        raise NotImplementedError
+
+    def _wants_more(self, slots):
+        return True
+
+    def _judge_of(self, claim):
+        return None
+
+    def _fit_kwargs(self, kwargs):
+        return kwargs
+
+    def _is_adequate(self, slots):
+        if self.patience is None:
+            return False
+        return is_adequate(
+            slots,
+            self.oracle.objective.direction,
+            self.min_improvement or 0,
+            self.patience,
+        )
+
+    def _report_of(self, drawn):
+        return None if self.folds == 1 else reporter(drawn, self.folds)
+
+    def _get_store(self):
+        return self._store
+
+    def _open(self, directory, project_name, oracle, overwrite):
+        self._folder = directory / project_name
+        _files.check_folder(self._folder)
+        url = self.storage or sqlite_url(self._folder / _files.DATABASE)
+        if overwrite:
+            if self.storage is not None:
+                delete_study(self.storage, project_name)
+            _files.delete_search(self._folder)
+        _files.mark(self._folder, {"study": project_name, "storage": self.storage})
+        self._store = Store(url, project_name, oracle.objective.direction)
+        self._record = Record(self._store)
+
+    def _agree(self, seed):
+        if seed is None:
+            seed = self._record.seed()
+        if seed is None:
+            seed = random.SystemRandom().randrange(2**31)
+        objective = self.oracle.objective
+        self._record.agree(
+            {
+                "objective": objective.name,
+                "direction": objective.direction,
+                "seed": seed,
+                "lists": self._as_parameter is not as_parameter,
+            }
+        )
+        return self._record.seed()
+
+    def _populate_initial_space(self):
+        """Nothing yet: building may need what `prepare` learns from the data."""
+
+    def _explore(self):
+        self.oracle.hyperparameters = (
+            keras_tuner.HyperParameters() if self._given is None else self._given.copy()
+        )
+        # The defaults may be a configuration that the hypermodel refuses.
+        with contextlib.suppress(FailedTrialError):
+            super()._populate_initial_space()
+        return self.oracle.get_space()
+
+    def _load_space(self):
+        space = self._record.space()
+        if space is not None:
+            self.oracle.hyperparameters = space
+
+    def _learn_space(self, hyperparameters):
+        if not self.oracle.allow_new_entries:
+            return
+        known = len(self.oracle.hyperparameters.space)
+        self.oracle.update_space(hyperparameters)
+        new = self.oracle.get_space().get_config()["space"][known:]
+        self._record.add_to_space(new)
+
+    def _asking_hyperparameters(self, asking):
+        return AskingHyperParameters(
+            asking,
+            self._given,
+            self.oracle.tune_new_entries,
+            self.oracle.allow_new_entries,
+        )
+
+    def _prepare(self, args, kwargs):
+        prepare = getattr(self.hypermodel, "prepare", None)
+        data = without_folds(args, kwargs)
+        if prepare is not None and data is not None:
+            prepare(*data)
+
+    def _weights_path(self, trial_id):
+        return self._folder / f"trial_{trial_id}" / _files.WEIGHTS
+
+    def _callbacks_of(self, callbacks, trial, number):
+        callbacks = self._deepcopy_callbacks(callbacks)
+        self._configure_tensorboard_dir(callbacks, trial, number)
+        return callbacks
+
+    def _refuse_nothing(self):
+        slots = self._store.slots()
+        if all(slot.trial.state != TrialState.COMPLETE for slot in slots):
+            raise RuntimeError(
+                f"No trial of the search completed. Received: {len(slots)} trials, "
+                f"the first failed one with {first_reason(slots)}"
+            )

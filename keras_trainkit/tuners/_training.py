@@ -1,0 +1,159 @@
+"""The trainings of one trial: every fold, every execution."""
+
+import inspect
+import math
+import statistics
+
+import keras
+import keras_tuner
+import optuna
+
+from keras_trainkit.tuners._files import save_weights
+from keras_trainkit.tuners._fold_data import folded
+from keras_trainkit.tuners._recorder import BatchHooks, Recorder, Stopped
+from keras_trainkit.tuners._score import Score, as_floats, scores_of
+from keras_trainkit.tuners._seeds import derive
+
+
+class Training:
+    """What one trial does, and what it leaves.
+
+    Args:
+        tuner: The tuner.
+        trial: KerasTuner's trial.
+        place: Int, the trial's place in the search.
+        attempt: Int, how many attempts at this trial failed before.
+        judge: Function of epochs and best value, or None; see `Recorder`.
+        report: Function of a fold and its value that says whether to go on, or None.
+        weights: Path for the best weights, or None.
+    """
+
+    def __init__(
+        self, tuner, trial, place, *, attempt=0, judge=None, report=None, weights=None
+    ):
+        self.tuner = tuner
+        self.trial = trial
+        self.place = place
+        self.attempt = attempt
+        self.histories: list[dict] = []
+        self.build_config = None
+        self.model: keras.Model | None = None
+        self.stopped: tuple[int, float] | None = None
+        self._judge = judge
+        self._report = report
+        self._weights = weights
+        self._best = math.nan
+
+    @property
+    def epochs(self):
+        """Epochs of all trainings so far."""
+        return sum(len(next(iter(h.values()), ())) for h in self.histories)
+
+    def run(self, args, kwargs) -> list[Score]:
+        """All trainings; raises TrialPruned where one was stopped."""
+        kwargs = dict(kwargs)
+        callbacks = kwargs.pop("callbacks", None) or []
+        folds = self.tuner.folds
+        if folds == 1:
+            return self._executions(0, args, kwargs, callbacks)
+        scores = []
+        cut = folded(args, kwargs, folds, derive(self.tuner.seed, "folds"))
+        for fold, (fold_args, fold_kwargs) in enumerate(cut):
+            self.tuner._prepare(fold_args, fold_kwargs)
+            found = self._executions(fold, fold_args, fold_kwargs, callbacks)
+            scores.extend(found)
+            mean = statistics.fmean(score.value for score in found)
+            if self._report is not None and not self._report(fold, mean):
+                raise optuna.TrialPruned
+        return scores
+
+    def seed(self, fold, execution):
+        """The seed of one training: a function of the search's seed and its place."""
+        parts = [self.tuner.seed, self.place, execution]
+        # Left out where they are 0, so that a plain search keeps its numbers.
+        parts += [name for name in (fold, self.attempt) if fold or self.attempt]
+        return derive(*parts)
+
+    def _executions(self, fold, args, kwargs, callbacks):
+        return [
+            self.train(fold, execution, args, kwargs, callbacks)
+            for execution in range(self.tuner.executions_per_trial)
+        ]
+
+    def train(self, fold, execution, args, kwargs, callbacks, *, scored=True):
+        """One training; without a score the weights of the last epoch are kept."""
+        tuner, trial = self.tuner, self.trial
+        keras.utils.set_random_seed(self.seed(fold, execution))
+        model = tuner._try_build(trial.hyperparameters)
+        needs_config = not model.built
+        first = fold == execution == 0
+        recorder = Recorder(
+            tuner, trial, tuner.oracle.objective, self._judge if first else None
+        )
+        number = fold * tuner.executions_per_trial + execution
+        watched = tuner._callbacks_of(callbacks, trial, number)
+        watched += [recorder, *_batch_hooks(tuner, trial)]
+        try:
+            result = tuner.hypermodel.fit(
+                trial.hyperparameters,
+                model,
+                *args,
+                callbacks=watched,
+                **_quiet(tuner.hypermodel.fit, kwargs),
+            )
+        except Stopped:
+            result = None
+        finally:
+            self.histories.append(recorder.history)
+        if recorder.stopped:
+            if recorder.best is not None:
+                self.stopped = (recorder.epochs, recorder.best)
+            raise optuna.TrialPruned
+        if not scored:
+            self.model = model
+            return None
+        score = _one(scores_of(result, tuner.oracle.objective))
+        if isinstance(result, keras.callbacks.History):
+            self.histories[-1] = as_floats(result.history)
+        if needs_config and model.built:
+            self.build_config = model.get_build_config()
+        self._keep(model, recorder, score)
+        return score
+
+    def _keep(self, model, recorder, score):
+        better = math.isnan(self._best) or self.tuner.oracle.objective.better_than(
+            score.value, self._best
+        )
+        if not better:
+            return
+        self._best = score.value
+        if recorder.best_weights is not None and model.built:
+            model.set_weights(recorder.best_weights)
+        self.model = model
+        if self._weights is not None and model.built and model.weights:
+            save_weights(model, self._weights)
+
+
+def _one(scores):
+    if len(scores) == 1:
+        return scores[0]
+    names = set.intersection(*(set(score.metrics) for score in scores))
+    mean = {n: statistics.fmean(s.metrics[n] for s in scores) for n in sorted(names)}
+    return Score(statistics.fmean(score.value for score in scores), mean)
+
+
+def _batch_hooks(tuner, trial):
+    base = keras_tuner.Tuner
+    changed = any(
+        getattr(type(tuner), name) is not getattr(base, name)
+        for name in ("on_batch_begin", "on_batch_end")
+    )
+    return [BatchHooks(tuner, trial)] if changed else []
+
+
+def _quiet(fit, kwargs):
+    """`verbose=0` for a `fit` that takes it; 2 prints a line per epoch."""
+    shown = 2 if kwargs.get("verbose") == 2 else 0
+    parameters = inspect.signature(fit).parameters.values()
+    takes = any(p.kind is p.VAR_KEYWORD or p.name == "verbose" for p in parameters)
+    return {**kwargs, "verbose": shown} if takes else kwargs

@@ -1,0 +1,53 @@
+"""Several processes that share a search on this machine."""
+
+import multiprocessing.connection
+import os
+
+from keras_trainkit.tuners._loop import run_loop
+from keras_trainkit.tuners._processes import died_how, error_of, start
+from keras_trainkit.tuners._progress import Progress
+
+_LOOK_SECONDS = 0.3
+
+
+def run_workers(tuner, workers, args, kwargs, progress):
+    """Starts `workers` processes and waits until the search is over.
+
+    A worker that is killed leaves its trial to the others. The search fails when the
+    last of them has died, or when one raises what ends a search.
+    """
+    started = [start(_work, tuner, workers, args, kwargs) for _ in range(workers)]
+    alive = list(started)
+    try:
+        while alive:
+            multiprocessing.connection.wait(
+                [process.sentinel for process, _ in alive], _LOOK_SECONDS
+            )
+            progress.show(tuner._store.slots())
+            alive = [pair for pair in alive if not _has_ended(*pair)]
+        if all(process.exitcode != 0 for process, _ in started):
+            raise RuntimeError(
+                f"All {workers} workers died before the search was over. The last: "
+                f"{died_how(started[-1][0])}"
+            )
+    finally:
+        for process, receiver in started:
+            process.kill()
+            process.join()
+            process.close()
+            receiver.close()
+
+
+def _has_ended(process, receiver):
+    error = error_of(receiver)
+    if error is not None:
+        raise error
+    return process.exitcode is not None
+
+
+def _work(tuner, workers, args, kwargs):
+    # The backend's threads start with its first operation, after this.
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads))
+    silent = Progress(tuner.oracle.objective, tuner.max_trials, verbose=0)
+    run_loop(tuner, args, kwargs, silent)

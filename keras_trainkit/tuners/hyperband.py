@@ -1,0 +1,111 @@
+from typing import Unpack
+
+import optuna
+
+from keras_trainkit._checks import check_count
+from keras_trainkit.tuners import _rungs
+from keras_trainkit.tuners._options import Options
+from keras_trainkit.tuners._score import best_epoch
+from keras_trainkit.tuners._slots import RESULT
+from keras_trainkit.tuners._study_tuner import StudyTuner
+
+_INITIAL_POINTS = 10
+
+
+class Hyperband(StudyTuner):
+    """Tries many configurations and stops most of them early.
+
+    A trial is trained once, for up to `max_epochs`, and judged at the rungs of its
+    bracket while it runs: only if its best value so far is among the best `1 / factor`
+    of all trials that came as far does it go on, with its weights, its optimizer and
+    its schedule untouched. Nothing is ever restarted. With `max_epochs=27, factor=3`:
+
+    | bracket | trials | judged after epochs |
+    | ------- | ------ | ------------------- |
+    | 3       | 27     | 1, 3, 9             |
+    | 2       | 12     | 3, 9                |
+    | 1       | 6      | 9                   |
+    | 0       | 4      | never               |
+
+    A stopped trial has the state PRUNED, and is never the best. Values are drawn by
+    TPE from the trials before, after ten at random.
+
+    Args:
+        hypermodel: See `RandomSearch`.
+        objective: See `RandomSearch`; to be found in the logs of every epoch.
+        max_epochs: Int >= 1. Epochs of a trial that is never stopped; takes the place
+            of `epochs` in `search`, so that schedules span it in every trial.
+        factor: Int >= 2. One of so many goes on.
+        hyperband_iterations: Int >= 1. How often all brackets are gone through.
+        max_trials: Int >= 1, or None for the trials of all brackets.
+        **options: As for `RandomSearch`, by name. With `executions_per_trial` or
+            `folds` the first training is judged, and the others of a trial that
+            passed run to their end.
+
+    Source: Li et al., 2018, arXiv:1603.06560; stopping without waiting for the whole
+    rung is Li et al., 2020, arXiv:1810.05934; drawing by TPE is Falkner et al., 2018,
+    arXiv:1807.01774. Different there: a trial is compared with those of its own
+    bracket, here with all that have reached the epoch, since all are trained alike.
+    """
+
+    def __init__(
+        self,
+        hypermodel=None,
+        objective="val_loss",
+        max_epochs=100,
+        factor=3,
+        hyperband_iterations=1,
+        *,
+        max_trials=None,
+        **options: Unpack[Options],
+    ):
+        check_count("max_epochs", max_epochs, "is the length of a whole trial")
+        check_count("factor", factor, "is how many trials one goes on of", at_least=2)
+        check_count(
+            "hyperband_iterations",
+            hyperband_iterations,
+            "is how often all brackets are gone through",
+        )
+        self.max_epochs = max_epochs
+        self.factor = factor
+        self.hyperband_iterations = hyperband_iterations
+        if max_trials is None:
+            sizes = (size for size, _ in _rungs.brackets(max_epochs, factor))
+            max_trials = hyperband_iterations * sum(sizes)
+        super().__init__(hypermodel, objective, max_trials, **options)
+
+    def _make_sampler(self, seed):
+        return optuna.samplers.TPESampler(n_startup_trials=_INITIAL_POINTS, seed=seed)
+
+    def _fit_kwargs(self, kwargs):
+        return {**kwargs, "epochs": self.max_epochs}
+
+    def _judge_of(self, claim):
+        rungs = _rungs.rungs_of(claim.place, self.max_epochs, self.factor)
+
+        def judge(epochs, best):
+            if epochs not in rungs:
+                return True
+            others = self._values_at(epochs, claim.place)
+            maximize = self.oracle.objective.direction == "max"
+            return _rungs.goes_on(best, others, self.factor, maximize)
+
+        return judge
+
+    def _values_at(self, epochs, place):
+        """The best value up to this epoch of every other trial that reached it."""
+        found = []
+        for slot in self._store.slots():
+            result = slot.trial.user_attrs.get(RESULT, {})
+            history: dict = next(iter(result.get("history", [])), {})
+            if slot.place == place or not history:
+                continue
+            cut = {name: values[:epochs] for name, values in history.items()}
+            if min(map(len, cut.values())) < epochs:
+                continue
+            objective = self.oracle.objective
+            epoch = best_epoch(cut, objective)
+            if epoch is not None:
+                logs = {name: values[epoch] for name, values in cut.items()}
+                found.append(objective.get_value(logs))
+        return found

@@ -1,0 +1,82 @@
+import optuna
+
+from keras_trainkit.tuners._study_tuner import StudyTuner
+
+
+class RandomSearch(StudyTuner):
+    """Tries configurations at random; logarithmic ranges by their logarithm.
+
+    Stands in for `keras_tuner.RandomSearch`. The search is a study of Optuna in a
+    database and nothing else: killed at any moment and started again, it goes on with
+    the trial that was lost, and ends as if nothing had happened. A trial whose
+    objective is NaN or infinite, that raises, or whose process dies is recorded with
+    the reason, and the search goes on.
+
+    Args:
+        hypermodel: `keras_tuner.HyperModel` or function of `hp` that returns a compiled
+            model. A hypermodel with a method `prepare(x, y)` has it called with the
+            training rows before it is built, in every fold anew. May be None in a
+            subclass with its own `run_trial`.
+        objective: String, a key of the logs or a metric, `keras_tuner.Objective`, a
+            list of both (summed, as in KerasTuner), or None if `fit` returns a number
+            to be minimized.
+        max_trials: Int >= 1. Configurations to try, those from earlier runs included.
+        seed: Int >= 0 or None for one drawn at random and kept with the study. Every
+            trial has its own seeds, from this, its place and its execution, so the
+            same seed gives the same trials and, on a CPU, the same scores.
+        directory: String or path. Where the folder of the search is.
+        project_name: String. Name of that folder and of the study.
+        storage: String, URL of a database (`"postgresql+psycopg://..."`) that several
+            machines share. None: a SQLite file in the folder, for one machine.
+        executions_per_trial: Int >= 1. Trainings of each configuration; the score is
+            their mean.
+        folds: Int >= 1. Above 1, the arrays `x` and `y` of `search` are cut into so
+            many folds, the score is the mean over them, and a trial that Wilcoxon's
+            test finds worse than the best after some folds is stopped.
+        min_improvement: Float >= 0 or None. With `patience`: what a trial must improve
+            the objective by to count.
+        patience: Int >= 1 or None. The search ends when so many trials in a row have
+            brought no more than `min_improvement`.
+        isolate: Bool. Run each trial in a process of its own, which gives its memory
+            back and may crash alone. Hypermodel and data must then be picklable, and
+            a script needs `if __name__ == "__main__":`.
+        trial_timeout: Float > 0 or None. Seconds after which a trial fails. Needs
+            `isolate`.
+        overwrite: Bool. Delete the search that is in the folder first: what the kit
+            wrote, nothing else.
+        hyperparameters: `keras_tuner.HyperParameters` or None. Definitions that go
+            before those of the hypermodel.
+        tune_new_entries: Bool. Whether entries that `hyperparameters` lacks are tuned;
+            else they take their default.
+        allow_new_entries: Bool. Whether there may be such entries.
+        max_retries_per_trial: Int >= 0. How often a trial that failed is tried again,
+            with new seeds.
+        max_consecutive_failed_trials: Int >= 1. Failed trials in a row that end the
+            search with an error.
+        optimizer: Optimizer or name that replaces the model's. None keeps it.
+        loss: Likewise.
+        metrics: Likewise.
+        max_model_size: Int or None. Models with more parameters fail.
+        distribution_strategy: `tf.distribute.Strategy` or None.
+
+    Attributes:
+        study: `optuna.Study`, for Optuna's pictures, dashboard and analysis.
+
+    Raises:
+        ValueError: A folder or study of another search, or one with foreign files.
+
+    Example:
+
+    ```python
+    tuner = keras_trainkit.tuners.RandomSearch(build_model, max_trials=20, seed=0)
+    tuner.enqueue({"learning_rate": 0.001})
+    tuner.search(x, y, validation_data=(x_val, y_val), epochs=10)
+    model = tuner.get_best_models()[0]
+    ```
+
+    Source: `keras_tuner.RandomSearch` 1.4.8. There the files of a search may be torn
+    by a kill, -inf wins, trials are not seeded and a seed of 0 means none.
+    """
+
+    def _make_sampler(self, seed):
+        return optuna.samplers.RandomSampler(seed)

@@ -1,0 +1,95 @@
+"""Searches without training, small enough to be repeated; importable by children."""
+
+import os
+import signal
+import time
+import warnings
+
+import optuna
+
+from keras_trainkit import tuners
+
+METHODS = {
+    "random": (tuners.RandomSearch, {"max_trials": 7}),
+    "grid": (tuners.GridSearch, {"max_trials": 7}),
+    "bayesian": (
+        tuners.BayesianOptimization,
+        {"max_trials": 7, "num_initial_points": 3},
+    ),
+    "hyperband": (tuners.Hyperband, {"max_epochs": 4, "max_trials": 7}),
+    "coarse_to_fine": (tuners.CoarseToFine, {"max_trials": 7, "rounds": 2}),
+}
+
+
+def hill(hp):
+    """Best at x = 1 with the kind "b"; "c" brings one more entry."""
+    x = hp.Float("x", -2.0, 2.0)
+    kind = hp.Choice("kind", ["a", "b", "c"])
+    extra = hp.Int("extra", 1, 4, parent_name="kind", parent_values=["c"])
+    return (x - 1) ** 2 + {"a": 1, "b": 0, "c": extra}[kind]
+
+
+def searcher(cls, objective=hill):
+    """A class of tuner whose trials are calls of `objective(hp)`."""
+
+    def run_trial(self, trial, *args, **kwargs):
+        return objective(trial.hyperparameters)
+
+    return type(f"{cls.__name__}Of", (cls,), {"run_trial": run_trial})
+
+
+def table(tuner):
+    """What each trial tried and got, as plain rows."""
+    trials = tuner.oracle.trials.values()
+    return [(t.trial_id, t.status, t.hyperparameters.values, t.score) for t in trials]
+
+
+def killed_at(call, objective=hill):
+    """`objective`, in a process that kills itself in its `call`-th call."""
+    calls = []
+
+    def dying(hp):
+        value = objective(hp)
+        calls.append(value)
+        if len(calls) == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return value
+
+    return dying
+
+
+def in_child(function):
+    """Runs the function in a fork and returns the status it ended with."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # JAX warns of every fork
+        child = os.fork()
+    if child == 0:
+        try:
+            function()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+class Sleeping(tuners.RandomSearch):
+    """Sleeps for each trial."""
+
+    def run_trial(self, trial, *args, **kwargs):
+        time.sleep(0.05)
+        return hill(trial.hyperparameters)
+
+
+class Troubled(tuners.RandomSearch):
+    """Does to its process what `trouble` says."""
+
+    def run_trial(self, trial, *args, **kwargs):
+        trouble = trial.hyperparameters.Choice("trouble", ["none", "kill", "hang"])
+        if trouble == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if trouble == "hang":
+            time.sleep(600)
+        return float(os.getpid())
+
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)

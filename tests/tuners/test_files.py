@@ -1,0 +1,140 @@
+"""What a search may write over and delete."""
+
+import json
+
+import keras_tuner
+import pytest
+from searching import hill, searcher, table
+
+from keras_trainkit import tuners
+
+Searcher = searcher(tuners.RandomSearch)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/a", "a\\b", None, 7])
+def test_a_name_that_leads_elsewhere_is_refused(name, tmp_path):
+    with pytest.raises(ValueError, match="`project_name` names the folder"):
+        Searcher(directory=tmp_path, project_name=name)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_with_other_files_is_refused(overwrite, tmp_path):
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search" / "oracle.json").write_text("KerasTuner's")
+    with pytest.raises(ValueError, match="never overwritten"):
+        Searcher(directory=tmp_path, overwrite=overwrite)
+    assert [p.name for p in (tmp_path / "search").iterdir()] == ["oracle.json"]
+
+
+def test_overwriting_deletes_what_the_kit_wrote_and_nothing_else(tmp_path):
+    Searcher(directory=tmp_path, max_trials=3, seed=1).search(verbose=0)
+    (tmp_path / "search" / "notes.txt").write_text("mine")
+    weights = tmp_path / "search" / "trial_0001" / "checkpoint.weights.h5"
+    weights.parent.mkdir()
+    weights.write_text("old")
+    other = tmp_path / "search" / "trial_0002"
+    other.mkdir()
+    (other / "plot.png").write_text("mine")
+    tuner = Searcher(directory=tmp_path, max_trials=2, seed=2, overwrite=True)
+    assert table(tuner) == []
+    left = {
+        p.relative_to(tmp_path / "search").as_posix() for p in other.parent.rglob("*")
+    }
+    left = {name for name in left if not name.startswith("study.db")}
+    assert left == {
+        "keras_trainkit_search.json",
+        "notes.txt",
+        "trial_0002",
+        "trial_0002/plot.png",
+    }
+
+
+def test_another_space_is_refused_by_its_entry(tmp_path):
+    Searcher(directory=tmp_path, max_trials=1, hyperparameters=space(high=3)).search()
+    again = Searcher(directory=tmp_path, max_trials=2, hyperparameters=space(high=3))
+    again.search(verbose=0)
+    other = Searcher(directory=tmp_path, max_trials=3, hyperparameters=space(high=4))
+    with pytest.raises(ValueError, match="other definitions of units"):
+        other.search(verbose=0)
+
+
+def space(high):
+    hp = keras_tuner.HyperParameters()
+    hp.Int("units", 1, high)
+    return hp
+
+
+class Declaring(keras_tuner.HyperModel):
+    """A space without a model."""
+
+    def __init__(self, high):
+        super().__init__()
+        self.high = high
+
+    def build(self, hp):
+        hp.Int("units", 1, self.high)
+
+
+def test_another_space_of_the_hypermodel_is_refused_too(tmp_path):
+    Searcher(Declaring(3), directory=tmp_path, max_trials=1).search(verbose=0)
+    with pytest.raises(ValueError, match="other definitions of units"):
+        Searcher(Declaring(4), directory=tmp_path).search(verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [({"seed": 4}, "seed=3"), ({"objective": "accuracy"}, "objective='val_loss'")],
+)
+def test_another_search_in_the_same_study_is_refused(options, word, tmp_path):
+    Searcher(directory=tmp_path, seed=3)
+    with pytest.raises(ValueError, match=word):
+        Searcher(directory=tmp_path, **{"seed": 3, **options})
+
+
+def test_a_seed_that_was_drawn_is_kept(tmp_path):
+    first = Searcher(directory=tmp_path)
+    assert Searcher(directory=tmp_path).seed == first.seed
+
+
+def test_the_study_may_be_in_a_database_elsewhere(tmp_path):
+    url = f"sqlite:///{tmp_path / 'elsewhere.db'}"
+    tuner = Searcher(directory=tmp_path, storage=url, max_trials=2)
+    tuner.search(verbose=0)
+    marker = tmp_path / "search" / "keras_trainkit_search.json"
+    assert json.loads(marker.read_text())["storage"] == url
+    assert not (tmp_path / "search" / "study.db").exists()
+    emptied = Searcher(directory=tmp_path, storage=url, overwrite=True)
+    assert table(emptied) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"max_trials": 0}, "`max_trials`"),
+        ({"executions_per_trial": 0}, "`executions_per_trial`"),
+        ({"folds": 2.0}, "`folds`"),
+        ({"seed": -1}, "`seed`"),
+        ({"min_improvement": 0.1}, "`patience`"),
+        ({"min_improvement": -1, "patience": 2}, "`min_improvement`"),
+        ({"isolate": 1}, "`isolate`"),
+        ({"trial_timeout": 3}, "`isolate=True`"),
+    ],
+)
+def test_arguments_are_checked_before_anything_is_written(options, word, tmp_path):
+    with pytest.raises(ValueError, match=word):
+        Searcher(directory=tmp_path, **options)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_bayesian_search_refuses_what_it_does_not_have(tmp_path):
+    with pytest.raises(ValueError, match="choose `surrogate`.*Received: beta=2.6"):
+        tuners.BayesianOptimization(hill, beta=2.6, directory=tmp_path)
+    with pytest.raises(ValueError, match="`surrogate`.*'tpe', 'gp'"):
+        tuners.BayesianOptimization(hill, surrogate="rf", directory=tmp_path)
+
+
+def test_a_gaussian_process_without_torch_names_the_extra(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"keras-trainkit\[gp\]"):
+        tuners.BayesianOptimization(hill, surrogate="gp", directory=tmp_path)

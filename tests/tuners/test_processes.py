@@ -1,0 +1,158 @@
+"""Several processes over one study: workers, isolated trials, dead owners."""
+
+import os
+import time
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+from searching import Sleeping, Troubled, hill, in_child, searcher, table
+
+from keras_trainkit import tuners
+from keras_trainkit.tuners import _store
+from keras_trainkit.tuners._claim import claim
+from keras_trainkit.tuners._owner import myself
+from keras_trainkit.tuners._recovery import recover
+from keras_trainkit.tuners._slots import OWNER, read_slots
+
+
+@pytest.fixture
+def store(tmp_path):
+    """An empty study in a file."""
+    return _store.Store(_store.sqlite_url(tmp_path / "study.db"), "s", "min")
+
+
+def claimed(store, **options):
+    settings = {"max_trials": 9, "chosen": [], "wants_more": lambda slots: True}
+    options = {**settings, **options}
+    return claim(store, store.slots(), **options)
+
+
+def test_two_workers_share_the_trials_of_one(tmp_path):
+    alone = Sleeping(max_trials=12, seed=3, directory=tmp_path, project_name="a")
+    alone.search(verbose=0)
+    shared = Sleeping(max_trials=12, seed=3, directory=tmp_path, project_name="b")
+    shared.search(verbose=0, workers=2)
+    assert table(shared) == table(alone)  # drawn at random: no trial hangs on another
+    owners = {trial.user_attrs[OWNER]["pid"] for trial in shared.study.trials}
+    assert len(owners) == 2 and os.getpid() not in owners
+
+
+def test_an_isolated_trial_may_die_or_hang_alone(tmp_path):
+    tuner = Troubled(max_trials=2, seed=0, isolate=True, directory=tmp_path)
+    tuner.enqueue({"trouble": "none"})
+    tuner.enqueue({"trouble": "kill"})
+    tuner.search(verbose=0)
+    frame = tuner.trials_frame()
+    assert list(frame["state"]) == ["COMPLETE", "FAIL"]
+    assert "killed, as it is when memory runs out" in frame["reason"]["0001"]
+    assert frame["score"]["0000"] != os.getpid()
+
+
+def test_an_isolated_trial_has_its_time(tmp_path):
+    tuner = Troubled(
+        max_trials=1, seed=0, isolate=True, trial_timeout=1.5, directory=tmp_path
+    )
+    tuner.enqueue({"trouble": "hang"})
+    with pytest.raises(RuntimeError, match="longer than trial_timeout=1.5 seconds"):
+        tuner.search(verbose=0)
+
+
+def test_what_other_processes_cannot_get_is_refused(tmp_path):
+    def objective(hp):
+        return hill(hp)
+
+    tuner = searcher(tuners.RandomSearch, objective)(directory=tmp_path)
+    with pytest.raises(ValueError, match="must be picklable"):
+        tuner.search(verbose=0, workers=2)
+
+
+def test_a_trial_of_a_dead_process_is_taken_up_with_its_values(store):
+    def die():
+        mine = claimed(store)
+        trial = optuna.trial.Trial(store.study, mine.key)
+        trial.suggest_float("x", 0.25, 0.25)
+        os._exit(9)
+
+    assert in_child(die) == 9
+    recover(store)
+    recover(store)
+    first, second = store.trials()
+    assert (first.state, second.state) == (TrialState.FAIL, TrialState.WAITING)
+    assert second.system_attrs["fixed_params"] == {"x": 0.25}
+    again = claimed(store)
+    assert (again.place, again.number) == (0, 1)
+
+
+@pytest.mark.parametrize("line", range(1, 7))
+def test_a_process_may_die_on_any_write_of_a_claim(line, store):
+    """The claim writes up to five times; after the last one nothing is left to die."""
+
+    def die():
+        writes = []
+        storage = store.storage
+        for name in ("create_new_trial", "set_trial_user_attr", "record_heartbeat"):
+            _die_at(storage, name, writes, line)
+        _die_at(storage, "set_trial_state_values", writes, line)
+        claimed(store)
+        os._exit(7)
+
+    status = in_child(die)
+    assert status in (7, 9)
+    recover(store)
+    mine = claimed(store)
+    assert mine.place == 0
+    slots = store.slots()
+    assert len(slots) == 1 and slots[0].trial.state == TrialState.RUNNING
+
+
+def _die_at(storage, name, writes, line):
+    real = getattr(storage, name)
+
+    def dying(*args, **kwargs):
+        result = real(*args, **kwargs)
+        writes.append(name)
+        if len(writes) == line:
+            os._exit(9)
+        return result
+
+    setattr(storage, name, dying)
+
+
+def test_a_trial_of_a_living_process_is_left_alone(store):
+    mine = claimed(store)
+    recover(store)
+    (trial,) = store.trials()
+    assert trial.state == TrialState.RUNNING and trial.user_attrs[OWNER] == myself()
+    assert claimed(store).place == 1 and mine.place == 0
+
+
+def test_a_silent_trial_of_another_machine_is_taken_up(store, monkeypatch):
+    monkeypatch.setattr(_store, "GRACE_SECONDS", 1)
+    monkeypatch.setattr(_store, "HEARTBEAT_SECONDS", 1)
+    mine = claimed(store)
+    elsewhere = {**myself(), "place": "another machine"}
+    store.storage.set_trial_user_attr(mine.key, OWNER, elsewhere)
+    recover(store)
+    assert store.trials()[0].state == TrialState.RUNNING
+    time.sleep(3)
+    recover(store)
+    assert [t.state for t in store.trials()] == [TrialState.FAIL, TrialState.WAITING]
+
+
+def test_a_trial_beyond_the_last_place_is_surplus(store):
+    for _ in range(3):
+        store.add(state=TrialState.WAITING)
+    places = [claimed(store, max_trials=2) for _ in range(3)]
+    assert [mine and mine.place for mine in places] == [0, 1, None]
+
+
+def test_entries_that_came_twice_count_once(store):
+    store.add(state=TrialState.FAIL)
+    for _ in range(2):
+        store.add(state=TrialState.WAITING, user_attrs={"retry_of": 0})
+    store.add(state=TrialState.WAITING, user_attrs={"chosen": {"key": "k"}})
+    store.add(state=TrialState.WAITING, user_attrs={"chosen": {"key": "k"}})
+    store.add(state=TrialState.WAITING)
+    numbers = [[t.number for t in slot.attempts] for slot in read_slots(store.trials())]
+    assert numbers == [[0, 1], [3], [5]]

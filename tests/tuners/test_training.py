@@ -1,0 +1,230 @@
+"""Searches that train: scores, weights, seeds, folds, callbacks."""
+
+import statistics
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+
+from keras_trainkit import tuners
+
+
+@pytest.fixture(scope="module")
+def line():
+    """`(x, y)`, 24 rows of a noisy line."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(24, 3)).astype("float32")
+    return x, x[:, :1] * 2 + rng.normal(size=(24, 1)).astype("float32") / 10
+
+
+def build(hp):
+    inputs = keras.Input((3,))
+    x = keras.layers.Dense(hp.Int("units", 2, 5), activation="tanh")(inputs)
+    x = keras.layers.Dropout(0.25)(x)
+    model = keras.Model(inputs, keras.layers.Dense(1)(x))
+    rate = hp.Float("rate", 1e-2, 0.3, sampling="log")
+    model.compile(keras.optimizers.Adam(rate), "mse", metrics=["mae"])
+    return model
+
+
+class Last(keras.callbacks.Callback):
+    """Keeps the values of the training it was copied for."""
+
+    seen: list = []
+
+    def on_train_begin(self, logs=None):
+        self.seen.append((id(self), self.params["epochs"]))
+
+
+def test_refitting_the_best_gives_its_score_and_its_weights(line, tmp_path):
+    tuner = tuners.RandomSearch(build, max_trials=3, seed=0, directory=tmp_path)
+    arguments = {"validation_data": line, "epochs": 4, "batch_size": 8, "verbose": 0}
+    Last.seen = []
+    tuner.search(*line, callbacks=[Last()], **arguments)
+    assert len({key for key, _ in Last.seen}) == 3  # a copy for each training
+
+    best = tuner.oracle.get_best_trials()[0]
+    assert best.score == min(t.score for t in tuner.oracle.trials.values())
+    result = tuner.study.best_trial.user_attrs["result"]
+    (history,) = result["history"]
+    assert best.score == min(history["val_loss"]) and len(history["val_loss"]) == 4
+    assert best.best_step == int(np.argmin(history["val_loss"]))
+    assert best.metrics.get_best_value("val_mae") == history["val_mae"][best.best_step]
+
+    (kept,) = tuner.get_best_models()
+    again = tuner.refit_best()
+    for model in (kept, again):
+        score = model.evaluate(*line, batch_size=8, verbose=0)[0]
+        assert score == pytest.approx(best.score, rel=1e-6)
+    for ours, theirs in zip(kept.get_weights(), again.get_weights(), strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+def test_executions_have_seeds_of_their_own_and_their_mean_counts(line, tmp_path):
+    tuner = tuners.RandomSearch(
+        build, max_trials=1, seed=0, executions_per_trial=2, directory=tmp_path
+    )
+    tuner.search(*line, validation_data=line, epochs=2, batch_size=12, verbose=0)
+    result = tuner.study.best_trial.user_attrs["result"]
+    first, second = result["scores"]
+    assert first != second
+    assert tuner.study.best_value == (first + second) / 2
+    assert result["spread"] == pytest.approx(statistics.stdev((first, second)))
+    assert result["epochs"] == 4 and len(result["history"]) == 2
+    score = tuner.refit_best().evaluate(*line, batch_size=12, verbose=0)[0]
+    assert score == pytest.approx(min(first, second), rel=1e-6)
+
+
+class Folded(keras_tuner.HyperModel):
+    """Returns what `score` says of the rows it gets, without training."""
+
+    def __init__(self, score):
+        super().__init__()
+        self.score = score
+        self.prepared = []
+        self.rows = []
+
+    def prepare(self, x_train, y_train):
+        self.prepared.append(x_train)
+
+    def build(self, hp):
+        hp.Int("a", 1, 90)
+        return keras.Sequential([keras.layers.Dense(1)])
+
+    def fit(self, hp, model, x, y, validation_data, callbacks=None, **kwargs):
+        x_val, y_val = validation_data
+        assert np.array_equal(x[:, 0], y) and np.array_equal(x_val[:, 0], y_val)
+        self.rows.append((list(y), list(y_val)))
+        assert np.array_equal(self.prepared[-1], x)
+        return float(self.score(hp.get("a"), y_val))
+
+
+def test_every_row_is_held_out_once_and_prepare_sees_only_the_others(tmp_path):
+    model = Folded(lambda a, y_val: np.mean(y_val))
+    tuner = tuners.RandomSearch(
+        model, max_trials=2, folds=3, seed=4, directory=tmp_path
+    )
+    y = np.arange(9.0)
+    tuner.search(y[:, None], y)
+    held_out = [tuple(rows) for _, rows in model.rows]
+    assert held_out[:3] == held_out[3:]  # the same folds for every trial
+    assert sorted(sum(held_out[:3], ())) == list(y)
+    for train, validation in model.rows:
+        assert not set(train) & set(validation) and len(train) == 6
+    means = [np.mean(rows) for rows in held_out[:3]]
+    frame = tuner.trials_frame()
+    assert frame["score"]["0000"] == pytest.approx(4.0)
+    assert frame["spread"]["0000"] == pytest.approx(statistics.stdev(means))
+
+
+def test_a_trial_that_loses_three_folds_is_given_up(tmp_path):
+    model = Folded(lambda a, y_val: np.mean(y_val) + (a > 1))
+    tuner = tuners.RandomSearch(
+        model, max_trials=2, folds=5, seed=4, directory=tmp_path
+    )
+    tuner.enqueue({"a": 1})
+    tuner.enqueue({"a": 50})
+    y = np.arange(10.0)
+    tuner.search(y[:, None], y)
+    assert list(tuner.trials_frame()["state"]) == ["COMPLETE", "PRUNED"]
+    assert len(model.rows) == 5 + 3
+
+
+def test_classes_keep_their_shares_in_every_fold(tmp_path):
+    shares = []
+    model = Folded(lambda a, y_val: shares.append(float(np.mean(y_val))) or 1.0)
+    tuner = tuners.RandomSearch(
+        model, max_trials=1, folds=4, seed=4, directory=tmp_path
+    )
+    y = np.repeat([0, 1], [24, 8])
+    tuner.search(y[:, None], y)
+    assert shares == [0.25] * 4
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"validation_data": (1, 2)}, {"validation_split": 0.2}],
+)
+def test_folds_leave_no_other_validation(arguments, tmp_path):
+    tuner = tuners.RandomSearch(
+        Folded(lambda a, y_val: 1.0), folds=3, directory=tmp_path, max_trials=1
+    )
+    y = np.arange(9.0)
+    with pytest.raises((ValueError, RuntimeError), match="must be left out"):
+        tuner.search(y[:, None], y, **arguments)
+
+
+def test_a_model_that_is_too_large_fails_and_says_so(line, tmp_path):
+    tuner = tuners.RandomSearch(
+        build, max_trials=2, seed=0, max_model_size=21, directory=tmp_path
+    )
+    tuner.enqueue({"units": 5})  # 3 * 5 + 5 + 5 + 1 = 26 numbers
+    tuner.enqueue({"units": 4})  # 3 * 4 + 4 + 4 + 1 = 21 numbers
+    tuner.search(*line, validation_data=line, verbose=0)
+    frame = tuner.trials_frame()
+    assert list(frame["state"]) == ["FAIL", "COMPLETE"]
+    assert "Oversized model: 26 parameters" in frame["reason"]["0000"]
+
+
+def test_loss_and_metrics_of_the_tuner_replace_the_models(line, tmp_path):
+    tuner = tuners.RandomSearch(
+        build,
+        "val_mape",
+        max_trials=1,
+        seed=0,
+        optimizer="sgd",
+        loss="mae",
+        metrics=["mape"],
+        directory=tmp_path,
+    )
+    tuner.search(*line, validation_data=line, verbose=0)
+    (model,) = tuner.get_best_models()
+    assert model.loss == "mae" and model.optimizer.name == "sgd"
+
+
+def test_an_epoch_that_is_not_finite_is_not_the_best(tmp_path):
+    class Diverging(keras_tuner.HyperModel):
+        def build(self, hp):
+            hp.Int("a", 1, 3)
+            return keras.Sequential([keras.layers.Dense(1)])
+
+        def fit(self, hp, model, *args, **kwargs):
+            history = keras.callbacks.History()
+            history.history = {"val_loss": [np.nan, 5.0, 4.0, -np.inf, np.nan]}
+            return history
+
+    tuner = tuners.RandomSearch(Diverging(), max_trials=1, directory=tmp_path)
+    tuner.search()
+    trial = tuner.oracle.get_best_trials()[0]
+    assert (trial.score, trial.best_step) == (4.0, 2)
+
+
+def test_an_objective_that_no_epoch_has_ends_the_search(line, tmp_path):
+    tuner = tuners.RandomSearch(build, max_trials=2, directory=tmp_path)
+    with pytest.raises(ValueError, match="must be one of.*Received.*'val_loss'"):
+        tuner.search(*line, verbose=0)
+
+
+def test_hooks_of_a_subclass_are_called(line, tmp_path):
+    class Hooked(tuners.RandomSearch):
+        calls: list = []
+
+        def on_epoch_end(self, trial, model, epoch, logs=None):
+            self.calls.append((trial.trial_id, epoch, "val_loss" in logs))
+
+        def on_batch_end(self, trial, model, batch, logs=None):
+            self.calls.append(batch)
+
+    tuner = Hooked(build, max_trials=1, seed=0, directory=tmp_path)
+    tuner.search(*line, validation_data=line, epochs=2, batch_size=12, verbose=0)
+    expected = [0, 1, ("0000", 0, True), 0, 1, ("0000", 1, True)]
+    assert Hooked.calls == expected
+
+
+def test_a_search_without_a_search_cannot_be_refitted(line, tmp_path):
+    tuner = tuners.RandomSearch(build, directory=tmp_path)
+    with pytest.raises(ValueError, match="`refit_best`.*neither"):
+        tuner.refit_best()
+    with pytest.raises(ValueError, match="completed one"):
+        tuner.refit_best(*line)
