@@ -2,7 +2,8 @@
 
 Importing this package registers every class that a `.keras` file may name, so
 `keras.saving.load_model` opens any file saved with it. `serving`, which needs
-TensorFlow, and `hypermodels`, which brings KerasTuner, are imported by name.
+TensorFlow, and `hypermodels` and `tuners`, which bring KerasTuner, are imported by
+name.
 """
 
 from keras_trainkit import (

@@ -8,6 +8,7 @@ import keras
 import keras_trainkit
 import keras_trainkit.hypermodels
 import keras_trainkit.serving
+import keras_trainkit.tuners
 
 README = (pathlib.Path(__file__).parents[1] / "README.md").read_text()
 ROWS = re.findall(
@@ -24,6 +25,7 @@ FAMILIES = [
     "optimizers",
     "schedules",
     "serving",
+    "tuners",
 ]
 
 
