@@ -109,8 +109,8 @@ def test_training_takes_less_than_half_of_what_reading_the_file_takes(suffix, tm
 
 
 @pytest.mark.soak
-def test_memory_does_not_grow_with_the_file(tmp_path):
+def test_ten_times_the_rows_take_less_than_twice_the_memory(tmp_path):
     small, large = tmp_path / "small.csv", tmp_path / "large.csv"
     write(small, parts=80)
     write(large, parts=800)
-    assert growth(large, "training") < 1.25 * growth(small, "training")
+    assert growth(large, "training") < 2 * growth(small, "training")
