@@ -1,6 +1,5 @@
 """The hypermodels under KerasTuner's own tuners, nothing of ours in between."""
 
-import itertools
 import math
 import warnings
 
@@ -31,17 +30,17 @@ GRID = {
     "residual": False,
     "dropout": 0.2,
     "optimizer": "adamw",
-    "learning_rate": (0.001, 0.1, 100),
+    "learning_rate": 0.01,
     "weight_decay": 0.0,
     "schedule": "one_cycle",
     "batch_size": (16, 64, 4),
 }
 TUNERS = {
-    "random": (keras_tuner.RandomSearch, {"max_trials": 4, "seed": 5}),
+    "random": (keras_tuner.RandomSearch, {"max_trials": 3, "seed": 5}),
     "grid": (keras_tuner.GridSearch, {}),
     "bayesian": (
         keras_tuner.BayesianOptimization,
-        {"max_trials": 4, "num_initial_points": 2, "seed": 5},
+        {"max_trials": 3, "num_initial_points": 2, "seed": 5},
     ),
     "hyperband": (keras_tuner.Hyperband, {"max_epochs": 2, "factor": 2, "seed": 5}),
 }
@@ -97,7 +96,7 @@ def test_every_trial_completes(search):
     trials = tuner.oracle.trials.values()
     assert {trial.status for trial in trials} == {"COMPLETED"}
     assert all(math.isfinite(trial.score) for trial in trials)
-    assert len(fits) == len(trials) >= 4
+    assert len(fits) == len(trials) >= 3
 
 
 def test_batch_size_is_honoured(search):
@@ -172,10 +171,8 @@ def test_a_new_hypermodel_builds_and_fits_the_best_hyperparameters(search, kind,
 
 def test_grid_goes_through_every_combination_once(search, kind):
     if kind == "grid":
-        names = ("layers", "learning_rate", "batch_size")
-        found = sorted([values[name] for name in names] for values, *_ in search[1])
-        every = itertools.product((1, 2), (0.001, 0.1), (16, 64))
-        assert np.array(found) == pytest.approx(np.array(list(every)))
+        found = sorted((v["layers"], int(v["batch_size"])) for v, *_ in search[1])
+        assert found == [(1, 16), (1, 64), (2, 16), (2, 64)]
 
 
 def test_bilstm_runs_under_every_tuner(kind, tmp_path):
