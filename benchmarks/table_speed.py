@@ -1,6 +1,7 @@
 """Rows per second of `fit` on a table, beside a hand-written torch loop.
 
     python benchmarks/table_speed.py --pairs 15
+    python benchmarks/table_speed.py --pairs 15 --members 1 --jit
     python benchmarks/table_speed.py --pairs 15 --compile
 
 The same network on both sides: piecewise-linear embedding of 8 columns, three layers of
@@ -30,7 +31,7 @@ def generated(rows):
     return x, y.astype("float32")[:, None]
 
 
-def kit_model(x, y, members, steps_per_execution):
+def kit_model(x, y, members, steps_per_execution, jit):
     from keras_trainkit import layers, models, optimizers
 
     embedding = layers.PiecewiseLinearEmbedding(BINS, UNITS)
@@ -47,7 +48,9 @@ def kit_model(x, y, members, steps_per_execution):
         target_scaling=scaling,
     )
     optimizer = optimizers.AdamW(weight_decay=DECAY)
-    model.compile(optimizer, "mse", steps_per_execution=steps_per_execution)
+    model.compile(
+        optimizer, "mse", steps_per_execution=steps_per_execution, jit_compile=jit
+    )
     return model
 
 
@@ -70,7 +73,7 @@ def clocks():
     return np.array([time.perf_counter(), time.process_time()])
 
 
-def paired(members, rows, batch, steps_per_execution, pairs, compiled, warm_up=2):
+def paired(members, rows, batch, steps_per_execution, pairs, compiled, jit, warm_up=2):
     """Seconds, on the clock and of the processors: `(pairs, ours or torch, 2)`."""
     import keras
     import numpy as np
@@ -80,7 +83,7 @@ def paired(members, rows, batch, steps_per_execution, pairs, compiled, warm_up=2
 
     keras.utils.set_random_seed(0)
     x, y = generated(rows)
-    model = kit_model(x, y, members, steps_per_execution)
+    model = kit_model(x, y, members, steps_per_execution, jit)
     epochs = pairs + warm_up
     network = same_network(model, members)
     settings = (batch, epochs, PEAK, DECAY, compiled)
@@ -101,7 +104,7 @@ def paired(members, rows, batch, steps_per_execution, pairs, compiled, warm_up=2
     return np.array(taken[warm_up:])
 
 
-def main(pairs, members, rows, batch, steps_per_execution, threads, compile):
+def main(pairs, members, rows, batch, steps_per_execution, threads, compile, jit):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import numpy as np
@@ -115,7 +118,7 @@ def main(pairs, members, rows, batch, steps_per_execution, threads, compile):
     print("| members | `fit`, rows/s | torch, rows/s | ratio | quartiles | processor |")
     print("| --- | --- | --- | --- | --- | --- |")
     for count in members:
-        taken = paired(count, rows, batch, steps_per_execution, pairs, compile)
+        taken = paired(count, rows, batch, steps_per_execution, pairs, compile, jit)
         ours, theirs = rows / np.median(taken[:, :, 0], axis=0)
         ratios = taken[:, 1] / taken[:, 0]
         low, median, high = np.percentile(ratios[:, 0], [25, 50, 75])
@@ -135,4 +138,5 @@ if __name__ == "__main__":
     parser.add_argument("--steps-per-execution", type=int, default=16)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--compile", action="store_true", help="torch.compile")
+    parser.add_argument("--jit", action="store_true", help="Keras' jit_compile")
     main(**vars(parser.parse_args()))
