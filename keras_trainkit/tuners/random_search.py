@@ -43,7 +43,7 @@ class RandomSearch(StudyTuner):
         trial_timeout: Float > 0 or None. Seconds after which a trial fails. Needs
             `isolate`.
         overwrite: Bool. Delete the search that is in the folder first: what the kit
-            wrote, nothing else.
+            wrote, nothing else. Not for a script that joins a search or goes on.
         hyperparameters: `keras_tuner.HyperParameters` or None. Definitions that go
             before those of the hypermodel.
         tune_new_entries: Bool. Whether entries that `hyperparameters` lacks are tuned;
