@@ -113,3 +113,9 @@ def test_a_dataset_without_end_is_refused():
     endless = tf.data.Dataset.from_tensors(FLAT).repeat()
     with pytest.raises(ValueError, match="leave `repeat\\(\\)` out"):
         read(endless)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_tensors_in_half_precision_are_read_as_numbers(dtype):
+    given = [[0.5, 2.0], [-1.5, 3.0]]
+    np.testing.assert_array_equal(read(keras.ops.cast(given, dtype)), given)
