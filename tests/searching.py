@@ -1,6 +1,7 @@
 """Searches without training, small enough to be repeated; importable by children."""
 
 import os
+import pathlib
 import signal
 import time
 import warnings
@@ -77,6 +78,19 @@ class Sleeping(tuners.RandomSearch):
 
     def run_trial(self, trial, *args, **kwargs):
         time.sleep(0.05)
+        return hill(trial.hyperparameters)
+
+
+class Meeting(tuners.RandomSearch):
+    """Waits in each trial until two processes have begun one, a minute at most."""
+
+    def run_trial(self, trial, *args, **kwargs):
+        met = pathlib.Path(self.directory, "met")
+        met.mkdir(exist_ok=True)
+        (met / str(os.getpid())).touch()
+        deadline = time.monotonic() + 60
+        while len(list(met.iterdir())) < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
         return hill(trial.hyperparameters)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from keras_trainkit.tuners._owner import candidate
@@ -54,9 +55,12 @@ def _fits(slot, max_trials):
 def _take(store, slot):
     key = store.identity(slot.trial.number)
     name, me = candidate()
-    if name not in slot.trial.user_attrs:
-        store.storage.set_trial_user_attr(key, name, me)
-    if not store.take(key):
+    try:
+        if name not in slot.trial.user_attrs:
+            store.storage.set_trial_user_attr(key, name, me)
+        if not store.take(key):
+            return None
+    except UpdateFinishedTrialError:  # another process took it, and ended it since
         return None
     store.storage.set_trial_user_attr(key, OWNER, me)
     return Claim(slot.place, slot.trial.number, key)
