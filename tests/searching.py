@@ -61,6 +61,11 @@ def killed_at(call, objective=hill):
 
 def in_child(function):
     """Runs the function in a fork and returns the status it ended with."""
+    return os.waitstatus_to_exitcode(os.waitpid(forked(function), 0)[1])
+
+
+def forked(function):
+    """Starts the function in a fork and returns its number."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # JAX warns of every fork
         child = os.fork()
@@ -70,7 +75,7 @@ def in_child(function):
             os._exit(0)
         finally:
             os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return child
 
 
 class Sleeping(tuners.RandomSearch):

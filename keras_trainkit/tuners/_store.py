@@ -3,15 +3,18 @@
 import os
 import pathlib
 import sqlite3
+import threading
 import time
 import warnings
 
 import optuna
+import sqlalchemy
 from optuna.trial import TrialState
 
 from keras_trainkit.tuners._slots import REASON, Slot, read_slots
 
 HEARTBEAT_SECONDS = 10
+_locking = threading.local()
 _DIRECTIONS = {
     "min": optuna.study.StudyDirection.MINIMIZE,
     "max": optuna.study.StudyDirection.MAXIMIZE,
@@ -72,7 +75,11 @@ class Store:
     def take(self, key) -> bool:
         """Moves a waiting trial to running; False if another process has it."""
         self.storage.record_heartbeat(key)
-        return self.storage.set_trial_state_values(key, TrialState.RUNNING)
+        _locking.first = True
+        try:
+            return self.storage.set_trial_state_values(key, TrialState.RUNNING)
+        finally:
+            _locking.first = False
 
     def fail(self, key, reason=None):
         """Ends a trial as failed; without a reason it will be run again."""
@@ -101,6 +108,17 @@ class Store:
 def sqlite_url(path: pathlib.Path) -> str:
     """The URL of a file."""
     return f"sqlite:///{path.absolute()}"
+
+
+def _lock_before_reading(connection):
+    """Lets nobody write between the look at a trial's state and its change.
+
+    Optuna locks the row it looks at, which SQLite does not have, and Python's sqlite3
+    begins a transaction with its first write only: two processes could both find a
+    trial waiting, and both take it.
+    """
+    if getattr(_locking, "first", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 class _Connection(sqlite3.Connection):
@@ -133,6 +151,8 @@ def _connect(url, name, direction):
             heartbeat_interval=HEARTBEAT_SECONDS,
             grace_period=GRACE_SECONDS,
         )
+    if url.startswith("sqlite"):
+        sqlalchemy.event.listen(storage.engine, "begin", _lock_before_reading)
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:

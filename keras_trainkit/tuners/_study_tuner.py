@@ -131,9 +131,7 @@ class StudyTuner(keras_tuner.Tuner):
         Args:
             *fit_args: Passed on to `HyperModel.fit`, by default `Model.fit`: `x`, `y`,
                 or a data set.
-            workers: Int >= 1. Processes on this machine that share the search. (A
-                known defect: a worker may stop on UpdateFinishedTrialError; no trial
-                is lost, and the same call goes on.) The
+            workers: Int >= 1. Processes on this machine that share the search. The
                 same script started on another machine with the same `storage` joins
                 in by itself.
             **fit_kwargs: Passed on likewise: `validation_data`, `epochs`,

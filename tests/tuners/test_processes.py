@@ -1,12 +1,23 @@
 """Several processes over one study: workers, isolated trials, dead owners."""
 
+import contextlib
+import json
 import os
 import time
 
 import optuna
 import pytest
 from optuna.trial import TrialState
-from searching import Meeting, Sleeping, Troubled, hill, in_child, searcher, table
+from searching import (
+    Meeting,
+    Sleeping,
+    Troubled,
+    forked,
+    hill,
+    in_child,
+    searcher,
+    table,
+)
 
 from keras_trainkit import tuners
 from keras_trainkit.tuners import _store
@@ -28,11 +39,6 @@ def claimed(store, **options):
     return claim(store, store.slots(), **options)
 
 
-@pytest.mark.xfail(
-    raises=optuna.exceptions.UpdateFinishedTrialError,
-    strict=False,
-    reason="a known defect: about one search in eight by several workers ends so",
-)
 def test_two_workers_share_the_trials_of_one(tmp_path):
     alone = Sleeping(max_trials=12, seed=3, directory=tmp_path, project_name="a")
     alone.search(verbose=0)
@@ -114,6 +120,31 @@ def test_a_process_may_die_on_any_write_of_a_claim(line, store):
     assert mine.place == 0
     slots = store.slots()
     assert len(slots) == 1 and slots[0].trial.state == TrialState.RUNNING
+
+
+def test_of_several_processes_one_takes_a_trial(store, tmp_path):
+    keys = [store.add(state=TrialState.WAITING) for _ in range(40)]
+    go = tmp_path / "go"
+
+    def take_all(name):
+        assert store.study.trials  # connects before the start
+        (tmp_path / f"{name}.ready").touch()
+        while not go.exists():
+            time.sleep(0.001)
+        taken = []
+        for key in keys:
+            with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+                if store.take(key):
+                    taken.append(key)
+        (tmp_path / f"{name}.taken").write_text(json.dumps(taken))
+
+    children = [forked(lambda name=name: take_all(name)) for name in range(4)]
+    while len(list(tmp_path.glob("*.ready"))) < 4:
+        time.sleep(0.01)
+    go.touch()
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
+    taken = [json.loads(file.read_text()) for file in tmp_path.glob("*.taken")]
+    assert sorted(sum(taken, [])) == keys
 
 
 def _die_at(storage, name, writes, line):
