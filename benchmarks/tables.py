@@ -4,12 +4,15 @@
     python benchmarks/tables.py --data FOLDER
     python benchmarks/tables.py --data FOLDER --sets california --methods ours LightGBM
     python benchmarks/tables.py --data FOLDER --ablation california churn
+    python benchmarks/tables.py --data FOLDER --other-rows 7 --results out/other.jsonl
 
 FOLDER holds a `load.py` whose `table(name)` gives frame, answers, task and the rows of
 training, validation and test. "ours" is `fit_table` of examples/train_table.py as it
 stands, with no setting of its own for any table; every method sees the same parts, in a
-process of its own. A run is a line of `--results`; runs that are there already are not
-repeated, so the table can be made in several sittings.
+process of its own. `--other-rows` cuts each table anew, by that seed, into parts as
+large: a check of a recipe that was settled on the usual parts. A run is a line of
+`--results`; runs that are there already are not repeated, so the table can be made in
+several sittings.
 """
 
 import argparse
@@ -46,7 +49,7 @@ CHANGES = {
 }
 
 
-def main(data, results, sets, methods, seeds, ablation):
+def main(data, results, sets, methods, seeds, ablation, other_rows):
     results = pathlib.Path(results)
     if ablation:
         sets, methods = ablation, list(CHANGES)
@@ -56,7 +59,7 @@ def main(data, results, sets, methods, seeds, ablation):
         for name in sets or ASKED:
             for method in methods:
                 if not any(is_run(r, name, method, seed) for r in read(results)):
-                    run_apart(data, results, name, method, seed)
+                    run_apart(data, results, name, method, seed, other_rows)
     print_table(read(results), methods)
 
 
@@ -76,14 +79,16 @@ def is_run(run, name, method, seed):
     return (run["set"], run["method"], run["seed"]) == (name, method, seed)
 
 
-def run_apart(data, results, name, method, seed):
+def run_apart(data, results, name, method, seed, other_rows):
     """In a process of its own, so that no method finds another's threads or caches."""
     job = ["--data", data, "--job", name, method, str(seed), "--results", str(results)]
+    if other_rows is not None:
+        job += ["--other-rows", str(other_rows)]
     subprocess.run([sys.executable, __file__, *job], check=True)
 
 
-def one_job(data, results, name, method, seed):
-    table = read_table(data, name)
+def one_job(data, results, name, method, seed, other_rows):
+    table = read_table(data, name, other_rows)
     train_table = load_module(HERE.parent / "examples" / "train_table.py")
     wall, cpu = time.perf_counter(), time.process_time()
     errors = {}
@@ -134,10 +139,14 @@ def ours(train_table, table, method, seed):
     return outputs.argmax(1) if outputs.shape[1] > 1 else outputs[:, 0] > 0, errors
 
 
-def read_table(data, name):
+def read_table(data, name, other_rows):
     from table_peers import Table
 
     frame, answers, task, *rows = load_module(pathlib.Path(data, "load.py")).table(name)
+    if other_rows is not None:
+        ends = np.cumsum([len(part) for part in rows])[:-1]
+        order = np.random.default_rng(other_rows).permutation(len(frame))
+        rows = np.split(order, ends)
     if task == "classification" and len(np.unique(answers)) == 2:
         task = "binary"
     frames = tuple(frame.iloc[part].reset_index(drop=True) for part in rows)
@@ -181,10 +190,14 @@ if __name__ == "__main__":
     parser.add_argument("--methods", nargs="+", help="default: ours and all peers")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--ablation", nargs="+", metavar="SET")
+    parser.add_argument("--other-rows", type=int, metavar="SEED")
     parser.add_argument("--job", nargs=3, help=argparse.SUPPRESS)
     given = vars(parser.parse_args())
     job = given.pop("job")
     if job:
-        one_job(given["data"], given["results"], job[0], job[1], int(job[2]))
+        one_job(
+            *(given["data"], given["results"]),
+            *(job[0], job[1], int(job[2]), given["other_rows"]),
+        )
     else:
         main(**given)
