@@ -1,6 +1,7 @@
 """Checks of the arguments that every tuner takes."""
 
 import os
+import warnings
 
 from keras_trainkit._checks import check_count, check_flag, check_number, check_seed
 from keras_trainkit.tuners._files import check_project_name
@@ -22,6 +23,23 @@ def check_arguments(tuner, seed, project_name):
     _check_adequate(tuner)
     _check_timeout(tuner)
     _check_chief()
+
+
+def refuse_given(name, value, why):
+    """Refuses an argument of KerasTuner that makes no sense here."""
+    if value is not None:
+        raise ValueError(f"`{name}` {why}. Received: {name}={value!r}.")
+
+
+def warn_of_penalties(objective, hypermodel):
+    """Warns where the loss holds what is searched, as the hypermodel says."""
+    fair = getattr(hypermodel, "objective", None)
+    if objective.name == "val_loss" and getattr(fair, "name", "val_loss") != "val_loss":
+        warnings.warn(
+            "`objective='val_loss'` holds penalties that differ from trial to trial, "
+            "so small ones win whatever they do. Take objective=hypermodel.objective.",
+            stacklevel=4,
+        )
 
 
 def _check_adequate(tuner):

@@ -12,13 +12,13 @@ def folded(args, kwargs, folds, seed):
     """For each fold its `(args, kwargs)` with `x`, `y` and `validation_data`."""
     x, y, weights, rest, others = _arrays(args, kwargs)
     labels = y if not isinstance(y, dict | list | tuple) else None
-    for train, validation in fold_rows(_row_count(x), folds, seed, labels):
+    for train, validation in fold_rows(row_count(x), folds, seed, labels):
         parts = [x, y] if weights is None else [x, y, weights]
-        held_out = tuple(_rows(part, validation) for part in parts)
+        held_out = tuple(rows(part, validation) for part in parts)
         fold = {**others, "validation_data": held_out}
         if weights is not None:
-            fold["sample_weight"] = _rows(weights, train)
-        yield (_rows(x, train), _rows(y, train), *rest), fold
+            fold["sample_weight"] = rows(weights, train)
+        yield (rows(x, train), rows(y, train), *rest), fold
 
 
 def without_folds(args, kwargs):
@@ -54,17 +54,19 @@ def _parts(data):
     return list(data) if isinstance(data, list | tuple) else [data]
 
 
-def _row_count(data):
+def row_count(data):
+    """How many rows the arrays have."""
     return len(_parts(data)[0])
 
 
-def _rows(data, numbers):
+def rows(data, numbers):
+    """These rows of an array, or of every array in a dict, list or tuple."""
     if data is None:
         return None
     if isinstance(data, dict):
-        return {name: _rows(part, numbers) for name, part in data.items()}
+        return {name: rows(part, numbers) for name, part in data.items()}
     if isinstance(data, list | tuple):
-        return type(data)(_rows(part, numbers) for part in data)
+        return type(data)(rows(part, numbers) for part in data)
     if hasattr(data, "iloc"):
         return data.iloc[numbers]
     array = ops.convert_to_numpy(data) if ops.is_tensor(data) else np.asarray(data)

@@ -3,7 +3,6 @@
 import contextlib
 import pathlib
 import random
-import warnings
 
 import keras_tuner
 import optuna
@@ -13,28 +12,29 @@ from optuna.trial import TrialState
 from keras_trainkit._checks import check_count
 from keras_trainkit.tuners import _files
 from keras_trainkit.tuners._adequate import is_adequate
-from keras_trainkit.tuners._arguments import check_arguments
+from keras_trainkit.tuners._arguments import (
+    check_arguments,
+    refuse_given,
+    warn_of_penalties,
+)
 from keras_trainkit.tuners._fold_data import without_folds
-from keras_trainkit.tuners._frame import trials_frame
+from keras_trainkit.tuners._garbage import quick_collections
 from keras_trainkit.tuners._hyperparameters import AskingHyperParameters
 from keras_trainkit.tuners._loop import run_loop
 from keras_trainkit.tuners._oracle import StudyOracle
 from keras_trainkit.tuners._parameter import as_parameter
 from keras_trainkit.tuners._progress import Progress
 from keras_trainkit.tuners._record import Record
-from keras_trainkit.tuners._refit import refit
-from keras_trainkit.tuners._robust import ranked_by_neighbours
 from keras_trainkit.tuners._sampler import SeededSampler
-from keras_trainkit.tuners._slots import RESULT
+from keras_trainkit.tuners._search_results import SearchResults
 from keras_trainkit.tuners._store import Store, delete_study, sqlite_url
-from keras_trainkit.tuners._summary import first_reason, print_others
+from keras_trainkit.tuners._summary import first_reason
 from keras_trainkit.tuners._training import Training
-from keras_trainkit.tuners._views import as_trial
 from keras_trainkit.tuners._wilcoxon import reporter
 from keras_trainkit.tuners._workers import run_workers
 
 
-class StudyTuner(keras_tuner.Tuner):
+class StudyTuner(SearchResults):
     """A `keras_tuner.Tuner` that keeps nothing itself: the study is the only truth.
 
     Subclasses say how values are drawn (`_make_sampler`, `_as_parameter`), when there
@@ -71,7 +71,19 @@ class StudyTuner(keras_tuner.Tuner):
         metrics=None,
         max_model_size=None,
         distribution_strategy=None,
+        logger=None,
+        tuner_id=None,
     ):
+        refuse_given(
+            *("logger", logger),
+            "logs trials, which are in `study` here, for Optuna's dashboard too; give "
+            "`search` a callback such as keras.callbacks.TensorBoard for the epochs",
+        )
+        refuse_given(
+            *("tuner_id", tuner_id),
+            "names a worker of KerasTuner's chief; use `workers` of `search`, or the "
+            "same `storage` on each machine",
+        )
         self.max_trials = max_trials
         self.storage = storage
         self.executions_per_trial = executions_per_trial
@@ -111,6 +123,7 @@ class StudyTuner(keras_tuner.Tuner):
             project_name=project_name,
             executions_per_trial=executions_per_trial,
         )
+        warn_of_penalties(oracle.objective, hypermodel)
         self.seed = self._agree(seed)
         self._sampler = SeededSampler(self._make_sampler, self.seed)
         self._training: Training | None = None
@@ -152,7 +165,8 @@ class StudyTuner(keras_tuner.Tuner):
         self.on_search_begin()
         try:
             if workers == 1:
-                run_loop(self, fit_args, fit_kwargs, progress)
+                with quick_collections():
+                    run_loop(self, fit_args, fit_kwargs, progress)
             else:
                 run_workers(self, workers, fit_args, fit_kwargs, progress)
         finally:
@@ -191,81 +205,6 @@ class StudyTuner(keras_tuner.Tuner):
                 f"of hyperparameters to values. Received: values={values!r}."
             )
         self._record.choose(values)
-
-    def trials_frame(self):
-        """A pandas DataFrame with a row per trial.
-
-        Columns: `state` (COMPLETE, PRUNED for stopped, FAIL), `score`, `spread` (the
-        standard deviation over folds and executions), `best_epoch`, `epochs`,
-        `seconds`, `attempts`, `reason`, and `hp:` with each hyperparameter's name.
-        """
-        return trials_frame(self._store.slots())
-
-    def refit_best(self, *fit_args, **fit_kwargs):
-        """Trains the best trial again, with its own seed, and returns the model.
-
-        With the data of the search the model, at its best epoch, has the score that is
-        recorded (of the best execution; to the last bit on a CPU). After a search with
-        `folds` it is trained on all rows given.
-
-        Args:
-            *fit_args: As for `search`; those of the last `search` if left out.
-            **fit_kwargs: Likewise.
-        """
-        if not fit_args and not fit_kwargs:
-            if self._last_search is None:
-                raise ValueError(
-                    "`refit_best` trains on the data of the last `search` of this "
-                    "object, or on what it is given. Received: neither."
-                )
-            fit_args, fit_kwargs = self._last_search
-        return refit(self, fit_args, fit_kwargs)
-
-    def get_best_hyperparameters(self, num_trials=1, *, robust=False):
-        """Configurations from the best on.
-
-        Args:
-            num_trials: Int. How many.
-            robust: Bool. Rank by the mean score of the five nearest trials in place of
-                a trial's own.
-        """
-        if not robust:
-            return super().get_best_hyperparameters(num_trials)
-        space, objective = self.oracle.get_space(), self.oracle.objective
-        best = ranked_by_neighbours(self._store.slots(), space, objective.direction)
-        found = [as_trial(slot, space, objective) for slot in best[:num_trials]]
-        return [trial.hyperparameters for trial in found]
-
-    def search_space_summary(self, extended=False):
-        """Prints the hyperparameters; see KerasTuner."""
-        if not self.oracle.get_space().space:
-            self._explore()
-        super().search_space_summary(extended)
-
-    def results_summary(self, num_trials=10):
-        """Prints the best trials, then how many were stopped or failed."""
-        super().results_summary(num_trials)
-        print_others(self._store.slots())
-
-    def load_model(self, trial):
-        """The model of a trial at its best epoch; see KerasTuner."""
-        path = self._weights_path(trial.trial_id)
-        if not path.exists():
-            raise ValueError(
-                f"The weights of trial {trial.trial_id} are in the directory of the "
-                f"machine that ran it and must be at {path}. Received: no such file."
-            )
-        model = self._try_build(trial.hyperparameters)
-        if not model.built:
-            slot = self._store.slots()[int(trial.trial_id)]
-            config = slot.trial.user_attrs[RESULT]["build_config"]
-            model.build_from_config(config)
-        with warnings.catch_warnings():
-            # The new model's optimizer has no slots yet to put the saved ones into.
-            message = "Skipping variable loading for optimizer"
-            warnings.filterwarnings("ignore", message, UserWarning)
-            model.load_weights(path)
-        return model
 
     def on_trial_end(self, trial):
         """Hook; the study holds the trial already."""

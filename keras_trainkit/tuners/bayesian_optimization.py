@@ -4,10 +4,15 @@ from typing import Unpack
 import optuna
 
 from keras_trainkit._checks import check_choice, check_count
+from keras_trainkit.tuners._arguments import refuse_given
 from keras_trainkit.tuners._options import Options
 from keras_trainkit.tuners._study_tuner import StudyTuner
 
 _MOST_INITIAL_POINTS = 10
+_NOT_OURS = (
+    "sets KerasTuner's own Gaussian process, which is not the one here: leave it out "
+    "and choose `surrogate`"
+)
 
 
 class BayesianOptimization(StudyTuner):
@@ -56,7 +61,8 @@ class BayesianOptimization(StudyTuner):
         check_choice(
             "surrogate", surrogate, "is the model of the scores", ("tpe", "gp")
         )
-        _refuse_given(alpha=alpha, beta=beta)
+        refuse_given("alpha", alpha, _NOT_OURS)
+        refuse_given("beta", beta, _NOT_OURS)
         if num_initial_points is not None:
             purpose = "is the number of trials at random"
             check_count("num_initial_points", num_initial_points, purpose)
@@ -76,16 +82,6 @@ class BayesianOptimization(StudyTuner):
         return optuna.samplers.GPSampler(
             n_startup_trials=first, seed=seed, warn_independent_sampling=False
         )
-
-
-def _refuse_given(**arguments):
-    for name, value in arguments.items():
-        if value is not None:
-            raise ValueError(
-                f"`{name}` sets KerasTuner's own Gaussian process, which is not the "
-                "one here: leave it out and choose `surrogate`. "
-                f"Received: {name}={value!r}."
-            )
 
 
 def _check_torch():

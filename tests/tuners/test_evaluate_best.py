@@ -1,0 +1,149 @@
+"""The best trial on rows that the search has not seen, and how chance is told apart."""
+
+import itertools
+import warnings
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+
+from keras_trainkit import tuners
+
+
+class Fixed(keras_tuner.HyperModel):
+    """Predicts `guess` everywhere, so that scores can be computed by hand."""
+
+    guesses = (0.0, 0.5)
+
+    def build(self, hp):
+        guess = hp.Choice("guess", list(self.guesses))
+        inputs = keras.Input((1,))
+        outputs = keras.layers.Dense(
+            1,
+            kernel_initializer="zeros",
+            bias_initializer=keras.initializers.Constant(guess),
+        )(inputs)
+        model = keras.Model(inputs, outputs)
+        model.compile("sgd", "mean_absolute_error")
+        return model
+
+    def fit(self, hp, model, *args, **kwargs):
+        model.optimizer.learning_rate = 0.0
+        return model.fit(*args, **kwargs)
+
+
+def searched(tmp_path, answers, *, hypermodel=None, **options):
+    """A finished search that was validated with these answers."""
+    x = np.zeros((len(answers), 1))
+    hypermodel = hypermodel or Fixed()
+    tuner = tuners.GridSearch(hypermodel, max_trials=5, directory=tmp_path, **options)
+    tuner.search(x, answers, validation_data=(x, answers), verbose=0)
+    return tuner
+
+
+@pytest.fixture
+def noise():
+    """Answers around 0.5, and a mean absolute error of 0.1."""
+    return 0.5 + np.tile([-0.08, 0.12, -0.12, 0.08], 10)
+
+
+def test_the_metrics_are_those_of_the_test_rows(tmp_path, noise):
+    tuner = searched(tmp_path, noise)
+    metrics = tuner.evaluate_best(np.zeros((2, 1)), np.array([1.5, 0.0]))
+    assert metrics == pytest.approx({"loss": 0.75})  # of 1 and of 0.5
+
+
+def test_a_worse_score_than_chance_allows_is_warned_of(tmp_path, noise):
+    tuner = searched(tmp_path, noise)
+    with pytest.warns(UserWarning, match="was 0.1 there and is 0.5 .* worse by 0.4,"):
+        tuner.evaluate_best(np.zeros((40, 1)), noise + 0.5)
+
+
+def test_a_score_within_two_standard_errors_is_not(tmp_path, noise):
+    tuner = searched(tmp_path, noise)
+    # Errors of 0 and 0.3 in turn: parts of four rows with means of 0.1 and 0.2 have
+    # a standard error of 0.0167, so 0.12 of 0.1 is within two of them, 0.15 is not.
+    rows = np.arange(40)
+    answers = 0.5 + np.where(rows % 10 < 2, 0.2, 0.1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        metrics = tuner.evaluate_best(np.zeros((40, 1)), answers)
+    assert metrics["loss"] == pytest.approx(0.12)
+    answers = 0.5 + np.where(rows % 10 < 5, 0.2, 0.1)
+    with pytest.warns(UserWarning, match="worse by 0.05, where its spread is 0.033"):
+        tuner.evaluate_best(np.zeros((40, 1)), answers)
+
+
+def test_the_spread_of_executions_goes_before(tmp_path):
+    class Shaking(Fixed):
+        scores = itertools.cycle([0.1, 0.5])
+
+        def fit(self, hp, model, *args, **kwargs):
+            super().fit(hp, model, *args, **kwargs)
+            return {"val_loss": next(self.scores)}
+
+    tuner = searched(
+        tmp_path, np.zeros(2), hypermodel=Shaking(), executions_per_trial=2
+    )
+    x, guess = np.zeros((20, 1)), tuner.get_best_hyperparameters()[0].get("guess")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        metrics = tuner.evaluate_best(x, np.full(20, guess + 0.5))
+    assert metrics["loss"] == pytest.approx(0.5)  # 0.2 behind 0.3, the spread is 0.28
+    with pytest.warns(UserWarning, match="worse by 0.3, where its spread is 0.28"):
+        tuner.evaluate_best(x, np.full(20, guess + 0.6))
+
+
+def test_better_on_test_rows_is_no_reason_to_warn(tmp_path, noise):
+    tuner = searched(tmp_path, noise)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert tuner.evaluate_best(np.zeros((40, 1)), np.full(40, 0.5))["loss"] == 0
+
+
+def test_higher_may_be_better(tmp_path):
+    class Lucky(Fixed):
+        def build(self, hp):
+            model = super().build(hp)
+            model.compile(
+                "sgd",
+                "mse",
+                metrics=[keras.metrics.BinaryAccuracy("right", threshold=0.4)],
+            )
+            return model
+
+    labels = np.tile([1.0, 1.0, 1.0, 0.0], 10)
+    tuner = searched(
+        tmp_path,
+        labels,
+        hypermodel=Lucky(),
+        objective=keras_tuner.Objective("val_right", "max"),
+    )
+    with pytest.warns(UserWarning, match="was 0.75 there and is 0.25"):
+        tuner.evaluate_best(np.zeros((40, 1)), 1 - labels)
+
+
+def test_what_encodes_training_rows_encodes_test_rows(tmp_path, noise):
+    class Encoding(Fixed):
+        seen = ()
+
+        def encode(self, x):
+            self.seen = (*self.seen, len(x))
+            return x
+
+    tuner = searched(tmp_path, noise, hypermodel=Encoding())
+    tuner.evaluate_best(np.zeros((7, 1)), np.full(7, 0.5))
+    assert tuner.hypermodel.seen == (7,)
+
+
+def test_after_folds_the_model_trained_on_all_rows_is_asked_for(tmp_path, noise):
+    x = np.zeros((40, 1))
+    tuner = tuners.GridSearch(
+        Fixed(), max_trials=5, folds=2, directory=tmp_path, seed=0
+    )
+    tuner.search(x, noise, verbose=0)
+    with pytest.raises(ValueError, match="trained on all rows.*model=None"):
+        tuner.evaluate_best(x, noise)
+    model = tuner.refit_best()
+    assert tuner.evaluate_best(x, noise, model=model)["loss"] == pytest.approx(0.1)
