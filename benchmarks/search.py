@@ -135,7 +135,8 @@ def print_speed(runs, sets, methods):
             print(
                 f"| {name} | {method} | {seconds:.1f} | {statistics.median(rates):.1f} "
                 f"| {statistics.median(ratios):.2f} "
-                f"({min(ratios):.2f} to {max(ratios):.2f}) | {epochs:.0f} | {best:.4f} |"
+                f"({min(ratios):.2f} to {max(ratios):.2f}) "
+                f"| {epochs:.0f} | {best:.4f} |"
             )
 
 

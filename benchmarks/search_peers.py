@@ -75,7 +75,9 @@ def california(load):
     return Task(parts, 1, "regression", "val_loss", "min")
 
 
-def ours(make, task, trials, seed, folder, *, workers=1, steps_per_execution=1):
+def ours(
+    make, task, trials, seed, folder, *, workers=1, steps_per_execution=1, callbacks=()
+):
     """A search by one of the kit's tuners."""
     tuner = make(
         task.hypermodel(steps_per_execution),
@@ -85,7 +87,9 @@ def ours(make, task, trials, seed, folder, *, workers=1, steps_per_execution=1):
         directory=folder,
     )
     began, clock = datetime.datetime.now(), time.perf_counter()
-    tuner.search(**task.rows(), epochs=task.epochs, workers=workers)
+    tuner.search(
+        **task.rows(), epochs=task.epochs, callbacks=[*callbacks], workers=workers
+    )
     seconds = time.perf_counter() - clock
     return Run(
         seconds, finished(tuner.study, began), int(tuner.trials_frame()["epochs"].sum())
@@ -105,7 +109,7 @@ def finished(study, began):
     ]
 
 
-def kerastuner(make, task, trials, seed, folder, **options):
+def kerastuner(make, task, trials, seed, folder, *, callbacks=(), **options):
     """A search by one of KerasTuner's."""
     ended, epochs = [], []
 
@@ -125,7 +129,7 @@ def kerastuner(make, task, trials, seed, folder, **options):
         task.hypermodel(), task.goal(), seed=seed, directory=str(folder), **options
     )
     clock = time.perf_counter()
-    tuner.search(**task.rows(), epochs=task.epochs)
+    tuner.search(**task.rows(), epochs=task.epochs, callbacks=[*callbacks])
     return Run(time.perf_counter() - clock, ended, len(epochs))
 
 

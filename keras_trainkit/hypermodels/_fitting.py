@@ -5,6 +5,8 @@ from keras_tuner.errors import FatalValueError
 
 from keras_trainkit.callbacks import OneCycle
 
+_VALIDATION_ROWS = 256
+
 
 def fit_arguments(args, kwargs, encode, batch_size, cycle):
     """Keyword arguments for `model.fit`.
@@ -27,6 +29,9 @@ def fit_arguments(args, kwargs, encode, batch_size, cycle):
     if batch_size is not None:
         _check_batches(arguments)
         arguments["batch_size"] = batch_size
+        # Rows that are not learnt from need no small batches.
+        if arguments.get("validation_batch_size") is None:
+            arguments["validation_batch_size"] = max(batch_size, _VALIDATION_ROWS)
     arguments["callbacks"] = _with_cycle(arguments.get("callbacks"), cycle)
     return arguments
 

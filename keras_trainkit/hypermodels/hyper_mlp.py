@@ -51,11 +51,13 @@ class HyperMLP(HyperNetwork):
     | `None`, for `batch_size`   | no hyperparameter: what `search` is given counts;  |
     |                            | needed for data sets that come in batches          |
 
-    `fit` uses the batch size, and for `one_cycle` puts `callbacks.OneCycle` beside the
-    caller's callbacks, its cycle as long as the epochs of that fit. (KerasTuner's own
-    Hyperband promotes a trial by a further fit of more epochs: optimizer and step
-    count go on, but in a longer cycle, further from its end than before.) A plain
-    `model.fit` of a built model trains at the constant rate `learning_rate`.
+    `fit` uses the batch size (of at least 256 for the validation rows, unless
+    `validation_batch_size` is given), and for `one_cycle` puts `callbacks.OneCycle`
+    beside the caller's callbacks, its cycle as long as the epochs of that fit.
+    (KerasTuner's own Hyperband promotes a trial by a further fit of more epochs:
+    optimizer and step count go on, but in a longer cycle, further from its end than
+    before.) A plain `model.fit` of a built model trains at the constant rate
+    `learning_rate`.
 
     Penalties and smoothing are part of the validation loss too, and a search by it
     would prefer small ones whatever they do. With one of them in the space take

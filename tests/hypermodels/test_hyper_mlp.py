@@ -189,6 +189,32 @@ def test_fit_returns_the_history_and_takes_the_batch_size_of_the_trial(rows):
     assert "val_loss" in history.history
 
 
+class ValidationSteps(keras.callbacks.Callback):
+    """Counts the batches of a validation."""
+
+    count = 0
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.count += 1
+
+
+@pytest.mark.parametrize(
+    ("size", "given", "steps"),
+    [(10, {}, 2), (301, {}, 1), (10, {"validation_batch_size": 100}, 4)],
+)
+def test_fit_validates_in_batches_of_256_rows_at_least(rows, size, given, steps):
+    seen = ValidationSteps()
+    validation = tuple(np.concatenate([part] * 13)[:301] for part in rows)
+    fitted(
+        *built(space={"batch_size": size}),
+        *rows,
+        validation_data=validation,
+        callbacks=[seen],
+        **given,
+    )
+    assert seen.count == steps
+
+
 def test_fit_runs_one_cycle_up_to_the_rate_of_the_trial(rows):
     seen = Rates()
     trial = built(space={"schedule": "one_cycle", "batch_size": 1})
