@@ -31,6 +31,20 @@ def refuse_given(name, value, why):
         raise ValueError(f"`{name}` {why}. Received: {name}={value!r}.")
 
 
+def refuse_kerastuners(logger, tuner_id):
+    """Refuses what the constructors of KerasTuner take beside these arguments."""
+    refuse_given(
+        *("logger", logger),
+        "logs trials, which are in `study` here, for Optuna's dashboard too; give "
+        "`search` a callback such as keras.callbacks.TensorBoard for the epochs",
+    )
+    refuse_given(
+        *("tuner_id", tuner_id),
+        "names a worker of KerasTuner's chief; use `workers` of `search`, or the same "
+        "`storage` on each machine",
+    )
+
+
 def warn_of_penalties(objective, hypermodel):
     """Warns where the loss holds what is searched, as the hypermodel says."""
     fair = getattr(hypermodel, "objective", None)

@@ -99,12 +99,6 @@ class SearchResults(keras_tuner.Tuner):
         found = [as_trial(slot, space, objective) for slot in best[:num_trials]]
         return [trial.hyperparameters for trial in found]
 
-    def search_space_summary(self, extended=False):
-        """Prints the hyperparameters; see KerasTuner."""
-        if not self.oracle.get_space().space:
-            self._explore()
-        super().search_space_summary(extended)
-
     def results_summary(self, num_trials=10):
         """Prints the best trials, then how many were stopped or failed."""
         super().results_summary(num_trials)

@@ -1,12 +1,9 @@
 """What every tuner of the kit is: KerasTuner's interface over one study of Optuna."""
 
-import contextlib
 import pathlib
 import random
 
-import keras_tuner
 import optuna
-from keras_tuner.errors import FailedTrialError
 from optuna.trial import TrialState
 
 from keras_trainkit._checks import check_count
@@ -14,12 +11,11 @@ from keras_trainkit.tuners import _files
 from keras_trainkit.tuners._adequate import is_adequate
 from keras_trainkit.tuners._arguments import (
     check_arguments,
-    refuse_given,
+    refuse_kerastuners,
     warn_of_penalties,
 )
 from keras_trainkit.tuners._fold_data import without_folds
 from keras_trainkit.tuners._garbage import quick_collections
-from keras_trainkit.tuners._hyperparameters import AskingHyperParameters
 from keras_trainkit.tuners._loop import run_loop
 from keras_trainkit.tuners._oracle import StudyOracle
 from keras_trainkit.tuners._parameter import as_parameter
@@ -27,6 +23,7 @@ from keras_trainkit.tuners._progress import Progress
 from keras_trainkit.tuners._record import Record
 from keras_trainkit.tuners._sampler import SeededSampler
 from keras_trainkit.tuners._search_results import SearchResults
+from keras_trainkit.tuners._search_space import SearchSpace
 from keras_trainkit.tuners._store import Store, delete_study, sqlite_url
 from keras_trainkit.tuners._summary import first_reason
 from keras_trainkit.tuners._training import Training
@@ -34,7 +31,7 @@ from keras_trainkit.tuners._wilcoxon import reporter
 from keras_trainkit.tuners._workers import run_workers
 
 
-class StudyTuner(SearchResults):
+class StudyTuner(SearchResults, SearchSpace):
     """A `keras_tuner.Tuner` that keeps nothing itself: the study is the only truth.
 
     Subclasses say how values are drawn (`_make_sampler`, `_as_parameter`), when there
@@ -74,16 +71,7 @@ class StudyTuner(SearchResults):
         logger=None,
         tuner_id=None,
     ):
-        refuse_given(
-            *("logger", logger),
-            "logs trials, which are in `study` here, for Optuna's dashboard too; give "
-            "`search` a callback such as keras.callbacks.TensorBoard for the epochs",
-        )
-        refuse_given(
-            *("tuner_id", tuner_id),
-            "names a worker of KerasTuner's chief; use `workers` of `search`, or the "
-            "same `storage` on each machine",
-        )
+        refuse_kerastuners(logger, tuner_id)
         self.max_trials = max_trials
         self.storage = storage
         self.executions_per_trial = executions_per_trial
@@ -93,12 +81,7 @@ class StudyTuner(SearchResults):
         self.isolate = isolate
         self.trial_timeout = trial_timeout
         check_arguments(self, seed, project_name)
-        if hypermodel is None and type(self).run_trial is StudyTuner.run_trial:
-            raise ValueError(
-                "`hypermodel` is the space to be searched and must be a HyperModel or "
-                "a function, but in a subclass with its own `run_trial`. "
-                "Received: hypermodel=None."
-            )
+        _check_hypermodel(self, hypermodel)
         oracle = StudyOracle(
             self._get_store,
             objective=objective,
@@ -271,39 +254,6 @@ class StudyTuner(SearchResults):
         )
         return self._record.seed()
 
-    def _populate_initial_space(self):
-        """Nothing yet: building may need what `prepare` learns from the data."""
-
-    def _explore(self):
-        self.oracle.hyperparameters = (
-            keras_tuner.HyperParameters() if self._given is None else self._given.copy()
-        )
-        # The defaults may be a configuration that the hypermodel refuses.
-        with contextlib.suppress(FailedTrialError):
-            super()._populate_initial_space()
-        return self.oracle.get_space()
-
-    def _load_space(self):
-        space = self._record.space()
-        if space is not None:
-            self.oracle.hyperparameters = space
-
-    def _learn_space(self, hyperparameters):
-        if not self.oracle.allow_new_entries:
-            return
-        known = len(self.oracle.hyperparameters.space)
-        self.oracle.update_space(hyperparameters)
-        new = self.oracle.get_space().get_config()["space"][known:]
-        self._record.add_to_space(new)
-
-    def _asking_hyperparameters(self, asking):
-        return AskingHyperParameters(
-            asking,
-            self._given,
-            self.oracle.tune_new_entries,
-            self.oracle.allow_new_entries,
-        )
-
     def _prepare(self, args, kwargs):
         prepare = getattr(self.hypermodel, "prepare", None)
         data = without_folds(args, kwargs)
@@ -325,3 +275,12 @@ class StudyTuner(SearchResults):
                 f"No trial of the search completed. Received: {len(slots)} trials, "
                 f"the first failed one with {first_reason(slots)}"
             )
+
+
+def _check_hypermodel(tuner, hypermodel):
+    if hypermodel is None and type(tuner).run_trial is StudyTuner.run_trial:
+        raise ValueError(
+            "`hypermodel` is the space to be searched and must be a HyperModel or a "
+            "function, but in a subclass with its own `run_trial`. "
+            "Received: hypermodel=None."
+        )
