@@ -10,7 +10,7 @@ from keras_trainkit.tuners._robust import ranked_by_neighbours
 from keras_trainkit.tuners._slots import RESULT
 from keras_trainkit.tuners._summary import print_others
 from keras_trainkit.tuners._test_gap import warn_of_gap
-from keras_trainkit.tuners._views import as_trial, ranked
+from keras_trainkit.tuners._views import as_trial, ranked, trial_name
 
 
 class SearchResults(keras_tuner.Tuner):
@@ -24,6 +24,23 @@ class SearchResults(keras_tuner.Tuner):
         `seconds`, `attempts`, `reason`, and `hp:` with each hyperparameter's name.
         """
         return trials_frame(self._store.slots())
+
+    def histories(self, trial_id) -> list[dict[str, list[float]]]:
+        """Every epoch's logs of a trial, a dict for each of its trainings.
+
+        Folds come one after the other, within each its executions. Trials that were
+        stopped or failed have what they came to.
+
+        Args:
+            trial_id: String, as in `trials_frame`.
+        """
+        for slot in self._store.slots():
+            if trial_name(slot.place) == trial_id:
+                return slot.trial.user_attrs.get(RESULT, {}).get("history", [])
+        raise ValueError(
+            "`trial_id` names a trial of the search and must be in the index of "
+            f"`trials_frame()`. Received: trial_id={trial_id!r}."
+        )
 
     def refit_best(self, *fit_args, **fit_kwargs):
         """Trains the best trial again, with its own seed, and returns the model.

@@ -71,7 +71,12 @@ def test_executions_have_seeds_of_their_own_and_their_mean_counts(line, tmp_path
     assert first != second
     assert tuner.study.best_value == (first + second) / 2
     assert result["spread"] == pytest.approx(statistics.stdev((first, second)))
-    assert result["epochs"] == 4 and len(result["history"]) == 2
+    assert result["epochs"] == 4
+    histories = tuner.histories("0000")
+    assert [min(history["val_loss"]) for history in histories] == [first, second]
+    assert [len(history["val_mae"]) for history in histories] == [2, 2]
+    with pytest.raises(ValueError, match="`trial_id` .*Received: trial_id='7'"):
+        tuner.histories("7")
     score = tuner.refit_best().evaluate(*line, batch_size=12, verbose=0)[0]
     assert score == pytest.approx(min(first, second), rel=1e-6)
 
