@@ -1,17 +1,25 @@
-"""Looking at runs: range test, learning curves, attention, calibration, averages."""
+"""Looking at runs and searches: range test, curves, attention, calibration, trials."""
 
 from keras_trainkit._ewa import ewa
 from keras_trainkit.analysis.calibration_error import calibration_error
+from keras_trainkit.analysis.compare_searches import compare_searches
 from keras_trainkit.analysis.learning_rate_range import LearningRateRange
 from keras_trainkit.analysis.learning_rate_range_test import learning_rate_range_test
 from keras_trainkit.analysis.plot_attention import plot_attention
+from keras_trainkit.analysis.plot_contour import plot_contour
+from keras_trainkit.analysis.plot_importances import plot_importances
 from keras_trainkit.analysis.plot_learning_curves import plot_learning_curves
+from keras_trainkit.analysis.plot_parallel_coordinates import plot_parallel_coordinates
 
 __all__ = [
     "LearningRateRange",
     "calibration_error",
+    "compare_searches",
     "ewa",
     "learning_rate_range_test",
     "plot_attention",
+    "plot_contour",
+    "plot_importances",
     "plot_learning_curves",
+    "plot_parallel_coordinates",
 ]

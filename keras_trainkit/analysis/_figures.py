@@ -37,6 +37,12 @@ def check_path(path) -> pathlib.Path:
     return pathlib.Path(path)
 
 
+def wants_log(values) -> bool:
+    """Whether values spread so far that a linear axis would hide the small ones."""
+    values = np.asarray(values, "float64")
+    return values.size > 0 and values.min() > 0 and values.max() > 10 * values.min()
+
+
 def draw_range(found):
     """The figure of a `LearningRateRange`."""
     figure, (axes,) = new_figure()

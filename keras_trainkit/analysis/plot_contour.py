@@ -1,0 +1,167 @@
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_trainkit.analysis._axis import written
+from keras_trainkit.analysis._figures import check_path, new_figure, save, wants_log
+from keras_trainkit.analysis._trials import read_trials
+
+_FEWEST = 4
+_GRID = 200
+_LEVELS = 12
+
+
+def plot_contour(
+    tuner,
+    path: str | pathlib.Path,
+    hyperparameters: Sequence[str] = ("learning_rate", "batch_size"),
+) -> None:
+    """Draws the score over two hyperparameters as filled contours.
+
+    Between the completed trials, drawn as dots, the score is interpolated by triangles
+    on the scales of the two axes; where several trials share a place it is their mean.
+    Nothing is drawn outside of the trials. All other hyperparameters differ from trial
+    to trial, so a single spot may be due to them: trust what several dots agree on.
+    Crosses are trials that were stopped or failed.
+
+    Args:
+        tuner: Tuner of the kit or of KerasTuner, after its search or within it.
+        path: File to write; `.png`, `.pdf` or `.svg`.
+        hyperparameters: Two names, for the horizontal and the vertical axis: ranges,
+            or choices of numbers. Trials that do not use both are left out.
+
+    Raises:
+        ValueError: For another suffix, for what is no tuner, for names that are not
+            two ranges of the search, or for fewer than 4 completed trials that do not
+            lie on one line.
+
+    Example:
+
+    ```python
+    analysis.plot_contour(tuner, "contour.png", ("learning_rate", "dropout"))
+    ```
+    """
+    check_path(path)
+    trials = read_trials(tuner, _FEWEST, "The contours lie between trials")
+    save(_draw(trials, hyperparameters), path)
+
+
+def _draw(trials, hyperparameters):
+    across, up = _two_axes(trials, hyperparameters)
+    places, scores = _places(trials, across, up)
+    figure, (axes,) = new_figure()
+    norm, levels = _scale(scores)
+    colours = {"cmap": _colour_map(trials), "norm": norm}
+    grid = _interpolated(places, scores)
+    lines = (_on_scale(axis, np.linspace(0, 1, _GRID)) for axis in (across, up))
+    filled = axes.contourf(*lines, grid, levels=levels, extend="both", **colours)
+    bar = figure.colorbar(filled, ax=axes, label=trials.objective)
+    bar.ax.minorticks_off()
+    shown = levels[:: max(1, len(levels) // 6)]
+    bar.set_ticks(shown, labels=[f"{level:.3g}" for level in shown])
+    _draw_trials(axes, trials, across, up, colours)
+    for axis, name in ((across, "x"), (up, "y")):
+        _dress(axes, axis, name)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def _two_axes(trials, names):
+    numbers = [axis.name for axis in trials.axes if axis.is_number]
+    names = [names] if isinstance(names, str) else list(names)
+    if len(names) != 2 or names[0] == names[1] or not set(names) <= set(numbers):
+        raise ValueError(
+            "`hyperparameters` are the two axes and must be two different names of "
+            f"{numbers}, what has numbers and is not fixed. "
+            f"Received: hyperparameters={names}."
+        )
+    return trials.axis(names[0]), trials.axis(names[1])
+
+
+def _places(trials, across, up):
+    """Shares of both axes, one row per place, and the mean score there."""
+    there: dict = {}
+    for row, score in zip(trials.values, trials.scores, strict=True):
+        if across.name in row and up.name in row:
+            place = (across.share(row[across.name]), up.share(row[up.name]))
+            there.setdefault(place, []).append(score)
+    places = np.array(list(there)).reshape(-1, 2)
+    offset = places - places.mean(axis=0, keepdims=True) if len(places) else places
+    if len(places) < _FEWEST or np.linalg.matrix_rank(offset, tol=1e-6) < 2:
+        raise ValueError(
+            f"`hyperparameters` are the two axes and need at least {_FEWEST} completed "
+            "trials that differ in both. Received: "
+            f"{len(places)} places for {across.name} and {up.name}."
+        )
+    return places, np.array([np.mean(scores) for scores in there.values()])
+
+
+def _interpolated(places, scores):
+    from matplotlib.tri import LinearTriInterpolator, Triangulation
+
+    across, up = np.meshgrid(*2 * [np.linspace(0, 1, _GRID)])
+    return LinearTriInterpolator(Triangulation(*places.T), scores)(across, up)
+
+
+def _on_scale(axis, shares):
+    low, high = axis.ends()
+    return (
+        np.geomspace(low, high, len(shares))
+        if axis.log
+        else low + shares * (high - low)
+    )
+
+
+def _scale(scores):
+    from matplotlib.colors import LogNorm, Normalize
+
+    low, high = float(scores.min()), float(scores.max())
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    if wants_log(scores):
+        return LogNorm(low, high), np.geomspace(low, high, _LEVELS)
+    return Normalize(low, high), np.linspace(low, high, _LEVELS)
+
+
+def _colour_map(trials):
+    """Dark is good."""
+    return "viridis_r" if trials.direction == "max" else "viridis"
+
+
+def _draw_trials(axes, trials, across, up, colours):
+    def on(rows):
+        used = [row for row in rows if across.name in row and up.name in row]
+        return [[axis.at(row[axis.name]) for row in used] for axis in (across, up)]
+
+    if any(on(trials.others)):
+        label = f"{len(on(trials.others)[0])} stopped or failed"
+        axes.plot(*on(trials.others), "x", color="0.5", markersize=5, label=label)
+    both = [across.name in row and up.name in row for row in trials.values]
+    done = on(trials.values)
+    label = f"{len(done[0])} completed"
+    edge = {"edgecolors": "white", "linewidths": 1.2, "zorder": 3}
+    axes.scatter(*done, c=trials.scores[both], s=40, label=label, **edge, **colours)
+    best = trials.scores[both][-1]
+    label = f"best: {written(float(best))}"
+    style = {"markersize": 16, "color": "C3", "markeredgecolor": "white", "zorder": 4}
+    axes.plot(done[0][-1], done[1][-1], "*", label=label, linestyle="none", **style)
+
+
+def _dress(axes, axis, name):
+    low, high = axis.ends()
+    margin = 0.04
+    if axis.log:
+        edge = (high / low) ** margin
+        limits = (low / edge, high * edge)
+    else:
+        edge = margin * (high - low)
+        limits = (low - edge, high + edge)
+    ticks = axis.ticks()
+    labels = [written(value) for value in ticks]
+    axes.set(
+        **{f"{name}scale": "log" if axis.log else "linear", f"{name}label": axis.name}
+    )
+    getattr(axes, f"set_{name}ticks")([axis.at(value) for value in ticks], labels)
+    getattr(axes, f"set_{name}ticks")([], minor=True)
+    axes.set(**{f"{name}lim": limits})

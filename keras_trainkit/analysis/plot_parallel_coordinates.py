@@ -1,0 +1,127 @@
+import pathlib
+
+import numpy as np
+
+from keras_trainkit.analysis._axis import Axis, written
+from keras_trainkit.analysis._figures import check_path, new_figure, save, wants_log
+from keras_trainkit.analysis._trials import read_trials
+
+_UNUSED = -0.13  # below the axes
+
+
+def plot_parallel_coordinates(tuner, path: str | pathlib.Path) -> None:
+    """Draws every trial as a line through its hyperparameters to its score.
+
+    An axis stands for each hyperparameter that is not fixed, with the range, the scale
+    and the choices that the hypermodel gave it, and the last axis for the score. Lines
+    of completed trials are dark where the score is good, by rank; the best is red.
+    Trials that were stopped or failed are grey and end at their last hyperparameter.
+    Where a trial does not use a hyperparameter its line passes below that axis.
+
+    Args:
+        tuner: Tuner of the kit or of KerasTuner, after its search or within it.
+        path: File to write; `.png`, `.pdf` or `.svg`.
+
+    Raises:
+        ValueError: For another suffix, for what is no tuner, for fewer than 2
+            completed trials, or where all hyperparameters are fixed.
+
+    Example:
+
+    ```python
+    tuner.search(x, y, validation_data=(x_val, y_val), epochs=10)
+    analysis.plot_parallel_coordinates(tuner, "trials.png")
+    ```
+
+    Source: Inselberg, 1985, doi:10.1007/BF01898350.
+    """
+    check_path(path)
+    trials = read_trials(tuner, 2, "The picture shows how trials lie to each other")
+    save(_draw(trials), path)
+
+
+def _draw(trials):
+    figure, (axes,) = new_figure()
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    figure.set_size_inches(max(7.0, 1.1 * len(trials.axes) + 2), 4.8)
+    score = _score_axis(trials)
+    label = f"{len(trials.others)} stopped or failed"
+    for row in trials.others:
+        axes.plot(*_line(trials.axes, row), color="0.8", linewidth=0.8, label=label)
+        label = None
+    every = [*trials.axes, score]
+    colours = _colours(len(trials.scores))
+    for place, (row, value) in enumerate(
+        zip(trials.values, trials.scores, strict=True)
+    ):
+        is_best = place == len(trials.scores) - 1
+        style = {"color": colours[place], "linewidth": 1.2, "alpha": 0.8}
+        if is_best:
+            style = {"color": "C3", "linewidth": 2.5, "label": _best(trials)}
+        axes.plot(*_line(every, {**row, score.name: value}), **style)
+    rows = [*trials.values, *trials.others]
+    for place, axis in enumerate(every):
+        used = axis is score or all(axis.name in row for row in rows)
+        _draw_axis(axes, place, axis, used)
+    _write_names(axes, every, trials.objective)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def _score_axis(trials):
+    low, high = trials.scores.min(), trials.scores.max()
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    return Axis("", (), float(low), float(high), log=wants_log(trials.scores))
+
+
+def _colours(count):
+    """From light, the worst, to dark."""
+    from matplotlib import colormaps
+
+    return colormaps["viridis_r"](np.linspace(0.05, 1, count))
+
+
+def _best(trials):
+    best = written(float(trials.scores[-1]))
+    return f"best of {len(trials.scores)} completed: {best}, trial {trials.names[-1]}"
+
+
+def _line(every, row):
+    heights = [a.share(row[a.name]) if a.name in row else _UNUSED for a in every]
+    return range(len(every)), heights
+
+
+def _draw_axis(axes, place, axis, used):
+    style = {"color": "0.3", "linewidth": 1.0, "zorder": 3}
+    axes.plot([place, place], [0, 1], **style)
+    ticks = [(axis.share(value), written(value)) for value in axis.ticks()]
+    if not used:
+        axes.plot(place, _UNUSED, "o", color="0.3", markersize=3, zorder=3)
+        ticks.append((_UNUSED, "unused"))
+    for height, text in ticks:
+        axes.plot([place, place + 0.05], [height, height], **style)
+        axes.text(
+            place + 0.08,
+            height,
+            text,
+            fontsize=8,
+            verticalalignment="center",
+            zorder=4,
+            bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.6},
+        )
+
+
+def _write_names(axes, every, objective):
+    names = [axis.name for axis in every[:-1]] + [objective]
+    axes.set_xticks(range(len(every)), names, rotation=30, horizontalalignment="left")
+    axes.tick_params(
+        bottom=False,
+        top=False,
+        labelbottom=False,
+        labeltop=True,
+        left=False,
+        labelleft=False,
+    )
+    axes.set(xlim=(-0.1, len(every) - 0.4), ylim=(_UNUSED - 0.05, 1.04))
