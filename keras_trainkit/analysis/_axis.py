@@ -65,7 +65,7 @@ class Axis:
     def _round_numbers(self):
         from matplotlib.ticker import LogLocator, MaxNLocator
 
-        few = MaxNLocator(5, integer=self.whole)
+        few = MaxNLocator(5, integer=self.whole, steps=[1, 2, 5, 10])
         found = list(few.tick_values(self.low, self.high))
         if self.log and self.high >= 10 * self.low:
             wide = self.high >= 100 * self.low
@@ -76,16 +76,8 @@ class Axis:
         return [v for v in found if self.low - slack <= v <= self.high + slack]
 
 
-def written(value) -> str:
-    """A value as a tick: 1e-05 is 1e-5."""
-    if isinstance(value, bool | str):
-        return str(value)
-    mantissa, _, exponent = f"{value:.4g}".partition("e")
-    return f"{mantissa}e{int(exponent)}" if exponent else mantissa
-
-
 def axes_of(space, rows: list[dict[str, Any]]) -> list[Axis]:
-    """An axis per name that may vary, in the order of the space.
+    """An axis per name that may vary and that some trial used.
 
     Where a name is defined more than once its axis holds all the definitions.
 
@@ -93,15 +85,26 @@ def axes_of(space, rows: list[dict[str, Any]]) -> list[Axis]:
         space: List of KerasTuner's definitions.
         rows: The values of each trial; what no definition holds widens the axis.
     """
-    definitions: dict[str, list] = {}
-    for hp in space:
-        definitions.setdefault(hp.name, []).append(hp)
     found = []
-    for name, same in definitions.items():
+    for name in _in_order(rows):
+        same = [hp for hp in space if hp.name == name]
         values = [row[name] for row in rows if name in row]
-        ranges = all(hasattr(hp, "min_value") for hp in same)
-        found.append((_range if ranges else _choice)(name, same, values))
+        if same:
+            ranges = all(hasattr(hp, "min_value") for hp in same)
+            found.append((_range if ranges else _choice)(name, same, values))
     return [axis for axis in found if not axis.is_single]
+
+
+def _in_order(rows):
+    """All names as the hypermodel asks for them: each after the one before it."""
+    order: list[str] = []
+    for row in rows:
+        place = 0
+        for name in row:
+            if name not in order:
+                order.insert(place, name)
+            place = order.index(name) + 1
+    return order
 
 
 def _range(name, same, values):

@@ -43,6 +43,27 @@ def wants_log(values) -> bool:
     return values.size > 0 and values.min() > 0 and values.max() > 10 * values.min()
 
 
+def logarithmic(axes, values):
+    """Makes the vertical axis, which holds the values, logarithmic."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    wide = max(values) > 1000 * min(values)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(lambda value, _: written(value))
+
+
+def written(value) -> str:
+    """A value as a tick: 0.00001 is 1e-5."""
+    if isinstance(value, bool | str):
+        return str(value)
+    form = ".3e" if 0 < abs(value) < 1e-3 else ".4g"
+    mantissa, _, exponent = f"{value:{form}}".partition("e")
+    mantissa = f"{float(mantissa):.4g}"
+    return f"{mantissa}e{int(exponent)}" if exponent else mantissa
+
+
 def draw_range(found):
     """The figure of a `LearningRateRange`."""
     figure, (axes,) = new_figure()

@@ -27,9 +27,10 @@ class Search:
 
     def best(self) -> int | None:
         """The first of the best trials as an index, None where no trial completed."""
-        scored = [n for n, trial in enumerate(self.trials) if trial.score is not None]
         sign = -1 if self.direction == "max" else 1
-        return min(scored, key=lambda n: sign * self.trials[n].score, default=None)
+        scores = [(n, t.score) for n, t in enumerate(self.trials)]
+        ranked = [(sign * score, n) for n, score in scores if score is not None]
+        return min(ranked)[1] if ranked else None
 
     def seconds(self) -> list[float] | None:
         """Seconds at work until each trial's end, None where no times are kept.

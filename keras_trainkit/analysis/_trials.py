@@ -43,7 +43,8 @@ def read_trials(tuner, at_least: int, purpose: str) -> Trials:
             f"Received: {len(done)} completed of {len(trials)} trials."
         )
     sign = -1 if oracle.objective.direction == "max" else 1
-    done.sort(key=lambda trial: sign * trial.score, reverse=True)
+    done.sort(key=lambda trial: sign * trial.score)  # the first of equals is best
+    done.reverse()
     others = [t for t in trials if t.status in ("STOPPED", "FAILED", "INVALID")]
     rows = [trial.hyperparameters.values for trial in [*done, *others]]
     axes = axes_of(oracle.get_space().space, rows)

@@ -4,7 +4,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_trainkit.analysis._figures import check_path, new_figure, save, wants_log
+from keras_trainkit.analysis._figures import (
+    check_path,
+    logarithmic,
+    new_figure,
+    save,
+    wants_log,
+)
 from keras_trainkit.analysis._searches import Search, read_search
 
 if TYPE_CHECKING:
@@ -127,7 +133,8 @@ def _draw(searches):
     for axes, label in zip(panels, ("trials ended", "seconds at work"), strict=False):
         axes.set(xlabel=label, ylabel=f"best {known[0] if known else 'score'} so far")
         if wants_log(drawn):
-            axes.set_yscale("log")
+            logarithmic(axes, drawn)
+        axes.set_ylim(panels[0].get_ylim())
     panels[0].xaxis.get_major_locator().set_params(integer=True)
     columns = min(len(searches), 3 * len(panels))
     figure.legend(

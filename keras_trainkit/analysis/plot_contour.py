@@ -3,13 +3,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_trainkit.analysis._axis import written
-from keras_trainkit.analysis._figures import check_path, new_figure, save, wants_log
+from keras_trainkit.analysis._figures import check_path, new_figure, save, written
+from keras_trainkit.analysis._surface import colour_scale, extend, interpolated
 from keras_trainkit.analysis._trials import read_trials
 
 _FEWEST = 4
-_GRID = 200
-_LEVELS = 12
 
 
 def plot_contour(
@@ -21,9 +19,10 @@ def plot_contour(
 
     Between the completed trials, drawn as dots, the score is interpolated by triangles
     on the scales of the two axes; where several trials share a place it is their mean.
-    Nothing is drawn outside of the trials. All other hyperparameters differ from trial
-    to trial, so a single spot may be due to them: trust what several dots agree on.
-    Crosses are trials that were stopped or failed.
+    Nothing is drawn outside of the trials. Scores far worse than the others (beyond
+    Tukey's fence) have the colour of the worst one within. All other hyperparameters differ
+    from trial to trial, so a single spot may be due to them: trust what several dots
+    agree on. Crosses are trials that were stopped or failed.
 
     Args:
         tuner: Tuner of the kit or of KerasTuner, after its search or within it.
@@ -51,11 +50,11 @@ def _draw(trials, hyperparameters):
     across, up = _two_axes(trials, hyperparameters)
     places, scores = _places(trials, across, up)
     figure, (axes,) = new_figure()
-    norm, levels = _scale(scores)
+    norm, levels = colour_scale(scores, trials.direction)
     colours = {"cmap": _colour_map(trials), "norm": norm}
-    grid = _interpolated(places, scores)
-    lines = (_on_scale(axis, np.linspace(0, 1, _GRID)) for axis in (across, up))
-    filled = axes.contourf(*lines, grid, levels=levels, extend="both", **colours)
+    surface = interpolated(places, np.clip(scores, norm.vmin, norm.vmax), across, up)
+    beyond = {"levels": levels, "extend": extend(scores, norm)}
+    filled = axes.tricontourf(*surface, **beyond, **colours)
     bar = figure.colorbar(filled, ax=axes, label=trials.objective)
     bar.ax.minorticks_off()
     shown = levels[:: max(1, len(levels) // 6)]
@@ -97,33 +96,6 @@ def _places(trials, across, up):
     return places, np.array([np.mean(scores) for scores in there.values()])
 
 
-def _interpolated(places, scores):
-    from matplotlib.tri import LinearTriInterpolator, Triangulation
-
-    across, up = np.meshgrid(*2 * [np.linspace(0, 1, _GRID)])
-    return LinearTriInterpolator(Triangulation(*places.T), scores)(across, up)
-
-
-def _on_scale(axis, shares):
-    low, high = axis.ends()
-    return (
-        np.geomspace(low, high, len(shares))
-        if axis.log
-        else low + shares * (high - low)
-    )
-
-
-def _scale(scores):
-    from matplotlib.colors import LogNorm, Normalize
-
-    low, high = float(scores.min()), float(scores.max())
-    if low == high:
-        low, high = low - 0.5, high + 0.5
-    if wants_log(scores):
-        return LogNorm(low, high), np.geomspace(low, high, _LEVELS)
-    return Normalize(low, high), np.linspace(low, high, _LEVELS)
-
-
 def _colour_map(trials):
     """Dark is good."""
     return "viridis_r" if trials.direction == "max" else "viridis"
@@ -141,7 +113,8 @@ def _draw_trials(axes, trials, across, up, colours):
     done = on(trials.values)
     label = f"{len(done[0])} completed"
     edge = {"edgecolors": "white", "linewidths": 1.2, "zorder": 3}
-    axes.scatter(*done, c=trials.scores[both], s=40, label=label, **edge, **colours)
+    axes.scatter(*done, c=trials.scores[both], s=40, **edge, **colours)
+    axes.plot([], [], "o", color="0.5", label=label)
     best = trials.scores[both][-1]
     label = f"best: {written(float(best))}"
     style = {"markersize": 16, "color": "C3", "markeredgecolor": "white", "zorder": 4}

@@ -1,3 +1,4 @@
+import dataclasses
 import pathlib
 
 import numpy as np
@@ -7,6 +8,9 @@ from keras_trainkit.analysis._trials import read_trials
 
 _FEWEST = 10
 _UNUSED = "unused"
+_SHUFFLES = 8
+_MOST_SHUFFLED = 200  # the share by chance hardly moves with more
+_FEW_TREES = 16
 
 
 def plot_importances(tuner, path: str | pathlib.Path) -> dict[str, float]:
@@ -16,7 +20,8 @@ def plot_importances(tuner, path: str | pathlib.Path) -> dict[str, float]:
     trials, and the importance of a hyperparameter is the variance of the forest's mean
     over all the others. It is fitted to the ranks of the scores, so that a trial that
     diverged is the last one and no more, and to a logarithmic range by its logarithm.
-    Few trials tell little: a share that matters stands well above the smallest ones.
+    Few trials tell little. The dotted line is the largest share that comes about by
+    chance, the mean over scores that were shuffled; bars that do not reach it are pale.
 
     A hyperparameter that only some trials use counts in the others as the middle of
     its range, or as a choice of its own; its bar says in how many trials it was used.
@@ -27,8 +32,9 @@ def plot_importances(tuner, path: str | pathlib.Path) -> dict[str, float]:
         path: File to write; `.png`, `.pdf` or `.svg`.
 
     Returns:
-        Dict from the names of the hyperparameters that are not fixed to shares that
-        sum to 1, the largest first. The same trials give the same shares.
+        Dict from the names of the hyperparameters that are not fixed, and that some
+        completed trial used, to shares that sum to 1, the largest first. The same
+        trials give the same shares.
 
     Raises:
         ValueError: For another suffix, for what is no tuner, for fewer than 10
@@ -45,33 +51,54 @@ def plot_importances(tuner, path: str | pathlib.Path) -> dict[str, float]:
     """
     check_path(path)
     trials = read_trials(tuner, _FEWEST, "The importances are learned from trials")
+    used = {name for row in trials.values for name in row}
+    axes = [axis for axis in trials.axes if axis.name in used]
+    trials = dataclasses.replace(trials, axes=axes)
     if trials.scores[0] == trials.scores[-1]:
         raise ValueError(
             "The importances explain why scores differ and need trials in `tuner` that "
             f"do not all score the same. Received: {len(trials.scores)} scores of "
             f"{trials.scores[0]}."
         )
-    found = _importances(trials)
-    save(_draw(trials, found), path)
+    ranks = _ranks(trials.scores)
+    found = _importances(trials, ranks)
+    save(_draw(trials, found, _by_chance(trials, ranks)), path)
     return found
 
 
-def _importances(trials):
+def _ranks(scores):
+    """Places from 0 on; equal scores share their mean place."""
+    below = (scores[:, None] > scores).sum(axis=1)
+    equal = (scores[:, None] == scores).sum(axis=1)
+    return below + (equal - 1) / 2
+
+
+def _importances(trials, ranks, trees=64):
     import optuna
-    from scipy.stats import rankdata
 
     study = optuna.create_study(storage=optuna.storages.InMemoryStorage())
     ranges = {axis.name: _distribution(axis, trials) for axis in trials.axes}
-    for row, rank in zip(trials.values, rankdata(trials.scores), strict=True):
+    for row, rank in zip(trials.values, ranks, strict=False):
         values = {axis.name: _value(axis, row) for axis in trials.axes}
-        study.add_trial(
-            optuna.trial.create_trial(
-                params=values, distributions=ranges, value=float(rank)
-            )
+        trial = optuna.trial.create_trial(
+            params=values, distributions=ranges, value=float(rank)
         )
-    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+        study.add_trial(trial)
+    evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=trees, seed=0)
     shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
     return {name: float(share) for name, share in shares.items()}
+
+
+def _by_chance(trials, ranks):
+    rng = np.random.default_rng(0)
+    largest = []
+    for _ in range(_SHUFFLES):
+        order = rng.permutation(len(ranks))[:_MOST_SHUFFLED]
+        rows = [trials.values[place] for place in order]
+        some = dataclasses.replace(trials, values=rows)
+        shuffled = rng.permutation(ranks)[:_MOST_SHUFFLED]
+        largest.append(max(_importances(some, shuffled, _FEW_TREES).values()))
+    return float(np.mean(largest))
 
 
 def _distribution(axis, trials):
@@ -91,29 +118,28 @@ def _value(axis, row):
     return min(max(axis.share(row[axis.name]), 0.0), 1.0) if axis.name in row else 0.5
 
 
-def _draw(trials, found):
+def _draw(trials, found, chance):
+    from matplotlib.ticker import MaxNLocator
+
     figure, (axes,) = new_figure()
-    figure.set_size_inches(7.0, max(2.4, 1.2 + 0.32 * len(found)))
+    figure.set_size_inches(7.0, 1.8 + 0.3 * len(found))
     places = np.arange(len(found))[::-1]
-    axes.barh(places, list(found.values()), color="C0", height=0.7)
+    percents = 100 * np.array(list(found.values()))
+    colours = ["C0" if share >= chance else "#a8c8e4" for share in found.values()]
+    axes.barh(places, percents, color=colours, height=0.7)
     axes.set_yticks(places, [_named(name, trials) for name in found])
-    for place, share in zip(places, found.values(), strict=True):
-        axes.annotate(
-            f"{share:.0%}",
-            (share, place),
-            xytext=(3, 0),
-            textcoords="offset points",
-            verticalalignment="center",
-            fontsize=9,
-        )
+    label = f"largest by chance: {chance:.0%}"
+    axes.axvline(100 * chance, color="0.4", linestyle=":", label=label)
     axes.grid(axis="y", visible=False)
     axes.tick_params(left=False)
+    axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
     axes.set(
-        xlim=(0, 1.1 * max(found.values())),
-        xlabel=f"share of the ranking by {trials.objective} explained",
+        xlim=(0, 1.05 * max(percents.max(), 100 * chance)),
+        ylim=(-0.6, len(found) - 0.4),
+        xlabel=f"% of the ranking by {trials.objective} explained",
         title=f"Importance in {len(trials.scores)} completed trials",
     )
-    axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+    figure.legend(loc="outside lower center", frameon=False)
     return figure
 
 

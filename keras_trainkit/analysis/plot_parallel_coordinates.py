@@ -2,11 +2,18 @@ import pathlib
 
 import numpy as np
 
-from keras_trainkit.analysis._axis import Axis, written
-from keras_trainkit.analysis._figures import check_path, new_figure, save, wants_log
+from keras_trainkit.analysis._axis import Axis
+from keras_trainkit.analysis._figures import (
+    check_path,
+    new_figure,
+    save,
+    wants_log,
+    written,
+)
 from keras_trainkit.analysis._trials import read_trials
 
 _UNUSED = -0.13  # below the axes
+_LONGEST = 14
 
 
 def plot_parallel_coordinates(tuner, path: str | pathlib.Path) -> None:
@@ -44,12 +51,11 @@ def _draw(trials):
     figure, (axes,) = new_figure()
     axes.grid(False)
     axes.spines[:].set_visible(False)
-    figure.set_size_inches(max(7.0, 1.1 * len(trials.axes) + 2), 4.8)
+    figure.set_size_inches(max(7.0, 1.1 * len(trials.axes) + 2), 5.6)
     score = _score_axis(trials)
-    label = f"{len(trials.others)} stopped or failed"
-    for row in trials.others:
+    for number, row in enumerate(trials.others):
+        label = "_" if number else f"{len(trials.others)} stopped or failed"
         axes.plot(*_line(trials.axes, row), color="0.8", linewidth=0.8, label=label)
-        label = None
     every = [*trials.axes, score]
     colours = _colours(len(trials.scores))
     for place, (row, value) in enumerate(
@@ -61,10 +67,12 @@ def _draw(trials):
             style = {"color": "C3", "linewidth": 2.5, "label": _best(trials)}
         axes.plot(*_line(every, {**row, score.name: value}), **style)
     rows = [*trials.values, *trials.others]
+    used = [axis is score or all(axis.name in row for row in rows) for axis in every]
     for place, axis in enumerate(every):
-        used = axis is score or all(axis.name in row for row in rows)
-        _draw_axis(axes, place, axis, used)
+        _draw_axis(axes, place, axis, used[place])
     _write_names(axes, every, trials.objective)
+    lowest = 0 if all(used) else _UNUSED
+    axes.set(xlim=(-0.05, len(every) - 0.95), ylim=(lowest - 0.03, 1.03))
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
 
@@ -94,34 +102,33 @@ def _line(every, row):
 
 
 def _draw_axis(axes, place, axis, used):
+    from matplotlib.markers import TICKRIGHT
+
     style = {"color": "0.3", "linewidth": 1.0, "zorder": 3}
     axes.plot([place, place], [0, 1], **style)
     ticks = [(axis.share(value), written(value)) for value in axis.ticks()]
     if not used:
-        axes.plot(place, _UNUSED, "o", color="0.3", markersize=3, zorder=3)
         ticks.append((_UNUSED, "unused"))
+    heights = [height for height, _ in ticks]
+    style = {"color": "0.3", "linestyle": "none", "zorder": 3}
+    axes.plot([place] * len(ticks), heights, marker=TICKRIGHT, markersize=4, **style)
+    box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.6}
     for height, text in ticks:
-        axes.plot([place, place + 0.05], [height, height], **style)
-        axes.text(
-            place + 0.08,
-            height,
-            text,
+        axes.annotate(
+            text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…",
+            (place, height),
+            xytext=(6, 0),
+            textcoords="offset points",
+            annotation_clip=False,
             fontsize=8,
             verticalalignment="center",
             zorder=4,
-            bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.6},
+            bbox=box,
         )
 
 
 def _write_names(axes, every, objective):
     names = [axis.name for axis in every[:-1]] + [objective]
     axes.set_xticks(range(len(every)), names, rotation=30, horizontalalignment="left")
-    axes.tick_params(
-        bottom=False,
-        top=False,
-        labelbottom=False,
-        labeltop=True,
-        left=False,
-        labelleft=False,
-    )
-    axes.set(xlim=(-0.1, len(every) - 0.4), ylim=(_UNUSED - 0.05, 1.04))
+    axes.xaxis.tick_top()
+    axes.tick_params(top=False, left=False, labelleft=False)
