@@ -33,7 +33,7 @@ def _on_scale(axis, shares):
 
 
 def colour_scale(scores, direction):
-    """Colours up to the worst of the usual scores: none are left to one that diverged."""
+    """Colours up to the worst usual score, so that one that diverged takes none."""
     from matplotlib.colors import LogNorm, Normalize
 
     first, third = np.quantile(scores, [0.25, 0.75])

@@ -20,9 +20,9 @@ def plot_contour(
     Between the completed trials, drawn as dots, the score is interpolated by triangles
     on the scales of the two axes; where several trials share a place it is their mean.
     Nothing is drawn outside of the trials. Scores far worse than the others (beyond
-    Tukey's fence) have the colour of the worst one within. All other hyperparameters differ
-    from trial to trial, so a single spot may be due to them: trust what several dots
-    agree on. Crosses are trials that were stopped or failed.
+    Tukey's fence) have the colour of the worst one within. All other hyperparameters
+    differ from trial to trial, so a single spot may be due to them: trust what several
+    dots agree on. Crosses are trials that were stopped or failed.
 
     Args:
         tuner: Tuner of the kit or of KerasTuner, after its search or within it.

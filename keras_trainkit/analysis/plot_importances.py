@@ -46,8 +46,9 @@ def plot_importances(tuner, path: str | pathlib.Path) -> dict[str, float]:
     shares = analysis.plot_importances(tuner, "importances.png")
     ```
 
-    Source: Hutter et al., 2014, proceedings.mlr.press/v32/hutter14.html. Ranks in
-    place of scores are not there; with scores one diverged trial explains most.
+    Source: Hutter et al., 2014, proceedings.mlr.press/v32/hutter14.html. Ranks and
+    shuffled scores are not there; with plain scores what made a few trials diverge
+    hides all else.
     """
     check_path(path)
     trials = read_trials(tuner, _FEWEST, "The importances are learned from trials")
@@ -76,7 +77,7 @@ def _ranks(scores):
 def _importances(trials, ranks, trees=64):
     import optuna
 
-    study = optuna.create_study(storage=optuna.storages.InMemoryStorage())
+    study = _new_study()
     ranges = {axis.name: _distribution(axis, trials) for axis in trials.axes}
     for row, rank in zip(trials.values, ranks, strict=False):
         values = {axis.name: _value(axis, row) for axis in trials.axes}
@@ -87,6 +88,17 @@ def _importances(trials, ranks, trees=64):
     evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=trees, seed=0)
     shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
     return {name: float(share) for name, share in shares.items()}
+
+
+def _new_study():
+    import optuna
+
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        return optuna.create_study(storage=optuna.storages.InMemoryStorage())
+    finally:
+        optuna.logging.set_verbosity(level)
 
 
 def _by_chance(trials, ranks):

@@ -115,7 +115,7 @@ def _draw_axis(axes, place, axis, used):
     box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.6}
     for height, text in ticks:
         axes.annotate(
-            text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…",
+            text if len(text) <= _LONGEST else f"{text[:8]}…{text[-5:]}",
             (place, height),
             xytext=(6, 0),
             textcoords="offset points",

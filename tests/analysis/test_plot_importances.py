@@ -2,6 +2,7 @@ import math
 
 import keras_tuner
 import numpy as np
+import optuna
 import pytest
 from finished import finished
 
@@ -41,19 +42,18 @@ def test_what_decides_stands_above_what_does_nothing(tuner_of, tmp_path):
     assert list(shares.values()) == sorted(shares.values(), reverse=True)
 
 
-def test_one_trial_that_diverged_changes_nothing_but_its_rank(tuner_of, tmp_path):
-    plain = analysis.plot_importances(tuner_of(name="a"), tmp_path / "a.png")
-    worst = []
-
+def test_trials_that_diverged_do_not_hide_what_decides_among_the_others(
+    tuner_of, tmp_path
+):
     def diverging(hp):
         score = space(hp)
-        worst.append(score)
-        return 1e9 if score == max(worst) and score > 3.5 else score
+        return 1e9 if hp.get("idle") > 0.93 else score
 
-    tuner = tuner_of(diverging, name="b")
-    assert max(trial.score for trial in tuner.oracle.trials.values()) == 1e9
+    tuner = tuner_of(diverging)
+    scores = [trial.score for trial in tuner.oracle.trials.values()]
+    assert 1 <= scores.count(1e9) <= 3
     shares = analysis.plot_importances(tuner, tmp_path / "a.png")
-    assert shares["rate"] == pytest.approx(plain["rate"], abs=0.1)
+    assert next(iter(shares)) == "rate" and shares["rate"] > 0.5
 
 
 def test_a_maximized_score_has_the_shares_of_its_negative(tuner_of, tmp_path):
@@ -70,6 +70,17 @@ def test_the_same_trials_give_the_same_shares(tuner_of, tmp_path):
         analysis.plot_importances(tuner, tmp_path / "a.svg") for _ in range(2)
     )
     assert first == second
+
+
+def test_nothing_is_printed(tuner_of, tmp_path, capfd):
+    tuner, level = tuner_of(count=10), optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.INFO)
+    try:
+        analysis.plot_importances(tuner, tmp_path / "a.png")
+        assert optuna.logging.get_verbosity() == optuna.logging.INFO
+    finally:
+        optuna.logging.set_verbosity(level)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_equal_scores_share_a_rank():
