@@ -11,9 +11,9 @@ def requirements():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     text = setup["options"]["install_requires"]
-    for extra in ("examples", "jax", "torch"):
+    for extra in ("examples", "jax", "torch", "postgres"):
         text += "\n" + setup["options.extras_require"][extra]
-    return dict(re.findall(r"^([\w-]+)>=([\d.]+)$", text, re.M))
+    return dict(re.findall(r"^([\w-]+)(?:\[\w+\])?>=([\d.]+)$", text, re.M))
 
 
 def floor():
