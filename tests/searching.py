@@ -89,14 +89,34 @@ class Sleeping(tuners.RandomSearch):
 class Meeting(tuners.RandomSearch):
     """Waits in each trial until two processes have begun one, a minute at most."""
 
+    company = 2
+
     def run_trial(self, trial, *args, **kwargs):
         met = pathlib.Path(self.directory, "met")
         met.mkdir(exist_ok=True)
         (met / str(os.getpid())).touch()
         deadline = time.monotonic() + 60
-        while len(list(met.iterdir())) < 2 and time.monotonic() < deadline:
+        while len(list(met.iterdir())) < self.company and time.monotonic() < deadline:
             time.sleep(0.02)
         return hill(trial.hyperparameters)
+
+
+class MeetingOfFour(Meeting):
+    """Waits for four."""
+
+    company = 4
+
+
+class OneKilled(tuners.RandomSearch):
+    """Kills the process that begins the fifth trial, when it begins it first."""
+
+    def run_trial(self, trial, *args, **kwargs):
+        value = hill(trial.hyperparameters)
+        begun = pathlib.Path(self.directory, "begun")
+        if trial.trial_id == "0004" and not begun.exists():
+            begun.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return value
 
 
 class Troubled(tuners.RandomSearch):

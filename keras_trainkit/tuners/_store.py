@@ -1,20 +1,18 @@
 """One study of Optuna, opened anew in every process."""
 
+import contextlib
 import os
 import pathlib
-import sqlite3
-import threading
 import time
 import warnings
 
 import optuna
-import sqlalchemy
 from optuna.trial import TrialState
 
+from keras_trainkit.tuners._database import locked_before_reading, open_database
 from keras_trainkit.tuners._slots import REASON, Slot, read_slots
 
 HEARTBEAT_SECONDS = 10
-_locking = threading.local()
 _DIRECTIONS = {
     "min": optuna.study.StudyDirection.MINIMIZE,
     "max": optuna.study.StudyDirection.MAXIMIZE,
@@ -75,11 +73,8 @@ class Store:
     def take(self, key) -> bool:
         """Moves a waiting trial to running; False if another process has it."""
         self.storage.record_heartbeat(key)
-        _locking.first = True
-        try:
+        with locked_before_reading():
             return self.storage.set_trial_state_values(key, TrialState.RUNNING)
-        finally:
-            _locking.first = False
 
     def fail(self, key, reason=None):
         """Ends a trial as failed; without a reason it will be run again."""
@@ -110,49 +105,15 @@ def sqlite_url(path: pathlib.Path) -> str:
     return f"sqlite:///{path.absolute()}"
 
 
-def _lock_before_reading(connection):
-    """Lets nobody write between the look at a trial's state and its change.
-
-    Optuna locks the row it looks at, which SQLite does not have, and Python's sqlite3
-    begins a transaction with its first write only: two processes could both find a
-    trial waiting, and both take it.
-    """
-    if getattr(_locking, "first", False):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-class _Connection(sqlite3.Connection):
-    """A file whose log is written ahead, which survives a killed process.
-
-    What a loss of power may take are the last commits, never the file; a commit costs
-    a tenth of a millisecond in place of six. Not for a file on a network.
-    """
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.execute("PRAGMA journal_mode=WAL")
-        self.execute("PRAGMA synchronous=NORMAL")
-
-
 def delete_study(url, name):
     """Deletes the study, if there is one."""
-    known = [summary.study_name for summary in optuna.get_all_study_summaries(url)]
-    if name in known:
-        optuna.delete_study(study_name=name, storage=url)
+    storage = open_database(url, HEARTBEAT_SECONDS, GRACE_SECONDS)
+    with contextlib.suppress(KeyError):
+        storage.delete_study(storage.get_study_id_from_name(name))
 
 
 def _connect(url, name, direction):
-    on_file = {"connect_args": {"timeout": 60, "factory": _Connection}}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        storage = optuna.storages.RDBStorage(
-            url,
-            engine_kwargs=on_file if url.startswith("sqlite") else {},
-            heartbeat_interval=HEARTBEAT_SECONDS,
-            grace_period=GRACE_SECONDS,
-        )
-    if url.startswith("sqlite"):
-        sqlalchemy.event.listen(storage.engine, "begin", _lock_before_reading)
+    storage = open_database(url, HEARTBEAT_SECONDS, GRACE_SECONDS)
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
