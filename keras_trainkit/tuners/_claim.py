@@ -53,7 +53,7 @@ def _fits(slot, max_trials):
 
 
 def _take(store, slot):
-    key = store.identity(slot.trial.number)
+    key = store.key(slot.trial)
     name, me = candidate()
     try:
         if name not in slot.trial.user_attrs:
@@ -80,8 +80,9 @@ def _add(store, entry, max_trials):
     if entry is not None:
         attrs[CHOSEN] = entry
     key = store.add(state=TrialState.WAITING, user_attrs=attrs)
-    number = store.storage.get_trial(key).number
-    slots = read_slots(store.trials())
+    trials = store.trials()
+    number = next(trial.number for trial in trials if store.key(trial) == key)
+    slots = read_slots(trials)
     beyond = max_trials is not None and any(
         slot.trial.number == number and slot.place >= max_trials for slot in slots
     )

@@ -16,21 +16,30 @@ import sqlalchemy
 _locking = threading.local()
 
 
-def open_database(url, heartbeat, grace) -> optuna.storages.RDBStorage:
+def open_database(
+    url, heartbeat, grace, *, has_tables=False
+) -> optuna.storages.RDBStorage:
     """Optuna's storage at a URL, its tables made if there are none.
 
     Args:
         url: String. URL for SQLAlchemy.
         heartbeat: Int. Seconds between two signs of life of a running trial.
         grace: Int. Seconds of silence after which a trial counts as dead.
+        has_tables: Bool. Do not look for the tables, which takes a while.
 
     Raises:
         ValueError: Nothing can be opened there.
         ImportError: The driver is missing; names the extra to install.
     """
+    options = {
+        "heartbeat_interval": heartbeat,
+        "grace_period": grace,
+        "skip_table_creation": has_tables,
+        "skip_compatibility_check": has_tables,
+    }
     try:
         on_file = sqlalchemy.make_url(url).get_backend_name() == "sqlite"
-        storage = _open(url, on_file, heartbeat, grace)
+        storage = _open(url, on_file, options)
     except ImportError as error:
         raise ImportError(
             f"`storage` needs the driver that its URL names ({error.__cause__}). For "
@@ -88,7 +97,7 @@ class _Connection(sqlite3.Connection):
         self.execute("PRAGMA synchronous=NORMAL")
 
 
-def _open(url, on_file, heartbeat, grace, attempts=8):
+def _open(url, on_file, options, attempts=8):
     """Tries again when another process makes the same tables at the same moment."""
     engine: dict[str, object] = {"pool_pre_ping": True}  # servers hang up in the end
     if on_file:
@@ -96,17 +105,12 @@ def _open(url, on_file, heartbeat, grace, attempts=8):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return optuna.storages.RDBStorage(
-                url,
-                engine_kwargs=engine,
-                heartbeat_interval=heartbeat,
-                grace_period=grace,
-            )
+            return optuna.storages.RDBStorage(url, engine_kwargs=engine, **options)
     except sqlalchemy.exc.DBAPIError as error:
         if error.statement is None or attempts == 1:
             raise  # without a statement it is the connection that failed
     time.sleep(random.uniform(0.05, 0.2))
-    return _open(url, on_file, heartbeat, grace, attempts - 1)
+    return _open(url, on_file, options, attempts - 1)
 
 
 def _close(engine, owner):

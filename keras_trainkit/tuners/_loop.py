@@ -12,6 +12,7 @@ from keras_trainkit.tuners._running import run_claimed
 from keras_trainkit.tuners._slots import REASON, finished
 
 _WAIT_SECONDS = 0.2
+_LONGEST_WAIT_SECONDS = 2
 
 
 def run_loop(tuner, args, kwargs, progress):
@@ -21,6 +22,7 @@ def run_loop(tuner, args, kwargs, progress):
     """
     store = tuner._store
     mine = None
+    wait = _WAIT_SECONDS
     while True:
         slots = recover(store)
         if mine is not None:
@@ -34,8 +36,10 @@ def run_loop(tuner, args, kwargs, progress):
         mine = None if claimed is None else claimed.place
         if claimed is not None:
             _run(tuner, claimed, args, kwargs)
+            wait = _WAIT_SECONDS
         elif _others_at_work(store.slots()):
-            time.sleep(_WAIT_SECONDS)
+            time.sleep(wait)
+            wait = min(1.5 * wait, _LONGEST_WAIT_SECONDS)
         else:
             return
 

@@ -7,7 +7,7 @@ import os
 import pickle
 import threading
 
-PRELOADED = ["keras_trainkit.tuners"]
+PRELOADED = ["keras_trainkit.tuners._preloaded"]
 
 
 def start(target, *args):

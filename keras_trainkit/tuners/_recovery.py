@@ -37,14 +37,14 @@ def recover(store) -> list[Slot]:
     belonging = numbers_of(slots)
     for trial in trials:
         if trial.number not in belonging and trial.state == TrialState.WAITING:
-            store.fail(store.identity(trial.number), SURPLUS)
+            store.fail(store.key(trial), SURPLUS)
     return store.slots() if lost else slots
 
 
 def _fail_the_dead(store, trials):
     dead = [t for t in trials if t.state == TrialState.RUNNING and is_orphan(t)]
     for trial in dead:
-        store.fail(store.identity(trial.number))
+        store.fail(store.key(trial))
     return dead
 
 

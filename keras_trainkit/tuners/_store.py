@@ -23,7 +23,8 @@ GRACE_SECONDS = 60
 class Store:
     """The study of a search, by URL and name.
 
-    It may be pickled; a process that gets it opens its own connection.
+    It may be pickled; a process that gets it opens its own connection, and does not
+    look for tables that were found before.
 
     Args:
         url: String. Database URL for SQLAlchemy.
@@ -36,6 +37,7 @@ class Store:
         self.name = name
         self.direction = direction
         self._opened: tuple | None = None
+        self._has_tables = False
         self._looked_for_stale = 0.0
 
     def __getstate__(self):
@@ -59,11 +61,9 @@ class Store:
         """The places of the search, read now."""
         return read_slots(self.trials())
 
-    def identity(self, number):
-        """Optuna's key of the trial with this number."""
-        return self.storage.get_trial_id_from_study_id_trial_number(
-            self._open()[2], number
-        )
+    def key(self, trial) -> int:
+        """Optuna's key of the trial."""
+        return trial._trial_id
 
     def add(self, **fields) -> int:
         """Adds a trial and returns its key."""
@@ -96,7 +96,13 @@ class Store:
 
     def _open(self):
         if self._opened is None or self._opened[3] != os.getpid():
-            self._opened = (*_connect(self.url, self.name, self.direction), os.getpid())
+            storage = open_database(
+                self.url, HEARTBEAT_SECONDS, GRACE_SECONDS, has_tables=self._has_tables
+            )
+            self._has_tables = True
+            study = _study(storage, self.name, self.direction)
+            identity = storage.get_study_id_from_name(self.name)
+            self._opened = (storage, study, identity, os.getpid())
         return self._opened
 
 
@@ -112,12 +118,11 @@ def delete_study(url, name):
         storage.delete_study(storage.get_study_id_from_name(name))
 
 
-def _connect(url, name, direction):
-    storage = open_database(url, HEARTBEAT_SECONDS, GRACE_SECONDS)
+def _study(storage, name, direction):
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        study = optuna.create_study(
+        return optuna.create_study(
             storage=storage,
             study_name=name,
             direction=_DIRECTIONS[direction],
@@ -125,4 +130,3 @@ def _connect(url, name, direction):
         )
     finally:
         optuna.logging.set_verbosity(level)
-    return storage, study, storage.get_study_id_from_name(name)

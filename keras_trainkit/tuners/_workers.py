@@ -7,7 +7,7 @@ from keras_trainkit.tuners._loop import run_loop
 from keras_trainkit.tuners._processes import died_how, error_of, start
 from keras_trainkit.tuners._progress import Progress
 
-_LOOK_SECONDS = 0.3
+_LOOK_SECONDS = 1
 
 
 def run_workers(tuner, workers, args, kwargs, progress):
