@@ -3,6 +3,8 @@
 import contextlib
 import threading
 
+import optuna
+
 from keras_trainkit.tuners import _store
 
 
@@ -21,4 +23,6 @@ def beating(store, key):
 
 def _beat(store, key, done):
     while not done.wait(_store.HEARTBEAT_SECONDS):
-        store.storage.record_heartbeat(key)
+        # A database that does not answer may do so the next time.
+        with contextlib.suppress(optuna.exceptions.StorageInternalError):
+            store.storage.record_heartbeat(key)

@@ -21,6 +21,7 @@ from searching import (
 
 from keras_trainkit import tuners
 from keras_trainkit.tuners import _store
+from keras_trainkit.tuners._beating import beating
 from keras_trainkit.tuners._claim import claim
 from keras_trainkit.tuners._owner import myself
 from keras_trainkit.tuners._recovery import recover
@@ -179,6 +180,24 @@ def test_a_silent_trial_of_another_machine_is_taken_up(store, monkeypatch):
     time.sleep(3)
     recover(store)
     assert [t.state for t in store.trials()] == [TrialState.FAIL, TrialState.WAITING]
+
+
+def test_a_sign_of_life_that_failed_is_followed_by_the_next(store, monkeypatch):
+    monkeypatch.setattr(_store, "HEARTBEAT_SECONDS", 0.02)
+    key = store.add(state=TrialState.WAITING)
+    beats = []
+
+    def not_reached_at_first(trial):
+        beats.append(trial)
+        if len(beats) == 1:
+            raise optuna.exceptions.StorageInternalError("no route to host")
+
+    monkeypatch.setattr(store.storage, "record_heartbeat", not_reached_at_first)
+    deadline = time.monotonic() + 60
+    with beating(store, key):
+        while len(beats) < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert beats[:3] == [key] * 3
 
 
 def test_a_trial_beyond_the_last_place_is_surplus(store):
