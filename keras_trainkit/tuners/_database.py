@@ -44,24 +44,33 @@ def open_database(
         raise ImportError(
             f"`storage` needs the driver that its URL names ({error.__cause__}). For "
             "PostgreSQL: pip install keras-trainkit[postgres], and a URL "
-            f"postgresql+psycopg://user@host/database. Received: storage={_shown(url)}."
+            "postgresql+psycopg://user@host/database. "
+            f"Received: storage={shown(url)!r}."
         ) from error
     except (sqlalchemy.exc.ArgumentError, ValueError) as error:
         raise ValueError(
             "`storage` names the database that machines share and must be a URL such "
             "as postgresql+psycopg://user@host/database. "
-            f"Received: storage={_shown(url)}."
+            f"Received: storage={shown(url)!r}."
         ) from error
     except sqlalchemy.exc.DBAPIError as error:
         raise ValueError(
             "`storage` names the database that machines share and must be one that "
             "this machine reaches and may write to. "
-            f"Received: storage={_shown(url)}: {str(error.orig).strip()}"
+            f"Received: storage={shown(url)!r}: {str(error.orig).strip()}"
         ) from error
     if on_file:
         sqlalchemy.event.listen(storage.engine, "begin", _lock_before_reading)
     weakref.finalize(storage, _close, storage.engine, os.getpid())
     return storage
+
+
+def shown(url) -> str:
+    """The URL without its password."""
+    try:
+        return str(sqlalchemy.make_url(url))
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        return re.sub("//.*@", "//***@", str(url))
 
 
 @contextlib.contextmanager
@@ -116,11 +125,3 @@ def _open(url, on_file, options, attempts=8):
 def _close(engine, owner):
     """Hangs up, unless this is a fork: the connections are its parent's."""
     engine.dispose(close=os.getpid() == owner)
-
-
-def _shown(url):
-    """The URL without its password."""
-    try:
-        return repr(str(sqlalchemy.make_url(url)))
-    except (sqlalchemy.exc.ArgumentError, ValueError):
-        return repr(re.sub("//.*@", "//***@", str(url)))

@@ -1,6 +1,5 @@
 """Child processes that start fast and end with their parent."""
 
-import gc
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -59,7 +58,6 @@ def _context():
 
 
 def _enter(target, args, sender):
-    gc.freeze()  # all that was imported; see `_garbage`
     _end_with_parent()
     try:
         target(*args)

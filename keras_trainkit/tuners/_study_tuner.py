@@ -14,6 +14,7 @@ from keras_trainkit.tuners._arguments import (
     refuse_kerastuners,
     warn_of_penalties,
 )
+from keras_trainkit.tuners._database import shown
 from keras_trainkit.tuners._fold_data import without_folds
 from keras_trainkit.tuners._garbage import quick_collections
 from keras_trainkit.tuners._loop import run_loop
@@ -234,7 +235,7 @@ class StudyTuner(SearchResults, SearchSpace):
             if self.storage is not None:
                 delete_study(self.storage, project_name)
             _files.delete_search(self._folder)
-        _files.mark(self._folder, {"study": project_name, "storage": self.storage})
+        _files.mark(self._folder, {"study": project_name, "storage": shown(url)})
         self._store = Store(url, project_name, oracle.objective.direction)
         self._record = Record(self._store)
 

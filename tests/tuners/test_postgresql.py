@@ -98,6 +98,15 @@ def test_four_workers_share_the_trials_of_one(shared, tmp_path):
     assert len(owners) == 4 and os.getpid() not in owners
 
 
+def test_its_password_is_written_nowhere(shared, tmp_path):
+    url = sqlalchemy.make_url(shared["storage"]).set(password="apricot")
+    url = url.render_as_string(hide_password=False)
+    tuner = searcher(tuners.RandomSearch)(max_trials=1, **{**shared, "storage": url})
+    tuner.search(verbose=0)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files and not any(b"apricot" in path.read_bytes() for path in files)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_finds_what_it_finds_in_a_file(method, shared, tmp_path):
     cls, options = METHODS[method]
