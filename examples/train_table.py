@@ -229,11 +229,13 @@ def balanced(labels):
 
 
 def read_table(csv, target, task):
-    """Columns without the target, answers `(rows,)` (classes as codes), task."""
     if csv is None:
-        table, target = load_breast_cancer(as_frame=True).frame, "target"
-    else:
-        table = pd.read_csv(csv)
+        return split_off(load_breast_cancer(as_frame=True).frame, "target", task)
+    return split_off(pd.read_csv(csv), target, task)
+
+
+def split_off(table, target, task):
+    """Columns without the target, answers `(rows,)` (classes as codes), task."""
     if target not in table:
         raise ValueError(
             "`target` names the column to predict and must be one of "

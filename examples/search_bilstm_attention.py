@@ -1,0 +1,99 @@
+"""Searches for the best BiLSTM with attention for sequences, to a served SavedModel.
+
+    python examples/search_bilstm_attention.py --method hyperband --trials 30
+    python examples/search_bilstm_attention.py --method random bayesian --isolate
+    python examples/search_bilstm_attention.py --npz steps.npz --workers 2
+
+Without a file it reads scikit-learn's digits row by row: 8 steps of 8 pixels. `--npz` is
+as for train_bilstm_attention.py; where it is a regression, the scores of the search are
+in standard deviations of the answers. Methods, `--out` and `--storage` are as for
+search_mlp.py. Writes the searches, and of the best model of all `model.keras` and
+`saved_model/1/`, into `--out`.
+"""
+
+import argparse
+import pathlib
+
+import numpy as np
+from search_mlp import add_options, best_model, search
+from train_bilstm_attention import PADDING, digits, in_units_of, read_npz
+
+from keras_trainkit import data, hypermodels, layers, serving
+
+SPACE = {  # what it leaves out has the range that HyperBiLSTMAttention gives it
+    "layers": (1, 2),
+    "units": [16, 32, 64],
+    "dropout": (0.0, 0.3),
+    "recurrent_dropout": (0.0, 0.3),
+    "learning_rate": (1e-3, 1e-1),
+    "batch_size": [32, 64, 128],
+}
+GRID = {  # all combinations are tried, so only two names have several values
+    "layers": 1,
+    "units": 32,
+    "dropout": 0.1,
+    "recurrent_dropout": 0.1,
+    "attention": "additive",
+    "query": "learned",
+    "optimizer": "adamw",
+    "learning_rate": [1e-3, 1e-2, 1e-1],
+    "weight_decay": 1e-3,
+    "schedule": "one_cycle",
+    "batch_size": [32, 64, 128],
+}
+
+
+def main(npz=None, method=("random",), out="out", seed=0, **options):
+    # File to sequences. No trial sees the test rows.
+    x, y = read_npz(npz) if npz else digits()
+    classes = None if y.dtype.kind == "f" else np.unique(y)
+    labels = None if classes is None else np.searchsorted(classes, y)
+    folds = options.get("folds", 1)
+    parts = data.split(
+        x, validation=None if folds > 1 else 0.16, stratify=labels, seed=seed
+    )
+    learned = y[parts.train]
+    answers = (y - learned.mean()) / learned.std() if classes is None else labels
+    train, validation, test = ((x[part], answers[part]) for part in parts)
+
+    # Sequences to trials.
+    found = {}
+    for name in method:
+        hypermodel = hypermodels.HyperBiLSTMAttention(
+            x.shape[1:],
+            1 if classes is None else len(classes),
+            "regression" if classes is None else "classification",
+            mask_value=PADDING,
+            space=GRID if name == "grid" else SPACE,
+            prepare=prepare,
+            name="bilstm_attention",
+        )
+        found[name] = search(
+            name, hypermodel, train, validation, out=out, seed=seed, **options
+        )
+
+    # Trials to the best model, to disk: one file to go on with, one folder to serve.
+    tuner = min(found.values(), key=lambda tuner: tuner.study.best_value)
+    model = best_model(tuner)
+    scores = model.evaluate(*test, verbose=0, return_dict=True)
+    out = pathlib.Path(out)
+    model = model if classes is not None else in_units_of(learned, model)
+    model.save(out / "model.keras")
+    served = serving.export(model, out / "saved_model", test[0][:8])
+    print("test", *(f"{name} {value:.4g}" for name, value in scores.items()))
+    print(f"Saved {out / 'model.keras'} and {served}")
+    return found, scores
+
+
+def prepare(x_train, y_train):
+    """What is learned from the training rows, of each fold anew."""
+    scaling = layers.StandardScaling()
+    scaling.adapt(x_train, mask_value=PADDING)
+    return {"scaling": scaling}
+
+
+if __name__ == "__main__":  # the processes of --workers and --isolate read this file
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--npz", help="file of arrays x, y and maybe lengths")
+    add_options(parser)
+    main(**vars(parser.parse_args()))

@@ -1,0 +1,190 @@
+"""Searches for the best MLP for a table, from a CSV file to a served SavedModel.
+
+    python examples/search_mlp.py --method bayesian --trials 30
+    python examples/search_mlp.py --method random hyperband --workers 2
+    python examples/search_mlp.py --csv houses.csv --target price --folds 3
+
+Without a file it takes scikit-learn's digits, rows of 64 numbers. Several methods
+search the same space one after the other. Killed and started again with the same
+`--out` it goes on where it was; with `--storage URL` of a database, the same command on
+another machine joins in. Writes the searches, and of the best model of all
+`model.keras`, `encoder.keras` and `saved_model/1/`, which takes the columns as they
+are, into `--out`.
+"""
+
+import argparse
+import pathlib
+
+import keras
+import pandas as pd
+from sklearn.datasets import load_digits
+from train_table import split_off
+
+from keras_trainkit import callbacks, data, hypermodels, layers, serving, tuners
+
+TUNERS = {
+    "random": tuners.RandomSearch,
+    "grid": tuners.GridSearch,
+    "bayesian": tuners.BayesianOptimization,
+    "hyperband": tuners.Hyperband,
+    "coarse_to_fine": tuners.CoarseToFine,
+}
+SPACE = {  # what it leaves out has the range that HyperMLP gives it
+    "layers": (1, 3),
+    "units": [64, 128, 256],
+    "activation": ["relu", "gelu"],
+    "dropout": (0.0, 0.3),
+    "learning_rate": (1e-3, 1e-1),
+    "batch_size": [32, 64, 128],
+}
+GRID = {  # all combinations are tried, so only two names have several values
+    "layers": 2,
+    "units": 128,
+    "activation": "relu",
+    "normalization": "none",
+    "residual": False,
+    "dropout": 0.1,
+    "optimizer": "adamw",
+    "learning_rate": [1e-3, 1e-2, 1e-1],
+    "weight_decay": 1e-3,
+    "schedule": "one_cycle",
+    "batch_size": [32, 64, 128],
+}
+
+
+def main(csv=None, target=None, method=("random",), out="out", seed=0, **options):
+    # File to rows. No trial sees the test rows.
+    table, answers, task = read_table(csv, target)
+    classes = None if task == "regression" else answers
+    folds = options.get("folds", 1)
+    parts = data.split(
+        table, validation=None if folds > 1 else 0.16, stratify=classes, seed=seed
+    )
+    train, validation, test = ((table.iloc[part], answers[part]) for part in parts)
+
+    # Rows to trials.
+    outputs = int(answers.max()) + 1 if task == "classification" else 1
+    found = {}
+    for name in method:
+        hypermodel = hypermodels.HyperMLP(
+            None,
+            outputs,
+            task,
+            space=GRID if name == "grid" else SPACE,
+            prepare=prepare,
+            name="mlp",
+        )
+        found[name] = search(
+            name, hypermodel, train, validation, out=out, seed=seed, **options
+        )
+
+    # Trials to the best model, to disk: two files to go on with, one folder to serve.
+    tuner = min(found.values(), key=lambda tuner: tuner.study.best_value)
+    model = best_model(tuner)
+    encoder = tuner.hypermodel.prepared["encoding"]
+    scores = model.evaluate(encoder(test[0]), test[1], verbose=0, return_dict=True)
+    out = pathlib.Path(out)
+    model.save(out / "model.keras")
+    keras.saving.save_model(encoder, out / "encoder.keras")
+    served = serving.export(
+        model, out / "saved_model", test[0].iloc[:8], preprocessing=encoder
+    )
+    print("test", *(f"{name} {value:.4g}" for name, value in scores.items()))
+    print(f"Saved {out / 'model.keras'} and {served}")
+    return found, scores
+
+
+def prepare(x_train, y_train):
+    """What is learned from the training rows, of each fold anew."""
+    encoder = layers.TableEncoder()
+    encoder.adapt(x_train)
+    parts = {
+        "encoding": encoder,
+        "input_shape": encoder.numeric_shape,
+        "category_sizes": encoder.category_sizes,
+    }
+    if y_train.dtype.kind == "f":
+        parts["target_scaling"] = layers.StandardScaling()
+        parts["target_scaling"].adapt(y_train[:, None])
+    return parts
+
+
+def search(
+    method,
+    hypermodel,
+    train,
+    validation,
+    *,
+    out,
+    seed=0,
+    trials=12,
+    epochs=15,
+    folds=1,
+    workers=1,
+    verbose=1,
+    **options,
+):
+    """A tuner whose trials are done, by this start of the script and those before."""
+    if method == "hyperband":
+        options["max_epochs"] = epochs
+    tuner = TUNERS[method](
+        hypermodel,
+        hypermodel.objective,
+        max_trials=trials,
+        seed=seed,
+        directory=out,
+        project_name=f"{hypermodel.name}_{method}",
+        folds=folds,
+        **options,
+    )
+    # A best model of folds is trained again on all rows, with none left to stop by.
+    stopping = callbacks.EarlyStopping(hypermodel.objective.name, patience=5)
+    tuner.search(
+        *train,
+        validation_data=None if folds > 1 else validation,
+        epochs=epochs,
+        callbacks=[] if folds > 1 else [stopping],
+        workers=workers,
+        verbose=verbose,
+    )
+    if verbose:
+        tuner.results_summary(3)
+    return tuner
+
+
+def best_model(tuner):
+    """Trained again where its weights are those of a fold, or on another machine."""
+    if tuner.folds > 1 or tuner.storage is not None:
+        return tuner.refit_best()
+    return tuner.get_best_models()[0]
+
+
+def read_table(csv, target):
+    if csv is None:
+        return split_off(load_digits(as_frame=True).frame, "target", None)
+    return split_off(pd.read_csv(csv), target, None)
+
+
+def add_options(parser):
+    """Those of every search."""
+    add = parser.add_argument
+    add("--method", nargs="+", choices=TUNERS, default=["random"])
+    add("--trials", type=int, default=12, help="of each method")
+    add("--epochs", type=int, default=15, help="of a trial that nothing stops")
+    add("--folds", type=int, default=1, help="above 1: cross-validated trials")
+    add("--workers", type=int, default=1, help="processes that share a search")
+    add("--isolate", action="store_true", help="each trial in a process of its own")
+    add("--storage", help="URL of a database; default: a file in the folder")
+    add("--out", default="out", help="folder to write to, and to go on from")
+    add("--seed", type=int, default=0)
+    add("--verbose", type=int, choices=(0, 1, 2), default=1)
+
+
+if (
+    __name__ == "__main__"
+):  # --workers and --isolate start processes that read this file
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--csv", help="file with a header row; default: digits")
+    parser.add_argument("--target", help="name of the column to predict")
+    add_options(parser)
+    main(**vars(parser.parse_args()))
