@@ -4,11 +4,11 @@
     python examples/search_bilstm_attention.py --method random bayesian --isolate
     python examples/search_bilstm_attention.py --npz steps.npz --workers 2
 
-Without a file it reads scikit-learn's digits row by row: 8 steps of 8 pixels. `--npz` is
-as for train_bilstm_attention.py; where it is a regression, the scores of the search are
-in standard deviations of the answers. Methods, `--out` and `--storage` are as for
-search_mlp.py. Writes the searches, and of the best model of all `model.keras` and
-`saved_model/1/`, into `--out`.
+Without a file it reads scikit-learn's digits row by row: 8 steps of 8 pixels. `--npz`
+is as for train_bilstm_attention.py; of a regression the scores are in standard
+deviations of the answers, and the saved model answers in their units. Methods, `--out`
+and `--storage` are as for search_mlp.py. Writes the searches, and of the best model of
+all `model.keras` and `saved_model/1/`, into `--out`.
 """
 
 import argparse

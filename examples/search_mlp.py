@@ -137,6 +137,8 @@ def search(
         folds=folds,
         **options,
     )
+    if verbose:
+        print(f"Searching by {method}")
     # A best model of folds is trained again on all rows, with none left to stop by.
     stopping = callbacks.EarlyStopping(hypermodel.objective.name, patience=5)
     tuner.search(
