@@ -1,0 +1,282 @@
+"""The examples that search: every method, small, killed, continued and served."""
+
+import argparse
+import importlib
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+
+EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
+METHODS = ["random", "grid", "bayesian", "hyperband", "coarse_to_fine"]
+pytestmark = pytest.mark.tensorflow_only  # they end in a SavedModel
+
+
+QUICK = {"layers": 1, "units": [4, 6], "optimizer": "adamw", "schedule": "constant"}
+
+
+@pytest.fixture(scope="module")
+def examples():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(EXAMPLES)
+        yield
+
+
+@pytest.fixture
+def search_mlp(examples, monkeypatch):
+    return small("search_mlp", monkeypatch)
+
+
+@pytest.fixture
+def search_bilstm_attention(examples, monkeypatch):
+    return small("search_bilstm_attention", monkeypatch)
+
+
+def small(name, monkeypatch):
+    """The example as a module that its other processes can import too."""
+    module = importlib.import_module(name)
+    monkeypatch.setattr(module, "SPACE", {**module.SPACE, **QUICK})
+    monkeypatch.setattr(module, "GRID", {**module.GRID, "units": 5, "layers": 1})
+    return module
+
+
+def served(folder):
+    tf = pytest.importorskip("tensorflow")
+    model = tf.saved_model.load(folder / "saved_model" / "1")
+    return model.signatures["serving_default"]
+
+
+def states(tuner):
+    return [trial.state.name for trial in tuner.study.get_trials()]
+
+
+@pytest.fixture
+def houses(tmp_path):
+    """Numbers with gaps and towns, which make the price."""
+    rng = np.random.default_rng(0)
+    rooms = np.where(rng.random(240) < 0.1, np.nan, rng.normal(5, 1, 240))
+    towns = np.array(["Ulm", "Bonn", None], object)[rng.integers(3, size=240)]
+    price = 1e5 * np.nan_to_num(rooms, nan=5) + 2e5 * (towns == "Ulm")
+    table = pd.DataFrame({"no. of rooms": rooms, "town": towns, "price": price})
+    table.to_csv(tmp_path / "houses.csv", index=False)
+    return tmp_path / "houses.csv"
+
+
+def test_search_mlp_runs_every_method_and_keeps_the_best(search_mlp, houses, capsys):
+    out = houses.parent / "out"
+    found, scores = search_mlp.main(
+        houses, "price", method=METHODS, trials=2, epochs=2, out=out, verbose=0
+    )
+    assert list(found) == METHODS
+    for name, tuner in found.items():
+        assert type(tuner) is search_mlp.TUNERS[name]
+        assert len(states(tuner)) == 2 and states(tuner)[0] == "COMPLETE"
+        assert (out / f"mlp_{name}" / "study.db").exists()
+    lines = capsys.readouterr().out.splitlines()
+    assert (
+        f"root_mean_squared_error {scores['root_mean_squared_error']:.4g}" in lines[-2]
+    )
+    assert str(out / "saved_model" / "1") in lines[-1]
+
+    best = min(tuner.study.best_value for tuner in found.values())
+    table, answers, _ = search_mlp.read_table(houses, "price")
+    rows = search_mlp.data.split(table, seed=0).validation
+    model = keras.saving.load_model(out / "model.keras")
+    encoder = keras.saving.load_model(out / "encoder.keras")
+    again = model.evaluate(encoder(table.iloc[rows]), answers[rows], verbose=0)
+    assert again[0] == pytest.approx(best, rel=1e-5)
+
+
+def test_search_mlp_tries_the_whole_grid_and_nothing_at_the_second_start(
+    search_mlp, houses, monkeypatch
+):
+    options = {"method": ["grid"], "epochs": 1, "verbose": 0}
+    options["out"] = houses.parent / "out"
+    found, scores = search_mlp.main(houses, "price", **options)
+    tried = {
+        (trial["hp:learning_rate"], trial["hp:batch_size"])
+        for _, trial in found["grid"].trials_frame().iterrows()
+    }
+    assert tried == {(r, b) for r in (0.001, 0.01, 0.1) for b in (32, 64, 128)}
+    assert states(found["grid"]) == ["COMPLETE"] * 9
+
+    def run_trial(*args, **kwargs):
+        raise AssertionError("a trial is run again")
+
+    monkeypatch.setattr(search_mlp.TUNERS["grid"], "run_trial", run_trial)
+    again, scores_again = search_mlp.main(houses, "price", **options)
+    assert states(again["grid"]) == ["COMPLETE"] * 9
+    assert scores_again == scores
+
+
+def test_search_mlp_refits_the_encoder_in_folds_and_serves_texts(
+    search_mlp, houses, monkeypatch
+):
+    rows = []
+    adapt = search_mlp.layers.TableEncoder.adapt
+
+    def counting(encoder, table):
+        rows.append(len(table))
+        return adapt(encoder, table)
+
+    monkeypatch.setattr(search_mlp.layers.TableEncoder, "adapt", counting)
+    monkeypatch.setitem(search_mlp.SPACE, "learning_rate", (0.03, 0.1))
+    out = houses.parent / "out"
+    options = {"folds": 2, "trials": 1, "epochs": 20, "verbose": 0}
+    _, scores = search_mlp.main(houses, "price", out=out, **options)
+    assert scores["root_mean_squared_error"] < 7e4  # the standard deviation is 1.4e5
+    assert rows == [192, 96, 96, 192]  # 48 of 240 are the test part
+
+    model = keras.saving.load_model(out / "model.keras")
+    encoder = keras.saving.load_model(out / "encoder.keras")
+    columns = {"no. of rooms": [5.0, np.nan], "town": ["Ulm", None]}
+    answers = served(out)(
+        no_of_rooms=np.array([5, np.nan]), town=np.array(["Ulm", ""], object)
+    )
+    np.testing.assert_allclose(
+        answers["outputs"], model.predict(encoder(columns), verbose=0), rtol=1e-5
+    )
+
+
+def test_search_mlp_reads_digits_and_joins_a_search_from_another_folder(
+    search_mlp, tmp_path
+):
+    options = {"storage": f"sqlite:///{tmp_path}/all.db", "epochs": 1, "verbose": 0}
+    _, scores = search_mlp.main(trials=1, out=tmp_path / "one", **options)
+    found, scores_there = search_mlp.main(trials=1, out=tmp_path / "two", **options)
+    assert states(found["random"]) == ["COMPLETE"]
+    assert scores_there == pytest.approx(scores)
+
+    table, _, _ = search_mlp.read_table(None, None)
+    model = keras.saving.load_model(tmp_path / "two" / "model.keras")
+    encoder = keras.saving.load_model(tmp_path / "two" / "encoder.keras")
+    columns = {name: table[name].to_numpy("float64")[:9] for name in table}
+    assert len(columns) == 64
+    np.testing.assert_allclose(
+        served(tmp_path / "two")(**columns)["outputs"],
+        model.predict(encoder(table[:9]), verbose=0),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+def test_search_mlp_goes_on_where_it_was_killed_with_its_workers(
+    search_mlp, houses, monkeypatch
+):
+    out = houses.parent / "out"
+    command = [sys.executable, EXAMPLES / "search_mlp.py", "--csv", houses]
+    command += ["--target", "price", "--out", out, "--workers", "2", "--trials", "60"]
+    kill_after_a_trial(command)
+    study = optuna.load_study(
+        study_name="mlp_random", storage=f"sqlite:///{out}/mlp_random/study.db"
+    )
+    done = {t.number: t for t in study.get_trials() if t.state.name == "COMPLETE"}
+    assert 1 <= len(done) < 60
+
+    monkeypatch.undo()  # the space of the command, not the small one
+    found, _ = search_mlp.main(
+        houses, "price", trials=len(done) + 2, epochs=1, out=out, verbose=0
+    )
+    trials = found["random"].study.get_trials()
+    assert [t.state.name for t in trials].count("COMPLETE") == len(done) + 2
+    for number, trial in done.items():
+        assert trials[number].value == trial.value
+        assert trials[number].datetime_complete == trial.datetime_complete
+
+
+def kill_after_a_trial(command):
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
+        for line in process.stdout:
+            if line.startswith("Search: "):
+                break
+        process.kill()
+
+
+@pytest.fixture
+def slopes(tmp_path):
+    """Sequences of unequal length and how steeply they rise."""
+    rng = np.random.default_rng(0)
+    lengths, slopes = rng.integers(3, 7, 150), rng.normal(size=150)
+    x = slopes[:, None] * np.arange(7) + 100 * (np.arange(7) >= lengths[:, None])
+    arrays = {"x": x[..., None], "y": 1e3 * slopes + 7e3, "lengths": lengths}
+    np.savez(tmp_path / "slopes.npz", **arrays)
+    return tmp_path / "slopes.npz"
+
+
+def test_search_bilstm_attention_runs_every_method_and_answers_in_the_files_units(
+    search_bilstm_attention, slopes
+):
+    out = slopes.parent / "out"
+    found, scores = search_bilstm_attention.main(
+        slopes, method=METHODS, trials=1, epochs=4, out=out, verbose=0
+    )
+    assert list(found) == METHODS
+    for name, tuner in found.items():
+        assert states(tuner) == ["COMPLETE"]
+        assert (out / f"bilstm_attention_{name}" / "study.db").exists()
+
+    x, y = search_bilstm_attention.read_npz(slopes)
+    parts = search_bilstm_attention.data.split(x, seed=0)
+    x_test, y_test = x[parts.test], y[parts.test]
+    answers = np.ravel(served(out)(sequences=x_test)["prediction"])
+    spread = y[parts.train].std()
+    errors = np.sqrt(np.mean((answers - y_test) ** 2)) / spread
+    assert scores["root_mean_squared_error"] == pytest.approx(errors, rel=1e-3)
+    assert errors < 1  # better than their mean
+
+
+def test_search_bilstm_attention_serves_what_keras_answers_to_digits(
+    search_bilstm_attention, tmp_path
+):
+    _, scores = search_bilstm_attention.main(
+        trials=1, epochs=1, out=tmp_path, verbose=0
+    )
+    assert set(scores) == {"loss", "accuracy"}
+    x, _ = search_bilstm_attention.digits()
+    model = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(
+        served(tmp_path)(sequences=x[:9])["outputs"],
+        model.predict(x[:9], verbose=0),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"target": "prize"}, "'town', 'price'.*target='prize'"),
+        ({"trials": 0}, "`max_trials` is the number of configurations.*max_trials=0"),
+        ({"workers": 0}, "`workers` is the number of processes.*workers=0"),
+        ({"folds": 0}, "`folds` is the number of folds.*folds=0"),
+    ],
+)
+def test_search_mlp_names_what_it_cannot_use(search_mlp, houses, arguments, words):
+    options = {"target": "price", **arguments}
+    with pytest.raises(ValueError, match=words):
+        search_mlp.main(houses, out=houses.parent / "out", **options)
+
+
+def test_search_mlp_lists_its_methods_for_one_it_does_not_have(search_mlp, capsys):
+    parser = argparse.ArgumentParser()
+    search_mlp.add_options(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--method", "random", "gird"])
+    error = capsys.readouterr().err
+    assert "'gird'" in error and all(f"'{name}'" in error for name in METHODS)
+    chosen = parser.parse_args(["--method", "random", "grid", "--folds", "4"])
+    assert chosen.method == ["random", "grid"] and chosen.folds == 4
+
+
+def test_search_bilstm_attention_names_arrays_it_cannot_use(
+    search_bilstm_attention, tmp_path
+):
+    np.savez(tmp_path / "steps.npz", x=np.ones((4, 2, 1)), y=np.ones(3))
+    with pytest.raises(ValueError, match=r"be arrays x .*\(4, 2, 1\)"):
+        search_bilstm_attention.main(tmp_path / "steps.npz", out=tmp_path)
