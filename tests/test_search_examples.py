@@ -17,31 +17,38 @@ METHODS = ["random", "grid", "bayesian", "hyperband", "coarse_to_fine"]
 pytestmark = pytest.mark.tensorflow_only  # they end in a SavedModel
 
 
-QUICK = {"layers": 1, "units": [4, 6], "optimizer": "adamw", "schedule": "constant"}
+QUICK = {  # to build and to trace
+    "layers": 1,
+    "units": [4, 6],
+    "optimizer": "adamw",
+    "schedule": "constant",
+}
 
 
 @pytest.fixture(scope="module")
-def examples():
+def patch():
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(EXAMPLES)
-        yield
+        yield patch
 
 
-@pytest.fixture
-def search_mlp(examples, monkeypatch):
-    return small("search_mlp", monkeypatch)
+@pytest.fixture(scope="module")
+def search_mlp(patch):
+    plain = {"activation": "relu", "normalization": "none", "residual": False}
+    return small("search_mlp", patch, plain)
 
 
-@pytest.fixture
-def search_bilstm_attention(examples, monkeypatch):
-    return small("search_bilstm_attention", monkeypatch)
+@pytest.fixture(scope="module")
+def search_bilstm_attention(patch):
+    return small("search_bilstm_attention", patch)
 
 
-def small(name, monkeypatch):
+def small(name, patch, plain=None):
     """The example as a module that its other processes can import too."""
     module = importlib.import_module(name)
-    monkeypatch.setattr(module, "SPACE", {**module.SPACE, **QUICK})
-    monkeypatch.setattr(module, "GRID", {**module.GRID, "units": 5, "layers": 1})
+    patch.setattr(module, "FULL_SPACE", module.SPACE, raising=False)
+    patch.setattr(module, "SPACE", {**module.SPACE, **QUICK, **(plain or {})})
+    patch.setattr(module, "GRID", {**module.GRID, "units": 5, "layers": 1})
     return module
 
 
@@ -55,67 +62,102 @@ def states(tuner):
     return [trial.state.name for trial in tuner.study.get_trials()]
 
 
-@pytest.fixture
-def houses(tmp_path):
+@pytest.fixture(scope="module")
+def houses(tmp_path_factory):
     """Numbers with gaps and towns, which make the price."""
     rng = np.random.default_rng(0)
     rooms = np.where(rng.random(240) < 0.1, np.nan, rng.normal(5, 1, 240))
     towns = np.array(["Ulm", "Bonn", None], object)[rng.integers(3, size=240)]
     price = 1e5 * np.nan_to_num(rooms, nan=5) + 2e5 * (towns == "Ulm")
     table = pd.DataFrame({"no. of rooms": rooms, "town": towns, "price": price})
-    table.to_csv(tmp_path / "houses.csv", index=False)
-    return tmp_path / "houses.csv"
+    path = tmp_path_factory.mktemp("houses") / "houses.csv"
+    table.to_csv(path, index=False)
+    return path
 
 
-def test_search_mlp_runs_every_method_and_keeps_the_best(search_mlp, houses, capsys):
-    out = houses.parent / "out"
-    found, scores = search_mlp.main(
-        houses, "price", method=METHODS, trials=2, epochs=2, out=out, verbose=0
-    )
+SMALL = {"method": METHODS, "trials": 2, "epochs": 2, "verbose": 0}
+
+
+@pytest.fixture(scope="module")
+def searched(search_mlp, houses, tmp_path_factory):
+    """A folder, and what every method found that is in it."""
+    out = tmp_path_factory.mktemp("out")
+    return out, *search_mlp.main(houses, "price", out=out, **SMALL)
+
+
+def test_search_mlp_runs_every_method_and_keeps_the_best(search_mlp, houses, searched):
+    out, found, scores = searched
     assert list(found) == METHODS
     for name, tuner in found.items():
         assert type(tuner) is search_mlp.TUNERS[name]
         assert len(states(tuner)) == 2 and states(tuner)[0] == "COMPLETE"
         assert (out / f"mlp_{name}" / "study.db").exists()
-    lines = capsys.readouterr().out.splitlines()
-    assert (
-        f"root_mean_squared_error {scores['root_mean_squared_error']:.4g}" in lines[-2]
-    )
-    assert str(out / "saved_model" / "1") in lines[-1]
 
     best = min(tuner.study.best_value for tuner in found.values())
     table, answers, _ = search_mlp.read_table(houses, "price")
-    rows = search_mlp.data.split(table, seed=0).validation
+    parts = search_mlp.data.split(table, seed=0)
     model = keras.saving.load_model(out / "model.keras")
     encoder = keras.saving.load_model(out / "encoder.keras")
-    again = model.evaluate(encoder(table.iloc[rows]), answers[rows], verbose=0)
-    assert again[0] == pytest.approx(best, rel=1e-5)
+    for rows, loss in ((parts.validation, best), (parts.test, scores["loss"])):
+        x, y = encoder(table.iloc[rows]), answers[rows]
+        assert model.evaluate(x, y, verbose=0)[0] == pytest.approx(loss, rel=1e-5)
 
 
-def test_search_mlp_tries_the_whole_grid_and_nothing_at_the_second_start(
-    search_mlp, houses, monkeypatch
+def test_search_mlp_runs_no_trial_at_the_second_start(
+    search_mlp, houses, searched, monkeypatch, capsys
 ):
-    options = {"method": ["grid"], "epochs": 1, "verbose": 0}
-    options["out"] = houses.parent / "out"
-    found, scores = search_mlp.main(houses, "price", **options)
-    tried = {
-        (trial["hp:learning_rate"], trial["hp:batch_size"])
-        for _, trial in found["grid"].trials_frame().iterrows()
-    }
-    assert tried == {(r, b) for r in (0.001, 0.01, 0.1) for b in (32, 64, 128)}
-    assert states(found["grid"]) == ["COMPLETE"] * 9
-
     def run_trial(*args, **kwargs):
         raise AssertionError("a trial is run again")
 
-    monkeypatch.setattr(search_mlp.TUNERS["grid"], "run_trial", run_trial)
-    again, scores_again = search_mlp.main(houses, "price", **options)
-    assert states(again["grid"]) == ["COMPLETE"] * 9
+    for cls in search_mlp.TUNERS.values():
+        monkeypatch.setattr(cls, "run_trial", run_trial)
+    out, found, scores = searched
+    again, scores_again = search_mlp.main(houses, "price", out=out, **SMALL)
+    assert [states(tuner) for tuner in again.values()] == [
+        states(tuner) for tuner in found.values()
+    ]
     assert scores_again == scores
+    lines = capsys.readouterr().out.splitlines()
+    assert (
+        f"root_mean_squared_error {scores['root_mean_squared_error']:.4g}" in lines[0]
+    )
+    assert lines[1].endswith(str(out / "saved_model" / "2"))
+
+
+@pytest.mark.parametrize("name", ["search_mlp", "search_bilstm_attention"])
+def test_the_grid_is_every_rate_with_every_batch_size(
+    name, search_mlp, request, tmp_path
+):
+    """Without training: it lists what would be trained."""
+    example = request.getfixturevalue(name)
+    tried = []
+
+    class Listing(search_mlp.TUNERS["grid"]):
+        def run_trial(self, trial, *args, **kwargs):
+            hp = trial.hyperparameters
+            self.hypermodel.declare_hyperparameters(hp)
+            tried.append((hp.get("learning_rate"), hp.get("batch_size")))
+            return float(len(tried))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(search_mlp.TUNERS, "grid", Listing)
+        patch.setattr(example, "best_model", stop)
+        with pytest.raises(Stop):
+            example.main(method=["grid"], out=tmp_path, verbose=0)
+    assert len(tried) == 9
+    assert set(tried) == {(r, b) for r in (0.001, 0.01, 0.1) for b in (32, 64, 128)}
+
+
+class Stop(Exception):
+    """Nothing was trained, so there is no best model."""
+
+
+def stop(tuner):
+    raise Stop
 
 
 def test_search_mlp_refits_the_encoder_in_folds_and_serves_texts(
-    search_mlp, houses, monkeypatch
+    search_mlp, houses, tmp_path, monkeypatch
 ):
     rows = []
     adapt = search_mlp.layers.TableEncoder.adapt
@@ -126,16 +168,15 @@ def test_search_mlp_refits_the_encoder_in_folds_and_serves_texts(
 
     monkeypatch.setattr(search_mlp.layers.TableEncoder, "adapt", counting)
     monkeypatch.setitem(search_mlp.SPACE, "learning_rate", (0.03, 0.1))
-    out = houses.parent / "out"
     options = {"folds": 2, "trials": 1, "epochs": 20, "verbose": 0}
-    _, scores = search_mlp.main(houses, "price", out=out, **options)
+    _, scores = search_mlp.main(houses, "price", out=tmp_path, **options)
     assert scores["root_mean_squared_error"] < 7e4  # the standard deviation is 1.4e5
     assert rows == [192, 96, 96, 192]  # 48 of 240 are the test part
 
-    model = keras.saving.load_model(out / "model.keras")
-    encoder = keras.saving.load_model(out / "encoder.keras")
+    model = keras.saving.load_model(tmp_path / "model.keras")
+    encoder = keras.saving.load_model(tmp_path / "encoder.keras")
     columns = {"no. of rooms": [5.0, np.nan], "town": ["Ulm", None]}
-    answers = served(out)(
+    answers = served(tmp_path)(
         no_of_rooms=np.array([5, np.nan]), town=np.array(["Ulm", ""], object)
     )
     np.testing.assert_allclose(
@@ -166,24 +207,34 @@ def test_search_mlp_reads_digits_and_joins_a_search_from_another_folder(
 
 
 def test_search_mlp_goes_on_where_it_was_killed_with_its_workers(
-    search_mlp, houses, monkeypatch
+    search_mlp, houses, tmp_path, monkeypatch
 ):
-    out = houses.parent / "out"
     command = [sys.executable, EXAMPLES / "search_mlp.py", "--csv", houses]
-    command += ["--target", "price", "--out", out, "--workers", "2", "--trials", "60"]
+    command += [
+        "--target",
+        "price",
+        "--out",
+        tmp_path,
+        "--epochs",
+        "1",
+        "--workers",
+        "2",
+        "--trials",
+        "60",
+    ]
     kill_after_a_trial(command)
     study = optuna.load_study(
-        study_name="mlp_random", storage=f"sqlite:///{out}/mlp_random/study.db"
+        study_name="mlp_random", storage=f"sqlite:///{tmp_path}/mlp_random/study.db"
     )
     done = {t.number: t for t in study.get_trials() if t.state.name == "COMPLETE"}
     assert 1 <= len(done) < 60
 
-    monkeypatch.undo()  # the space of the command, not the small one
+    monkeypatch.setattr(search_mlp, "SPACE", search_mlp.FULL_SPACE)  # the command's
     found, _ = search_mlp.main(
-        houses, "price", trials=len(done) + 2, epochs=1, out=out, verbose=0
+        houses, "price", trials=len(done) + 1, epochs=1, out=tmp_path, verbose=0
     )
     trials = found["random"].study.get_trials()
-    assert [t.state.name for t in trials].count("COMPLETE") == len(done) + 2
+    assert [t.state.name for t in trials].count("COMPLETE") == len(done) + 1
     for number, trial in done.items():
         assert trials[number].value == trial.value
         assert trials[number].datetime_complete == trial.datetime_complete
@@ -257,10 +308,12 @@ def test_search_bilstm_attention_serves_what_keras_answers_to_digits(
         ({"folds": 0}, "`folds` is the number of folds.*folds=0"),
     ],
 )
-def test_search_mlp_names_what_it_cannot_use(search_mlp, houses, arguments, words):
+def test_search_mlp_names_what_it_cannot_use(
+    search_mlp, houses, tmp_path, arguments, words
+):
     options = {"target": "price", **arguments}
     with pytest.raises(ValueError, match=words):
-        search_mlp.main(houses, out=houses.parent / "out", **options)
+        search_mlp.main(houses, out=tmp_path, **options)
 
 
 def test_search_mlp_lists_its_methods_for_one_it_does_not_have(search_mlp, capsys):
