@@ -7,8 +7,9 @@
 Without a file it reads scikit-learn's digits row by row: 8 steps of 8 pixels. `--npz`
 is as for train_bilstm_attention.py; of a regression the scores are in standard
 deviations of the answers, and the saved model answers in their units. Methods, `--out`
-and `--storage` are as for search_mlp.py. Writes the searches, and of the best model of
-all `model.keras` and `saved_model/1/`, into `--out`.
+and `--storage` are as for search_mlp.py. Writes the searches, their comparison
+`searches.png`, and of the best model of all `model.keras` and `saved_model/1/`, into
+`--out`.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import numpy as np
 from search_mlp import add_options, best_model, search
 from train_bilstm_attention import PADDING, digits, in_units_of, read_npz
 
-from keras_trainkit import data, hypermodels, layers, serving
+from keras_trainkit import analysis, data, hypermodels, layers, serving
 
 SPACE = {  # what it leaves out has the range that HyperBiLSTMAttention gives it
     "layers": (1, 2),
@@ -72,11 +73,14 @@ def main(npz=None, method=("random",), out="out", seed=0, **options):
             name, hypermodel, train, validation, out=out, seed=seed, **options
         )
 
+    out = pathlib.Path(out)
+    comparison = analysis.compare_searches(found, out / "searches.png")
+    print(comparison.to_string())
+
     # Trials to the best model, to disk: one file to go on with, one folder to serve.
     tuner = min(found.values(), key=lambda tuner: tuner.study.best_value)
     model = best_model(tuner)
-    scores = model.evaluate(*test, verbose=0, return_dict=True)
-    out = pathlib.Path(out)
+    scores = tuner.evaluate_best(*test)
     model = model if classes is not None else in_units_of(learned, model)
     model.save(out / "model.keras")
     served = serving.export(model, out / "saved_model", test[0][:8])

@@ -7,9 +7,9 @@
 Without a file it takes scikit-learn's digits, rows of 64 numbers. Several methods
 search the same space one after the other. Killed and started again with the same
 `--out` it goes on where it was; with `--storage URL` of a database, the same command on
-another machine joins in. Writes the searches, and of the best model of all
-`model.keras`, `encoder.keras` and `saved_model/1/`, which takes the columns as they
-are, into `--out`.
+another machine joins in. Writes the searches, their comparison `searches.png`, and of
+the best model of all `model.keras`, `encoder.keras` and `saved_model/1/`, which takes
+the columns as they are, into `--out`.
 """
 
 import argparse
@@ -20,7 +20,15 @@ import pandas as pd
 from sklearn.datasets import load_digits
 from train_table import split_off
 
-from keras_trainkit import callbacks, data, hypermodels, layers, serving, tuners
+from keras_trainkit import (
+    analysis,
+    callbacks,
+    data,
+    hypermodels,
+    layers,
+    serving,
+    tuners,
+)
 
 TUNERS = {
     "random": tuners.RandomSearch,
@@ -78,12 +86,15 @@ def main(csv=None, target=None, method=("random",), out="out", seed=0, **options
             name, hypermodel, train, validation, out=out, seed=seed, **options
         )
 
+    out = pathlib.Path(out)
+    comparison = analysis.compare_searches(found, out / "searches.png")
+    print(comparison.to_string())
+
     # Trials to the best model, to disk: two files to go on with, one folder to serve.
     tuner = min(found.values(), key=lambda tuner: tuner.study.best_value)
     model = best_model(tuner)
     encoder = tuner.hypermodel.prepared["encoding"]
-    scores = model.evaluate(encoder(test[0]), test[1], verbose=0, return_dict=True)
-    out = pathlib.Path(out)
+    scores = tuner.evaluate_best(*test)
     model.save(out / "model.keras")
     keras.saving.save_model(encoder, out / "encoder.keras")
     served = serving.export(
