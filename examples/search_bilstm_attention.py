@@ -80,7 +80,7 @@ def main(npz=None, method=("random",), out="out", seed=0, **options):
     # Trials to the best model, to disk: one file to go on with, one folder to serve.
     tuner = min(found.values(), key=lambda tuner: tuner.study.best_value)
     model = best_model(tuner)
-    scores = tuner.evaluate_best(*test)
+    scores = tuner.evaluate_best(*test, model=model)
     model = model if classes is not None else in_units_of(learned, model)
     model.save(out / "model.keras")
     served = serving.export(model, out / "saved_model", test[0][:8])

@@ -94,7 +94,7 @@ def main(csv=None, target=None, method=("random",), out="out", seed=0, **options
     tuner = min(found.values(), key=lambda tuner: tuner.study.best_value)
     model = best_model(tuner)
     encoder = tuner.hypermodel.prepared["encoding"]
-    scores = tuner.evaluate_best(*test)
+    scores = tuner.evaluate_best(*test, model=model)
     model.save(out / "model.keras")
     keras.saving.save_model(encoder, out / "encoder.keras")
     served = serving.export(
@@ -193,9 +193,7 @@ def add_options(parser):
     add("--verbose", type=int, choices=(0, 1, 2), default=1)
 
 
-if (
-    __name__ == "__main__"
-):  # --workers and --isolate start processes that read this file
+if __name__ == "__main__":  # the processes of --workers and --isolate read this file
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--csv", help="file with a header row; default: digits")
     parser.add_argument("--target", help="name of the column to predict")
