@@ -64,10 +64,11 @@ def digits():
     return Task(parts, 10, "classification", "val_accuracy", "max")
 
 
-def california(load):
-    """4,000 rows of California housing, 2,000 for validation, standardized."""
+def california(load, rows=None):
+    """Rows of California housing, half as many at most for validation, standardized."""
     frame, y, _, train, validation, _ = load.table("california")
-    train, validation = train[:4000], validation[:2000]
+    if rows is not None:
+        train, validation = train[:rows], validation[: rows // 2]
     x = frame.to_numpy("float64")
     x = np.clip((x - x[train].mean(0)) / x[train].std(0), -5, 5).astype("float32")
     y = ((y - y[train].mean()) / y[train].std()).astype("float32")[:, None]
@@ -123,7 +124,9 @@ def kerastuner(make, task, trials, seed, folder, *, callbacks=(), **options):
             super().on_epoch_end(*args, **kwargs)
             epochs.append(1)
 
-    if trials is not None:
+    if issubclass(make, keras_tuner.Hyperband):  # counts trials in its own way
+        options["hyperband_iterations"] = 1 if trials is None else 3
+    elif trials is not None:
         options["max_trials"] = trials
     tuner = Timed(
         task.hypermodel(), task.goal(), seed=seed, directory=str(folder), **options

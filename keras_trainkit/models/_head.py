@@ -45,7 +45,7 @@ def is_activation(value):
 def head(outputs, output_activation, regularizer):
     """The `Dense` named "outputs": Glorot, and float32 under mixed precision."""
     return keras.layers.Dense(
-        outputs,
+        int(outputs),
         activation=output_activation,
         kernel_initializer=for_activation(None),
         kernel_regularizer=regularizer,

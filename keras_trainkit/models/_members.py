@@ -27,7 +27,7 @@ def member_head(
     if members == 1:
         x = keras.layers.Reshape((1, x.shape[-1]), name="member")(x)
     x = MemberDense(
-        outputs,
+        int(outputs),
         activation=output_activation,
         kernel_regularizer=regularizer,
         dtype=dtype,

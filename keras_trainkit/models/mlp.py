@@ -162,7 +162,7 @@ def mlp(
     for number, units in enumerate(hidden_units, start=1):
         block_input = x
         x = keras.layers.Dense(
-            units,
+            int(units),
             use_bias=normalization != "batch",
             kernel_initializer=starts.clone(),
             kernel_regularizer=regularizer,

@@ -9,6 +9,14 @@ import threading
 PRELOADED = ["keras_trainkit.tuners._preloaded"]
 
 
+def warm_up():
+    """Lets the server that children are forked from load, beside other work."""
+    if _context().get_start_method() == "forkserver":
+        from multiprocessing import forkserver  # not on every system
+
+        forkserver.ensure_running()
+
+
 def start(target, *args):
     """Starts a process and returns it with the connection its error comes through.
 

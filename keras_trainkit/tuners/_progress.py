@@ -22,8 +22,9 @@ class Progress:
         self._objective = objective
         self._max_trials = max_trials
         self._silent = verbose == 0
-        self._began = time.monotonic()
+        self._began = self._latest = time.monotonic()
         self._done_before: int | None = None
+        self._done = 0
         self._shown: str | None = None
 
     def show(self, slots):
@@ -31,7 +32,10 @@ class Progress:
         done = len(finished(slots))
         if self._done_before is None:
             self._done_before = done
-        if self._silent or not done or self._shown == (text := self._text(slots, done)):
+        if done != self._done:
+            self._done, self._latest = done, time.monotonic()
+        text = self._text(slots, done)
+        if self._silent or not done or self._shown == text:
             return
         self._shown = text
         start, end = ("\r", "") if sys.stdout.isatty() else ("", "\n")
@@ -58,7 +62,7 @@ class Progress:
         here = done - self._done_before
         if self._max_trials is None or not here or done >= self._max_trials:
             return None
-        spent = time.monotonic() - self._began
+        spent = self._latest - self._began
         return spent / here * (self._max_trials - done)
 
 

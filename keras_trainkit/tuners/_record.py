@@ -7,6 +7,7 @@ import keras_tuner
 from keras_trainkit.tuners._seeds import derive
 
 _SEARCH = "keras_trainkit"
+_DATA = "data"
 _SPACE = "space"
 _NEW = "space:"
 _CHOSEN = "chosen:"
@@ -22,11 +23,16 @@ class Record:
     def __init__(self, store):
         self._store = store
 
-    def agree(self, description: dict):
-        """Writes what the search is, or refuses a study that is of another one."""
-        written = self._attrs().get(_SEARCH)
+    def agree(self, description: dict, kind=_SEARCH):
+        """Writes what the search is, or refuses a study that is of another one.
+
+        Args:
+            description: Dict of plain values.
+            kind: String. What is described, the name it is kept under.
+        """
+        written = self._attrs().get(kind)
         if written is None:
-            self._write(_SEARCH, description)
+            self._write(kind, description)
             return
         for name, value in description.items():
             if written.get(name) != value:
@@ -36,6 +42,10 @@ class Record:
                     f"`project_name` or `overwrite=True` for a new one. "
                     f"Received: {name}={value!r}."
                 )
+
+    def agree_on_data(self, description: dict):
+        """Likewise of the data, from `described`."""
+        self.agree(_plain(description), _DATA)
 
     def seed(self):
         """The seed written at the first start; None in a new study."""

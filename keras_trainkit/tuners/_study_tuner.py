@@ -15,11 +15,13 @@ from keras_trainkit.tuners._arguments import (
     warn_of_penalties,
 )
 from keras_trainkit.tuners._database import shown
+from keras_trainkit.tuners._described import described
 from keras_trainkit.tuners._fold_data import without_folds
 from keras_trainkit.tuners._garbage import quick_collections
 from keras_trainkit.tuners._loop import run_loop
 from keras_trainkit.tuners._oracle import StudyOracle
 from keras_trainkit.tuners._parameter import as_parameter
+from keras_trainkit.tuners._processes import warm_up
 from keras_trainkit.tuners._progress import Progress
 from keras_trainkit.tuners._record import Record
 from keras_trainkit.tuners._sampler import SeededSampler
@@ -140,7 +142,12 @@ class StudyTuner(SearchResults, SearchSpace):
                 has the reason.
         """
         check_count("workers", workers, "is the number of processes")
+        if workers > 1 or self.isolate:
+            warm_up()
         self._last_search = (fit_args, dict(fit_kwargs))
+        self._record.agree_on_data(
+            described(fit_args, self._fit_kwargs(dict(fit_kwargs)))
+        )
         self._prepare(fit_args, fit_kwargs)
         self._record.agree_on_space(self._explore())
         self._load_space()
@@ -250,6 +257,8 @@ class StudyTuner(SearchResults, SearchSpace):
                 "objective": objective.name,
                 "direction": objective.direction,
                 "seed": seed,
+                "executions_per_trial": self.executions_per_trial,
+                "folds": self.folds,
                 "lists": self._as_parameter is not as_parameter,
             }
         )

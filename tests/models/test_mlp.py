@@ -76,6 +76,17 @@ def test_no_hidden_units_give_a_linear_model():
     assert kinds(mlp((5,), 2, ())) == ["InputLayer", "Dense"]
 
 
+@pytest.mark.parametrize("members", [1, 2])
+def test_whole_numbers_of_numpy_count_too(members, tmp_path):
+    sizes = np.unique([2, 5, 5])  # what counting classes in an array gives
+    model = mlp((3,), sizes[0], [*sizes], task="classification", members=members)
+    assert model.output_shape == (None, 2)
+    model.save(tmp_path / "model.keras")
+    assert keras.saving.load_model(tmp_path / "model.keras").count_params() == (
+        model.count_params()
+    )
+
+
 def test_residual_adds_after_dropout_and_projects_only_where_widths_differ():
     model = mlp((4,), 1, (4, 6), residual=True, dropout=0.2)
     assert "projection_1" not in names(model)

@@ -3,10 +3,13 @@
 import math
 
 import keras_tuner
+import optuna
 import pytest
 from searching import METHODS, hill, in_child, killed_at, searcher, table
 
 from keras_trainkit import tuners
+from keras_trainkit.tuners._progress import Progress
+from keras_trainkit.tuners._slots import Slot
 
 every_method = pytest.mark.parametrize("method", METHODS)
 
@@ -274,6 +277,28 @@ def test_progress_is_one_line_per_trial_and_nothing_when_quiet(make, capsys):
     assert "best val_loss" in lines[1] and "left" in lines[0]
     make("random", folder="b", max_trials=2).search(verbose=0)
     assert capsys.readouterr().out == ""
+
+
+def test_progress_says_the_same_once_and_counts_the_time_left_down(monkeypatch, capsys):
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    trial = optuna.trial.create_trial(value=0.5)
+    slots = [Slot(place, [trial]) for place in range(3)]
+    progress = Progress(keras_tuner.Objective("val_loss", "min"), 4, verbose="auto")
+    progress.show(slots[:1])  # done before this start
+    for clock[0], count in [(10.0, 2), (11.0, 2), (19.0, 2), (20.0, 3), (27.0, 3)]:
+        progress.show(slots[:count])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" | ")[0] for line in lines] == [
+        "Search: 1/4 trials",
+        "Search: 2/4 trials",
+        "Search: 3/4 trials",
+    ]
+    assert [line.split(" | ")[2:] for line in lines] == [
+        [],
+        ["0:00:20 left"],
+        ["0:00:10 left"],
+    ]
 
 
 def test_summaries_tell_the_space_and_the_trials(make, capsys):

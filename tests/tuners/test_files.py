@@ -3,6 +3,8 @@
 import json
 
 import keras_tuner
+import numpy as np
+import pandas as pd
 import pytest
 from searching import hill, searcher, table
 
@@ -84,12 +86,47 @@ def test_another_space_of_the_hypermodel_is_refused_too(tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "word"),
-    [({"seed": 4}, "seed=3"), ({"objective": "accuracy"}, "objective='val_loss'")],
+    [
+        ({"seed": 4}, "seed=3"),
+        ({"objective": "accuracy"}, "objective='val_loss'"),
+        ({"folds": 3}, "with folds=1;.*Received: folds=3"),
+        ({"executions_per_trial": 2}, "with executions_per_trial=1;"),
+    ],
 )
 def test_another_search_in_the_same_study_is_refused(options, word, tmp_path):
     Searcher(directory=tmp_path, seed=3)
     with pytest.raises(ValueError, match=word):
         Searcher(directory=tmp_path, **{"seed": 3, **options})
+
+
+X, Y = np.zeros((6, 2)), np.zeros(6)
+NAMED = pd.DataFrame({"area": [1.0, 2.0], "town": ["Ulm", "Bonn"]})
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "words"),
+    [
+        ((X, Y, 3), (X, Y, 4), "epochs=3; .*Received: epochs=4"),
+        ((X, Y, 3), (X[:5], Y[:5], 3), r"x=\[6, 2\]; .*Received: x=\[5, 2\]"),
+        ((X, Y, 3), (X, Y[:, None], 3), r"y=\[6\]; .*Received: y=\[6, 1\]"),
+        (({"a": X}, Y, 3), ({"b": X}, Y, 3), r"x=\{'a'.*Received: x=\{'b'"),
+        (
+            (NAMED, Y, 3),
+            (NAMED.rename(columns={"town": "city"}), Y, 3),
+            "'town'.*Received:.*'city'",
+        ),
+    ],
+)
+def test_a_search_on_other_data_is_refused(first, then, words, tmp_path):
+    def search(x, y, epochs):
+        tuner = Searcher(directory=tmp_path, max_trials=2, seed=3)
+        tuner.search(x, y=y, epochs=epochs, verbose=0)
+        return tuner
+
+    search(*first)
+    assert len(table(search(*first))) == 2
+    with pytest.raises(ValueError, match=f"goes on only .*{words}"):
+        search(*then)
 
 
 def test_a_seed_that_was_drawn_is_kept(tmp_path):
