@@ -11,6 +11,8 @@ import optuna
 
 from keras_trainkit import hypermodels, tuners
 
+# Trainings diverge at some rates of the space; no search is to end by that.
+FAILURES = {"max_consecutive_failed_trials": 1000}
 SPACE = {"layers": (1, 2), "units": [32, 64, 128], "learning_rate": (1e-4, 1e-1)}
 
 
@@ -86,6 +88,7 @@ def ours(
         **({} if trials is None else {"max_trials": trials}),
         seed=seed,
         directory=folder,
+        **FAILURES,
     )
     began, clock = datetime.datetime.now(), time.perf_counter()
     tuner.search(
@@ -129,7 +132,12 @@ def kerastuner(make, task, trials, seed, folder, *, callbacks=(), **options):
     elif trials is not None:
         options["max_trials"] = trials
     tuner = Timed(
-        task.hypermodel(), task.goal(), seed=seed, directory=str(folder), **options
+        task.hypermodel(),
+        task.goal(),
+        seed=seed,
+        directory=str(folder),
+        **FAILURES,
+        **options,
     )
     clock = time.perf_counter()
     tuner.search(**task.rows(), epochs=task.epochs, callbacks=[*callbacks])
@@ -158,7 +166,7 @@ def plain_optuna(task, trials, seed, folder):
         sampler=optuna.samplers.TPESampler(seed=seed),
     )
     began, clock = datetime.datetime.now(), time.perf_counter()
-    study.optimize(objective, n_trials=trials)
+    study.optimize(objective, n_trials=trials)  # NaN is a failed trial to it
     seconds = time.perf_counter() - clock
     return Run(seconds, finished(study, began), trials * task.epochs)
 

@@ -10,6 +10,7 @@ import optuna
 from optuna.trial import TrialState
 
 from keras_trainkit.tuners._database import locked_before_reading, open_database
+from keras_trainkit.tuners._quiet import quiet
 from keras_trainkit.tuners._slots import REASON, Slot, read_slots
 
 HEARTBEAT_SECONDS = 10
@@ -119,14 +120,10 @@ def delete_study(url, name):
 
 
 def _study(storage, name, direction):
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
+    with quiet():
         return optuna.create_study(
             storage=storage,
             study_name=name,
             direction=_DIRECTIONS[direction],
             load_if_exists=True,
         )
-    finally:
-        optuna.logging.set_verbosity(level)
