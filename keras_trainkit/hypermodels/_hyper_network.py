@@ -136,8 +136,9 @@ class HyperNetwork(keras_tuner.HyperModel):
         if self.prepared is None:
             raise FatalValueError(
                 "`prepare` adapts layers to training rows, which must come before a "
-                "model is built: call `hypermodel.prepare(x_train, y_train)` before "
-                "a tuner of KerasTuner is made. Received: no rows yet."
+                "model is built: call `hypermodel.prepare(x_train, y_train)`. The "
+                "tuners of this kit do so in `search`, KerasTuner's never do and need "
+                "it before they are made. Received: no rows yet."
             )
         return self.prepared
 

@@ -75,7 +75,10 @@ def _score(results, objective):
 def _score_of_history(results, objective):
     history = as_floats(results.history)
     if not history:
-        raise FatalValueError("The training ran no epoch, so it has no result.")
+        raise FatalValueError(
+            "`epochs` is the length of a training, which must have an epoch to have a "
+            "result. Received: a training without one."
+        )
     last = {name: values[-1] for name, values in history.items()}
     _check_objective(last, objective)
     epoch = best_epoch(history, objective)

@@ -47,7 +47,8 @@ class SearchResults(keras_tuner.Tuner):
 
         With the data of the search the model, at its best epoch, has the score that is
         recorded (of the best execution; to the last bit on a CPU). After a search with
-        `folds` it is trained on all rows given.
+        `folds` it is trained on all rows given: leave out callbacks that watch
+        validation rows.
 
         Args:
             *fit_args: As for `search`; those of the last `search` if left out.
