@@ -44,11 +44,11 @@ def test_fifty_kills_change_nothing(method, tmp_path):
     moments = random.Random(1)
     kills = 0
     while kills < 50 and made("killed").remaining_trials:
-        delay = moments.uniform(0.05, 0.6)
+        delay = moments.uniform(0.05, 0.4)
         kills += killed_after(delay, lambda: made("killed").search(verbose=0))
     resumed = made("killed")
     resumed.search(verbose=0)
-    assert kills >= 20  # it may be done before the fiftieth
+    assert kills == 50  # the search is too long to be done before
     assert table(resumed) == table(whole)
     ends = (TrialState.COMPLETE, TrialState.PRUNED)
     ended = [t for t in resumed.study.trials if t.state in ends]
