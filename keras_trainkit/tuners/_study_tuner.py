@@ -138,6 +138,8 @@ class StudyTuner(SearchResults, SearchSpace):
                 silent, 2 adds a line per epoch to the progress line.
 
         Raises:
+            ValueError: The study was begun with another space, other shapes or columns
+                of the data, or other epochs.
             RuntimeError: No trial completed, or too many failed in a row; the message
                 has the reason.
         """
