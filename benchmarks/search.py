@@ -14,7 +14,8 @@ All search one space, `HyperMLP` with one or two layers of up to 128 units, on d
 | `speed`     | trials per minute of random searches: KerasTuner's, ours, ours with  |
 |             | `steps_per_execution=64`, and that with a worker per core            |
 | `parts`     | where the seconds of a trial go                                      |
-| `hyperband` | seconds and best score of both Hyperbands over the same brackets     |
+| `hyperband` | seconds and best score of both Hyperbands over the same brackets,    |
+|             | three times through                                                  |
 | `scores`    | the best score after 10, 20 and 40 trials                            |
 
 Every run has a process of its own, one after the other, and is a line of `--results`;

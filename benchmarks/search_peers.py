@@ -127,9 +127,7 @@ def kerastuner(make, task, trials, seed, folder, *, callbacks=(), **options):
             super().on_epoch_end(*args, **kwargs)
             epochs.append(1)
 
-    if issubclass(make, keras_tuner.Hyperband):  # counts trials in its own way
-        options["hyperband_iterations"] = 1 if trials is None else 3
-    elif trials is not None:
+    if not issubclass(make, keras_tuner.Hyperband):  # counts trials in its own way
         options["max_trials"] = trials
     tuner = Timed(
         task.hypermodel(),
@@ -200,7 +198,7 @@ def suggested(trial):
 def searches(task):
     """Functions of `(trials, seed, folder)` by name; ours first."""
     partial = functools.partial
-    bands = {"max_epochs": task.epochs, "factor": 3}
+    bands = {"max_epochs": task.epochs, "factor": 3, "hyperband_iterations": 3}
     bayesian = tuners.BayesianOptimization
     makers = {
         "RandomSearch": tuners.RandomSearch,
