@@ -11,7 +11,8 @@ All search one space, `HyperMLP` with one or two layers of up to 128 units, on d
 
 | job         | what it shows                                                        |
 | ----------- | -------------------------------------------------------------------- |
-| `speed`     | trials per minute of random searches: KerasTuner's, ours, ours with  |
+| `speed`     | trials per minute of random searches: KerasTuner's with a `fit` as   |
+|             | in its guides and with that of `HyperMLP`, ours, ours with           |
 |             | `steps_per_execution=64`, and that with a worker per core            |
 | `parts`     | where the seconds of a trial go                                      |
 | `hyperband` | seconds and best score of both Hyperbands over the same brackets,    |
@@ -28,23 +29,31 @@ import importlib.util
 import json
 import os
 import pathlib
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 
+from keras_trainkit import hypermodels
+
 HERE = pathlib.Path(__file__).parent
 TRIALS = {"speed": 24, "hyperband": None, "scores": 40}
 STEPS, CORES = {"steps_per_execution": 64}, os.cpu_count() or 1
+HYPER_MLP = {"hypermodel": hypermodels.HyperMLP}
 SPEED = {
     "KerasTuner RandomSearch": {},
+    "KerasTuner RandomSearch, HyperMLP.fit": HYPER_MLP,
     "RandomSearch": {},
+    "RandomSearch, workers": {"workers": CORES},
     "RandomSearch, steps": STEPS,
     "RandomSearch, steps, workers": {**STEPS, "workers": CORES},
 }
 HYPERBAND = {
     "KerasTuner Hyperband": {},
+    "KerasTuner Hyperband, HyperMLP.fit": HYPER_MLP,
     "Hyperband": {},
+    "Hyperband, workers": {"workers": CORES},
     "Hyperband, steps": STEPS,
     "Hyperband, steps, workers": {**STEPS, "workers": CORES},
 }
@@ -90,7 +99,9 @@ def one_run(job, data, results, name, method, seed):
 
     means = {**SPEED, **HYPERBAND}.get(method, {})
     rows = 4000 if job == "scores" else None
-    search = searches(task_of(name, data, rows))[method.split(", s")[0]]
+    search = searches(task_of(name, data, rows))[
+        re.sub(r", (steps|workers|HyperMLP).*", "", method)
+    ]
     with tempfile.TemporaryDirectory() as folder:
         run = functools.partial(search, **means)(TRIALS[job], seed, folder)
     line = {"job": job, "set": name, "method": method, "seed": seed}

@@ -10,10 +10,27 @@ import numpy as np
 import optuna
 
 from keras_trainkit import hypermodels, tuners
+from keras_trainkit.callbacks import OneCycle
 
 # Trainings diverge at some rates of the space; no search is to end by that.
 FAILURES = {"max_consecutive_failed_trials": 1000}
 SPACE = {"layers": (1, 2), "units": [32, 64, 128], "learning_rate": (1e-4, 1e-1)}
+
+
+class ByHand(hypermodels.HyperMLP):
+    """The same space with a `fit` like that of KerasTuner's guides."""
+
+    def fit(self, hp, model, *args, callbacks=(), **kwargs):
+        callbacks = [*callbacks]
+        if hp.get("schedule") == "one_cycle":
+            momentum = {}
+            if hp.get("optimizer") == "sgdw":
+                highest = hp.get("momentum")
+                momentum = {"max_momentum": highest, "min_momentum": highest - 0.1}
+            callbacks.append(OneCycle(hp.get("learning_rate"), **momentum))
+        return model.fit(
+            *args, batch_size=hp.get("batch_size"), callbacks=callbacks, **kwargs
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,9 +44,9 @@ class Task:
     direction: str
     epochs: int = 9
 
-    def hypermodel(self, steps_per_execution=1):
+    def hypermodel(self, steps_per_execution=1, make=hypermodels.HyperMLP):
         """The space, the same for everyone."""
-        return hypermodels.HyperMLP(
+        return make(
             (self.parts[0].shape[1],),
             self.outputs,
             self.kind,
@@ -113,7 +130,9 @@ def finished(study, began):
     ]
 
 
-def kerastuner(make, task, trials, seed, folder, *, callbacks=(), **options):
+def kerastuner(
+    make, task, trials, seed, folder, *, callbacks=(), hypermodel=ByHand, **options
+):
     """A search by one of KerasTuner's."""
     ended, epochs = [], []
 
@@ -130,7 +149,7 @@ def kerastuner(make, task, trials, seed, folder, *, callbacks=(), **options):
     if not issubclass(make, keras_tuner.Hyperband):  # counts trials in its own way
         options["max_trials"] = trials
     tuner = Timed(
-        task.hypermodel(),
+        task.hypermodel(make=hypermodel),
         task.goal(),
         seed=seed,
         directory=str(folder),

@@ -4,6 +4,7 @@ import keras
 from keras_tuner.errors import FatalValueError
 
 from keras_trainkit.callbacks import OneCycle
+from keras_trainkit.hypermodels._row_batches import with_row_batches
 
 _VALIDATION_ROWS = 256
 
@@ -32,6 +33,7 @@ def fit_arguments(args, kwargs, encode, batch_size, cycle):
         # Rows that are not learnt from need no small batches.
         if arguments.get("validation_batch_size") is None:
             arguments["validation_batch_size"] = max(batch_size, _VALIDATION_ROWS)
+        arguments = with_row_batches(arguments)
     arguments["callbacks"] = _with_cycle(arguments.get("callbacks"), cycle)
     return arguments
 

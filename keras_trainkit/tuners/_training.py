@@ -8,6 +8,7 @@ import keras
 import keras_tuner
 import optuna
 
+from keras_trainkit.tuners._custom_gradients import release_graphs
 from keras_trainkit.tuners._files import save_weights
 from keras_trainkit.tuners._fold_data import folded
 from keras_trainkit.tuners._recorder import BatchHooks, Recorder, Stopped
@@ -84,6 +85,7 @@ class Training:
         """One training; without a score the weights of the last epoch are kept."""
         tuner, trial = self.tuner, self.trial
         keras.utils.set_random_seed(self.seed(fold, execution))
+        release_graphs()
         model = tuner._try_build(trial.hyperparameters)
         needs_config = not model.built
         first = fold == execution == 0

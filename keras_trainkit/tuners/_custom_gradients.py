@@ -1,0 +1,57 @@
+"""Gradients that TensorFlow registers and never drops, and with them whole graphs."""
+
+import weakref
+
+import keras
+
+
+def release_graphs():
+    """Lets the graphs of models that are gone be collected.
+
+    Where a function with a gradient of its own (`tf.custom_gradient`) is traced,
+    TensorFlow enters the gradient into a registry, for good, and the gradient refers to
+    the graph. Keras' optimizers, `silu` and the recurrent loops are such functions, so
+    every trained model would leave its graph behind: some MB, and longer collections
+    of garbage with every trial. From here on the graph keeps the gradient, and the
+    registry knows where to find it for as long as there is a graph.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return
+    # No public name; without it, graphs stay as they do in TensorFlow.
+    from tensorflow.python.framework import ops
+
+    registry = getattr(ops.gradient_registry, "_registry", {})
+    for name in [name for name in registry if name.startswith("CustomGradient-")]:
+        gradient = registry[name].get("type")
+        graph = _graph_of(gradient)
+        if graph is not None:
+            registry[name]["type"] = _KeptByGraph(gradient, graph, registry, name)
+
+
+class _KeptByGraph:
+    """Stands for a gradient in the registry, and leaves it with the graph."""
+
+    def __init__(self, gradient, graph, registry, name):
+        graph.kept_gradients = [*getattr(graph, "kept_gradients", ()), gradient]
+        self._gradient = weakref.ref(gradient, lambda _: registry.pop(name, None))
+
+    def __call__(self, *args):
+        gradient = self._gradient()
+        if gradient is None:
+            raise LookupError("The graph of this gradient is gone.")
+        return gradient(*args)
+
+
+def _graph_of(gradient):
+    """The graph that TensorFlow's wrapper of a gradient refers to, None if unknown."""
+    results = _held(_held(gradient, "tape_grad_fn"), "result")
+    graphs = {getattr(result, "graph", None) for result in keras.tree.flatten(results)}
+    return graphs.pop() if len(graphs) == 1 else None
+
+
+def _held(function, name):
+    """What a closure holds under a name, None if it holds nothing so."""
+    names = getattr(getattr(function, "__code__", None), "co_freevars", ())
+    return (
+        function.__closure__[names.index(name)].cell_contents if name in names else None
+    )
