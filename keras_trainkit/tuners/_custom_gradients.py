@@ -52,6 +52,6 @@ def _graph_of(gradient):
 def _held(function, name):
     """What a closure holds under a name, None if it holds nothing so."""
     names = getattr(getattr(function, "__code__", None), "co_freevars", ())
-    return (
-        function.__closure__[names.index(name)].cell_contents if name in names else None
-    )
+    if name not in names:
+        return None
+    return function.__closure__[names.index(name)].cell_contents
