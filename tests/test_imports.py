@@ -76,7 +76,7 @@ def test_private_keras_is_never_imported():
 
 def test_backends_are_named_only_where_the_design_lets_them():
     for file in ROOT.rglob("*.py"):
-        if file.relative_to(ROOT).parts[0] in ("serving", "_recurrent"):
+        if file.relative_to(ROOT).parts[0] in ("serving", "_recurrent", "_tensorflow"):
             continue
         for module in imported_modules(file):
             assert module.split(".")[0] not in BACKENDS, f"{file.name}: {module}"

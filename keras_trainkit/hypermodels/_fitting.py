@@ -3,8 +3,8 @@
 import keras
 from keras_tuner.errors import FatalValueError
 
+from keras_trainkit._tensorflow.row_batches import with_row_batches
 from keras_trainkit.callbacks import OneCycle
-from keras_trainkit.hypermodels._row_batches import with_row_batches
 
 _VALIDATION_ROWS = 256
 

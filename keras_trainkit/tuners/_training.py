@@ -8,7 +8,7 @@ import keras
 import keras_tuner
 import optuna
 
-from keras_trainkit.tuners._custom_gradients import release_graphs
+from keras_trainkit._tensorflow.custom_gradients import release_graphs
 from keras_trainkit.tuners._files import save_weights
 from keras_trainkit.tuners._fold_data import folded
 from keras_trainkit.tuners._recorder import BatchHooks, Recorder, Stopped

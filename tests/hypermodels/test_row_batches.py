@@ -5,8 +5,9 @@ import keras_tuner
 import numpy as np
 import pytest
 
-from keras_trainkit.hypermodels import HyperMLP, _row_batches
-from keras_trainkit.hypermodels._row_batches import with_row_batches
+from keras_trainkit._tensorflow import row_batches
+from keras_trainkit._tensorflow.row_batches import with_row_batches
+from keras_trainkit.hypermodels import HyperMLP
 
 pytestmark = pytest.mark.tensorflow_only
 SIZES = {"batch_size": 10, "validation_batch_size": 256}
@@ -88,11 +89,11 @@ def test_what_data_sets_do_not_go_with_is_left_to_keras(rows, given):
 
 def test_many_rows_are_left_to_keras(rows, monkeypatch):
     arguments = {**rows, **SIZES, "validation_data": (rows["x"][:5], rows["y"][:5])}
-    monkeypatch.setattr(_row_batches, "MOST_ROWS", 23)
+    monkeypatch.setattr(row_batches, "MOST_ROWS", 23)
     found = with_row_batches(arguments)
     assert found["x"] is rows["x"]
     assert found["validation_data"] is not arguments["validation_data"]
-    monkeypatch.setattr(_row_batches, "MOST_ROWS", 24)
+    monkeypatch.setattr(row_batches, "MOST_ROWS", 24)
     assert with_row_batches(arguments)["x"] is not rows["x"]
 
 

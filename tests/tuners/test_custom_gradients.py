@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_trainkit import hypermodels, tuners
-from keras_trainkit.tuners._custom_gradients import release_graphs
+from keras_trainkit._tensorflow.custom_gradients import release_graphs
 
 pytestmark = pytest.mark.tensorflow_only
 
