@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_trainkit.layers._table_column import Column, seconds
+from keras_trainkit._tables.column import Column, seconds
 
 KINDS = ("numeric", "boolean", "categorical", "datetime")
 AUTOMATIC: dict[str | None, str] = {

@@ -5,8 +5,8 @@ import collections
 import numpy as np
 
 from keras_trainkit._statistics import Extremes, Moments, Quantiles
+from keras_trainkit._tables.column import Column
 from keras_trainkit.layers._centers import mean_and_deviation, median_and_spread
-from keras_trainkit.layers._table_column import Column
 from keras_trainkit.layers._table_kinds import kind_of, levels_of, values_as
 from keras_trainkit.layers._table_learned import CYCLES, DAY, Learned
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from keras_trainkit._tables.reading import chunks_of, raw_columns, read
 from keras_trainkit.layers._table_arguments import check_named, check_rows
 from keras_trainkit.layers._table_kinds import values_as
 from keras_trainkit.layers._table_learned import Learned
 from keras_trainkit.layers._table_learning import Learner
-from keras_trainkit.layers._table_reading import chunks_of, raw_columns, read
 
 
 def learn(table, kinds, scaling, max_categories) -> list[Learned]:

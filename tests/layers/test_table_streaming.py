@@ -103,7 +103,7 @@ def test_what_is_kept_of_a_long_column_is_bounded(monkeypatch):
     monkeypatch.setattr(_table_learning, "QUANTILE_VALUES", 1024)
     rng = np.random.default_rng(0)
     learner = _table_learning.Learner("x", None, "robust", 9)
-    from keras_trainkit.layers._table_reading import read
+    from keras_trainkit._tables.reading import read
 
     for _ in range(100):
         learner.update(read("x", rng.random(1000)))

@@ -6,7 +6,7 @@ import numbers
 
 import numpy as np
 
-from keras_trainkit.layers._table_column import (
+from keras_trainkit._tables.column import (
     PURPOSE,
     Column,
     of_numbers,

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 import numpy as np
 from keras import ops
 
-from keras_trainkit.layers._table_column import (
+from keras_trainkit._tables.column import (
     PURPOSE,
     Column,
     of_numbers,
     of_texts,
     seconds,
 )
-from keras_trainkit.layers._table_objects import objects, of_objects
+from keras_trainkit._tables.objects import objects, of_objects
 
 
 def is_table(data) -> bool:

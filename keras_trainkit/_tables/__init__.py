@@ -1,0 +1,2 @@
+"""Columns of tables as plain NumPy arrays: `reading` tells the types apart, `objects`
+reads columns of Python objects, `column` is the form that both give."""
