@@ -24,7 +24,7 @@ def learning_rate_schedule(optimizer):
 
     Reading the public attribute gives today's value of a schedule, not the schedule.
     """
-    rate = learning_rate_object(optimizer)
+    rate = getattr(unwrapped(optimizer), "_learning_rate", None)
     schedule = keras.optimizers.schedules.LearningRateSchedule
     return rate if isinstance(rate, schedule) else None
 
@@ -32,3 +32,10 @@ def learning_rate_schedule(optimizer):
 def learning_rate_object(optimizer):
     """What stands behind `optimizer.learning_rate`: variable, schedule or callable."""
     return unwrapped(optimizer)._learning_rate
+
+
+def averages_weights(optimizer) -> bool:
+    """Whether an exponentially weighted average of the weights is kept."""
+    optimizer = unwrapped(optimizer)
+    parts = getattr(optimizer, "optimizers", None) or [optimizer]
+    return any(getattr(part, "use_ema", False) for part in parts)

@@ -87,5 +87,5 @@ def before_peak(optimizer: keras.optimizers.Optimizer) -> bool:
 
 
 def _compiled_metrics(model):
-    for metric in model.metrics:
+    for metric in getattr(model, "metrics", []):
         yield from getattr(metric, "metrics", [metric])

@@ -4,6 +4,8 @@ import math
 import warnings
 
 import keras
+import numpy as np
+from keras import ops
 
 from keras_trainkit._checks import (
     check_choice,
@@ -12,6 +14,7 @@ from keras_trainkit._checks import (
     check_number,
 )
 from keras_trainkit._ewa import RunningAverage
+from keras_trainkit._optimizer_access import averages_weights
 from keras_trainkit.callbacks._monitor import (
     as_number,
     before_peak,
@@ -29,6 +32,7 @@ _MODE = "says which way the monitored value gets better"
 _BASELINE = "is the value to beat before patience starts again"
 _RESTORE = "decides whether training ends with the best weights"
 _START = "is the first epoch to look at"
+_VERBOSE = "says whether to print why the run was stopped"
 _PEAK = "decides whether patience waits for the learning rate's peak"
 _SMOOTHING = "is the weight of the past in the average of the monitored value"
 
@@ -50,15 +54,22 @@ class EarlyStopping(keras.callbacks.Callback):
     `min_delta=0.1`, the values 1, 0.95, 0.9, 0.85 start it again at 0.85.
 
     Epochs are counted from 0 in attributes, as in `History.epoch`, and from 1 in
-    `stop_reason`, as on the progress bar.
+    `stop_reason`, as on the progress bar. No run is stopped in its first epoch.
+
+    The weights kept are those that were scored: beside
+    `keras.callbacks.SwapEMAWeights`, before or after it in the list, the averaged ones
+    for a `val_` key and the trained ones for any other.
+
+    A loop of one's own calls `set_model` (with `get_weights` and `set_weights`, no
+    optimizer), `on_train_begin`, `on_epoch_end` until `stop_training`, `on_train_end`.
 
     Args:
         monitor: String. Key of the epoch's logs.
         min_delta: Float >= 0. Improvement that has to be exceeded to start patience
             again.
-        min_delta_mode: `"absolute"` (in units of the value) or `"relative"` (a share
-            of the value to improve on).
-        patience: Int >= 1. Epochs in a row without such an improvement.
+        patience: Int >= 0. Epochs in a row without such an improvement. 0 stops at
+            the first of them, as 1 does.
+        verbose: 0 or 1. 1 prints `stop_reason` and which epoch's weights are restored.
         mode: `"min"`, `"max"`, or `"auto"`: a loss falls, a metric goes the way that
             Keras knows for it, and any other value is an error.
         baseline: Float or None. While no value has been better than this by more
@@ -68,6 +79,8 @@ class EarlyStopping(keras.callbacks.Callback):
             stays that of the last epoch.
         start_from_epoch: Int >= 0. Earlier epochs are not looked at: neither best
             nor counted.
+        min_delta_mode: `"absolute"` (in units of the value) or `"relative"` (a share
+            of the value to improve on).
         wait_for_peak: Bool. With a learning rate schedule that has a `peak_step`
             (in batches on the optimizer's clock), an epoch that ends before or on
             that step leaves patience full. Without such a schedule: no effect.
@@ -79,10 +92,12 @@ class EarlyStopping(keras.callbacks.Callback):
 
     Attributes, from `on_train_begin` on:
         best: Float, the best value (or average). None before a finite one.
-        best_epoch: Int, the epoch of `best`. None before a finite one.
+        best_epoch: Int, the epoch of `best`. 0 as long as `best` is None.
         best_weights: List of arrays while training, if they are to be restored.
-        stopped_epoch: Int, the epoch that stopped the run. None if it was not us.
+        stopped_epoch: Int, the epoch that stopped the run. 0 if it was not us.
         stop_reason: String, a sentence on why. None if it was not us.
+        monitor_op: `keras.ops.less` or `keras.ops.greater`, the way that is better.
+            None before the first value.
 
     When no epoch had a finite value, or none was looked at, the model keeps the
     weights of the last epoch and a warning says so.
@@ -91,7 +106,9 @@ class EarlyStopping(keras.callbacks.Callback):
         ValueError: After the first epoch, if the logs have no `monitor`; the message
             lists the keys. A `val_` key may be missing before `start_from_epoch` and
             again after that epoch, as it is with `validation_freq`; such an epoch is
-            not counted.
+            not counted. In the second epoch, if the key is none of validation and
+            `SwapEMAWeights(swap_on_epoch=True)` stands before this in the list: the
+            scored weights are gone when an epoch ends.
 
     Example:
 
@@ -103,45 +120,46 @@ class EarlyStopping(keras.callbacks.Callback):
     >>> stopping.best_epoch, stopping.stopped_epoch
     (0, 2)
 
-    Source: `keras.callbacks.EarlyStopping` (3.15). There `min_delta` also decides
-    which weights are kept, a NaN in the first epoch stays best for ever, a missing
-    `monitor` only warns, and patience 0 means 1.
+    Source: `keras.callbacks.EarlyStopping` (3.15), whose arguments come first here, in
+    its order. There `patience=0` and `restore_best_weights=False` are the defaults,
+    `min_delta` also decides which weights are kept, a NaN in the first epoch stays
+    best for ever, a missing `monitor` only warns, and beside `SwapEMAWeights` the
+    weights kept depend on the order of the list.
     """
 
     best: float | None
-    best_epoch: int | None
+    best_epoch: int
     best_weights: list | None
-    stopped_epoch: int | None
+    stopped_epoch: int
     stop_reason: str | None
-    wait: int
     _reference: float | None
-    _average: RunningAverage
-    _sign: int | None
-    _looked_at_any: bool
+    _validated_weights: list | None
 
     def __init__(
         self,
-        monitor="val_loss",
-        min_delta=0.0,
-        min_delta_mode="absolute",
-        patience=10,
-        mode="auto",
-        baseline=None,
+        monitor: str = "val_loss",
+        min_delta: float = 0.0,
+        patience: int = 10,
+        verbose: int = 0,
+        mode: str = "auto",
+        baseline: float | None = None,
+        restore_best_weights: bool = True,
+        start_from_epoch: int = 0,
         *,
-        restore_best_weights=True,
-        start_from_epoch=0,
-        wait_for_peak=True,
-        smoothing=0.0,
+        min_delta_mode: str = "absolute",
+        wait_for_peak: bool = True,
+        smoothing: float = 0.0,
     ):
         super().__init__()
         self.monitor = monitor
         self.min_delta = min_delta
-        self.min_delta_mode = min_delta_mode
         self.patience = patience
+        self.verbose = verbose
         self.mode = mode
         self.baseline = baseline
         self.restore_best_weights = restore_best_weights
         self.start_from_epoch = start_from_epoch
+        self.min_delta_mode = min_delta_mode
         self.wait_for_peak = wait_for_peak
         self.smoothing = smoothing
         self._check_arguments()
@@ -150,29 +168,53 @@ class EarlyStopping(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         """Forgets the run before, so that one instance serves many fits."""
         self._reset()
+        if self.restore_best_weights and not hasattr(self.model, "get_weights"):
+            raise ValueError(
+                "`restore_best_weights` copies the weights of the model and must be "
+                "False for one without `get_weights` and `set_weights`. Received: "
+                f"restore_best_weights=True, model of type {type(self.model).__name__}."
+            )
+
+    def on_test_batch_begin(self, batch, logs=None):
+        """Copies the weights about to be scored, where another callback swaps them."""
+        if self._validated_weights is None and self._may_be_swapped(validated=True):
+            self._validated_weights = self.model.get_weights()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Checks, once, that the weights kept are those that training goes on with."""
+        if self._trained_weights_known or self.best_weights is None:
+            return
+        self._trained_weights_known = True
+        if self._may_be_swapped(validated=False):
+            self._refuse_swapped_weights()
 
     def on_epoch_end(self, epoch, logs=None):
         """Looks at the value, keeps the weights, stops the run."""
         logs = logs or {}
+        scored, self._validated_weights = self._validated_weights, None
         self._check_monitor(epoch, logs)
         if epoch < self.start_from_epoch or self.monitor not in logs:
             return
         self._looked_at_any = True
-        if self._sign is None:
-            self._sign = self._find_sign()
+        if self.monitor_op is None:
+            self.monitor_op = self._find_operation()
         value = as_number(self.monitor, logs[self.monitor])
         if math.isfinite(value):
             value = self._average.update(value)
-            self._keep_if_best(epoch, value)
+            self._keep_if_best(epoch, value, scored)
         self._count(value)
-        if self.wait >= self.patience:
+        if epoch > 0 and self.wait >= max(self.patience, 1):
             self._stop(epoch)
 
     def on_train_end(self, logs=None):
         """Restores the best weights and lets go of the copy."""
+        if self.verbose and self.stop_reason is not None:
+            print(self.stop_reason)
         if not self.restore_best_weights:
             return
         if self.best_weights is not None:
+            if self.verbose:
+                print(f"Restored the weights of epoch {self.best_epoch + 1}.")
             self.model.set_weights(self.best_weights)
             self.best_weights = None
         else:
@@ -183,7 +225,8 @@ class EarlyStopping(keras.callbacks.Callback):
         for check, name, purpose, bounds in (
             (check_number, "min_delta", _MIN_DELTA, {"at_least": 0}),
             (check_choice, "min_delta_mode", _UNIT, {"choices": _UNITS}),
-            (check_count, "patience", _PATIENCE, {}),
+            (check_count, "patience", _PATIENCE, {"at_least": 0}),
+            (check_choice, "verbose", _VERBOSE, {"choices": (0, 1, False, True)}),
             (check_choice, "mode", _MODE, {"choices": ("auto", "min", "max")}),
             (check_flag, "restore_best_weights", _RESTORE, {}),
             (check_count, "start_from_epoch", _START, {"at_least": 0}),
@@ -196,15 +239,17 @@ class EarlyStopping(keras.callbacks.Callback):
 
     def _reset(self):
         self.best = None
-        self.best_epoch = None
+        self.best_epoch = 0
         self.best_weights = None
-        self.stopped_epoch = None
+        self.stopped_epoch = 0
         self.stop_reason = None
         self.wait = 0
         self._reference = None
         self._average = RunningAverage(self.smoothing)
-        self._sign = None
+        self.monitor_op = None
         self._looked_at_any = False
+        self._validated_weights = None
+        self._trained_weights_known = False
 
     def _check_monitor(self, epoch, logs):
         if self._looked_at_any or self.monitor in logs:
@@ -213,18 +258,46 @@ class EarlyStopping(keras.callbacks.Callback):
             return
         refuse_missing(self.monitor, logs)
 
-    def _find_sign(self):
+    def _find_operation(self):
         mode = self.mode
         if mode == "auto":
             mode = find_mode(self.model, self.monitor)
-        return {"min": -1, "max": 1}[mode]
+        return {"min": ops.less, "max": ops.greater}[mode]
 
-    def _keep_if_best(self, epoch, value):
-        if self.best is None or self._sign * (value - self.best) > 0:
+    def _keep_if_best(self, epoch, value, scored):
+        if self.best is None or self._gain(value, self.best) > 0:
             self.best = value
             self.best_epoch = epoch
             if self.restore_best_weights:
-                self.best_weights = self.model.get_weights()
+                self.best_weights = scored or self.model.get_weights()
+
+    def _gain(self, value, reference):
+        """Positive where `value` is the better one."""
+        sign = -1 if self.monitor_op is ops.less else 1
+        return sign * (value - reference)
+
+    def _may_be_swapped(self, *, validated):
+        """Whether averaged weights may be in the model at the time of copying."""
+        return (
+            self.restore_best_weights
+            and self.monitor.startswith("val_") == validated
+            and averages_weights(self._optimizer())
+        )
+
+    def _optimizer(self):
+        return getattr(self.model, "optimizer", None)  # none in a loop of one's own
+
+    def _refuse_swapped_weights(self):
+        trained = self.model.get_weights()
+        if all(map(np.array_equal, trained, self.best_weights)):
+            return
+        raise ValueError(
+            "`monitor` scores the weights that EarlyStopping keeps, and beside "
+            "SwapEMAWeights(swap_on_epoch=True) it must be a key of validation, which "
+            "begins with 'val_', or EarlyStopping must come first in `callbacks`: here "
+            "averaged weights are in the model when an epoch ends. "
+            f"Received: monitor={self.monitor!r}."
+        )
 
     def _count(self, value):
         if math.isfinite(value) and self._beats(value, self._reference):
@@ -232,7 +305,7 @@ class EarlyStopping(keras.callbacks.Callback):
             if self._beats(value, self.baseline):
                 self.wait = 0
                 return
-        if not (self.wait_for_peak and before_peak(self.model.optimizer)):
+        if not (self.wait_for_peak and before_peak(self._optimizer())):
             self.wait += 1
 
     def _beats(self, value, reference):
@@ -241,12 +314,13 @@ class EarlyStopping(keras.callbacks.Callback):
         needed = self.min_delta
         if self.min_delta_mode == "relative":
             needed *= abs(reference)
-        return self._sign * (value - reference) > needed
+        return self._gain(value, reference) > needed
 
     def _stop(self, epoch):
         self.model.stop_training = True
         self.stopped_epoch = epoch
-        waited = f"after {self.patience} epochs of patience, in epoch {epoch + 1}"
+        unit = "epoch" if self.patience == 1 else "epochs"
+        waited = f"after {self.patience} {unit} of patience, in epoch {epoch + 1}"
         if self.best is None:
             why = f"no value of {self.monitor} has been finite {waited}."
         elif not self._beats(self._reference, self.baseline):
@@ -259,7 +333,7 @@ class EarlyStopping(keras.callbacks.Callback):
         self.stop_reason = f"Stopped since {why}{self._tell_best()}"
 
     def _tell_best(self):
-        if self.best is None or self.best_epoch is None:
+        if self.best is None:
             return ""
         return f"; the best was {self.best:.6g} in epoch {self.best_epoch + 1}."
 
@@ -270,7 +344,7 @@ class EarlyStopping(keras.callbacks.Callback):
             else f"no epoch reached start_from_epoch={self.start_from_epoch}"
         )
         warnings.warn(
-            f"EarlyStopping has no best weights to restore, since {why}. The model "
-            f"keeps the weights of its last epoch.",
+            f"EarlyStopping has no best weights to restore, since {why}. "
+            "The model keeps the weights of its last epoch.",
             stacklevel=2,
         )

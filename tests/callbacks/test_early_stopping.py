@@ -1,4 +1,5 @@
 import copy
+import inspect
 import math
 import time
 
@@ -42,17 +43,17 @@ def weights_kept(stopping, model):
     return kernel[0, 0]
 
 
-# values, arguments, epoch of the best, epoch that stops (None: the run goes to its
-# end), all counted from 0.
+# values, arguments, epoch of the best, epoch that stops (0: the run goes to its end),
+# all counted from 0.
 TABLE = {
-    "NaN first": ([NAN, 5, 4, 3, 2, 1], {"patience": 2}, 5, None),
-    "NaN between": ([5, NAN, 4], {"patience": 2}, 2, None),
+    "NaN first": ([NAN, 5, 4, 3, 2, 1], {"patience": 2}, 5, 0),
+    "NaN between": ([5, NAN, 4], {"patience": 2}, 2, 0),
     "NaN uses up patience": ([5, NAN, NAN, 4], {"patience": 2}, 0, 2),
     "inf first": ([INF, 5, 6, 4, 7, 8], {"patience": 2}, 3, 5),
     "-inf is no minimum": ([5, -INF, 4, 6, 7], {"patience": 2}, 2, 4),
     # 0.95 and 0.9 are within 0.1 of 1; 0.85 is not, and 0.8 and 0.75 are within 0.1
     # of 0.85.
-    "slow fall": ([1, 0.95, 0.9, 0.85, 0.8, 0.75], {"min_delta": 0.1}, 5, None),
+    "slow fall": ([1, 0.95, 0.9, 0.85, 0.8, 0.75], {"min_delta": 0.1}, 5, 0),
     "slow fall, less patience": (
         [1, 0.95, 0.9, 0.85, 0.8, 0.75],
         {"min_delta": 0.1, "patience": 2},
@@ -67,7 +68,7 @@ TABLE = {
         6,
     ),
     # The same numbers with an absolute 0.2: every fall counts.
-    "absolute": ([100, 90, 82, 79, 70, 64, 65], {"min_delta": 0.2}, 5, None),
+    "absolute": ([100, 90, 82, 79, 70, 64, 65], {"min_delta": 0.2}, 5, 0),
     "rising": ([0.2, 0.6, 0.4, 0.5], {"mode": "max", "patience": 2}, 1, 3),
     "negative values, relative": (
         [-10, -10.5, -12, -12.5, -13],  # needs -11, then -13.2
@@ -77,6 +78,11 @@ TABLE = {
     ),
     "baseline never passed": ([9, 8, 7, 6], {"baseline": 5, "patience": 3}, 2, 2),
     "baseline passed": ([9, 4, 8, 7, 6], {"baseline": 5, "patience": 3}, 1, 4),
+    # As in Keras: patience 0 is 1, and no run ends with its first epoch.
+    "no patience": ([5, 4, 3, 4, 2], {"patience": 0}, 2, 3),
+    "patience of one": ([5, 4, 3, 4, 2], {"patience": 1}, 2, 3),
+    "no patience, NaN once": ([NAN, 2, 3, 1], {"patience": 0}, 1, 2),
+    "no patience, baseline": ([9, 8, 4], {"patience": 0, "baseline": 5}, 1, 1),
     "first epochs unseen": (
         [1, 2, 9, 8, 8.5, 8.6],
         {"start_from_epoch": 2, "patience": 2},
@@ -87,7 +93,7 @@ TABLE = {
     # (4/16 + 1/8 + 10/4 + 2/2)/(15/16) = 4.13
     "smoothed": ([4, 1, 10, 2], {"smoothing": 0.5, "patience": 2}, 1, 3),
     # Averages: 4, none, 2 as above, 2 + ... = 1.43 with 1 once more
-    "smoothed over NaN": ([4, NAN, 1, 1], {"smoothing": 0.5, "patience": 2}, 3, None),
+    "smoothed over NaN": ([4, NAN, 1, 1], {"smoothing": 0.5, "patience": 2}, 3, 0),
 }
 
 
@@ -98,7 +104,7 @@ def test_best_and_stopping_epoch(row, model):
     drive(stopping, model, values)
     assert stopping.best_epoch == best_epoch
     assert stopping.stopped_epoch == stopped_epoch
-    assert (stopping.stop_reason is None) == (stopped_epoch is None)
+    assert (stopping.stop_reason is None) == (stopped_epoch == 0)
     assert weights_kept(stopping, model) == best_epoch
 
 
@@ -107,7 +113,7 @@ def test_run_without_a_finite_value_stops_and_says_so(values, model):
     stopping = EarlyStopping(patience=3)
     drive(stopping, model, values)
     assert stopping.stopped_epoch == 2
-    assert stopping.best is None and stopping.best_epoch is None
+    assert stopping.best is None and stopping.best_epoch == 0
     assert stopping.stop_reason == (
         "Stopped since no value of val_loss has been finite after 3 epochs of "
         "patience, in epoch 3."
@@ -187,7 +193,7 @@ def test_second_run_starts_afresh(model):
     drive(stopping, model, [9, 8, 7])
     assert weights_kept(stopping, model) == 2
     assert (stopping.best, stopping.best_epoch) == (7, 2)
-    assert stopping.stopped_epoch is None and stopping.stop_reason is None
+    assert stopping.stopped_epoch == 0 and stopping.stop_reason is None
 
 
 class Peaked(keras.optimizers.schedules.LearningRateSchedule):
@@ -271,7 +277,8 @@ def test_auto_mode_asks_where_it_cannot_know(blobs):
         ({"min_delta": -0.1}, "`min_delta` is the improvement"),
         ({"min_delta": NAN}, "must be a number at least 0"),
         ({"min_delta_mode": "percent"}, "must be one of 'absolute', 'relative'"),
-        ({"patience": 0}, "must be an integer at least 1"),
+        ({"patience": -1}, "must be an integer at least 0"),
+        ({"verbose": "auto"}, "`verbose` says whether to print"),
         ({"mode": "down"}, "must be one of 'auto', 'min', 'max'"),
         ({"baseline": "low"}, "`baseline` is the value to beat"),
         ({"restore_best_weights": 1}, "must be True or False"),
@@ -337,7 +344,7 @@ def test_fit_that_runs_to_its_end_has_the_best_weights_too(blobs):
     model = learning_model()
     losses = fit(model, blobs, seen, stopping, epochs=5).history["val_loss"]
     best = int(np.argmax(losses))
-    assert best < 4 and stopping.stopped_epoch is None
+    assert best < 4 and stopping.stopped_epoch == 0
     assert equal(model.get_weights(), seen.weights[best])
     assert stopping.best_weights is None
 
@@ -354,4 +361,143 @@ def test_second_fit_of_the_same_model_works(blobs):
 def test_loss_of_the_training_data_needs_no_validation(blobs):
     stopping = EarlyStopping("loss")
     fit(one_weight_model(), blobs, stopping, validated=False)
-    assert stopping.best_epoch is not None
+    assert stopping.best is not None
+
+
+def test_arguments_stand_in_the_order_of_keras():
+    mine = list(inspect.signature(EarlyStopping).parameters)
+    keras_order = list(inspect.signature(keras.callbacks.EarlyStopping).parameters)
+    assert mine[: len(keras_order)] == keras_order
+    stopping = EarlyStopping("loss", 0.1, 3, 1, "max", 0.5, False, 2)
+    assert (stopping.patience, stopping.verbose, stopping.mode) == (3, 1, "max")
+    assert (stopping.baseline, stopping.start_from_epoch) == (0.5, 2)
+
+
+def test_says_with_verbose_why_it_stopped_and_what_it_restored(model, capsys):
+    stopping = EarlyStopping(patience=1, verbose=1)
+    drive(stopping, model, [7.5, 8, 9])
+    stopping.on_train_end()
+    assert capsys.readouterr().out == (
+        "Stopped since val_loss has not improved after 1 epoch of patience, in epoch "
+        "2; the best was 7.5 in epoch 1.\nRestored the weights of epoch 1.\n"
+    )
+
+
+def test_first_epoch_stops_no_run(model):
+    stopping = EarlyStopping(patience=0)
+    drive(stopping, model, [NAN, NAN, 3])
+    assert stopping.stopped_epoch == 1
+
+
+def test_is_silent_otherwise(model, capsys):
+    stopping = EarlyStopping(patience=1)
+    drive(stopping, model, [7.5, 8, 9])
+    stopping.on_train_end()
+    assert capsys.readouterr().out == ""
+
+
+def test_tells_the_way_that_is_better_as_keras_does(model):
+    for mode, operation in (("min", keras.ops.less), ("max", keras.ops.greater)):
+        drive(stopping := EarlyStopping(mode=mode), model, [1])
+        assert stopping.monitor_op is operation
+
+
+class Network:
+    """A model of another library: weights and nothing else."""
+
+    def __init__(self):
+        self.weights = [np.zeros((1, 1)), np.zeros(1)]
+
+    def get_weights(self):
+        return list(self.weights)
+
+    def set_weights(self, weights):
+        self.weights = weights
+
+
+class OtherOptimizer:
+    """No learning rate that Keras knows."""
+
+
+def uncompiled_model():
+    return keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(1)])
+
+
+def network_with_other_optimizer():
+    network = Network()
+    network.optimizer = OtherOptimizer()
+    return network
+
+
+@pytest.mark.parametrize(
+    "make_model", [Network, network_with_other_optimizer, uncompiled_model]
+)
+def test_serves_a_loop_of_ones_own(make_model):
+    stopping = EarlyStopping(patience=2)
+    own = make_model()
+    drive(stopping, own, [4, 2, 3, 5])
+    assert (own.stop_training, stopping.stopped_epoch) == (True, 3)
+    assert weights_kept(stopping, own) == 1
+
+
+def test_model_without_weights_to_copy_is_refused_where_they_are_restored():
+    class Bare:
+        stop_training = False
+
+    stopping = EarlyStopping()
+    stopping.set_model(Bare())
+    with pytest.raises(ValueError, match="`restore_best_weights` copies.*type Bare"):
+        stopping.on_train_begin()
+    stopping = EarlyStopping(restore_best_weights=False, patience=1)
+    stopping.set_model(Bare())
+    stopping.on_train_begin()
+    stopping.on_epoch_end(0, {"val_loss": 1.0})
+    stopping.on_epoch_end(1, {"val_loss": 2.0})
+    assert stopping.model.stop_training
+
+
+def averaging_model(scaled=False):
+    optimizer = keras.optimizers.SGD(0.3, use_ema=True, ema_momentum=0.6)
+    if scaled:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    model = learning_model()
+    model.compile(optimizer, "mse")
+    return model
+
+
+@pytest.mark.parametrize("swap_first", [False, True])
+@pytest.mark.parametrize("swap_on_epoch", [False, True])
+@pytest.mark.parametrize("best", ["min", "max"])  # the last epoch and the first
+def test_weights_beside_averaging_are_those_that_were_scored(
+    swap_first, swap_on_epoch, best, blobs
+):
+    model = averaging_model(scaled=swap_on_epoch)
+    swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=swap_on_epoch)
+    stopping = EarlyStopping(patience=2, mode=best)
+    watching = [swap, stopping] if swap_first else [stopping, swap]
+    scores = fit(model, blobs, *watching, epochs=4).history["val_loss"]
+    assert len(set(scores)) == len(scores)
+    x, y = blobs[0][:16, :1], blobs[1][:16, None]
+    again = model.evaluate(x, y, verbose=0, batch_size=16)
+    assert again == pytest.approx(getattr(np, best)(scores), rel=1e-5)
+
+
+@pytest.mark.parametrize("swap_first", [False, True])
+@pytest.mark.parametrize("swap_on_epoch", [False, True])
+def test_weights_scored_in_training_are_the_trained_ones(
+    swap_first, swap_on_epoch, blobs
+):
+    model = averaging_model()
+    swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=swap_on_epoch)
+    stopping = EarlyStopping("loss", mode="max")  # the first epoch is best
+    watching = [swap, stopping] if swap_first else [stopping, swap]
+    if swap_first and swap_on_epoch:
+        with pytest.raises(ValueError, match="`monitor` scores the weights.*'loss'"):
+            fit(model, blobs, *watching, epochs=3)
+        return
+    start = model.get_weights()
+    fit(model, blobs, *watching, epochs=3)
+    plain = learning_model()  # the same epoch without averages
+    plain.set_weights(start)
+    fit(plain, blobs, epochs=1)
+    assert all(map(np.allclose, model.get_weights(), plain.get_weights()))
