@@ -3,6 +3,7 @@
 import datetime
 import decimal
 import numbers
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from keras_trainkit._tables.column import (
 )
 
 ABSENT_TYPES = ("NoneType", "NAType", "NaTType")  # of pandas, which is not imported
+OTHER_TYPES = (tuple, datetime.time, datetime.timedelta, np.timedelta64)
+OTHER_NAMES = ("Interval", "Period")  # of pandas
 
 
 def objects(values) -> np.ndarray:
@@ -27,42 +30,70 @@ def objects(values) -> np.ndarray:
 def of_objects(name, array) -> Column:
     """By the types of the items; ValueError where they are of two kinds."""
     types = set(map(type, array))
-    if all(issubclass(kind, str) for kind in types):
+    if types <= {str}:
         return of_texts(array)
     _check_types(name, types)
-    present = ~np.fromiter(map(_is_absent, array), bool, len(array))
+    present = ~np.fromiter(map(is_absent, array), bool, len(array))
     kept = array[present]
-    holds = {_holds(kind) for kind in set(map(type, kept))}
+    types = set(map(type, kept))
+    holds = set(map(_holds, types))
+    if holds == {"text", "other"}:  # intervals beside a word for what is in none
+        holds = {"other"}
     if len(holds) > 1:
         raise ValueError(
-            f"{PURPOSE} each must hold values of one kind. "
-            f"Received: {' beside '.join(sorted(holds))} in {name!r}."
+            f"{PURPOSE} each must hold (`.astype(str)` makes texts) values of one "
+            f"kind. Received: {' beside '.join(sorted(holds))} in {name!r}."
         )
-    if holds == {"text"}:
+    if holds and holds <= {"text", "other"}:
         texts = np.full(len(array), "", object)
-        texts[present] = objects([_decoded(value) for value in kept])
-        return of_texts(texts)
+        texts[present] = [_text(name, value) for value in kept]
+        column = of_texts(texts)
+        if holds != {"other"}:
+            return column
+        return Column("other", texts, types=", ".join(_names(types)))
     values = np.full(len(array), np.nan)
     if holds == {"datetime"}:
-        moments = np.array([_in_utc(value) for value in kept], "datetime64[us]")
-        values[present] = seconds(moments)
+        values[present] = seconds(np.array(list(map(_in_utc, kept)), "datetime64[us]"))
     elif holds:
-        values[present] = kept.astype("float64")
+        values[present] = real_numbers(kept)
     return of_numbers(holds.pop() if holds else None, values)
 
 
+def real_numbers(array) -> np.ndarray:
+    """Objects that are real numbers as float64; infinity beyond its range."""
+    try:
+        return array.astype("float64")
+    except OverflowError:
+        return np.array([_float(value) for value in array])
+
+
+def are_real(array) -> bool:
+    """Objects that are real numbers, booleans among them."""
+    return {_holds(kind) for kind in set(map(type, array))} <= {"number", "boolean"}
+
+
+def is_absent(value) -> bool:
+    """None, NaN, NaT and what pandas and decimal have of the kind."""
+    if isinstance(value, decimal.Decimal):
+        return value.is_nan()  # one that signals cannot be compared
+    return _stands_for_none(type(value)) or value != value
+
+
 def _check_types(name, types):
-    unknown = [k.__name__ for k in types if not _holds(k) and not _stands_for_none(k)]
+    unknown = [k for k in types if not _holds(k) and not _stands_for_none(k)]
     if unknown:
         raise ValueError(
-            f"{PURPOSE} each must hold real numbers, booleans, texts or datetimes. "
-            f"Received: {', '.join(sorted(unknown))} in {name!r}."
+            f"{PURPOSE} each must hold real numbers, booleans, texts or datetimes "
+            "(others as texts: `.astype(str)`). "
+            f"Received: {', '.join(_names(unknown))} in {name!r}."
         )
 
 
 def _holds(kind):
     if issubclass(kind, str | bytes):
         return "text"
+    if issubclass(kind, OTHER_TYPES) or kind.__name__ in OTHER_NAMES:
+        return "other"  # NumPy counts a timedelta among the integers
     if issubclass(kind, bool | np.bool_):
         return "boolean"
     if issubclass(kind, numbers.Real | decimal.Decimal):
@@ -74,16 +105,63 @@ def _stands_for_none(kind):
     return kind.__name__ in ABSENT_TYPES
 
 
-def _is_absent(value):
-    return _stands_for_none(type(value)) or value != value
+def _names(types):
+    return sorted(kind.__name__ for kind in types)
 
 
-def _decoded(value):
+def _float(value):
+    try:
+        return float(value)
+    except OverflowError:
+        return np.inf if value > 0 else -np.inf
+
+
+def _text(name, value) -> str:
     """Bytes that are no UTF-8 become a text that no level equals."""
-    return value.decode("utf-8", "surrogateescape") if type(value) is bytes else value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    if isinstance(value, str):
+        return str.__str__(value)  # an Enum of texts has words of its own
+    if isinstance(value, tuple):
+        return _tuple_text(name, value)
+    if type(value).__name__ == "Interval":
+        return _interval_text(value)
+    if isinstance(value, np.timedelta64):
+        value = value.astype("timedelta64[us]").item()
+    if isinstance(value, datetime.timedelta) and not getattr(value, "nanoseconds", 0):
+        return datetime.timedelta.__str__(value)  # pandas writes its own otherwise
+    return str(value)
+
+
+def _tuple_text(name, values):
+    """As Python writes it, whether a number in it is NumPy's or not."""
+    items: list[Any] = [v.item() if isinstance(v, np.generic) else v for v in values]
+    _check_types(name, set(map(type, items)))
+    parts = [_text(name, v) if isinstance(v, tuple) else _repr(v) for v in items]
+    return f"({', '.join(parts)}{',' * (len(parts) == 1)})"
+
+
+def _interval_text(interval):
+    """As pandas writes it, but for whole bounds, which a gap turns to floats."""
+    left, right = (
+        _repr(bound) if isinstance(bound, numbers.Real) else str(bound)
+        for bound in (interval.left, interval.right)
+    )
+    closed = interval.closed
+    start = "[" if closed in ("left", "both") else "("
+    return f"{start}{left}, {right}{']' if closed in ('right', 'both') else ')'}"
+
+
+def _repr(value):
+    """The same of 1 and 1.0, which are equal."""
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        value = float(value) if value % 1 else int(value)
+    return repr(value)
 
 
 def _in_utc(value):
+    """Without astimezone, which fails at both ends of the calendar."""
     if getattr(value, "tzinfo", None) is None:
         return value
-    return value.astimezone(datetime.UTC).replace(tzinfo=None)
+    moment = np.datetime64(value.replace(tzinfo=None), "us")
+    return moment - np.timedelta64(value.utcoffset(), "us")

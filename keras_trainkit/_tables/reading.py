@@ -1,6 +1,7 @@
 """Columns as users have them, each read as one plain NumPy array of one type."""
 
-from collections.abc import Mapping
+import datetime
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from keras import ops
@@ -54,8 +55,10 @@ def read(name, column) -> Column:
         column = ops.convert_to_numpy(column)
     if isinstance(column, np.ma.MaskedArray):
         column = _unmasked(column)
-    if isinstance(column, list | tuple):
+    if isinstance(column, Sequence) and not isinstance(column, str | bytes):
         column = objects(column)
+    elif not hasattr(column, "dtype") and hasattr(column, "__array__"):  # pyarrow
+        column = np.asarray(column)
     dtype = getattr(column, "dtype", None)
     if dtype is None or np.ndim(column) != 1:
         raise ValueError(
@@ -80,7 +83,8 @@ def _of_category(name, column):
     codes = np.asarray(column.codes)
     levels = read(name, [*column.categories, None])
     holds = levels.holds if (codes >= 0).any() else None
-    return Column(holds, levels.values[codes], declared=True)  # code -1 is the None
+    values = levels.values[codes]  # code -1 is the None
+    return Column(holds, values, declared=True, types=levels.types)
 
 
 def _of_extension(name, column):
@@ -91,9 +95,15 @@ def _of_extension(name, column):
     if kind in "biuf":
         values = column.to_numpy("float64", na_value=np.nan)
         return of_numbers("boolean" if kind == "b" else "number", values)
+    if kind == "M" and column.dtype.type is datetime.date:  # pyarrow's days
+        column = getattr(column, "array", column).__arrow_array__()
+        return _of_array(name, np.asarray(column))
     if kind == "M":
         return _of_array(name, column.to_numpy("datetime64[us]"))
-    return _of_array(name, column.to_numpy(object, na_value=None))
+    try:
+        return _of_array(name, column.to_numpy(object, na_value=None))
+    except NotImplementedError:  # pyarrow's views of texts
+        return _of_array(name, objects(list(column)))
 
 
 def _of_array(name, array):
@@ -105,12 +115,15 @@ def _of_array(name, array):
     if kind == "M":
         return of_numbers("datetime", seconds(array))
     if kind in "US":
-        array = np.char.decode(array, "utf-8") if kind == "S" else array
-        return of_texts(array.astype(object))
-    if kind == "O":
+        array = array.astype(object)
+        return of_texts(array) if kind == "U" else of_objects(name, array)
+    if kind == "m":
+        array = objects(array.astype("timedelta64[us]").tolist())
+    if array.dtype.kind == "O":
         return of_objects(name, array)
     raise ValueError(
-        f"{PURPOSE} each must hold real numbers, booleans, texts or datetimes. "
+        f"{PURPOSE} each must hold real numbers, booleans, texts or datetimes "
+        "(others as texts: `.astype(str)`). "
         f"Received: dtype={array.dtype} for {name!r}."
     )
 

@@ -35,6 +35,21 @@ def check_kinds(kinds, categories):
         )
 
 
+def check_as_named(kinds, named):
+    """Of a saved encoder: each named column is there, of the kind it was named to be.
+
+    Args:
+        kinds: Dict of the saved columns to their kinds.
+        named: The same of the columns in `categories` and `kinds`.
+    """
+    wrong = [name for name, kind in named.items() if kinds.get(name) != kind]
+    if wrong:
+        raise ValueError(
+            "`categories` and `kinds` say what columns are and must agree with the "
+            f"columns that were saved, {list(kinds)}. Received: {wrong}."
+        )
+
+
 def check_named(expected, received):
     """The same names, in any order."""
     absent = [name for name in expected if name not in received]

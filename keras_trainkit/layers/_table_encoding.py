@@ -13,7 +13,7 @@ def encode_arrays(plan, plain):
     categorical = np.empty((rows, len(plan.categories)), "int32")
     for index, column in enumerate(plan.categories):
         values = plain[column.name]
-        if column.levels_are == "text":
+        if column.has_texts:
             categorical[:, index] = plan.text_codes[column.name](values)
         else:
             categorical[:, index] = plan.number_codes[column.name](np, values)

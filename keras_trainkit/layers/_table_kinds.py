@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_trainkit._tables.column import Column, seconds
+from keras_trainkit._tables.column import Column, datetime_texts, seconds
 
 KINDS = ("numeric", "boolean", "categorical", "datetime")
 AUTOMATIC: dict[str | None, str] = {
@@ -15,42 +15,53 @@ SUITS = {
     "numeric": ("number", "boolean"),
     "boolean": ("boolean", "number"),
     "datetime": ("datetime",),
-    "categorical": ("text", "number", "boolean"),
+}
+SUITS_LEVELS = {
+    "text": ("text",),
+    "number": ("number", "boolean"),
+    "datetime": ("datetime", "text"),
+    "other": ("other", "text"),
 }
 
 
-def kind_of(column: Column) -> str:
+def kind_of(name, column: Column) -> str:
     """The kind that "auto" gives a column with at least one value."""
+    if column.holds == "other" and not column.declared:
+        raise ValueError(
+            f"The column {name!r} is encoded by its kind and must hold numbers, "
+            "booleans, texts or datetimes (a level for each other value: "
+            f"`categories=[{name!r}]`; durations as numbers: `.dt.total_seconds()`). "
+            f"Received: {column.types}."
+        )
     return "categorical" if column.declared else AUTOMATIC[column.holds]
 
 
 def levels_of(column: Column) -> str:
-    """Whether the levels of a categorical column are texts or numbers."""
-    return "text" if column.holds == "text" else "number"
+    """What the levels of a categorical column are: a key of `SUITS_LEVELS`."""
+    return "number" if column.holds in SUITS_LEVELS["number"] else str(column.holds)
 
 
 def values_as(name, column: Column, kind, levels=None, parsed=False) -> np.ndarray:
     """The values of a column, for a column that was adapted as `kind`.
 
     Args:
-        levels: "text" or "number" for a categorical column, else None.
+        levels: What the levels of a categorical column are, else None.
         parsed: Whether the user asked for this kind, so that texts are read as it.
 
     Returns:
-        Objects with "" for a missing one where `levels` is "text", else float64 with
-        NaN for it.
+        Objects with "" for a missing one where levels are texts, also those of
+        datetimes and other values, else float64 with NaN for it.
     """
-    as_text = levels == "text"
+    as_text = levels not in (None, "number")
     if column.holds is None:
         rows = len(column.values)
         return np.full(rows, "", object) if as_text else np.full(rows, np.nan)
     if column.holds == "text" and parsed and kind in ("numeric", "datetime"):
         return _parsed(name, column.values, kind)
-    suits = column.holds in SUITS[kind]
-    if kind == "categorical":
-        suits = suits and (column.holds == "text") == as_text
-    if not suits:
-        _refuse(name, _wanted(kind, levels), f"{column.holds}s")
+    if column.holds not in (SUITS_LEVELS[levels] if levels else SUITS[kind]):
+        _refuse(name, _wanted(kind, levels), column.types or f"{column.holds}s")
+    if as_text and column.holds == "datetime":
+        return datetime_texts(column.values)
     if kind == "boolean":
         _check_boolean(name, column.values)
     return column.values
@@ -73,6 +84,8 @@ def _check_boolean(name, values):
 
 def _wanted(kind, levels):
     words = {"numeric": "numbers", "boolean": "booleans", "datetime": "datetimes"}
+    if levels == "other":
+        return "categories of the adapted types, or their texts"
     return words.get(kind, f"categories that are {levels}s")
 
 

@@ -8,12 +8,11 @@ from keras_trainkit._statistics import Extremes, Moments, Quantiles
 from keras_trainkit._tables.column import Column
 from keras_trainkit.layers._centers import mean_and_deviation, median_and_spread
 from keras_trainkit.layers._table_kinds import kind_of, levels_of, values_as
-from keras_trainkit.layers._table_learned import CYCLES, DAY, Learned
+from keras_trainkit.layers._table_learned import CYCLES, DAY, EXACT, Learned
 
 BLOCK = 2**16  # values that enter the statistics together, however they arrived
 QUANTILE_VALUES = 2**18  # kept per column, 2 MiB
 MOST_LEVELS = 1_000_000
-EXACT = 2.0**53  # float64 tells all integers apart up to here
 STILL = 0.01  # share of a cycle; values that stay within it do not go round
 
 
@@ -43,11 +42,13 @@ class Learner:
         if column.holds is None:
             self._absent += len(column.values)
             return
-        self.kind = self.kind or kind_of(column)
+        self.kind = self.kind or kind_of(self.name, column)
         if self.kind == "categorical":
             self._levels_are = self._levels_are or levels_of(column)
+        if column.holds == "datetime":
+            self._check_finite(column.values)
         values = values_as(self.name, column, self.kind, self._levels_are, self._parsed)
-        is_text = self._levels_are == "text"
+        is_text = self._levels_are not in (None, "number")
         present = values[(values != "") if is_text else ~np.isnan(values)]
         self._absent += len(values) - len(present)
         if is_text:
@@ -99,20 +100,26 @@ class Learner:
         known = ordered[: self.max_categories]
         for level in known:
             _check_unicode(self.name, level)
-        return {"levels": known, "rare": len(ordered) - len(known)}
+        others = self._levels_are in ("datetime", "other")
+        return {
+            "levels": known,
+            "rare": len(ordered) - len(known),
+            "texts_of": self._levels_are if others else "",
+        }
 
     def _check_finite(self, values):
         if np.isinf(values).any():
             raise ValueError(
                 f"The column {self.name!r} is scaled by its values and must hold "
-                "finite numbers or missing ones. Received: an infinite number."
+                "finite numbers (below 1.8e308; datetimes before the year 290,000) or "
+                "missing ones. Received: an infinite number."
             )
 
     def _check_exact(self, values):
-        if (np.abs(values) > EXACT).any():
+        if (np.abs(values) >= EXACT).any():
             raise ValueError(
                 f"The column {self.name!r} is encoded by its levels, compared as "
-                "float64, and must hold numbers up to 2^53 (longer ones as texts). "
+                "float64, and must hold numbers below 2^53 (longer ones as texts). "
                 f"Received: {np.abs(values).max():.17g}."
             )
 

@@ -29,7 +29,7 @@ class TablePlan:
         self.names = tuple(column.name for column in self.columns)
         self.measured = [c for c in self.columns if c.kind != "categorical"]
         self.categories = [c for c in self.columns if c.kind == "categorical"]
-        self.texts = [c for c in self.categories if c.levels_are == "text"]
+        self.texts = [c for c in self.categories if c.has_texts]
         self.category_sizes = tuple(FIRST + len(c.levels) for c in self.categories)
         robust = scaling == "robust"
         bent = [robust and c.kind in ("numeric", "datetime") for c in self.measured]

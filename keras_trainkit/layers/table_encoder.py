@@ -6,12 +6,13 @@ import numpy as np
 from keras_trainkit._checks import check_choice, check_count
 from keras_trainkit._serialization import serializable
 from keras_trainkit.layers._table_arguments import (
+    check_as_named,
     check_categories,
     check_kinds,
     check_named,
 )
 from keras_trainkit.layers._table_encoding import encode_arrays, encode_tensors
-from keras_trainkit.layers._table_learned import Learned
+from keras_trainkit.layers._table_learned import saved_columns
 from keras_trainkit.layers._table_plan import TablePlan
 from keras_trainkit.layers._table_rows import learn, plain_table
 from keras_trainkit.layers._table_summary import summary_of
@@ -37,6 +38,11 @@ class TableEncoder(keras.layers.Layer):
     | texts, pandas' category | categorical | 0 missing; 1 unseen in `adapt`, or rare; |
     |                        |           | from 2 on a level each, frequent first   |
 
+    Levels of intervals (`pandas.cut`), periods, times, durations and tuples are texts:
+    `(0, 2.5]`, `2020-01`, `08:30:00`, `1 day, 0:00:00`, `('a', 1)`; those of datetimes
+    are ISO 8601: `2020-01-31`, `2020-01-31T12:00:00` (UTC). Such texts may be sent in
+    their place.
+
     Integers stay numeric however few they are: `categories` names those that are mere
     codes. Texts stay texts: `kinds` says which of them are numbers, or datetimes in
     ISO 8601. Missing are None, NaN, NaT, `pandas.NA` and the empty text. Levels are
@@ -45,7 +51,8 @@ class TableEncoder(keras.layers.Layer):
 
     | value                             | in `adapt` | afterwards          |
     | --------------------------------- | ---------- | ------------------- |
-    | infinite number                   | ValueError | counts as missing   |
+    | infinite number, or over 1.8e308  | ValueError | counts as missing   |
+    | text that is no UTF-8             | ValueError | unseen              |
     | none in a whole column            | ValueError | fine                |
     | missing, in no adapted row        |            | filled, not flagged |
     | of another kind than in `adapt`   | ValueError | ValueError          |
@@ -55,7 +62,8 @@ class TableEncoder(keras.layers.Layer):
 
     Args:
         categories: "auto", or a list of the names of further columns that are
-            categorical, such as numbers that are mere codes.
+            categorical, such as numbers that are mere codes (below 2^53), datetimes,
+            intervals or periods.
         max_categories: Int >= 1. Known levels per column; the rest, the rarest (of
             equals the last in the alphabet), share code 1 with the unseen.
         missing: "indicator" adds a column of 0 and 1 to `numeric` for each column that
@@ -145,10 +153,7 @@ class TableEncoder(keras.layers.Layer):
             ValueError: See the tables above; columns of unequal lengths, no rows, a
                 column of two kinds, a name in `categories` or `kinds` without column.
         """
-        kinds = dict(self.kinds or {})
-        if self.categories != "auto":
-            kinds.update(dict.fromkeys(self.categories, "categorical"))
-        self._take(learn(table, kinds, self.scaling, self.max_categories))
+        self._take(learn(table, self._named(), self.scaling, self.max_categories))
 
     def __call__(self, table, *args, **kwargs):
         if self._lookup is not None and _has_tensors(table):
@@ -166,7 +171,19 @@ class TableEncoder(keras.layers.Layer):
         return {"columns": [dataclasses.asdict(c) for c in self._plan.columns]}
 
     def build_from_config(self, config):
-        self._take([Learned.from_plain(column) for column in config["columns"]])
+        columns = saved_columns(config, self.max_categories)
+        check_as_named({column.name: column.kind for column in columns}, self._named())
+        self._take(columns)
+
+    @classmethod
+    def from_config(cls, config):
+        try:
+            return super().from_config(config)
+        except (TypeError, AttributeError, KeyError) as error:  # Keras makes them these
+            raise ValueError(
+                "`config` is made into a TableEncoder again and must be what its "
+                f"`get_config` gives. Received: {error}"
+            ) from error
 
     def get_config(self):
         return {
@@ -231,7 +248,8 @@ class TableEncoder(keras.layers.Layer):
             | numeric, categories  | float64, NaN where missing                      |
             | that are numbers     |                                                 |
             | boolean              | int32: 0, 1, -1 where missing                   |
-            | texts                | objects: str, "" where missing                  |
+            | texts                | objects: str, "" where missing; bytes for those |
+            |                      | that UTF-8 cannot hold, which no level equals   |
             | datetime             | float64: seconds since 1970-01-01 (UTC where    |
             |                      | the values have a time zone), NaN where missing |
         """
@@ -240,7 +258,16 @@ class TableEncoder(keras.layers.Layer):
             if column.kind == "boolean":
                 values = np.nan_to_num(plain[column.name], nan=-1)
                 plain[column.name] = values.astype("int32")
+            elif column.has_texts:
+                plain[column.name] = _encodable(plain[column.name])
         return plain
+
+    def _named(self) -> dict[str, str]:
+        """The kinds of the columns that the user named."""
+        kinds = dict(self.kinds or {})
+        if self.categories != "auto":
+            kinds.update(dict.fromkeys(self.categories, "categorical"))
+        return kinds
 
     def _take(self, columns):
         plan = TablePlan(columns, self.missing == "indicator", self.scaling)
@@ -268,6 +295,25 @@ def _has_tensors(table):
         keras.ops.is_tensor(value) or isinstance(value, keras.KerasTensor)
         for value in values
     )
+
+
+def _encodable(texts):
+    """Those that UTF-8 cannot hold as bytes, for tensors are made of bytes."""
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        encoded = np.empty(len(texts), object)
+        encoded[:] = [text if _is_utf8(text) else _as_bytes(text) for text in texts]
+        return encoded
+    return texts
+
+
+def _is_utf8(text):
+    return text == text.encode("utf-8", "ignore").decode()
+
+
+def _as_bytes(text):
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _plain_copy(value):
