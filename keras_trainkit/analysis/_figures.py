@@ -1,10 +1,24 @@
 """Matplotlib figures of runs, drawn without pyplot and so without global state."""
 
 import pathlib
+import unicodedata
+import warnings
 
 import numpy as np
 
 _SUFFIXES = (".pdf", ".png", ".svg")
+# Asked for the letters that matplotlib's own fonts lack, in this order.
+_FONTS = (
+    *("Noto Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR"),
+    *("Noto Sans SC", "Noto Sans JP", "Noto Sans KR", "Source Han Sans SC"),
+    *("WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "Droid Sans Fallback"),
+    *("Microsoft YaHei", "SimHei", "Yu Gothic", "MS Gothic", "Malgun Gothic"),
+    *("PingFang SC", "Hiragino Sans", "Apple SD Gothic Neo", "NanumGothic"),
+    *("IPAGothic", "TakaoGothic", "Noto Sans Devanagari", "Noto Sans Bengali"),
+    *("Noto Sans Tamil", "Noto Sans Thai", "Noto Sans Arabic", "Noto Sans Hebrew"),
+    *("Noto Emoji", "Symbola", "Segoe UI Emoji", "Segoe UI Symbol"),
+    *("Arial Unicode MS", "Unifont"),
+)
 
 
 def new_figure(num_panels: int = 1):
@@ -88,7 +102,7 @@ def draw_range(found):
     nothing = "" if found.suggestion else ": no rate stands out"
     axes.set_title(f"Learning rate range test{nothing}")
     _show_the_valley(axes, losses, found.smoothed_losses)
-    axes.legend(frameon=False)
+    legend_below(axes)
     return figure
 
 
@@ -102,6 +116,95 @@ def _show_the_valley(axes, losses, smoothed):
         axes.set_ylim(low - margin, high + 3 * margin)
 
 
+def legend_below(axes, columns: int = 2) -> None:
+    """A legend under the label of the horizontal axis, where no line can pass."""
+    from matplotlib.transforms import ScaledTranslation
+
+    below = ScaledTranslation(0, -0.5, axes.figure.dpi_scale_trans)  # inches
+    axes.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0),
+        bbox_transform=axes.transAxes + below,
+        ncols=columns,
+        frameon=False,
+    )
+
+
 def save(figure, path) -> None:
-    """Writes the figure; the suffix of the path names the format."""
-    figure.savefig(check_path(path), dpi=150)
+    """Writes the figure; the suffix of the path names the format.
+
+    Texts are drawn as they are, a `$` too. Letters that matplotlib's own font lacks are
+    taken from the first of `_FONTS` that is installed and has them; one that none has
+    is drawn as a question mark, with a warning.
+    """
+    path = check_path(path)
+    _write_every_letter(figure)
+    figure.savefig(path, dpi=150)
+
+
+def _write_every_letter(figure):
+    from matplotlib.text import Text
+
+    missing: set[str] = set()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            _write_ticks(axis, missing)
+    for text in figure.findobj(Text):
+        words = text.get_text()
+        if "\\mathdefault{" in words:  # a tick of matplotlib's, such as a power of 10
+            continue
+        text.set_parse_math(False)
+        families, letters = _families_for(words, text.get_fontfamily())
+        text.set_fontfamily(families)
+        text.set_text(_without(letters, words))
+        missing |= letters
+    if missing:
+        warnings.warn(
+            "The picture has question marks for letters that no font on this machine "
+            f"can draw: {' '.join(sorted(missing))}. Looked for: "
+            f"{', '.join(_FONTS)}. On Debian and Ubuntu `apt-get install "
+            "fonts-noto-cjk fonts-noto-core` brings most.",
+            stacklevel=4,
+        )
+
+
+def _write_ticks(axis, missing):
+    """Ticks are written anew with every drawing, so their formatter is replaced."""
+    found: set[str] = set()
+    for tick in axis.get_ticklabels():
+        families, letters = _families_for(tick.get_text(), tick.get_fontfamily())
+        tick.set_fontfamily(families)
+        found |= letters
+    if found:
+        write = axis.get_major_formatter()
+        axis.set_major_formatter(lambda *tick: _without(found, write(*tick)))
+    missing |= found
+
+
+def _without(letters, words):
+    return "".join("?" if letter in letters else letter for letter in words)
+
+
+def _families_for(words, families):
+    """The families, longer by those that draw the letters; and the letters none has."""
+    from matplotlib import font_manager
+
+    letters = set() if words.isascii() else {c for c in words if _is_visible(c)}
+    if not letters:
+        return list(families), letters
+    installed = {entry.name for entry in font_manager.fontManager.ttflist}
+    extended = list(families)
+    for family in (*families, *_FONTS):
+        generic = family in font_manager.font_family_aliases
+        if not letters or not (generic or family in installed):
+            continue
+        file = font_manager.findfont(font_manager.FontProperties(family=[family]))
+        known = font_manager.get_font(file).get_charmap()
+        if family not in extended and any(ord(letter) in known for letter in letters):
+            extended.append(family)
+        letters = {letter for letter in letters if ord(letter) not in known}
+    return extended, letters
+
+
+def _is_visible(letter):
+    return unicodedata.category(letter) not in ("Cc", "Cf", "Zs", "Zl", "Zp")

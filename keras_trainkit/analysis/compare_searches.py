@@ -131,7 +131,12 @@ def _draw(searches):
         if search.seconds():
             _draw_steps(panels[-1], name, search, search.seconds(), style)
     for axes, label in zip(panels, ("trials ended", "seconds at work"), strict=False):
-        axes.set(xlabel=label, ylabel=f"best {known[0] if known else 'score'} so far")
+        objective = known[0] if known else "score"
+        axes.set(
+            title=f"Best {objective} so far over {label}",
+            xlabel=label,
+            ylabel=f"best {objective} so far",
+        )
         if wants_log(drawn):
             logarithmic(axes, drawn)
         axes.set_ylim(panels[0].get_ylim())

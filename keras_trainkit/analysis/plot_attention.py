@@ -8,6 +8,7 @@ import numpy as np
 from keras_trainkit.analysis._figures import check_path, new_figure, save
 
 _MOST_LABELS = 60  # more than that and the words overlap
+_LONGEST = 20
 
 
 def plot_attention(
@@ -30,7 +31,8 @@ def plot_attention(
         path: File to write; `.png`, `.pdf` or `.svg`.
         sequence: Array `(time,)` or `(time, features)` of finite numbers, or None.
         labels: One string per step, such as the words, or None for step numbers.
-            Beyond 60 steps only the heaviest 60 are written.
+            Beyond 60 steps only the heaviest 60 are written, of each 20 characters.
+            Letters that no installed font has become question marks, with a warning.
         title: String above the picture.
 
     Raises:
@@ -54,13 +56,13 @@ def _draw(weights, sequence=None, labels=None, title="Attention"):
     label = f"even: {even:.3g} at {valid} steps"
     axes.axhline(even, color="0.4", linestyle=":", label=label)
     axes.set(title=title, ylabel="weight", xlim=(-0.5, len(steps) - 0.5))
-    axes.legend(frameon=False)
     if labels is not None:
         _write_labels(axes, weights, labels)
     lowest = axes
     if sequence is not None:
         lowest = _draw_sequence(figure, axes, _steps(sequence, len(weights)))
     lowest.set_xlabel("step")
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
@@ -96,7 +98,12 @@ def _write_labels(axes, weights, labels):
             f"Received: {len(labels)} labels."
         )
     shown = np.sort(np.argsort(-weights, kind="stable")[:_MOST_LABELS])
-    axes.set_xticks(shown, [labels[step] for step in shown], rotation=90, fontsize=8)
+    words = [_shortened(str(labels[step])) for step in shown]
+    axes.set_xticks(shown, words, rotation=90, fontsize=8)
+
+
+def _shortened(word):
+    return word if len(word) <= _LONGEST else word[: _LONGEST - 1] + "…"
 
 
 def _draw_sequence(figure, axes, sequence):
@@ -107,12 +114,15 @@ def _draw_sequence(figure, axes, sequence):
         for number, values in enumerate(sequence.T):
             colour, label = f"C{number + 1}", f"feature {number}"
             below.plot(values, color=colour, linewidth=1.5, label=label)
-        if sequence.shape[1] > 1:
-            below.legend(frameon=False)
         below.set_ylabel("value")
         below.spines[["top", "right"]].set_visible(False)
     else:
-        below.imshow(sequence.T, aspect="auto", cmap="viridis", interpolation="nearest")
+        image = below.imshow(
+            sequence.T, aspect="auto", cmap="viridis", interpolation="nearest"
+        )
+        figure.colorbar(
+            image, ax=[axes, below], shrink=0.5, anchor=(0, 0), label="value"
+        )
         below.set_ylabel("feature")
         below.yaxis.get_major_locator().set_params(integer=True)
     below.set_xlim(axes.get_xlim())

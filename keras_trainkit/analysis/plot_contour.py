@@ -62,6 +62,7 @@ def _draw(trials, hyperparameters):
     _draw_trials(axes, trials, across, up, colours)
     for axis, name in ((across, "x"), (up, "y")):
         _dress(axes, axis, name)
+    axes.set_title(f"{trials.objective} over {across.name} and {up.name}")
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure
 

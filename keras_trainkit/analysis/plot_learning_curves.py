@@ -6,7 +6,12 @@ from collections.abc import Mapping, Sequence
 import keras
 import numpy as np
 
-from keras_trainkit.analysis._figures import check_path, new_figure, save
+from keras_trainkit.analysis._figures import (
+    check_path,
+    legend_below,
+    new_figure,
+    save,
+)
 
 _RISING = ("acc", "auc", "precision", "recall", "f1", "fbeta", "r2", "iou", "cosine")
 _FALLING = ("loss", "error", "mse", "mae", "mape", "msle", "rmse", "entropy", "hinge")
@@ -86,7 +91,7 @@ def _draw_panel(axes, name, series, epochs, colour):
         axes.plot(where[place], values[place], color=colour, **dot)
     axes.set(title=name.replace("_", " "), xlabel="epoch", ylabel=name)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.legend(frameon=False)
+    legend_below(axes)
 
 
 def _epochs_of(key, values, epochs):

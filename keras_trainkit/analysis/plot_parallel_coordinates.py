@@ -73,6 +73,8 @@ def _draw(trials):
     _write_names(axes, every, trials.objective)
     lowest = 0 if all(used) else _UNUSED
     axes.set(xlim=(-0.05, len(every) - 0.95), ylim=(lowest - 0.03, 1.03))
+    count = len(trials.scores) + len(trials.others)
+    figure.suptitle(f"Hyperparameters and {trials.objective} of {count} trials")
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
 

@@ -44,14 +44,15 @@ def test_few_features_are_lines_below_the_bars(shape):
 
 
 def test_two_features_are_told_apart():
-    _, below = _draw(WEIGHTS, np.ones((4, 2))).axes
-    assert len({line.get_color() for line in below.get_lines()}) == 2
-    assert len(below.get_legend().get_texts()) == 2
+    figure = _draw(WEIGHTS, np.ones((4, 2)))
+    assert len({line.get_color() for line in figure.axes[1].get_lines()}) == 2
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names[1:] == ["feature 0", "feature 1"]
 
 
 def test_many_features_are_a_heat_map_with_a_column_per_step():
     sequence = np.arange(12.0).reshape(4, 3)
-    _, below = _draw(WEIGHTS, sequence).axes
+    _, below, _ = _draw(WEIGHTS, sequence).axes
     (image,) = below.get_images()
     assert np.array_equal(image.get_array(), sequence.T)
 
@@ -79,3 +80,19 @@ def test_refuses(arguments, message):
     arguments = {"weights": WEIGHTS, "path": "a.png", **arguments}
     with pytest.raises(ValueError, match=message):
         plot_attention(**arguments)
+
+
+def test_heat_map_has_a_bar_for_its_colours_and_steps_stay_below_their_bars():
+    figure = _draw([0.2, 0.3, 0.5], sequence=np.arange(9.0).reshape(3, 3))
+    bars, steps, colours = figure.axes
+    assert colours.get_ylabel() == "value"
+    figure.draw_without_rendering()
+    assert bars.get_position().x0 == pytest.approx(steps.get_position().x0)
+    assert bars.get_position().x1 == pytest.approx(steps.get_position().x1)
+
+
+def test_words_are_written_as_they_are_and_long_ones_cut():
+    labels = ["$x_{", "$5$", "Donaudampfschifffahrtsgesellschaft"]
+    figure = _draw([0.2, 0.3, 0.5], labels=labels)
+    written = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
+    assert written == ["$x_{", "$5$", "Donaudampfschifffah…"]
