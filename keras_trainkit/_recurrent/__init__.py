@@ -78,8 +78,8 @@ def _time_major(mask, dtype):
 
 
 def _recurrence(kernel, training):
-    if kernel == "reference":
-        return reference.recurrence
     backend = keras.config.backend()
     native = importlib.import_module(f"keras_trainkit._recurrent.{backend}")
+    if kernel == "reference":
+        return getattr(native, "plain", reference.recurrence)
     return native.choose(training)

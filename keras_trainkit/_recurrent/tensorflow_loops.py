@@ -10,21 +10,32 @@ import tensorflow as tf
 def plain(
     gates, h, c, recurrent_kernel, *, mask=None, recurrent_mask=None, reverse=False
 ):
-    """As `reference.recurrence`, as an ordinary loop that any graph may hold."""
-    steps = tf.shape(gates)[0]
+    """As `reference.recurrence`, as an ordinary loop that any graph may hold.
+
+    XLA compiles it and its gradient, which it does not with Keras' own scan.
+    """
+    known = gates.shape[0]
+    steps, start = tf.shape(gates)[0], (h, c)
+    if not known:
+        # An empty array cannot be stacked: of no steps one is made and thrown away.
+        gates, mask = _at_least_one(gates), _at_least_one(mask)
+    run = tf.shape(gates)[0]
     gates_at = _array(gates).unstack(gates)
     mask_at = None if mask is None else _array(mask).unstack(mask)
 
     def step(k, h, c, outputs):
-        t = _place(k, steps, reverse)
+        t = _place(k, run, reverse)
         kept = h if recurrent_mask is None else h * recurrent_mask
         i, f, g, o = _activate(gates_at.read(t) + tf.matmul(kept, recurrent_kernel))
         active = None if mask_at is None else mask_at.read(t)
         h, c = _cell(i, f, g, o, h, c, active)
         return k + 1, h, c, outputs.write(t, h)
 
-    h, c, outputs = _loop(step, steps, h, c, _array(gates, h.shape))
-    return outputs.stack(), h, c
+    *ends, outputs = _loop(step, run, h, c, _array(gates, h.shape))
+    if known:
+        return outputs.stack(), *ends
+    pairs = zip(ends, start, strict=True)
+    return outputs.stack()[:steps], *(tf.where(steps > 0, *pair) for pair in pairs)
 
 
 def forward(gates, h, c, recurrent_kernel, *, mask, recurrent_mask, steps, reverse):
@@ -111,6 +122,13 @@ def backward(
 
     d_h, d_c, d_gates = _loop(step, steps, d_h, d_c, _array(factors))
     return d_gates.stack(), d_h, d_c
+
+
+def _at_least_one(sequence):
+    if sequence is None:
+        return None
+    spare = 1 - tf.minimum(tf.shape(sequence)[0], 1)
+    return tf.pad(sequence, [[0, spare], [0, 0], [0, 0]])
 
 
 def _activate(z):

@@ -109,7 +109,7 @@ class AttentionPooling(keras.layers.Layer):
             self.score_kernel = self._kernel("score", (width, 1))
 
     def call(self, inputs, mask=None, return_attention_scores=False):
-        sequence, query = self._split(inputs)
+        sequence, query = self._split(keras.tree.map_structure(self._floats, inputs))
         mask = mask[0] if isinstance(mask, (list, tuple)) else mask
         valid = valid_steps(sequence, mask)
         # Not `sequence * mask`: an infinity there would make a NaN.
@@ -149,6 +149,10 @@ class AttentionPooling(keras.layers.Layer):
             "query": self.query,
             "units": self.units,
         }
+
+    def _floats(self, tensor):
+        """Integers and bools as numbers that weights can multiply."""
+        return ops.cast(tensor, self.compute_dtype)
 
     def _split(self, inputs):
         if not isinstance(inputs, (list, tuple)):

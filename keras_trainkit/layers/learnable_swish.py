@@ -58,6 +58,7 @@ class LearnableSwish(keras.layers.Layer):
         )
 
     def call(self, inputs):
+        inputs = ops.cast(inputs, self.compute_dtype)  # of integers and bools
         return inputs * ops.sigmoid(self.beta * inputs)
 
     def compute_output_shape(self, input_shape):

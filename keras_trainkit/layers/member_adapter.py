@@ -73,6 +73,7 @@ class MemberAdapter(keras.layers.Layer):
         self.scale = self.add_weight(name="scale", shape=shape, initializer=start)
 
     def call(self, inputs):
+        inputs = ops.cast(inputs, self.compute_dtype)  # of integers and bools
         return inputs[:, None, :] * self.scale
 
     def compute_output_shape(self, input_shape):

@@ -63,6 +63,7 @@ class MemberDense(keras.layers.Layer):
         )
 
     def call(self, inputs):
+        inputs = ops.cast(inputs, self.compute_dtype)  # of integers and bools
         outputs = ops.einsum("bkf,kfu->bku", inputs, self.kernel) + self.bias
         return self._activate(outputs)
 

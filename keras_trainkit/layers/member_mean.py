@@ -69,6 +69,7 @@ class MemberMean(keras.layers.Layer):
             )
 
     def call(self, inputs):
+        inputs = ops.cast(inputs, self.compute_dtype)  # of integers and bools
         outputs = self.mean(inputs)
         if self.target_scaling is not None:
             outputs = self.target_scaling.inverse(outputs)

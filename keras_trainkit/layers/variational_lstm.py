@@ -50,16 +50,19 @@ class VariationalLSTM(keras.layers.Layer):
             instead of 0.
         return_state: Bool. Whether to return the final states too.
         seed: Int or None. Makes the masks repeatable; None draws a new seed.
-        kernel: `"auto"`, `"fused"` or `"reference"`. The last is plain `keras.ops`.
-            See "Speed" below.
+        kernel: `"auto"`, `"fused"` or `"reference"`. The last is a plain loop whose
+            gradient the backend derives. See "Speed" below.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
-        sequences: Tensor `(batch, time, features)`.
+        sequences: Tensor `(batch, time, features)`; integers and bools count as floats.
         initial_state: List `[h, c]`, with `bidirectional` `[h, c, h, c]` (forward
             first), each `(batch, units)`. None means zeros.
         mask: Bool tensor `(batch, time)` or None.
         training: Bool. Whether to drop.
+
+    `keras.layers.TimeDistributed` may wrap the layer; `keras.layers.Bidirectional` is
+    refused, for `bidirectional=True` is that.
 
     Input shape: `(batch, time, features)`; `features` must be known.
     Output shape: `(batch, time, width)` with `return_sequences`, otherwise
@@ -153,6 +156,7 @@ class VariationalLSTM(keras.layers.Layer):
         ]
 
     def call(self, sequences, initial_state=None, mask=None, training=False):
+        sequences = ops.cast(sequences, self.compute_dtype)  # of integers and bools
         states = self._initial(sequences, initial_state)
         valid = valid_steps(sequences, mask)
         mask = None if mask is None else valid
@@ -246,3 +250,22 @@ class VariationalLSTM(keras.layers.Layer):
             "seed": self.seed,
             "kernel": self.kernel,
         }
+
+    @classmethod
+    def from_config(cls, config):
+        if "go_backwards" in config:  # `keras.layers.Bidirectional` puts it there
+            _refuse_wrapper()
+        return super().from_config(config)
+
+    @property
+    def go_backwards(self):
+        """Asked for by `keras.layers.Bidirectional` alone, which is refused."""
+        return _refuse_wrapper()
+
+
+def _refuse_wrapper():
+    raise ValueError(
+        "`VariationalLSTM` reads in both directions by itself and must be used as "
+        "`VariationalLSTM(units, bidirectional=True)`, without a wrapper. "
+        "Received: a VariationalLSTM inside `keras.layers.Bidirectional`."
+    )

@@ -195,6 +195,67 @@ def test_short_and_empty_batches(rows, steps, training):
     assert steps or not numpy(last).any()
 
 
+@pytest.mark.tensorflow_only
+@every_kernel
+@pytest.mark.parametrize("mask", [False, True])
+@pytest.mark.parametrize("steps", [0, 1, 3])
+def test_number_of_steps_may_be_unknown_to_the_graph_and_0(kernel, mask, steps):
+    import tensorflow as tf
+
+    layer = VariationalLSTM(
+        2, bidirectional=True, return_sequences=True, return_state=True, kernel=kernel
+    )
+    layer.build(X.shape)
+    start = [np.full((4, 2), k + 1.0, "float32") for k in range(4)]
+
+    def function(x, valid):
+        return layer(x, mask=valid if mask else None, initial_state=start)
+
+    shapes = tf.TensorSpec((None, None, 3)), tf.TensorSpec((None, None), tf.bool)
+    found = tf.function(function, shapes)(X[:, :steps], MASK[:, :steps])
+    expected = function(X[:, :steps], MASK[:, :steps])
+    assert found[0].shape == (4, steps, 4)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(numpy(a), numpy(b), atol=1e-6)
+
+
+@pytest.mark.tensorflow_only
+def test_a_data_set_with_a_batch_of_0_steps_is_evaluated():
+    import tensorflow as tf
+
+    inputs = keras.Input((None, 3))
+    model = keras.Model(inputs, VariationalLSTM(2, bidirectional=True)(inputs))
+    model.compile("sgd", "mse")
+    batches = [(X[:, :steps], np.ones((4, 4), "float32")) for steps in (0, 3)]
+    shapes = tf.TensorSpec((None, None, 3)), tf.TensorSpec((None, 4))
+    data = tf.data.Dataset.from_generator(lambda: batches, output_signature=shapes)
+    data = data.apply(tf.data.experimental.assert_cardinality(2))
+    predicted = model.predict(X[:, :3], verbose=0)
+    expected = (1 + np.mean((predicted - 1) ** 2)) / 2  # of 0 steps come zeros
+    assert model.evaluate(data, verbose=0) == pytest.approx(expected, rel=1e-5)
+
+
+@every_kernel
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "bool"])
+@pytest.mark.parametrize("training", [True, False])
+def test_integers_and_bools_are_read_as_floats(kernel, dtype, training):
+    layer = VariationalLSTM(2, bidirectional=True, kernel=kernel)
+    whole = (np.abs(X) * 3).astype(dtype)
+    expected = numpy(layer(whole.astype("float32"), training=training))
+    found = numpy(layer(whole, mask=np.ones((4, 5), "bool"), training=training))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "bool"])
+def test_a_model_of_integers_trains_with_dropout(dtype):
+    inputs = keras.Input((5, 3), dtype=dtype)
+    layer = VariationalLSTM(2, dropout=0.3, recurrent_dropout=0.3)
+    model = keras.Model(inputs, layer(inputs))
+    model.compile("sgd", "mse")
+    whole = (np.abs(X) * 3).astype(dtype)
+    assert np.isfinite(model.train_on_batch(whole, np.zeros((4, 2))))
+
+
 def test_input_mask_is_one_per_sequence_and_new_for_every_batch():
     features = 50
     layer = VariationalLSTM(features, dropout=0.4, return_sequences=True, seed=5)
@@ -340,6 +401,48 @@ def test_reference_trains_to_the_same_weights():
         weights.append(model.get_weights())
     for a, b in zip(*weights, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.not_torch
+@pytest.mark.parametrize("time", [5, None])
+def test_reference_trains_compiled_as_a_whole(time):
+    losses = []
+    for jit in (True, False):
+        keras.utils.set_random_seed(1)
+        inputs = keras.Input((time, 3))
+        steps = keras.layers.Masking()(inputs)
+        layer = VariationalLSTM(2, bidirectional=True, kernel="reference")
+        model = keras.Model(inputs, layer(steps))
+        model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=jit)
+        losses.append([model.train_on_batch(X, np.ones((4, 4))) for _ in range(3)])
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+@either_way
+@pytest.mark.parametrize("count", [3, None])
+def test_time_distributed_applies_it_to_each_sequence(sequences, count):
+    """A batch of 2 documents of 3 sentences of 5 words."""
+    layer = VariationalLSTM(2, bidirectional=True, return_sequences=sequences)
+    documents = RNG.normal(size=(2, 3, 5, 3)).astype("float32")
+    documents[0, 1] = documents[1, 2, 3:] = 0
+    inputs = keras.Input((count, 5, 3))
+    each = keras.layers.TimeDistributed(layer)(keras.layers.Masking()(inputs))
+    found = keras.Model(inputs, each).predict(documents, verbose=0)
+    rows = documents.reshape(6, 5, 3)
+    expected = numpy(layer(rows, mask=rows.any(axis=-1)))
+    np.testing.assert_allclose(found.reshape(expected.shape), expected, atol=1e-6)
+
+
+def test_bidirectional_wrapper_is_refused_with_what_to_use_instead():
+    def wrappers():
+        wrapper = keras.layers.Bidirectional
+        yield lambda: wrapper(VariationalLSTM(2))
+        yield lambda: wrapper(keras.layers.LSTM(2), backward_layer=VariationalLSTM(2))
+        yield lambda: wrapper(VariationalLSTM(2), backward_layer=VariationalLSTM(2))
+
+    for wrap in wrappers():
+        with pytest.raises(ValueError, match=r"\(units, bidirectional=True\)"):
+            wrap()
 
 
 def test_half_precision_computes_in_it_and_keeps_float32_weights():
