@@ -3,9 +3,13 @@
 import keras
 import keras_tuner
 
-from keras_trainkit._checks import check_choice, check_flag
+from keras_trainkit._checks import check_choice
 from keras_trainkit.hypermodels._kinds import Number
 from keras_trainkit.models._head import check_head
+from keras_trainkit.models._task import Task
+from keras_trainkit.models.loss_for import check_one_hot
+from keras_trainkit.models.loss_for import loss_of as loss_of_task
+from keras_trainkit.models.metrics_for import metrics_of as metrics_of_task
 
 _TASKS = ("classification", "binary", "regression")
 
@@ -13,13 +17,7 @@ _TASKS = ("classification", "binary", "regression")
 def check_task(task, outputs, one_hot):
     check_choice("task", task, "decides the head and the loss", _TASKS)
     check_head(task, outputs, None)
-    check_flag("one_hot", one_hot, "tells that labels come as rows of 0 and one 1")
-    if one_hot and task != "classification":
-        raise ValueError(
-            "`one_hot` tells that labels come as rows of 0 and one 1, which must be "
-            "those of a classification. "
-            f"Received: one_hot=True, task={task!r}."
-        )
+    check_one_hot(Task(task), one_hot)
 
 
 def label_smoothing_kind(task, one_hot, space):
@@ -40,23 +38,14 @@ def label_smoothing_kind(task, one_hot, space):
 
 def loss_of(task, one_hot, values):
     """A new loss on logits or on values."""
-    if task == "regression":
-        return keras.losses.MeanSquaredError()
-    smoothing = values.get("label_smoothing", 0.0)
-    smoothed = {"label_smoothing": smoothing} if smoothing else {}
-    return _cross_entropy(task, one_hot)(from_logits=True, **smoothed)
+    return loss_of_task(
+        Task(task, "linear"), one_hot, values.get("label_smoothing", 0.0)
+    )
 
 
 def metrics_of(task, one_hot, pure, extra):
     """New metrics, the loss without smoothing and penalties among them if `pure`."""
-    if task == "regression":
-        metrics = [keras.metrics.RootMeanSquaredError()]
-    elif task == "binary":
-        metrics = [keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0)]
-    elif one_hot:
-        metrics = [keras.metrics.CategoricalAccuracy(name="accuracy")]
-    else:
-        metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+    metrics = metrics_of_task(Task(task, "linear"), one_hot)
     if pure and task != "regression":
         # A loss, for the metric of this name wants labels in the shape of the outputs.
         plain = _cross_entropy(task, one_hot)(from_logits=True, reduction=None)

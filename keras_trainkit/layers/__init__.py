@@ -3,6 +3,7 @@
 from keras_trainkit.layers.attention_pooling import AttentionPooling
 from keras_trainkit.layers.categorical_embedding import CategoricalEmbedding
 from keras_trainkit.layers.feature_selection import FeatureSelection
+from keras_trainkit.layers.head import Head
 from keras_trainkit.layers.learnable_swish import LearnableSwish
 from keras_trainkit.layers.member_adapter import MemberAdapter
 from keras_trainkit.layers.member_dense import MemberDense
@@ -23,6 +24,7 @@ __all__ = [
     "AttentionPooling",
     "CategoricalEmbedding",
     "FeatureSelection",
+    "Head",
     "LearnableSwish",
     "MemberAdapter",
     "MemberDense",

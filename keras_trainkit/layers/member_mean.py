@@ -1,11 +1,19 @@
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_trainkit._checks import check_choice
 from keras_trainkit._serialization import serializable
+from keras_trainkit.layers._classes import checked_classes, plain_classes
 from keras_trainkit.layers._target_scaling import check_target_scaling
 
-_KINDS = ("values", "logits", "binary_logits")
+_TASKS = {
+    "values": (None, "regression"),
+    "logits": (None, "classification"),
+    "binary_logits": (None, "binary"),
+}
 
 
 @serializable
@@ -26,6 +34,10 @@ class MemberMean(keras.layers.Layer):
         kind: "values", "logits" or "binary_logits".
         target_scaling: Adapted layer with `inverse`, such as `layers.StandardScaling`,
             or None. With "values" only.
+        task: What the outputs stand for: "classification" of logits, "binary" of
+            binary logits, "regression" of values. None: that of logits; of values
+            unknown.
+        classes: Sequence of names, as in `layers.Head`, or None. With logits only.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Input shape: `(batch, members, outputs)`.
@@ -42,9 +54,18 @@ class MemberMean(keras.layers.Layer):
     probabilities, not of logits).
     """
 
-    def __init__(self, kind="values", target_scaling=None, **kwargs):
+    def __init__(
+        self,
+        kind: str = "values",
+        target_scaling: keras.layers.Layer | None = None,
+        task: str | None = None,
+        classes: Sequence | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
-        check_choice("kind", kind, "says what the members give", _KINDS)
+        check_choice("kind", kind, "says what the members give", tuple(_TASKS))
+        purpose = f"says what the outputs, {kind}, stand for"
+        check_choice("task", task, purpose, _TASKS[kind])
         check_target_scaling(target_scaling)
         if target_scaling is not None and kind != "values":
             raise ValueError(
@@ -53,10 +74,14 @@ class MemberMean(keras.layers.Layer):
             )
         self.kind = kind
         self.target_scaling = target_scaling
+        self.task = task
+        known = _TASKS[kind][-1]
+        self.classes = None if classes is None else plain_classes(classes, known)
         self.latest = _Latest()
 
     def build(self, input_shape):
         scaling, outputs = self.target_scaling, input_shape[-1]
+        checked_classes(self.classes, _TASKS[self.kind][-1], outputs)
         if scaling is None:
             return
         if not scaling.built:
@@ -96,6 +121,8 @@ class MemberMean(keras.layers.Layer):
             **super().get_config(),
             "kind": self.kind,
             "target_scaling": keras.saving.serialize_keras_object(self.target_scaling),
+            "task": self.task,
+            "classes": None if self.classes is None else list(self.classes),
         }
 
     @classmethod

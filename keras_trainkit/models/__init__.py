@@ -1,13 +1,23 @@
-"""Functions that return an uncompiled `keras.Model`, and the model of members."""
+"""Functions that return an uncompiled `keras.Model`, and what such a model knows."""
 
 from keras_trainkit.models.attention_scores import attention_scores
 from keras_trainkit.models.bilstm_attention import bilstm_attention
+from keras_trainkit.models.loss_for import loss_for
 from keras_trainkit.models.member_model import MemberModel
+from keras_trainkit.models.metrics_for import metrics_for
 from keras_trainkit.models.mlp import mlp
+from keras_trainkit.models.predict_labels import predict_labels
+from keras_trainkit.models.predict_proba import predict_proba
+from keras_trainkit.models.task_model import TaskModel
 
 __all__ = [
     "MemberModel",
+    "TaskModel",
     "attention_scores",
     "bilstm_attention",
+    "loss_for",
+    "metrics_for",
     "mlp",
+    "predict_labels",
+    "predict_proba",
 ]

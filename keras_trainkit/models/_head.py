@@ -4,20 +4,20 @@ import keras
 
 from keras_trainkit._checks import check_choice, check_count
 from keras_trainkit.initializers import for_activation
+from keras_trainkit.layers import Head
+from keras_trainkit.layers._classes import LABELLED, TASKS, checked_classes
 
-_TASKS = (None, "classification", "binary", "regression")
-_LOGIT_TASKS = ("classification", "binary")
 
-
-def check_head(task, outputs, output_activation):
+def check_head(task, outputs, output_activation, classes=None):
     """Refuses heads that the stock losses would train wrongly and in silence."""
-    check_choice("task", task, "decides what the head gives", _TASKS)
+    check_choice("task", task, "decides what the head gives", (None, *TASKS))
     if task == "classification":
         check_count("outputs", outputs, "is the number of classes", at_least=2)
     check_count("outputs", outputs, "is the number of units of the head")
+    checked_classes(classes, task, outputs)
     if output_activation is None:
         return
-    if task in _LOGIT_TASKS:
+    if task in LABELLED:
         raise ValueError(
             "`output_activation` is applied to the head and must be None where the "
             f"task's head gives logits; for probabilities leave `task` None. "
@@ -42,13 +42,15 @@ def is_activation(value):
     return True
 
 
-def head(outputs, output_activation, regularizer):
-    """The `Dense` named "outputs": Glorot, and float32 under mixed precision."""
-    return keras.layers.Dense(
-        int(outputs),
-        activation=output_activation,
-        kernel_initializer=for_activation(None),
-        kernel_regularizer=regularizer,
-        dtype=keras.config.dtype_policy().variable_dtype,
-        name="outputs",
-    )
+def head(outputs, output_activation, regularizer, task=None, classes=None):
+    """The layer "outputs": Glorot, and float32 under mixed precision."""
+    arguments = {
+        "activation": output_activation,
+        "kernel_initializer": for_activation(None),
+        "kernel_regularizer": regularizer,
+        "dtype": keras.config.dtype_policy().variable_dtype,
+        "name": "outputs",
+    }
+    if task is None:
+        return keras.layers.Dense(int(outputs), **arguments)
+    return Head(int(outputs), task, classes, **arguments)

@@ -20,7 +20,14 @@ def check_members(members, target_scaling, task):
 
 
 def member_head(
-    x, outputs, output_activation, regularizer, task, members, target_scaling
+    x,
+    outputs,
+    output_activation,
+    regularizer,
+    task,
+    members,
+    target_scaling,
+    classes=None,
 ):
     """Outputs per member, then their mean: the layers "members" and "outputs"."""
     dtype = keras.config.dtype_policy().variable_dtype
@@ -34,4 +41,5 @@ def member_head(
         name="members",
     )(x)
     kind = _KINDS.get(task, "values")
-    return MemberMean(kind, target_scaling, dtype=dtype, name="outputs")(x)
+    mean = MemberMean(kind, target_scaling, task, classes, dtype=dtype, name="outputs")
+    return mean(x)

@@ -14,6 +14,7 @@ from keras_trainkit.layers import (
 from keras_trainkit.models._arguments import check_counts, check_model_name
 from keras_trainkit.models._head import check_head, head
 from keras_trainkit.models._sequence_input import check_sequence_input, sequence_input
+from keras_trainkit.models.task_model import TaskModel
 
 _SCORES = ("additive", "multiplicative", "dot", "scaled_dot", None)
 _QUERIES = ("final_state", "learned")
@@ -37,6 +38,7 @@ def bilstm_attention(
     scales: Sequence[int] = (1,),
     scaling: keras.layers.Layer | None = None,
     task: str | None = None,
+    classes: Sequence | None = None,
     output_activation: str | Callable | None = None,
     name: str = "bilstm_attention",
 ) -> keras.Model:
@@ -81,12 +83,13 @@ def bilstm_attention(
         scaling: Adapted layer for float sequences, such as `layers.StandardScaling`.
         task: "classification", "binary", "regression" or None; heads and losses are
             those of `models.mlp`.
+        classes: Sequence of the names of the classes, as in `models.mlp`, or None.
         output_activation: Name or function; None for linear. Not with a task whose
             head gives logits.
         name: String. Name of the model.
 
     Returns:
-        A functional `keras.Model`; input "tokens" (int32) or "sequences" (Keras'
+        A functional `models.TaskModel`; input "tokens" (int32) or "sequences" (Keras'
         float type), output layer "outputs". A sequence without a valid step gets the
         answer to zeros. `models.attention_scores(model)` shows the weights.
 
@@ -98,9 +101,7 @@ def bilstm_attention(
 
     ```python
     model = bilstm_attention((None, 9), 6, (32, 32), task="classification")
-    model.compile(
-        "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    )
+    model.compile("adam", models.loss_for(model), metrics=models.metrics_for(model))
     ```
 
     Source: Zhou et al., 2016, P16-2034 (bidirectional LSTM with attention; there a
@@ -111,7 +112,7 @@ def bilstm_attention(
         input_shape, vocabulary_size, embedding_units, mask_value, scaling
     )
     check_counts("units", units, "gives the units per direction and layer", 1)
-    check_head(task, outputs, output_activation)
+    check_head(task, outputs, output_activation, classes)
     check_choice("attention", attention, "compares the query with a step", _SCORES)
     check_choice("query", query, "is what the steps are compared with", _QUERIES)
     purpose = "is the share of the inputs dropped while training"
@@ -150,5 +151,5 @@ def bilstm_attention(
         x, _ = pooling(seen, return_attention_scores=True)
     if dropout:
         x = keras.layers.Dropout(dropout, name="dropout")(x)
-    predictions = head(outputs, output_activation, None)(x)
-    return keras.Model(inputs, predictions, name=name)
+    last = head(outputs, output_activation, None, task, classes)
+    return TaskModel(inputs, last(x), name=name)

@@ -3,10 +3,11 @@ from keras import ops
 
 from keras_trainkit._serialization import serializable
 from keras_trainkit.layers import MemberMean
+from keras_trainkit.models.task_model import TaskModel
 
 
 @serializable
-class MemberModel(keras.Model):
+class MemberModel(TaskModel):
     """A functional model that trains the members of an ensemble, not their mean.
 
     Made by `models.mlp` with `members` or `target_scaling`; used like any Keras model,

@@ -17,6 +17,7 @@ from keras_trainkit.models._members import check_members, member_head
 from keras_trainkit.models._pairing import check_initializer, hidden_initializer
 from keras_trainkit.models._table_input import check_table_input, table_input
 from keras_trainkit.models.member_model import MemberModel
+from keras_trainkit.models.task_model import TaskModel
 
 
 def mlp(
@@ -37,6 +38,7 @@ def mlp(
     members: int = 1,
     target_scaling: keras.layers.Layer | None = None,
     task: str | None = None,
+    classes: Sequence | None = None,
     output_activation: str | Callable | None = None,
     name: str = "mlp",
 ) -> keras.Model:
@@ -64,9 +66,9 @@ def mlp(
     own (`layers.MemberAdapter`) and has its own head (`layers.MemberDense`). The
     prediction is their mean; see `models.MemberModel` for what is trained and shown.
 
-    Compile logits with `keras.losses.SparseCategoricalCrossentropy(from_logits=True)`
-    or `keras.losses.BinaryCrossentropy(from_logits=True)`, and binary accuracy with
-    `threshold=0`.
+    Compile with `models.loss_for(model)` and `models.metrics_for(model)`, or losses and
+    metrics of your own; one of Keras that does not fit the head brings a warning. Read
+    the answers with `models.predict_proba` and `models.predict_labels`.
     For probabilities instead of logits leave `task` None and give `output_activation`
     "softmax" or "sigmoid". The head starts with Glorot's initializer and computes in
     float32 under mixed precision.
@@ -113,12 +115,16 @@ def mlp(
             targets. Only for the task "regression" or None. Under mixed precision it
             must have been made with `dtype="float32"`.
         task: "classification", "binary", "regression" or None; see the table.
+        classes: Sequence of different strings, integers, bools or floats, all of one
+            type: the names of the label codes 0, 1, ..., of a single yes/no output
+            those of no and yes. They go with the model into files and SavedModels. None
+            for the codes themselves.
         output_activation: Name or function; None for linear. Not with a task whose head
             gives logits.
         name: String. Name of the model.
 
     Returns:
-        A functional `keras.Model`, input "features" (or the dict of
+        A functional `models.TaskModel`, input "features" (or the dict of
         `category_sizes`), output layer "outputs"; a `models.MemberModel` with members
         or a target scaling. The input dtype is Keras' float type.
 
@@ -130,9 +136,7 @@ def mlp(
 
     ```python
     model = mlp((30,), 3, (128, 64), activation="gelu", task="classification")
-    model.compile(
-        "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    )
+    model.compile("adam", models.loss_for(model), metrics=models.metrics_for(model))
     ```
 
     Source: block order Ioffe and Szegedy, 2015, arXiv:1502.03167; residual blocks of
@@ -143,7 +147,7 @@ def mlp(
     check_members(members, target_scaling, task)
     check_counts("hidden_units", hidden_units, "gives the units per hidden layer", 0)
     check_model_name(name)
-    check_head(task, outputs, output_activation)
+    check_head(task, outputs, output_activation, classes)
     _check_rates(dropout, l1, l2)
     check_flag("residual", residual, "adds each block's input to its output")
     purpose = "steadies the inputs of activations"
@@ -175,10 +179,17 @@ def mlp(
         if residual:
             x = _residual_sum(block_input, x, regularizer, number)
     if members == 1 and target_scaling is None:
-        predictions = head(outputs, output_activation, regularizer)(x)
-        return keras.Model(inputs, predictions, name=name)
+        last = head(outputs, output_activation, regularizer, task, classes)
+        return TaskModel(inputs, last(x), name=name)
     predictions = member_head(
-        x, outputs, output_activation, regularizer, task, members, target_scaling
+        x,
+        outputs,
+        output_activation,
+        regularizer,
+        task,
+        members,
+        target_scaling,
+        classes,
     )
     return MemberModel(inputs, predictions, name=name)
 

@@ -25,6 +25,8 @@ class Contract:
         call: Function from a dict of input tensors to a dict of output tensors.
         sources: Tuple of the built Keras objects that hold the weights and tables.
         odd: Requests that must be answered by finite values besides the examples.
+        chosen: Outputs that are the most probable of classes, and the output that holds
+            their probabilities.
     """
 
     inputs: dict[str, tf.TensorSpec]
@@ -32,11 +34,11 @@ class Contract:
     call: Callable[[Tensors], Tensors]
     sources: tuple[keras.layers.Layer, ...]
     odd: tuple[dict[str, np.ndarray], ...] = ()
+    chosen: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 def contract_of(model: keras.Model) -> Contract:
     """The model as named tensors, in inference mode, halves as float32."""
-    check_has_graph("model", "is what is exported", model)
     outputs = _output_names(model)
     check_names("output", outputs)
     return contract_with(model, outputs)

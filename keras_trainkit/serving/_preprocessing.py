@@ -1,5 +1,6 @@
 """What turns raw inputs into the model's, joined in front of it."""
 
+import dataclasses
 from typing import Any
 
 import keras
@@ -43,7 +44,9 @@ def joined(preprocessing: Any, contract: Contract) -> Contract:
         return contract.call({name: _at_least_one_step(made[name]) for name in made})
 
     sources = (*front.sources, *contract.sources)
-    return Contract(front.inputs, contract.outputs, call, sources, front.odd)
+    return dataclasses.replace(
+        contract, inputs=front.inputs, call=call, sources=sources, odd=front.odd
+    )
 
 
 def raw_examples(preprocessing: Any, examples: Any) -> Any:

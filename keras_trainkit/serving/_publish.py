@@ -46,11 +46,18 @@ def publish(
         raise
 
 
-def _versions(directory: pathlib.Path) -> set[int]:
-    """The numbers a server reads there: 007 is version 7."""
-    names = [p.name for p in directory.iterdir()] if directory.exists() else []
-    numbers = {int(n) for n in names if n.isascii() and n.isdecimal()}
-    return {number for number in numbers if number <= HIGHEST_VERSION}
+def newest_version(directory: pathlib.Path) -> pathlib.Path | None:
+    """What a server that polls `directory` serves; None where there is nothing yet."""
+    versions = _versions(directory)
+    return versions[max(versions)] if versions else None
+
+
+def _versions(directory: pathlib.Path) -> dict[int, pathlib.Path]:
+    """By the numbers a server reads there: 007 is version 7."""
+    paths = list(directory.iterdir()) if directory.exists() else []
+    digits = [p for p in paths if p.name.isascii() and p.name.isdecimal()]
+    versions = {int(path.name): path for path in digits}
+    return {n: path for n, path in versions.items() if n <= HIGHEST_VERSION}
 
 
 def _refuse_taken(directory: pathlib.Path, version: int) -> NoReturn:

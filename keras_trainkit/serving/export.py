@@ -1,19 +1,27 @@
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from keras_trainkit._checks import check_count
+from keras_trainkit._checks import check_count, check_flag
 from keras_trainkit.serving._check import checked_answer
-from keras_trainkit.serving._contract import HALF, Contract, contract_of
+from keras_trainkit.serving._contract import (
+    HALF,
+    Contract,
+    check_has_graph,
+    contract_of,
+)
 from keras_trainkit.serving._examples import arrays_of
 from keras_trainkit.serving._golden import write_golden
 from keras_trainkit.serving._inference_only import inference_only, layers_of
 from keras_trainkit.serving._preprocessing import joined, raw_examples
-from keras_trainkit.serving._publish import HIGHEST_VERSION, publish
+from keras_trainkit.serving._publish import HIGHEST_VERSION, newest_version, publish
 from keras_trainkit.serving._scan import refuse_unservable
+from keras_trainkit.serving._signature import check_same_signature
+from keras_trainkit.serving._task_outputs import served_task, task_contract
 
 TOLERANCE = 1e-6
 HALF_TOLERANCE = {"float16": 1e-2, "bfloat16": 1e-1}  # about 10 rounding errors
@@ -26,6 +34,9 @@ def export(
     *,
     preprocessing: keras.layers.Layer | None = None,
     version: int | None = None,
+    classes: Sequence | None = None,
+    task: str | None = None,
+    new_signature: bool = False,
 ) -> pathlib.Path:
     """Writes a model as a SavedModel that has been loaded and tried.
 
@@ -39,13 +50,31 @@ def export(
     | --------------------- | ----------------------------------------------------- |
     | signature             | `serving_default` (and the same as `serve`)           |
     | input names           | of `keras.Input(name=...)`; see `preprocessing`       |
-    | output names          | keys of a dict of outputs, else names of last layers  |
+    | output names          | see the next table; where the model does not know its |
+    |                       | task: keys of a dict of outputs, or names of layers   |
     | first axis            | any number of rows, 0 included                        |
     | other unknown axes    | any length                                            |
     | types                 | the model's; float16 and bfloat16 become float32      |
     | mode                  | inference: dropout off, running averages used         |
     | `assets.extra/golden_request.json`  | `examples`, ready to be posted          |
     | `assets.extra/golden_response.json` | the model's outputs on them             |
+
+    What `models` builds with a `task`, and whatever ends in a `layers.Head` (a
+    `layers.TemperatureScaling` may follow), gives the same outputs whatever its layers:
+
+    | task             | output          | shape             | what                    |
+    | ---------------- | --------------- | ----------------- | ----------------------- |
+    | "classification" | `probabilities` | (batch, classes)  | each row sums to 1      |
+    | or "binary"      | `classes`       | (batch, classes)  | their names, in each row|
+    |                  | `label`         | (batch,)          | name of the most        |
+    |                  |                 |                   | probable class          |
+    | "regression"     | `predictions`   | as the model's    | the values              |
+
+    Names are strings, int64, bools or float64, as `classes` were given, or their codes
+    0, 1, ... A single yes/no output is two classes, no and yes; several (labels that
+    may hold together) have a probability of yes each, and `label` is (batch, labels), 1
+    or 0. `models.predict_proba` and `models.predict_labels` say the same without a
+    server.
 
     Names must be given, since those Keras counts up (`dense_3`) change with what was
     built before. cuDNN is turned off while the graph is drawn, so a model trained on
@@ -112,6 +141,15 @@ def export(
             in the graph, as the name of a table.
         version: Int >= 1. Name of the new folder. None means one above the highest
             there, 1 in an empty directory.
+        classes: Sequence of different strings, integers, bools or finite floats, all of
+            one type, in the order of the label codes 0, 1, ... None: those that the
+            model carries.
+        task: "classification", "binary" or "regression", for a model that does not say
+            itself; its last layer must then show by its activation whether it gives
+            logits or probabilities. None: what the model says; with `classes` alone
+            "binary" of one output or a sigmoid, else "classification".
+        new_signature: Bool. Whether inputs and outputs may differ from those of the
+            newest version there, which its clients rely on.
 
     Returns:
         The `pathlib.Path` of the version folder.
@@ -120,7 +158,8 @@ def export(
         ValueError: An argument is wrong, the version exists, a name is missing,
             `preprocessing` has no vocabulary or does not fit the model, the
             graph holds what only this machine can run (a cuDNN, XLA, TPU or Python
-            operation, a file of this machine), an output is not finite, or the
+            operation, a file of this machine), inputs or outputs differ from those of
+            the newest version there, an output is not finite, or the
             reloaded graph answers otherwise than the model: by more than 1e-6 of
             the largest value of that output (of 1, where that is smaller); 1e-2 and
             1e-1 where a layer computes in float16 and bfloat16.
@@ -151,7 +190,12 @@ def export(
     if version is not None:
         purpose = "names the folder of the new export"
         check_count("version", version, purpose, at_most=HIGHEST_VERSION)
-    contract = contract_of(model)
+    purpose = "lets inputs and outputs differ from those of the newest version"
+    check_flag("new_signature", new_signature, purpose)
+    check_has_graph("model", "is what is exported", model)
+    known = served_task(model, task, classes)
+    contract = task_contract(model, known) if known.name else contract_of(model)
+    newest = None if new_signature else newest_version(folder)
     if preprocessing is not None:
         contract = joined(preprocessing, contract)
         examples = raw_examples(preprocessing, examples)
@@ -161,6 +205,8 @@ def export(
         with inference_only(contract.sources):
             _save(contract, draft)
             refuse_unservable(draft)
+            if newest is not None:
+                check_same_signature(draft, newest)
             answer = checked_answer(draft, contract, request, _tolerance(contract))
         write_golden(draft, request, answer)
 

@@ -1,9 +1,15 @@
 CASES: dict[str, dict] = {
     "CategoricalEmbedding": {"sizes": [3, 9], "units": 5, "one_hot_up_to": 4},
+    "Head": {"units": 3, "task": "classification", "classes": ["b", "c", "a"]},
     "MemberAdapter": {"members": 3, "groups": [2, 5]},
     "MemberDense": {"units": 5, "activation": "tanh", "kernel_regularizer": "l1"},
     # With a layer as `target_scaling`: tests/layers/test_member_mean.py.
-    "MemberMean": {"kind": "binary_logits", "target_scaling": None},
+    "MemberMean": {
+        "kind": "binary_logits",
+        "target_scaling": None,
+        "task": "binary",
+        "classes": [7, 5],
+    },
     "PeriodicEmbedding": {
         "units": 5,
         "frequencies": 7,

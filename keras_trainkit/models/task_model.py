@@ -1,0 +1,67 @@
+import functools
+import inspect
+import warnings
+from typing import Any
+
+import keras
+
+from keras_trainkit._serialization import serializable
+from keras_trainkit.models._misfits import misfits
+from keras_trainkit.models._task import task_of
+
+
+@serializable
+class TaskModel(keras.Model):
+    """A functional model that knows its task, and warns of losses that do not fit it.
+
+    What `models.mlp` and `models.bilstm_attention` return; used like any Keras model,
+    and `predict` gives what its last layer gives. Task and classes are those of that
+    layer, a `layers.Head` or a `layers.MemberMean` (behind it there may be a
+    `layers.TemperatureScaling`), so files, clones and models that share the layer keep
+    them.
+
+    `compile` warns (UserWarning) where a loss or metric of Keras would take logits for
+    probabilities or the other way round, or belongs to another task; it names one that
+    fits. `models.loss_for` and `models.metrics_for` give those that do. Losses and
+    metrics of one's own are not judged.
+
+    Args:
+        inputs: As in `keras.Model`.
+        outputs: As in `keras.Model`.
+        name: String or None.
+        **kwargs: Passed to `keras.Model` (`trainable`).
+
+    Attributes:
+        task: "classification", "binary", "regression", or None where the last layer
+            does not say.
+        classes: Tuple of the names of the classes, or None.
+
+    Example:
+
+    ```python
+    inputs = keras.Input((4,), name="features")
+    outputs = layers.Head(2, "classification", ["ham", "spam"])(inputs)
+    model = TaskModel(inputs, outputs)
+    model.compile("adam", loss_for(model), metrics=metrics_for(model))
+    ```
+    """
+
+    def __init__(self, inputs, outputs, name: str | None = None, **kwargs: Any):
+        super().__init__(inputs, outputs, name=name, **kwargs)
+        known = task_of(self)
+        self.task = known.name
+        self.classes = known.classes
+
+    @functools.wraps(keras.Model.compile)
+    def compile(self, *args, **kwargs):
+        super().compile(*args, **kwargs)
+        given = inspect.signature(super().compile).bind(*args, **kwargs).arguments
+        chosen = (given.get(name) for name in ("loss", "metrics", "weighted_metrics"))
+        for text in misfits(self.name, task_of(self), *chosen):
+            warnings.warn(text, stacklevel=2)
+
+    def compile_from_config(self, config):
+        """As Keras does for a `compile` that it knows."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)

@@ -1,0 +1,79 @@
+"""Outputs by their meaning: the same names for every model that knows its task."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_trainkit.layers._classes import checked_classes
+from keras_trainkit.models._head import check_head
+from keras_trainkit.models._task import Task, task_of
+from keras_trainkit.serving._contract import Contract, Tensors, contract_with
+
+ACTIVATIONS = {
+    "classification": ("linear", "softmax"),
+    "binary": ("linear", "sigmoid"),
+}
+
+
+def served_task(model: keras.Model, task: str | None, classes: Sequence | None) -> Task:
+    """The model's own task, with what the caller says of it."""
+    known = task_of(model)
+    if task is None and classes is None:
+        return known
+    if known.outputs is None:
+        raise ValueError(
+            "`task` and `classes` say what the outputs stand for, which must be one "
+            "tensor (batch, outputs). Received: outputs "
+            f"{getattr(model, 'output_shape', None)}."
+        )
+    name = task or known.name or _guessed(known)
+    check_head(name, known.outputs, None)
+    if known.name not in (None, name):
+        raise ValueError(
+            f"`task` says what the outputs stand for and must be {known.name!r}, which "
+            f"the model's last layer says, or None. Received: task={task!r}."
+        )
+    given = checked_classes(classes, name, known.outputs)
+    _check_activation(name, known.activation)
+    names = known.classes if given is None else tuple(given)
+    return Task(name, known.activation, known.outputs, names)
+
+
+def _guessed(known: Task) -> str:
+    yes_no = known.outputs == 1 or known.activation == "sigmoid"
+    return "binary" if yes_no else "classification"
+
+
+def _check_activation(task: str, activation: str | None) -> None:
+    allowed = ACTIVATIONS.get(task)
+    if allowed is not None and activation not in allowed:
+        raise ValueError(
+            "`model` gives logits or probabilities, and its last layer must show by "
+            f"its activation which: one of {allowed}, such as a "
+            f'`keras.layers.Activation("linear")` put last. Received: {activation}.'
+        )
+
+
+def task_contract(model: keras.Model, task: Task) -> Contract:
+    """`predictions`, or `probabilities`, `classes` and `label`."""
+    if not task.labelled:
+        return contract_with(model, ("predictions",))
+    raw = contract_with(model, ("given",))
+    values = np.array(task.class_values)
+
+    def call(tensors: Tensors) -> Tensors:
+        given = raw.call(tensors)["given"]
+        probabilities = task.probabilities(given)
+        codes = tf.cast(task.codes(given), "int64")
+        classes = tf.constant(values)
+        return {
+            "probabilities": probabilities,
+            "classes": tf.broadcast_to(classes, tf.shape(probabilities)),
+            "label": codes if task.multi_label else tf.gather(classes, codes),
+        }
+
+    names = ("probabilities", "classes", "label")
+    chosen = {"label": "probabilities"}
+    return Contract(raw.inputs, names, call, raw.sources, chosen=chosen)
