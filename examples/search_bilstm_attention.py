@@ -67,6 +67,7 @@ def main(npz=None, method=("random",), out="out", seed=0, **options):
             mask_value=PADDING,
             space=GRID if name == "grid" else SPACE,
             prepare=prepare,
+            classes=classes,
             name="bilstm_attention",
         )
         found[name] = search(

@@ -62,11 +62,11 @@ GRID = {  # all combinations are tried, so only two names have several values
 
 def main(csv=None, target=None, method=("random",), out="out", seed=0, **options):
     # File to rows. No trial sees the test rows.
-    table, answers, task = read_table(csv, target)
-    classes = None if task == "regression" else answers
+    table, answers, task, classes = read_table(csv, target)
+    strata = None if task == "regression" else answers
     folds = options.get("folds", 1)
     parts = data.split(
-        table, validation=None if folds > 1 else 0.16, stratify=classes, seed=seed
+        table, validation=None if folds > 1 else 0.16, stratify=strata, seed=seed
     )
     train, validation, test = ((table.iloc[part], answers[part]) for part in parts)
 
@@ -80,6 +80,7 @@ def main(csv=None, target=None, method=("random",), out="out", seed=0, **options
             task,
             space=GRID if name == "grid" else SPACE,
             prepare=prepare,
+            classes=classes,
             name="mlp",
         )
         found[name] = search(

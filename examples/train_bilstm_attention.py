@@ -54,6 +54,7 @@ def main(npz=None, text=None, out="out", epochs=30, units=64, batch_size=32, see
         len(classes) if classes is not None else 1,
         (units, units),
         task="classification" if classes is not None else "regression",
+        classes=classes,
         **encoding.arguments,
     )
     model = body if classes is not None else in_units_of(y_train, body)

@@ -36,13 +36,15 @@ def main(csv=None, target=None, task=None, out="out", seed=0, **recipe):
     out.mkdir(parents=True, exist_ok=True)
 
     # File to rows. The test rows are not looked at until the end.
-    table, answers, task = read_table(csv, target, task)
-    classes = None if task == "regression" else answers
-    parts = data.split(table, stratify=classes, seed=seed)
+    table, answers, task, classes = read_table(csv, target, task)
+    strata = None if task == "regression" else answers
+    parts = data.split(table, stratify=strata, seed=seed)
     train, validation, test = ((table.iloc[part], answers[part]) for part in parts)
 
     # Rows to model.
-    encoder, model, history = fit_table(train, validation, task, **recipe)
+    encoder, model, history = fit_table(
+        train, validation, task, classes=classes, **recipe
+    )
     analysis.plot_learning_curves(history, out / "learning_curves.png")
 
     to_serve = model
@@ -74,6 +76,7 @@ def fit_table(
     validation,
     task,
     *,
+    classes=None,
     members=16,
     epochs=None,
     scaling="robust",
@@ -91,9 +94,9 @@ def fit_table(
     """
     encoder = layers.TableEncoder(scaling=scaling)
     encoder.adapt(train[0])
-    classes = train[1].max() + 1 if task == "classification" else None
-    x, y = encoder(train[0]), one_hot(train[1], classes)
-    x_validation, y_validation = encoder(validation[0]), one_hot(validation[1], classes)
+    width = train[1].max() + 1 if task == "classification" else None
+    x, y = encoder(train[0]), one_hot(train[1], width)
+    x_validation, y_validation = encoder(validation[0]), one_hot(validation[1], width)
     rows = len(y)
     usual_epochs, dropout = length_and_dropout(rows, task)
     epochs = epochs or usual_epochs
@@ -107,9 +110,10 @@ def fit_table(
         members=members,
         target_scaling=scaling_of(y) if task == "regression" else None,
         task=task,
+        classes=classes,
     )
     batch_size = min(256, max(32, rows // 40))
-    loss, metric = judged_by(task, label_smoothing)
+    loss, metric = judged_by(model, label_smoothing)
     model.compile(
         optimizer or optimizers.AdamW(0.003, weight_decay=0.02),
         loss=loss,
@@ -168,16 +172,13 @@ def scaling_of(targets):
     return scaling
 
 
-def judged_by(task, label_smoothing):
+def judged_by(model, label_smoothing):
     """Loss and metric."""
-    if task == "regression":
+    if model.task == "regression":
         return "mse", keras.metrics.RootMeanSquaredError(name="rmse")
-    arguments = {"from_logits": True, "label_smoothing": label_smoothing}
-    if task == "binary":
-        loss = keras.losses.BinaryCrossentropy(**arguments)
-        return loss, keras.metrics.BinaryAccuracy(name="accuracy", threshold=0)
-    loss = keras.losses.CategoricalCrossentropy(**arguments)
-    return loss, keras.metrics.CategoricalAccuracy(name="accuracy")
+    one_hot = model.task == "classification"
+    loss = models.loss_for(model, one_hot=one_hot, label_smoothing=label_smoothing)
+    return loss, *models.metrics_for(model, one_hot=one_hot)
 
 
 def calibrated(model, x, labels):
@@ -235,7 +236,10 @@ def read_table(csv, target, task):
 
 
 def split_off(table, target, task):
-    """Columns without the target, answers `(rows,)` (classes as codes), task."""
+    """Columns without the target, answers `(rows,)` (classes as codes), task, classes.
+
+    Classes are named as in the file, in the order of their codes; None for values.
+    """
     if target not in table:
         raise ValueError(
             "`target` names the column to predict and must be one of "
@@ -251,10 +255,10 @@ def split_off(table, target, task):
         many = pd.api.types.is_numeric_dtype(answers) and answers.nunique() > 20
         task = "regression" if many else "classification"
     if task == "regression":
-        return table, answers.to_numpy("float32"), task
+        return table, answers.to_numpy("float32"), task, None
     codes, classes = pd.factorize(answers, sort=True)
     print("Classes:", *classes)
-    return table, codes, "binary" if len(classes) == 2 else task
+    return table, codes, "binary" if len(classes) == 2 else task, classes.tolist()
 
 
 if __name__ == "__main__":

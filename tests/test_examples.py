@@ -74,7 +74,7 @@ def test_train_table_predicts_in_the_units_of_the_csv_file(
         "town": ["Ulm", "Bonn", ""],
         "garden": np.array([1, 1, 0], "int32"),
     }
-    answers = served(tmp_path / "out")(**raw)["outputs"].numpy()[:, 0]
+    answers = served(tmp_path / "out")(**raw)["predictions"].numpy()[:, 0]
     np.testing.assert_allclose(answers, [6.5e5, 5.5e5, 5e5], atol=4e4)
 
 
@@ -125,7 +125,8 @@ def test_train_bilstm_attention_reads_digits(train_bilstm_attention, tmp_path):
     names = {file.name for file in tmp_path.iterdir()}
     assert names >= {"model.keras", *PICTURES}
     answer = served(tmp_path)(sequences=np.zeros((2, 8, 8), "float32"))
-    assert answer["outputs"].shape == (2, 10)
+    assert answer["probabilities"].shape == (2, 10)
+    assert answer["classes"].numpy()[0].tolist() == list(range(10))
 
 
 @pytest.fixture
@@ -178,7 +179,7 @@ def test_train_bilstm_attention_serves_raw_texts(train_bilstm_attention, tmp_pat
     )
     assert scores["accuracy"] > 0.9
     answer = served(tmp_path / "out")(text=["A GOOD film!", "bad, bad, bad"])
-    assert answer["outputs"].numpy().argmax(1).tolist() == [1, 0]
+    assert answer["label"].numpy().tolist() == [b"yes", b"no"]
     assert {file.name for file in (tmp_path / "out").iterdir()} >= PICTURES
 
 

@@ -12,6 +12,8 @@ import optuna
 import pandas as pd
 import pytest
 
+from keras_trainkit import models
+
 EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
 METHODS = ["random", "grid", "bayesian", "hyperband", "coarse_to_fine"]
 pytestmark = pytest.mark.tensorflow_only  # they end in a SavedModel
@@ -95,7 +97,7 @@ def test_search_mlp_runs_every_method_and_keeps_the_best(search_mlp, houses, sea
 
     assert (out / "searches.png").exists()
     best = min(tuner.study.best_value for tuner in found.values())
-    table, answers, _ = search_mlp.read_table(houses, "price")
+    table, answers, *_ = search_mlp.read_table(houses, "price")
     parts = search_mlp.data.split(table, seed=0)
     model = keras.saving.load_model(out / "model.keras")
     encoder = keras.saving.load_model(out / "encoder.keras")
@@ -182,7 +184,7 @@ def test_search_mlp_refits_the_encoder_in_folds_and_serves_texts(
         no_of_rooms=np.array([5, np.nan]), town=np.array(["Ulm", ""], object)
     )
     np.testing.assert_allclose(
-        answers["outputs"], model.predict(encoder(columns), verbose=0), rtol=1e-5
+        answers["predictions"], model.predict(encoder(columns), verbose=0), rtol=1e-5
     )
 
 
@@ -195,14 +197,15 @@ def test_search_mlp_reads_digits_and_joins_a_search_from_another_folder(
     assert states(found["random"]) == ["COMPLETE"]
     assert scores_there == pytest.approx(scores)
 
-    table, _, _ = search_mlp.read_table(None, None)
+    table, _, _, classes = search_mlp.read_table(None, None)
     model = keras.saving.load_model(tmp_path / "two" / "model.keras")
     encoder = keras.saving.load_model(tmp_path / "two" / "encoder.keras")
     columns = {name: table[name].to_numpy("float64")[:9] for name in table}
     assert len(columns) == 64
+    assert list(model.classes) == classes == list(range(10))
     np.testing.assert_allclose(
-        served(tmp_path / "two")(**columns)["outputs"],
-        model.predict(encoder(table[:9]), verbose=0),
+        served(tmp_path / "two")(**columns)["probabilities"],
+        models.predict_proba(model, encoder(table[:9]), verbose=0),
         rtol=1e-4,
         atol=1e-5,
     )
@@ -295,8 +298,8 @@ def test_search_bilstm_attention_serves_what_keras_answers_to_digits(
     x, _ = search_bilstm_attention.digits()
     model = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(
-        served(tmp_path)(sequences=x[:9])["outputs"],
-        model.predict(x[:9], verbose=0),
+        served(tmp_path)(sequences=x[:9])["probabilities"],
+        models.predict_proba(model, x[:9], verbose=0),
         rtol=1e-4,
         atol=1e-5,
     )

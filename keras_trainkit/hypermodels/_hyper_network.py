@@ -46,6 +46,7 @@ class HyperNetwork(keras_tuner.HyperModel):
         one_hot,
         space,
         prepare,
+        classes,
         metrics,
         steps_per_execution,
         global_clipnorm,
@@ -53,7 +54,7 @@ class HyperNetwork(keras_tuner.HyperModel):
         tunable,
     ):
         super().__init__(name=name, tunable=tunable)  # it swaps `build`
-        check_task(task, outputs, one_hot)
+        check_task(task, outputs, one_hot, classes)
         check_metrics(metrics)
         check_prepare(prepare)
         purpose = "is the number of batches per call of the compiled step"
@@ -61,6 +62,7 @@ class HyperNetwork(keras_tuner.HyperModel):
         self.outputs = outputs
         self.task = task
         self.one_hot = one_hot
+        self.classes = classes
         self.space = space
         self.metrics = metrics
         self.steps_per_execution = steps_per_execution

@@ -14,9 +14,9 @@ from keras_trainkit.models.metrics_for import metrics_of as metrics_of_task
 _TASKS = ("classification", "binary", "regression")
 
 
-def check_task(task, outputs, one_hot):
+def check_task(task, outputs, one_hot, classes=None):
     check_choice("task", task, "decides the head and the loss", _TASKS)
-    check_head(task, outputs, None)
+    check_head(task, outputs, None, classes)
     check_one_hot(Task(task), one_hot)
 
 

@@ -51,6 +51,7 @@ class HyperBiLSTMAttention(HyperNetwork):
             `keras.layers.TextVectorization`), "input_shape", "vocabulary_size" and
             "scaling" (an adapted layer, or several by name, from which `space`
             chooses); or None. See `HyperMLP`.
+        classes: Sequence of the names of the classes, as in `models.mlp`, or None.
         metrics: List of names and `keras.metrics.Metric` objects beside accuracy or
             root mean squared error.
         steps_per_execution: Int >= 1, as in `Model.compile`; above 1 not on torch.
@@ -92,6 +93,7 @@ class HyperBiLSTMAttention(HyperNetwork):
         one_hot=False,
         space=None,
         prepare=None,
+        classes=None,
         metrics=(),
         steps_per_execution=1,
         name=None,
@@ -113,6 +115,7 @@ class HyperBiLSTMAttention(HyperNetwork):
             one_hot=one_hot,
             space=space,
             prepare=prepare,
+            classes=classes,
             metrics=metrics,
             steps_per_execution=steps_per_execution,
             global_clipnorm=1.0,
@@ -141,6 +144,7 @@ class HyperBiLSTMAttention(HyperNetwork):
             attention=None if attention == "none" else attention,
             scales=widths_of(values["scales"]),
             task=self.task,
+            classes=self.classes,
             **optional,
             **parts,
         )

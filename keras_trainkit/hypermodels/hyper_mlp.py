@@ -83,6 +83,7 @@ class HyperMLP(HyperNetwork):
             `space={"scaling": ["robust", "none"]}` with
             `{"scaling": {"robust": layer}}`. Every model gets copies. See `prepare`
             below for when it is called. None for inputs that need nothing.
+        classes: Sequence of the names of the classes, as in `models.mlp`, or None.
         metrics: List of names and `keras.metrics.Metric` objects beside accuracy or
             root mean squared error.
         steps_per_execution: Int >= 1, as in `Model.compile`; above 1 not on torch.
@@ -130,6 +131,7 @@ class HyperMLP(HyperNetwork):
         one_hot=False,
         space=None,
         prepare=None,
+        classes=None,
         metrics=(),
         steps_per_execution=1,
         name=None,
@@ -146,6 +148,7 @@ class HyperMLP(HyperNetwork):
             one_hot=one_hot,
             space=space,
             prepare=prepare,
+            classes=classes,
             metrics=metrics,
             steps_per_execution=steps_per_execution,
             global_clipnorm=0.0,
@@ -167,5 +170,6 @@ class HyperMLP(HyperNetwork):
             residual=values["residual"],
             members=values["members"],
             task=self.task,
+            classes=self.classes,
             **parts,
         )
