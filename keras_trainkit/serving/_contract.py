@@ -8,7 +8,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_trainkit.serving._names import check_names, check_not_counted
+from keras_trainkit.serving._names import (
+    alike,
+    check_names,
+    check_not_counted,
+    served_name,
+)
 
 HALF = ("float16", "bfloat16")
 
@@ -62,6 +67,32 @@ def contract_with(model: keras.Model, outputs: tuple[str, ...]) -> Contract:
         for name, t in inputs.items()
     }
     return Contract(specs, outputs, call, (model,))
+
+
+def by_served_names(
+    contract: Contract, request: dict[str, np.ndarray]
+) -> tuple[Contract, dict[str, np.ndarray]]:
+    """Both with the names that clients use: `input_class` for an input `class`."""
+    served = {name: served_name(name, "input") for name in contract.inputs}
+    shared = alike(served.values())
+    if shared:
+        raise ValueError(
+            "An input's name is a key in the served signature, which knows no capitals "
+            "and has `input_` before a word of Python, and must then differ from all "
+            "others; wrap the model as `x = keras.Input(..., name=...)`, "
+            f"`keras.Model(x, model(x))`. Received: inputs {list(contract.inputs)}."
+        )
+
+    def call(tensors: Tensors) -> Tensors:
+        return contract.call({name: tensors[new] for name, new in served.items()})
+
+    inputs = {
+        served[name]: tf.TensorSpec(spec.shape, spec.dtype, served[name])
+        for name, spec in contract.inputs.items()
+    }
+    odd = [{served[n]: array for n, array in row.items()} for row in contract.odd]
+    renamed = dataclasses.replace(contract, inputs=inputs, call=call, odd=tuple(odd))
+    return renamed, {served[name]: array for name, array in request.items()}
 
 
 def drawn(contract: Contract) -> Any:

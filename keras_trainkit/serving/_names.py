@@ -1,12 +1,15 @@
 """Names that a client can rely on: given, unique, and allowed in a signature."""
 
+import collections
+import keyword
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import keras
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 ALLOWED = "letters, digits and underscores, starting with a letter"
+RESERVED = {*keyword.kwlist, "self"}  # a signature makes arguments of its names
 
 
 def check_not_counted(model: keras.Model, names: list[str]) -> None:
@@ -34,6 +37,17 @@ def _is_counted(name: str, prefix: str) -> bool:
 def _snake_case(name: str) -> str:
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def served_name(name: str, prefix: str) -> str:
+    """The name, or for a word of Python `<prefix>_<name>`."""
+    return f"{prefix}_{name}" if name in RESERVED else name
+
+
+def alike(names: Collection[str]) -> list[str]:
+    """Those that a signature does not tell apart, for it knows no capitals."""
+    seen = collections.Counter(name.lower() for name in names)
+    return [name for name in names if seen[name.lower()] > 1]
 
 
 def check_names(kind: str, names: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_trainkit.layers import TableEncoder
 from keras_trainkit.serving._contract import Contract, Tensors
-from keras_trainkit.serving._names import check_names
+from keras_trainkit.serving._names import alike, check_names, served_name
 
 NAMES = ("numeric", "categorical")
 UNSEEN = "\ufffd" * 3  # a text that no column has as a level, most likely
@@ -43,13 +43,18 @@ def _served_names(encoder: TableEncoder) -> dict[str, str]:
     names = {}
     for column in encoder.column_names:
         name = re.sub("[^A-Za-z0-9_]+", "_", column)
-        names[column] = name if re.match("[A-Za-z]", name) else f"column_{name}"
-    shared = [c for c, n in names.items() if list(names.values()).count(n) > 1]
+        name = name if re.match("[A-Za-z]", name) else f"column_{name}"
+        names[column] = served_name(name, "column")
+    shared = alike(names.values())
     if shared:
+        columns = [column for column, name in names.items() if name in shared]
         raise ValueError(
             "A column's name becomes the name of an input, each other character than "
-            "letters, digits and underscores an underscore, and must then differ from "
-            f"all others; rename columns before `adapt`. Received: columns {shared}."
+            "letters, digits and underscores an underscore, `column_` before a word of "
+            "Python, without regard to capitals, and must then differ from all others; "
+            "rename columns and adapt an encoder to the same rows again: its arrays, "
+            "and so the model, stay as they are. "
+            f"Received: columns {columns}."
         )
     check_names("input", list(names.values()))
     return names

@@ -11,6 +11,7 @@ from keras_trainkit.serving._check import checked_answer
 from keras_trainkit.serving._contract import (
     HALF,
     Contract,
+    by_served_names,
     check_has_graph,
     contract_of,
 )
@@ -49,7 +50,8 @@ def export(
     | what                  | contract                                              |
     | --------------------- | ----------------------------------------------------- |
     | signature             | `serving_default` (and the same as `serve`)           |
-    | input names           | of `keras.Input(name=...)`; see `preprocessing`       |
+    | input names           | of `keras.Input(name=...)`; see `preprocessing`;      |
+    |                       | `input_class` for `class` and other words of Python   |
     | output names          | see the next table; where the model does not know its |
     |                       | task: keys of a dict of outputs, or names of layers   |
     | first axis            | any number of rows, 0 included                        |
@@ -98,7 +100,8 @@ def export(
     With a `layers.TableEncoder` as `preprocessing` it takes a `(batch,)` tensor for
     each column, named after it. In the name every run of other characters than letters,
     digits and underscores is an underscore, with `column_` before it where it does not
-    start with a letter (`hours-per-week`: `hours_per_week`; `20`: `column_20`):
+    start with a letter or is a word of Python (`hours-per-week`: `hours_per_week`;
+    `20`: `column_20`; `class`: `column_class`, as `None`, `self`, ...):
 
     | column                       | sent as                                         |
     | ---------------------------- | ----------------------------------------------- |
@@ -200,6 +203,7 @@ def export(
         contract = joined(preprocessing, contract)
         examples = raw_examples(preprocessing, examples)
     request = arrays_of(examples, contract.inputs)
+    contract, request = by_served_names(contract, request)
 
     def write(draft: pathlib.Path) -> None:
         with inference_only(contract.sources):
