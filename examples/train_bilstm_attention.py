@@ -2,19 +2,30 @@
 
     python examples/train_bilstm_attention.py
     python examples/train_bilstm_attention.py --npz steps.npz
-    python examples/train_bilstm_attention.py --text mails.tsv
+    python examples/train_bilstm_attention.py --text mails.csv
 
 Without a file it reads scikit-learn's digits row by row: 8 steps of 8 pixels. `--npz`
 takes arrays x (sequences, time, features), y (sequences,) (whole numbers or texts:
 classes; other numbers: regression) and maybe lengths (sequences,), the steps of each
 that count.
-`--text` takes lines of label, tab, text, and the served model takes raw texts. Writes
-`model.keras`, `saved_model/1/`, `learning_curves.png` and `attention.png` into `--out`.
+`--text` takes a CSV file of label and text (in quotes where it has the "," or ";"), or
+lines of label, tab, text. A first line such as `label,text` names the columns, in any
+order; other names are given by `--columns v1 v2`, other letters than UTF-8 by
+`--encoding latin-1`. The served model takes raw texts. Writes `model.keras`,
+`saved_model/1/`, `learning_curves.png` and `attention.png` into `--out`, and for texts
+`text.keras`, with which the model reads further texts:
+
+    text = keras.saving.load_model("out/text.keras")
+    model = keras.saving.load_model("out/model.keras")
+    models.predict_labels(model, text(["so good"]))
 """
 
 import argparse
+import csv
 import dataclasses
+import io
 import pathlib
+import re
 
 import keras
 import numpy as np
@@ -32,30 +43,44 @@ from keras_trainkit import (
 )
 
 PADDING = -1e9  # marks the steps that do not count; no measurement has it
+LABEL_NAMES = {"label", "labels", "class", "category", "target", "sentiment", "y"}
+TEXT_NAMES = {"text", "texts", "sentence", "message", "review", "comment", "body"}
 
 
-def main(npz=None, text=None, out="out", epochs=30, units=64, batch_size=32, seed=0):
+def main(
+    npz=None,
+    text=None,
+    columns=None,
+    encoding="utf-8",
+    out="out",
+    epochs=30,
+    units=64,
+    batch_size=32,
+    seed=0,
+):
     keras.utils.set_random_seed(seed)
     out = pathlib.Path(out)
     out.mkdir(parents=True, exist_ok=True)
 
     # File to raw sequences. The test part is not looked at until the end.
-    x, y = read_text(text) if text else read_npz(npz) if npz else digits()
-    classes = None if y.dtype.kind == "f" else np.unique(y)
+    x, y = digits()
+    if text or npz:
+        x, y = read_text(text, columns, encoding) if text else read_npz(npz)
+    classes = None if y.dtype.kind == "f" else classes_of(y)
     if classes is not None:
         y = np.searchsorted(classes, y)
     x, x_test, y, y_test = split(x, y, classes, seed)
     x_train, x_valid, y_train, y_valid = split(x, y, classes, seed)
 
     # Raw sequences to a model: what is learned from data, from the training part only.
-    encoding = text_encoding(x_train) if text else float_encoding(x_train)
+    encoded = text_encoding(x_train) if text else float_encoding(x_train)
     body = models.bilstm_attention(
-        encoding.input_shape,
+        encoded.input_shape,
         len(classes) if classes is not None else 1,
         (units, units),
         task="classification" if classes is not None else "regression",
         classes=classes,
-        **encoding.arguments,
+        **encoded.arguments,
     )
     model = body if classes is not None else in_units_of(y_train, body)
     loss, metric = "mse", "root_mean_squared_error"
@@ -65,24 +90,24 @@ def main(npz=None, text=None, out="out", epochs=30, units=64, batch_size=32, see
     model.compile(optimizers.AdamW(), loss, metrics=[metric])
 
     history = model.fit(
-        encoding.encode(x_train),
+        encoded.encode(x_train),
         y_train,
-        validation_data=(encoding.encode(x_valid), y_valid),
+        validation_data=(encoded.encode(x_valid), y_valid),
         epochs=epochs,
         batch_size=batch_size,
         callbacks=[callbacks.OneCycle(0.005), callbacks.EarlyStopping()],
     )
     analysis.plot_learning_curves(history, out / "learning_curves.png")
-    draw_attention(body, encoding.encode(x_test), encoding, out / "attention.png")
+    draw_attention(body, encoded.encode(x_test), encoded, out / "attention.png")
 
     # Model to disk: one file to go on training, one folder to serve.
     model.save(out / "model.keras")
+    if text:
+        keras.saving.save_model(encoded.preprocessing, out / "text.keras")
     served = serving.export(
-        model, out / "saved_model", x_test[:4], preprocessing=encoding.preprocessing
+        model, out / "saved_model", x_test[:4], preprocessing=encoded.preprocessing
     )
-    scores = model.evaluate(
-        encoding.encode(x_test), y_test, verbose=0, return_dict=True
-    )
+    scores = model.evaluate(encoded.encode(x_test), y_test, verbose=0, return_dict=True)
     print("test", *(f"{name} {value:.4g}" for name, value in scores.items()))
     print(f"Saved {out / 'model.keras'} and {served}")
     return scores
@@ -152,21 +177,95 @@ def check(fits, rule, received):
         )
 
 
-def read_text(path):
-    with open(path, encoding="utf-8-sig") as file:  # Excel starts with a mark
-        lines = [line.rstrip("\n") for line in file]
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        label, tab, text = line.partition("\t")
-        if tab:
-            rows.append((label, text))
-        elif line.strip():
+def read_text(path, columns=None, encoding="utf-8"):
+    """Texts and labels; `columns` names those of the labels and of the texts."""
+    rows = [
+        (n, cells)
+        for n, cells in rows_of(path, encoding, columns)
+        if "".join(cells).strip()
+    ]
+    if not rows:
+        raise ValueError(
+            "`text` holds labelled texts and must have a line at least. "
+            f"Received: {str(path)!r}, which is empty."
+        )
+    has_names, places = label_and_text(rows[0][1], columns)
+    labels, texts = [], []
+    for number, cells in rows[has_names:]:
+        spare = "" if has_names else "".join(cells[2:]).strip()
+        if len(cells) <= max(places) or not cells[places[0]].strip() or spare:
             raise ValueError(
-                "`text` holds labelled texts and each line must be label, tab, text. "
-                f"Received in line {number}: {line!r}."
+                "`text` holds labelled texts and each line must be label, tab, text, "
+                "or in a CSV file label and text, in quotes where it has commas. "
+                f"Received in line {number}: {', '.join(map(repr, cells))}."
             )
-    labels, texts = zip(*rows, strict=True)
-    return np.array(texts, dtype=object), np.array(labels)
+        labels.append(cells[places[0]].strip())
+        texts.append(cells[places[1]])
+    return np.array(texts, dtype=object), np.array(labels, dtype=str)
+
+
+def rows_of(path, encoding, columns):
+    """Numbers and cells of the lines; two cells where tabs and no names part them."""
+    is_utf8 = encoding.lower().replace("-", "").replace("_", "") == "utf8"
+    try:  # Excel starts UTF-8 with a mark
+        with open(path, encoding="utf-8-sig" if is_utf8 else encoding, newline="") as f:
+            content = f.read()
+    except (UnicodeError, LookupError) as error:
+        raise ValueError(
+            "`encoding` is how the file stores letters and must be that of the file, "
+            'often "utf-8", "latin-1", "cp1252" or "utf-16". '
+            f"Received: encoding={encoding!r} for {str(path)!r}: {error}."
+        ) from error
+    lines = re.split("\r\n|\r|\n", content)
+    first = next((line for line in lines if line.strip()), "")
+    separators = re.sub('"[^"]*"', "", first).replace(
+        "\t", "" if is_csv(path) else "\t"
+    )
+    if "\t" in separators or not re.search("[,;]", separators):
+        has_names, _ = label_and_text(first.split("\t"), columns)
+        width = first.count("\t") if has_names else 1
+        return [(n, line.split("\t", width)) for n, line in enumerate(lines, start=1)]
+    csv.field_size_limit(2**31 - 1)
+    separator = re.search("[,;]", separators).group()
+    reader = csv.reader(io.StringIO(content, newline=""), delimiter=separator)
+    return [(reader.line_num, cells) for cells in reader]
+
+
+def is_csv(path):
+    return pathlib.Path(path).suffix.lower() == ".csv"
+
+
+def label_and_text(first, columns=None):
+    """Whether the first line names the columns, and where label and text stand."""
+    names = [cell.strip().lower() for cell in first]
+    wanted = [{name.strip().lower()} for name in columns or ()]
+    found = [
+        [place for place, name in enumerate(names) if name in words]
+        for words in wanted or (LABEL_NAMES, TEXT_NAMES)
+    ]
+    if all(len(places) == 1 for places in found):
+        return True, [places[0] for places in found]
+    if columns:
+        raise ValueError(
+            "`columns` are the names of the labels and of the texts and must stand "
+            f"once in the first line of `text`. Received: columns={columns!r}, "
+            f"a first line of {first!r}."
+        )
+    return False, [0, 1]
+
+
+def classes_of(y):
+    """The classes in their order; each in two rows for training and one for tests."""
+    classes, counts = np.unique(y, return_counts=True)
+    rare = classes[counts < 3]
+    if len(rare) or len(classes) < 2:
+        raise ValueError(
+            "`y`, the labels, are learned and tested and must be two classes or more "
+            "of 3 rows each at least (where the first line of a text file names its "
+            "columns, say so by `columns`). Received: "
+            f"classes {classes[:9].tolist()}, too rare {rare[:9].tolist()}."
+        )
+    return classes
 
 
 def split(x, y, classes, seed):
@@ -200,7 +299,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--npz", help="file of arrays x, y and maybe lengths")
-    source.add_argument("--text", help="file of lines: label, tab, text")
+    source.add_argument("--text", help="CSV file of label and text, or lines with tabs")
+    parser.add_argument(
+        "--columns", nargs=2, metavar=("LABEL", "TEXT"), help="names in the first line"
+    )
+    parser.add_argument("--encoding", default="utf-8", help="of --text, as latin-1")
     parser.add_argument("--out", default="out", help="folder to write to")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--units", type=int, default=64)

@@ -183,6 +183,109 @@ def test_train_bilstm_attention_serves_raw_texts(train_bilstm_attention, tmp_pat
     assert {file.name for file in (tmp_path / "out").iterdir()} >= PICTURES
 
 
+def test_train_bilstm_attention_reads_texts_again_from_its_files(
+    train_bilstm_attention, tmp_path
+):
+    rows = [f'"a good, good film {n}",yes' for n in range(60)]
+    rows += [f"number {n} is bad,no" for n in range(60)]
+    content = "\n".join(["Text,Label", *rows])
+    (tmp_path / "films.csv").write_text(content, encoding="utf-8-sig")
+    train_bilstm_attention.main(
+        text=tmp_path / "films.csv",
+        out=tmp_path / "out",
+        epochs=6,
+        units=4,
+        batch_size=16,
+    )
+    text = keras.saving.load_model(tmp_path / "out" / "text.keras")
+    model = keras.saving.load_model(tmp_path / "out" / "model.keras")
+    said = ["A GOOD film!", "bad, bad, bad"]
+    assert models.predict_labels(model, text(said)).tolist() == ["yes", "no"]
+    assert models.predict_labels(model, text([""])).shape == (1,)
+    answer = served(tmp_path / "out")(text=said)
+    assert answer["label"].numpy().tolist() == [b"yes", b"no"]
+    assert answer["classes"].numpy()[0].tolist() == [b"no", b"yes"]
+
+
+READ = [("ham", "so, so"), ("spam", "win\tnow")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "arguments"),
+    [
+        ("a.tsv", "ham\tso, so\nspam\twin\tnow\n", {}),
+        ("a.tsv", "Label\tText\r\nham\tso, so\r\nspam\twin\tnow\r\n", {}),
+        ("a.csv", 'label,text\nham,"so, so"\nspam,win\tnow\n', {}),
+        ("a.csv", 'ham,"so, so"\n\nspam,win\tnow\n', {}),
+        ("a.csv", "text;y\nso, so;ham\nwin\tnow;spam\n", {}),
+        ("a.csv", 'id,class,message\n7,ham,"so, so"\n8, spam ,win\tnow\n', {}),
+        (
+            "a.csv",
+            'v1,v2,,\nham,"so, so",,\nspam,win\tnow,,\n',
+            {"columns": ["v1", "V2"]},
+        ),
+        (
+            "a.txt",
+            "n\tv1\tv2\n1\tham\tso, so\n2\tspam\twin\tnow\n",
+            {"columns": ["v1", "v2"]},
+        ),
+    ],
+)
+def test_train_bilstm_attention_reads_columns_of_labels_and_texts(
+    train_bilstm_attention, tmp_path, name, content, arguments
+):
+    (tmp_path / name).write_bytes(content.encode())
+    texts, labels = train_bilstm_attention.read_text(tmp_path / name, **arguments)
+    assert list(zip(labels.tolist(), texts.tolist(), strict=True)) == READ
+
+
+def test_train_bilstm_attention_reads_a_text_of_several_lines(
+    train_bilstm_attention, tmp_path
+):
+    (tmp_path / "a.csv").write_text('label,text\nham,"two\nlines, ""quoted"""\n')
+    texts, _ = train_bilstm_attention.read_text(tmp_path / "a.csv")
+    assert texts.tolist() == ['two\nlines, "quoted"']
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "UTF8"])
+def test_train_bilstm_attention_reads_other_letters_when_told(
+    train_bilstm_attention, tmp_path, encoding
+):
+    path = tmp_path / "a.csv"
+    path.write_bytes("gut,sch\u00f6n\n".encode(encoding))
+    texts, _ = train_bilstm_attention.read_text(path, encoding=encoding)
+    assert texts.tolist() == ["sch\u00f6n"]
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "words"),
+    [
+        ("gut,sch\u00f6n", {}, "`encoding` is how .*latin-1.*utf-8.*0xf6"),
+        ("a,b", {"encoding": "klingon"}, "`encoding` is how .*'klingon'"),
+        ("a,b", {"columns": ["a", "c"]}, r"`columns` are .*\['a', 'b'\]"),
+        ("label,text\nham\n", {}, "in line 2: 'ham'"),
+        ("ham,so, so\n", {}, "in quotes .*in line 1: 'ham', 'so', ' so'"),
+        ("label,text\n,so\n", {}, "in line 2: '', 'so'"),
+        (" \n", {}, "`text` holds .*which is empty"),
+    ],
+)
+def test_train_bilstm_attention_refuses_texts_it_cannot_read(
+    train_bilstm_attention, tmp_path, content, arguments, words
+):
+    (tmp_path / "a.csv").write_bytes(content.encode("latin-1"))
+    with pytest.raises(ValueError, match=words):
+        train_bilstm_attention.read_text(tmp_path / "a.csv", **arguments)
+
+
+@pytest.mark.parametrize("content", ["v1,v2\n" + 9 * "ham,so\n", 9 * "ham,so\n"])
+def test_train_bilstm_attention_asks_for_two_classes_of_three_rows(
+    train_bilstm_attention, tmp_path, content
+):
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(ValueError, match="3 rows each.*`columns`"):
+        train_bilstm_attention.main(text=tmp_path / "a.csv", out=tmp_path)
+
+
 def test_train_bilstm_attention_names_the_line_without_a_label(
     train_bilstm_attention, tmp_path
 ):
