@@ -8,6 +8,28 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
 BACKEND = keras.config.backend()
+MOST_WORKERS = 4  # each of them loads a backend: a second and half a gigabyte
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the options
+def pytest_cmdline_main(config):
+    """Spreads folders over the cores, a file stays in this process.
+
+    `-n` goes before, and without pytest-xdist there is nothing to spread.
+    """
+    option = config.option
+    free = getattr(option, "numprocesses", 0) is None and not option.usepdb
+    folders = any(os.path.isdir(argument) for argument in config.args)
+    if free and folders and not hasattr(config, "workerinput"):
+        option.numprocesses = min(MOST_WORKERS, cores())
+        option.dist = "worksteal"
+
+
+def cores():
+    """Those that this process may use, where the system tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def pytest_collection_modifyitems(items):

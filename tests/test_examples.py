@@ -61,6 +61,7 @@ def houses(tmp_path):
     return tmp_path / "houses.csv"
 
 
+@pytest.mark.slow
 def test_train_table_predicts_in_the_units_of_the_csv_file(
     train_table, houses, tmp_path
 ):
@@ -78,6 +79,7 @@ def test_train_table_predicts_in_the_units_of_the_csv_file(
     np.testing.assert_allclose(answers, [6.5e5, 5.5e5, 5e5], atol=4e4)
 
 
+@pytest.mark.slow
 def test_train_table_weighs_rare_classes_and_takes_a_numeric_target_as_classes(
     train_table, houses, tmp_path
 ):
@@ -119,6 +121,7 @@ def served(folder):
 PICTURES = {"learning_curves.png", "attention.png"}
 
 
+@pytest.mark.slow
 def test_train_bilstm_attention_reads_digits(train_bilstm_attention, tmp_path):
     scores = train_bilstm_attention.main(out=tmp_path, epochs=4, units=16)
     assert scores["accuracy"] > 0.8
@@ -142,6 +145,7 @@ def ramps(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_train_bilstm_attention_reads_an_npz_file_up_to_its_lengths(
     train_bilstm_attention, ramps
 ):
@@ -165,6 +169,7 @@ def test_train_bilstm_attention_predicts_in_the_units_of_the_file(
     assert {file.name for file in (ramps / "out").iterdir()} >= PICTURES
 
 
+@pytest.mark.slow
 def test_train_bilstm_attention_serves_raw_texts(train_bilstm_attention, tmp_path):
     good, bad = "what a good film number {}", "number {} is a bad one, alas"
     lines = [f"yes\t{good.format(n)}" for n in range(60)]

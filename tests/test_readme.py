@@ -1,5 +1,9 @@
-"""The README's Python blocks run, each in an empty folder, as a new user's would."""
+"""The Python blocks of README and docs/ run as they stand, one after the other.
 
+All of them in one folder, as of a reader who goes from top to bottom.
+"""
+
+import json
 import pathlib
 import re
 import subprocess
@@ -11,21 +15,43 @@ import pytest
 import keras_trainkit  # noqa: F401 (registers what the saved model names)
 
 ROOT = pathlib.Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCKS = {
+    f"{page.name}, line {page.read_text()[: block.start()].count(chr(10)) + 2}": block[
+        1
+    ]
+    for page in PAGES
+    for block in re.finditer(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S)
+}
+
+# Each block in names of its own, with the libraries loaded once.
+SCRIPT = """
+import json, sys
+
+for name, block in json.load(sys.stdin).items():
+    print("Running", name, flush=True)
+    exec(compile(block, name, "exec"), {"__name__": "__main__"})
+"""
 
 pytestmark = pytest.mark.tensorflow_only
 
 
 def test_there_is_a_complete_run_to_execute():
-    assert BLOCKS and "model.fit(" in BLOCKS[0] and "serving.export(" in BLOCKS[0]
+    first = next(iter(BLOCKS.values()))
+    assert "model.fit(" in first and "serving.export(" in first
 
 
-@pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_block_runs_in_an_empty_folder(number, tmp_path):
-    command = [sys.executable, "-c", BLOCKS[number]]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    if number == 0:
-        assert (tmp_path / "saved_model" / "1" / "saved_model.pb").exists()
-        assert keras.saving.load_model(tmp_path / "model.keras").output_shape
+@pytest.mark.slow
+def test_blocks_run_one_after_the_other_in_one_folder(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        input=json.dumps(BLOCKS),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-200:] + done.stderr[-3000:]
+    assert (tmp_path / "saved_model" / "1" / "saved_model.pb").exists()
+    assert keras.saving.load_model(tmp_path / "model.keras").output_shape
+    # Nothing is a second version of what another block has published.
+    assert not list(tmp_path.glob("*/2/saved_model.pb"))

@@ -87,6 +87,7 @@ def searched(search_mlp, houses, tmp_path_factory):
     return out, *search_mlp.main(houses, "price", out=out, **SMALL)
 
 
+@pytest.mark.slow
 def test_search_mlp_runs_every_method_and_keeps_the_best(search_mlp, houses, searched):
     out, found, scores = searched
     assert list(found) == METHODS
@@ -106,6 +107,7 @@ def test_search_mlp_runs_every_method_and_keeps_the_best(search_mlp, houses, sea
         assert model.evaluate(x, y, verbose=0)[0] == pytest.approx(loss, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_search_mlp_runs_no_trial_at_the_second_start(
     search_mlp, houses, searched, monkeypatch, capsys
 ):
@@ -188,6 +190,7 @@ def test_search_mlp_refits_the_encoder_in_folds_and_serves_texts(
     )
 
 
+@pytest.mark.slow
 def test_search_mlp_reads_digits_and_joins_a_search_from_another_folder(
     search_mlp, tmp_path
 ):
@@ -211,6 +214,7 @@ def test_search_mlp_reads_digits_and_joins_a_search_from_another_folder(
     )
 
 
+@pytest.mark.slow
 def test_search_mlp_goes_on_where_it_was_killed_with_its_workers(
     search_mlp, houses, tmp_path, monkeypatch
 ):
@@ -265,6 +269,7 @@ def slopes(tmp_path):
     return tmp_path / "slopes.npz"
 
 
+@pytest.mark.slow
 def test_search_bilstm_attention_runs_every_method_and_answers_in_the_files_units(
     search_bilstm_attention, slopes
 ):
@@ -288,6 +293,7 @@ def test_search_bilstm_attention_runs_every_method_and_answers_in_the_files_unit
     assert errors < 1  # better than their mean
 
 
+@pytest.mark.slow
 def test_search_bilstm_attention_serves_what_keras_answers_to_digits(
     search_bilstm_attention, tmp_path
 ):

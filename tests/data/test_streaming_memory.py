@@ -101,6 +101,7 @@ def growth(path, how):
     return float(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_training_takes_less_than_half_of_what_reading_the_file_takes(suffix, tmp_path):
     path = tmp_path / f"table{suffix}"

@@ -68,7 +68,12 @@ def searched(hypermodel, kind, directory, data, **arguments):
     return tuner
 
 
-@pytest.fixture(scope="module", params=TUNERS)
+SLOW = [
+    pytest.param(name, marks=pytest.mark.slow) for name in TUNERS if name != "hyperband"
+]
+
+
+@pytest.fixture(scope="module", params=["hyperband", *SLOW])
 def kind(request):
     return request.param
 

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from comparing import assert_close, assert_equal
+from comparing import assert_close, assert_equal, rounding
 from keras import ops
 
 from keras_trainkit.layers import CategoricalEmbedding
@@ -48,7 +48,7 @@ def test_codes_given_as_floats_survive_half_precision():
     assert_close(
         ops.cast(outputs, "float32")[:, 3:],
         ops.convert_to_numpy(layer.vectors)[[2999, 257]],
-        rtol=0.01,
+        rtol=rounding("bfloat16"),
     )
 
 

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from comparing import assert_close
+from comparing import assert_close, rounding, rounding_of_sum
 from keras import ops
 
 from keras_trainkit.layers import PeriodicEmbedding
@@ -51,11 +51,18 @@ def test_each_feature_has_weights_of_its_own():
 
 def test_half_precision_begins_after_the_waves():
     layer = PeriodicEmbedding(5, sigma=3.0, activation=None, dtype="mixed_bfloat16")
-    x = 9 + X.astype("float32")  # angles up to 300, useless in 8 bits
+    x = 90 + X.astype("float32")  # angles up to 3000, useless in 8 bits
     outputs = layer(x)
     assert keras.backend.standardize_dtype(outputs.dtype) == "bfloat16"
+    outputs = ops.cast(outputs, "float32")
     expected = by_hand(layer, x.astype("float64"), lambda z: z)
-    assert_close(ops.cast(outputs, "float32"), expected, atol=0.03)
+    kernel = ops.convert_to_numpy(layer.kernel)  # sines and cosines are at most 1
+    error = max(rounding_of_sum("bfloat16", terms).max() for terms in kernel)
+    assert_close(outputs, expected, rtol=rounding("bfloat16", 2), atol=error)
+
+    rounded = ops.convert_to_numpy(ops.cast(ops.cast(x, "bfloat16"), "float32"))
+    too_early = by_hand(layer, rounded.astype("float64"), lambda z: z)
+    assert np.abs(too_early - expected).max() > 2 * error
 
 
 def test_nan_stays_nan_in_its_feature():

@@ -183,6 +183,7 @@ for key in histories[0]:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow_only
 def test_two_replicas_report_the_losses_of_one():
     tests = __file__.rpartition("models")[0]

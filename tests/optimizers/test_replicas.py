@@ -33,6 +33,7 @@ for optimizer_class in (AdamW, SGDW):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow_only
 def test_two_replicas_train_the_weights_of_one():
     command = [sys.executable, "-c", SCRIPT]

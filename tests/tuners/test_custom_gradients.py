@@ -73,6 +73,7 @@ def test_graph_that_nobody_uses_goes_and_takes_its_gradient_along():
     assert registered() <= before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["relu", "silu"])
 def test_a_search_leaves_no_graph_behind(activation, tmp_path):
     hypermodel = hypermodels.HyperMLP(

@@ -184,6 +184,7 @@ assert len(tuner.oracle.trials) == 2
 SCRIPTS = {"start": GETTING_STARTED, "loop": OWN_LOOP, "space": TAILORED}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
 def test_a_script_of_kerastuner_runs_with_the_import_changed(script, tmp_path):
     ours = "from keras_trainkit import tuners\n" + script.replace("TUNERS.", "tuners.")
