@@ -39,3 +39,32 @@ def averages_weights(optimizer) -> bool:
     optimizer = unwrapped(optimizer)
     parts = getattr(optimizer, "optimizers", None) or [optimizer]
     return any(getattr(part, "use_ema", False) for part in parts)
+
+
+class NumbersBefore:
+    """Learning rate and momentum of an optimizer, to be put back after schedules.
+
+    Keras can put a schedule in the place of a number and not the other way round. The
+    number is one of the optimizer's variables, which files and checkpoints know by
+    their order, so it returns to its old place among them.
+    """
+
+    def __init__(self, optimizer):
+        self.optimizer = unwrapped(optimizer)
+        self.learning_rate = learning_rate_object(optimizer)
+        places = {
+            id(variable): i for i, variable in enumerate(self.optimizer.variables)
+        }
+        self.place = places.get(id(self.learning_rate))
+        self.argument = getattr(self.optimizer, "momentum_argument", None)
+        self.momentum = self.argument and getattr(self.optimizer, self.argument)
+
+    def put_back(self):
+        optimizer = self.optimizer
+        if self.argument is not None:
+            setattr(optimizer, self.argument, self.momentum)
+        if self.place is None:  # a schedule or a callable
+            optimizer.learning_rate = self.learning_rate
+            return
+        optimizer._learning_rate = self.learning_rate  # Keras appends it
+        optimizer._variables.insert(self.place, optimizer._variables.pop())

@@ -2,8 +2,13 @@ import warnings
 
 import keras
 
-from keras_trainkit._checks import check_count
-from keras_trainkit._optimizer_access import steps_taken, unwrapped
+from keras_trainkit._checks import check_count, check_flag
+from keras_trainkit._optimizer_access import (
+    NumbersBefore,
+    learning_rate_object,
+    steps_taken,
+    unwrapped,
+)
 from keras_trainkit.schedules import OneCycle as LearningRate
 from keras_trainkit.schedules import OneCycleMomentum as Momentum
 
@@ -20,8 +25,15 @@ class OneCycle(keras.callbacks.Callback):
     second `fit` runs a second cycle, and a resumed `fit` (`initial_epoch`,
     `keras.callbacks.BackupAndRestore`) goes on where its cycle was. Epochs before
     `initial_epoch` count as part of the cycle. A step is a batch, also under
-    `gradient_accumulation_steps`. After `fit` the schedules stay in the optimizer,
-    held at their last values.
+    `gradient_accumulation_steps`.
+
+    When training ends, the optimizer gets the learning rate and the momentum back
+    that it had before, numbers or schedules: the next `fit`, with this callback or
+    without (say, with `keras.callbacks.ReduceLROnPlateau`), starts from what was
+    compiled, and so does a model saved after training. A file that another callback
+    writes in between, such as `ModelCheckpoint`, holds the schedules. After a `fit`
+    that an error or an interrupt has ended they stay in the optimizer, until the next
+    `fit` with this callback ends or the model is compiled again.
 
     The momentum of `keras_trainkit.optimizers` is cycled. Keras' own optimizers
     compile momentum into the step as a constant, so with them the learning rate is
@@ -42,6 +54,8 @@ class OneCycle(keras.callbacks.Callback):
         max_momentum: Float in [0, 1) or None. Momentum at the lowest rates. None
             leaves the momentum as the optimizer has it.
         min_momentum: Float in [0, 1). Momentum at the highest rate.
+        keep_schedules: Bool. True leaves the schedules in the optimizer after
+            training, held at their last values.
 
     Attributes:
         learning_rate: The `schedules.OneCycle` of the latest `fit`, else None.
@@ -74,8 +88,11 @@ class OneCycle(keras.callbacks.Callback):
         shape="linear",
         max_momentum=0.95,
         min_momentum=0.85,
+        keep_schedules: bool = False,
     ):
         super().__init__()
+        purpose = "leaves the schedules in the optimizer after training"
+        check_flag("keep_schedules", keep_schedules, purpose)
         if total_steps is not None:
             check_count("total_steps", total_steps, "is the length of the cycle")
         self.max_learning_rate = max_learning_rate
@@ -87,6 +104,7 @@ class OneCycle(keras.callbacks.Callback):
         self.shape = shape
         self.max_momentum = max_momentum
         self.min_momentum = min_momentum
+        self.keep_schedules = keep_schedules
         self.learning_rate = None
         self.momentum = None
         self._said_rate_only = False
@@ -112,6 +130,17 @@ class OneCycle(keras.callbacks.Callback):
         # A model that was fitted before has a compiled step with the old schedules.
         self.model.make_train_function(force=True)
 
+    def on_train_end(self, logs=None):
+        """Gives the optimizer back what it had, and forgets the compiled step."""
+        optimizer = unwrapped(self.model.optimizer)
+        if learning_rate_object(optimizer) is not self.learning_rate:
+            return  # another callback has put in a rate of its own
+        if self.keep_schedules:
+            del self.learning_rate.before
+        else:
+            self.learning_rate.before.put_back()
+            self.model.train_function = None
+
     def _start_step(self, initial_epoch):
         taken = steps_taken(self.model.optimizer)
         if initial_epoch == 0:
@@ -131,6 +160,7 @@ class OneCycle(keras.callbacks.Callback):
     def _install(self, start_step):
         optimizer = unwrapped(self.model.optimizer)
         rate, momentum = self._schedules(self._length(), start_step)
+        rate.before = self._before(optimizer)
         self.learning_rate = optimizer.learning_rate = rate
         if momentum is None:
             return
@@ -147,6 +177,11 @@ class OneCycle(keras.callbacks.Callback):
                 "pass max_momentum=None.",
                 stacklevel=2,
             )
+
+    def _before(self, optimizer):
+        """The rate and momentum to put back: not those of a cycle that is under way."""
+        cycle = getattr(learning_rate_object(optimizer), "before", None)
+        return cycle or NumbersBefore(optimizer)
 
     def _length(self):
         if self.total_steps is not None:

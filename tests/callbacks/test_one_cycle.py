@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_trainkit._optimizer_access import learning_rate_object
 from keras_trainkit.callbacks import OneCycle
 from keras_trainkit.optimizers import SGDW, AdamW
 
@@ -75,7 +76,7 @@ def test_every_step_has_the_rate_and_the_momentum_of_its_place_in_the_cycle():
 
 
 def test_the_momentum_of_adam_is_cycled_too():
-    cycle = OneCycle(PEAK, **ARGUMENTS)
+    cycle = OneCycle(PEAK, **ARGUMENTS, keep_schedules=True)
     model = fit(one_weight(AdamW()), [cycle])
     assert model.optimizer.beta_1 is cycle.momentum
     assert float(model.optimizer.beta_1(6)) == pytest.approx(LEAST)
@@ -144,6 +145,7 @@ def test_a_killed_and_resumed_fit_ends_with_the_same_weights(tmp_path, backup_fi
     resumed = fit(one_weight(sgdw()), callbacks())
     whole = fit(one_weight(sgdw()), [OneCycle(PEAK, **ARGUMENTS)])
     assert weight(resumed) == weight(whole)
+    assert float(resumed.optimizer.learning_rate) == pytest.approx(0.1)
 
 
 def generator(batches):
@@ -176,7 +178,7 @@ def test_a_resumed_fit_of_unknown_length_may_not_stand_beyond_its_cycle():
 
 
 def test_a_step_is_a_batch_under_gradient_accumulation():
-    cycle = OneCycle(PEAK, **ARGUMENTS)
+    cycle = OneCycle(PEAK, **ARGUMENTS, keep_schedules=True)
     optimizer = SGDW(0.1, weight_decay=0.0, gradient_accumulation_steps=2)
     fit(one_weight(optimizer), [cycle])
     assert cycle.learning_rate.total_steps == 24
@@ -207,7 +209,7 @@ STOCK = ["Adam", "AdamW", "Nadam", "SGD", "RMSprop", "Lion", "Adafactor"]
 @pytest.mark.parametrize("name", STOCK)
 def test_stock_optimizers_cycle_the_rate_and_the_kit_says_so_once(name):
     optimizer = getattr(keras.optimizers, name)()
-    cycle = OneCycle(PEAK, **ARGUMENTS)
+    cycle = OneCycle(PEAK, **ARGUMENTS, keep_schedules=True)
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         model = fit(one_weight(optimizer), [cycle], epochs=1)
@@ -290,6 +292,104 @@ def test_a_callback_that_lowers_the_rate_on_a_plateau_is_refused():
         fit(one_weight(sgdw()), [OneCycle(PEAK), reduce], epochs=9)
 
 
+def test_after_training_the_optimizer_has_its_numbers_again():
+    model = fit(one_weight(sgdw()), [OneCycle(PEAK, **ARGUMENTS)])
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.1)
+    assert model.optimizer.momentum == 0.3
+    before, velocity = weight(model), float(model.optimizer.variables[2].numpy()[0, 0])
+    fit(model, [], epochs=1)
+    for _ in range(8):
+        velocity = 0.3 * velocity - 0.1
+        before += velocity
+    assert weight(model) == pytest.approx(before, rel=1e-5)
+
+
+def test_after_training_the_rate_can_be_lowered_on_a_plateau_again():
+    reduce = keras.callbacks.ReduceLROnPlateau(
+        monitor="loss", patience=1, mode="max", factor=0.5
+    )
+    model = fit(one_weight(sgdw()), [OneCycle(PEAK)])
+    fit(model, [reduce], epochs=2)  # the loss falls without end
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(
+    "rate", [keras.optimizers.schedules.CosineDecay(0.1, 10), lambda: 0.07]
+)
+def test_after_training_the_optimizer_has_its_schedule_or_callable_again(rate):
+    optimizer = SGDW(rate, momentum=0.3)
+    fit(one_weight(optimizer), [OneCycle(PEAK)])
+    assert learning_rate_object(optimizer) is rate
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_model_saved_after_training_opens_with_all_the_optimizer_knew(tmp_path, keep):
+    optimizer = keras.optimizers.LossScaleOptimizer(sgdw())
+    model = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(2)])
+    model.compile(optimizer, "mse")
+    x = np.ones((6, 1), "float32")
+    cycle = OneCycle(PEAK, keep_schedules=keep)
+    model.fit(x, x, verbose=0, callbacks=[cycle])
+    model.save(tmp_path / "model.keras")
+    opened = keras.models.load_model(tmp_path / "model.keras")  # no warning
+    assert [v.name.split("_")[-1] for v in opened.optimizer.variables] == [
+        v.name.split("_")[-1] for v in model.optimizer.variables
+    ]
+    for mine, its in zip(
+        model.optimizer.variables, opened.optimizer.variables, strict=True
+    ):
+        np.testing.assert_array_equal(mine.numpy(), its.numpy())
+    rate = float(opened.optimizer.learning_rate)
+    assert rate == pytest.approx(PEAK / 1000 if keep else 0.1)
+    opened.fit(x, x, verbose=0)
+
+
+def test_variables_of_the_optimizer_have_the_order_they_had():
+    fresh, cycled = one_weight(sgdw()), one_weight(sgdw())
+    fit(fresh, [], epochs=1)
+    fit(cycled, [OneCycle(PEAK)], epochs=1)
+    shapes = [tuple(variable.shape) for variable in fresh.optimizer.variables]
+    assert [tuple(v.shape) for v in cycled.optimizer.variables] == shapes
+    assert "learning_rate" in cycled.optimizer.variables[1].name
+
+
+def test_schedules_stay_where_that_was_asked_for():
+    cycle = OneCycle(PEAK, **ARGUMENTS, keep_schedules=True)
+    model = fit(one_weight(sgdw()), [cycle])
+    assert learning_rate_object(model.optimizer) is cycle.learning_rate
+    assert model.optimizer.momentum is cycle.momentum
+    assert float(model.optimizer.learning_rate) == pytest.approx(FINAL)
+
+
+@pytest.mark.parametrize("same_callback", [False, True])
+def test_cycle_after_an_interrupted_one_still_gives_the_numbers_back(same_callback):
+    model, cycle = one_weight(sgdw()), OneCycle(PEAK)
+    with pytest.raises(Killed):
+        fit(model, [cycle, Kill()])
+    fit(model, [cycle if same_callback else OneCycle(PEAK)], epochs=1)
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.1)
+    assert model.optimizer.momentum == 0.3
+
+
+def test_rate_that_another_callback_has_put_in_stays():
+    class PutsInOwn(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.optimizer.learning_rate = own
+
+    own = keras.optimizers.schedules.CosineDecay(0.1, 10)
+    model = fit(one_weight(sgdw()), [OneCycle(PEAK), PutsInOwn()], epochs=1)
+    assert learning_rate_object(model.optimizer) is own
+
+
+@pytest.mark.not_torch
+def test_numbers_return_with_several_steps_in_one_execution():
+    model = one_weight(sgdw(), steps_per_execution=3)
+    before = weight(fit(model, [OneCycle(PEAK)], epochs=1))
+    model.optimizer.momentum = 0.0
+    fit(model, [], epochs=1)
+    assert weight(model) == pytest.approx(before - 8 * 0.1, rel=1e-4)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -298,6 +398,7 @@ def test_a_callback_that_lowers_the_rate_on_a_plateau_is_refused():
         ({"max_learning_rate": 0.1, "warmup_fraction": 1.2}, "`warmup_fraction`"),
         ({"max_learning_rate": 0.1, "max_momentum": 1.0}, "`max_momentum`"),
         ({"max_learning_rate": 0.1, "shape": "square"}, "`shape`.*'square'"),
+        ({"max_learning_rate": 0.1, "keep_schedules": 1}, "`keep_schedules` leaves"),
     ],
 )
 def test_bad_arguments_are_named_before_any_fit(arguments, words):
