@@ -15,8 +15,9 @@ class ScheduledNumber:
     next trace on. The values of a schedule are tensors and are not checked.
     """
 
-    def __init__(self, purpose, **bounds):
+    def __init__(self, purpose, *, or_none=False, **bounds):
         self.purpose = purpose
+        self.or_none = or_none
         self.bounds = bounds
 
     def __set_name__(self, owner, name):
@@ -30,7 +31,9 @@ class ScheduledNumber:
         return vars(instance)[self.name]
 
     def __set__(self, instance, value):
-        if not isinstance(value, Schedule):
+        allowed = isinstance(value, Schedule) or (self.or_none and value is None)
+        if not allowed:
+            refuse_callback(self.name, value, self.purpose)
             check_number(self.name, value, self.purpose, **self.bounds)
         vars(instance)[self.name] = value
 
@@ -49,12 +52,28 @@ class LearningRate:
 
 def checked_rate(value):
     """A learning rate in the form Keras takes: a float, a schedule or a callable."""
+    purpose = or_schedule("scales each step")
+    refuse_callback("learning_rate", value, purpose)
     if callable(value):
         return value
     if ops.is_tensor(value) or isinstance(value, keras.Variable):
         value = float(value)
-    check_number("learning_rate", value, or_schedule("scales each step"), above=0)
+    check_number("learning_rate", value, purpose, at_least=0)
     return float(value)
+
+
+def refuse_callback(name, value, purpose):
+    """Says where `callbacks.OneCycle` belongs, and that a class is no schedule yet."""
+    if isinstance(value, keras.callbacks.Callback):
+        remedy = "a callback belongs in `fit(callbacks=[...])`"
+    elif isinstance(value, type):
+        remedy = "a class has to be called with its arguments first"
+    else:
+        return
+    raise ValueError(
+        f"`{name}` {purpose} and must be a number or a schedule such as "
+        f"keras_trainkit.schedules.OneCycle; {remedy}. Received: {name}={value!r}."
+    )
 
 
 def or_schedule(purpose):

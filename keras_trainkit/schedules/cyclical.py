@@ -1,17 +1,17 @@
 import math
 
-import keras
 from keras import ops
 
 from keras_trainkit._checks import check_choice, check_number
 from keras_trainkit._serialization import serializable
 from keras_trainkit.schedules._legs import check_steps
+from keras_trainkit.schedules._schedule import Schedule
 
 MODES = ("triangular", "triangular2", "exp_range")
 
 
 @serializable
-class Cyclical(keras.optimizers.schedules.LearningRateSchedule):
+class Cyclical(Schedule):
     """Learning rate that goes up and down between two bounds for ever.
 
     Straight lines: the lowest rate at step 0, the highest `half_cycle_steps` later,

@@ -1,13 +1,12 @@
-import keras
-
 from keras_trainkit._checks import check_number
 from keras_trainkit._serialization import serializable
 from keras_trainkit.schedules._cycle import check_cycle, moments
 from keras_trainkit.schedules._legs import through
+from keras_trainkit.schedules._schedule import Schedule
 
 
 @serializable
-class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
+class OneCycle(Schedule):
     """Learning rate that rises once, falls back, then all but vanishes.
 
     With `cycle = 1 - annihilation_fraction`, as shares of `total_steps` after
@@ -54,10 +53,28 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
 
     Source: Smith, 2018, arXiv:1803.09820, and Smith and Topin, 2018,
     arXiv:1708.07120. Legs are straight lines, as there. fastai's `fit_one_cycle` is
-    `OneCycle(peak, steps, peak / 25, peak / 1e5, 0.25, 0, shape="cosine")`; torch's
-    `OneCycleLR` is `OneCycle(peak, steps, peak / 25, peak / 25e4, 0.3, 0,
-    shape="cosine")`, but torch counts from 0 to `total_steps - 1`, so its peak and
-    its end come up to one step earlier.
+    `OneCycle(peak, steps, peak / 25, peak / 1e5, 0.25, 0, shape="cosine")`.
+
+    torch's `OneCycleLR` counts its `total_steps` N from 0 to N - 1 and the share p
+    (`pct_start`) likewise, so that its rates are those of
+
+    ```python
+    OneCycle(
+        max_lr,
+        total_steps=N - 1,
+        min_learning_rate=max_lr / div_factor,
+        final_learning_rate=max_lr / div_factor / final_div_factor,
+        warmup_fraction=(p * N - 1) / (N - 1),
+        annihilation_fraction=0,
+        shape="cosine",
+    )
+    ```
+
+    and with `three_phase=True` those with
+    `annihilation_fraction=1 - 2 * warmup_fraction`; its defaults are p = 0.3,
+    `div_factor=25` and `final_div_factor=1e4`. Its `cycle_momentum` is
+    `OneCycleMomentum` with the same N - 1 steps, fractions and shape. In
+    `callbacks.OneCycle` N is epochs times batches, and `total_steps` has to be given.
     """
 
     def __init__(

@@ -1,13 +1,12 @@
-import keras
-
 from keras_trainkit._checks import check_number
 from keras_trainkit._serialization import serializable
 from keras_trainkit.schedules._cycle import check_cycle, moments
 from keras_trainkit.schedules._legs import through
+from keras_trainkit.schedules._schedule import Schedule
 
 
 @serializable
-class OneCycleMomentum(keras.optimizers.schedules.LearningRateSchedule):
+class OneCycleMomentum(Schedule):
     """Momentum that falls while `OneCycle` rises, rises back, then stays.
 
     With `cycle = 1 - annihilation_fraction`, as shares of `total_steps` after

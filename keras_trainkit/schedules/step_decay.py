@@ -1,15 +1,15 @@
 import math
 
-import keras
 from keras import ops
 
 from keras_trainkit._checks import check_number
 from keras_trainkit._serialization import serializable
 from keras_trainkit.schedules._legs import check_steps
+from keras_trainkit.schedules._schedule import Schedule
 
 
 @serializable
-class StepDecay(keras.optimizers.schedules.LearningRateSchedule):
+class StepDecay(Schedule):
     """Learning rate that drops by the same factor every so many steps.
 
     `initial_learning_rate * decay_rate ** floor(step / decay_steps)`: the first drop

@@ -4,10 +4,11 @@ from keras import ops
 from keras_trainkit._checks import check_choice, check_number
 from keras_trainkit._serialization import serializable
 from keras_trainkit.schedules._legs import SHAPES, check_steps, leg
+from keras_trainkit.schedules._schedule import Schedule
 
 
 @serializable
-class Warmup(keras.optimizers.schedules.LearningRateSchedule):
+class Warmup(Schedule):
     """A rise before any schedule, or before a constant rate.
 
     | step                  | learning rate                         |

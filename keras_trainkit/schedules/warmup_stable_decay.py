@@ -1,13 +1,13 @@
-import keras
 from keras import ops
 
 from keras_trainkit._checks import check_choice, check_number
 from keras_trainkit._serialization import serializable
 from keras_trainkit.schedules._legs import SHAPES, check_steps, hold, leg, since
+from keras_trainkit.schedules._schedule import Schedule
 
 
 @serializable
-class WarmupStableDecay(keras.optimizers.schedules.LearningRateSchedule):
+class WarmupStableDecay(Schedule):
     """Learning rate that rises, holds until told, then decays.
 
     | step                        | learning rate           |

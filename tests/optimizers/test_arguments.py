@@ -1,11 +1,13 @@
 """What both optimizers do with their arguments."""
 
+import inspect
 import json
 
 import keras
 import numpy as np
 import pytest
 
+from keras_trainkit import callbacks, schedules
 from keras_trainkit.optimizers import SGDW, AdamW
 from keras_trainkit.schedules import OneCycle, OneCycleMomentum
 
@@ -16,12 +18,12 @@ both = pytest.mark.parametrize("optimizer_class", [AdamW, SGDW])
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"learning_rate": 0}, "`learning_rate` scales .*above 0.*learning_rate=0"),
+        ({"learning_rate": -1}, "`learning_rate` scales .*at least 0.*rate=-1"),
         ({"learning_rate": -0.1}, "`learning_rate`.*Received: learning_rate=-0.1"),
         ({"learning_rate": float("nan")}, "`learning_rate`.*learning_rate=nan"),
         ({"learning_rate": "fast"}, "`learning_rate`.*LearningRateSchedule.*'fast'"),
         ({"weight_decay": -0.1}, "`weight_decay` is the share .*at least 0.*=-0.1"),
-        ({"weight_decay": None}, "`weight_decay`.*weight_decay=None"),
+        ({"weight_decay": "none"}, "`weight_decay`.*weight_decay='none'"),
         ({"decay_biases_and_scales": 1}, "`decay_biases.* lets .*True or False.*=1"),
         ({"clipnorm": -1.0}, "`clipnorm` limits the gradient.*above 0.*clipnorm=-1.0"),
         ({"clipvalue": 0.0}, "`clipvalue` limits .*clipvalue=0.0"),
@@ -47,8 +49,8 @@ def test_refuses_at_assignment_too_and_keeps_what_it_had(optimizer_class):
         setattr(optimizer, momentum, 1.5)
     with pytest.raises(ValueError, match="`weight_decay`.*weight_decay=-0.5"):
         optimizer.weight_decay = -0.5
-    with pytest.raises(ValueError, match="`learning_rate`.*learning_rate=0"):
-        optimizer.learning_rate = 0
+    with pytest.raises(ValueError, match="`learning_rate`.*learning_rate=-2"):
+        optimizer.learning_rate = -2
     assert getattr(optimizer, momentum) == before
     assert optimizer.weight_decay == 0.5
     assert float(optimizer.learning_rate) == 0.25
@@ -118,3 +120,46 @@ def test_a_file_can_name_nothing_but_schedules(optimizer_class):
 def test_keras_finds_our_class_though_its_own_has_the_name(optimizer_class):
     config = keras.optimizers.serialize(optimizer_class())
     assert type(keras.optimizers.get(config)) is optimizer_class
+
+
+@both
+@pytest.mark.parametrize("argument", ["learning_rate", "weight_decay", "momentum"])
+def test_callback_or_class_in_the_place_of_a_schedule_is_told_what_it_is(
+    optimizer_class, argument
+):
+    name = optimizer_class.momentum_argument if argument == "momentum" else argument
+    with pytest.raises(ValueError, match=f"`{name}`.*a callback belongs in `fit"):
+        optimizer_class(**{name: callbacks.OneCycle(0.1)})
+    with pytest.raises(ValueError, match=f"`{name}`.*a class has to be called"):
+        optimizer_class(**{name: schedules.OneCycle})
+
+
+@both
+@pytest.mark.parametrize("rate", [0, 0.0])
+def test_rate_of_zero_changes_nothing(optimizer_class, rate):
+    variable = keras.Variable([[1.0, -2.0]])
+    optimizer = optimizer_class(rate)
+    optimizer.apply([keras.ops.ones((1, 2))], [variable])
+    np.testing.assert_array_equal(variable.numpy(), [[1.0, -2.0]])
+    optimizer.learning_rate = 0
+    assert float(optimizer.learning_rate) == 0
+
+
+@both
+def test_no_weight_decay_may_be_said_as_keras_says_it(optimizer_class):
+    variables = [keras.Variable([[1.0, -2.0]]) for _ in range(2)]
+    for variable, decay in zip(variables, (None, 0.0), strict=True):
+        optimizer = optimizer_class(0.1, weight_decay=decay)
+        optimizer.apply([keras.ops.ones((1, 2))], [variable])
+        assert optimizer.get_config()["weight_decay"] == decay
+        assert optimizer_class.from_config(optimizer.get_config()).weight_decay == decay
+    np.testing.assert_array_equal(*(variable.numpy() for variable in variables))
+
+
+@both
+def test_every_argument_of_keras_is_taken(optimizer_class):
+    twin = {"AdamW": keras.optimizers.AdamW, "SGDW": keras.optimizers.SGD}
+    theirs = inspect.signature(twin[optimizer_class.__name__]).parameters
+    mine = list(inspect.signature(optimizer_class).parameters)
+    assert set(theirs) - {"kwargs"} <= set(mine)
+    assert mine[:4] == list(theirs)[:4]

@@ -134,3 +134,19 @@ def test_turning_points_are_exact_in_a_compiled_step():
 def test_control_staircase_of_keras_drops_on_its_step_when_compiled():
     staircase = keras.optimizers.schedules.ExponentialDecay
     assert late_and_tiny(staircase, 0.9, 41, 0.1, True) == pytest.approx(0.09)
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    return model
+
+
+@every_schedule
+def test_schedule_given_as_callback_is_told_where_it_belongs(name, compiled):
+    for given in (made(name), [made(name)]):
+        with pytest.raises(ValueError, match=rf"belongs in the.*schedules\.{name}\."):
+            compiled.fit(X, Y, callbacks=given, verbose=0)
+    with pytest.raises(ValueError, match="`callbacks` watch and drive"):
+        compiled.evaluate(X, Y, callbacks=[made(name)], verbose=0)

@@ -1,8 +1,9 @@
+import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from keras_trainkit.schedules import OneCycle
+from keras_trainkit.schedules import OneCycle, OneCycleMomentum
 
 
 def rate(schedule, step):
@@ -184,3 +185,91 @@ def test_refuses_an_unknown_shape():
 def test_refuses_a_start_that_is_no_step(value):
     with pytest.raises(ValueError, match="`start_step` is the optimizer step"):
         OneCycle(0.1, 10, start_step=value)
+
+
+# Read off torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.5, total_steps=10,
+# ...) of torch: the rate and the momentum of each of the ten steps.
+TORCH = {
+    "defaults": (
+        {},
+        [0.02, 0.26, 0.5, 0.47524232, 0.40587283]
+        + [0.30563101, 0.19437099, 0.094129173, 0.024759684, 2e-06],
+        [0.95, 0.9, 0.85, 0.85495156, 0.86882551]
+        + [0.88887395, 0.91112605, 0.93117449, 0.94504844, 0.95],
+    ),
+    "linear": (
+        {
+            "pct_start": 0.45,
+            "anneal_strategy": "linear",
+            "div_factor": 10,
+            "final_div_factor": 100,
+        },
+        [0.05, 0.17857143, 0.30714286, 0.43571429, 0.45459091]
+        + [0.36377273, 0.27295455, 0.18213636, 0.091318182, 0.0005],
+        [0.95, 0.92142857, 0.89285714, 0.86428571, 0.85909091]
+        + [0.87727273, 0.89545455, 0.91363636, 0.93181818, 0.95],
+    ),
+    "three phases": (
+        {
+            "pct_start": 0.4,
+            "three_phase": True,
+            "div_factor": 5,
+            "final_div_factor": 20,
+        },
+        [0.1, 0.2, 0.4, 0.5, 0.4, 0.2, 0.1, 0.07625, 0.02875, 0.005],
+        [0.95, 0.925, 0.875, 0.85, 0.875, 0.925, 0.95, 0.95, 0.95, 0.95],
+    ),
+}
+
+
+def as_torch(
+    pct_start=0.3,
+    anneal_strategy="cos",
+    three_phase=False,
+    div_factor=25,
+    final_div_factor=1e4,
+    max_lr=0.5,
+    steps=10,
+):
+    """The arguments that the docstring gives."""
+    low, share = max_lr / div_factor, (pct_start * steps - 1) / (steps - 1)
+    shape = {
+        "total_steps": steps - 1,
+        "warmup_fraction": share,
+        "annihilation_fraction": 1 - 2 * share if three_phase else 0,
+        "shape": {"cos": "cosine", "linear": "linear"}[anneal_strategy],
+    }
+    rates = {
+        "min_learning_rate": low,
+        "final_learning_rate": low / final_div_factor,
+    }
+    return OneCycle(max_lr, **shape, **rates), OneCycleMomentum(**shape)
+
+
+@pytest.mark.parametrize("case", TORCH)
+def test_arguments_of_the_docstring_give_the_numbers_of_torch(case):
+    arguments, rates, momenta = TORCH[case]
+    torch_rate, momentum = as_torch(**arguments)
+    assert [float(torch_rate(step)) for step in range(10)] == pytest.approx(
+        rates, rel=1e-5
+    )
+    assert [float(momentum(step)) for step in range(10)] == pytest.approx(momenta)
+
+
+@pytest.mark.skipif(keras.config.backend() != "torch", reason="needs torch")
+@pytest.mark.parametrize("case", TORCH)
+def test_numbers_are_those_of_the_torch_that_is_installed(case):
+    import torch
+
+    arguments, rates, _ = TORCH[case]
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], 0.1, 0.9)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=0.5, total_steps=10, **arguments
+    )
+    seen = []
+    for step in range(10):
+        seen.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if step < 9:
+            scheduler.step()
+    assert seen == pytest.approx(rates, rel=1e-6)
