@@ -1,15 +1,21 @@
-"""The form in which an update rule wants its gradient."""
+"""The form in which an update rule wants its gradients."""
 
 from keras import ops
 
 
-def dense(gradient, dtype):
-    """The gradient as one tensor of `dtype`.
+def dense(gradient):
+    """The gradient as one tensor; None stays None.
 
-    TensorFlow gives that of an embedding table as rows (`tf.IndexedSlices`), a row
-    once per use in the batch. Their sum is the gradient, so they are summed before
-    anything is squared; Keras 3.15 sums the squares instead.
+    An embedding table's may come as rows (`tf.IndexedSlices`) or as entries (JAX's
+    BCOO, torch's sparse layouts), one for each use in the batch. Their sum is the
+    gradient, so they are summed before anything is clipped or squared; Keras 3.15
+    clips and squares the parts.
     """
+    if gradient is None:
+        return None
+    if hasattr(gradient, "to_dense"):  # any tensor of torch
+        return gradient.to_dense()
+    gradient = ops.convert_to_tensor(gradient, sparse=False)
     if hasattr(gradient, "dense_shape"):
         gradient = ops.add(gradient, 0.0)
-    return ops.cast(gradient, dtype)
+    return gradient

@@ -54,14 +54,15 @@ class AdamW(keras.optimizers.Optimizer):
     assigns its schedule to it.
 
     Args:
-        learning_rate: Float > 0, a `LearningRateSchedule`, or a function without
+        learning_rate: Float >= 0, a `LearningRateSchedule`, or a function without
             arguments as in Keras (a file with one opens with `compile=False` only).
-        weight_decay: Float >= 0 or a `LearningRateSchedule`. Share of a weight taken
-            off per unit of learning rate; 0 is plain Adam.
+        weight_decay: Float >= 0, a `LearningRateSchedule` or None. Share of a weight
+            taken off per unit of learning rate; 0 and None are plain Adam.
         beta_1: Float in [0, 1) or a `LearningRateSchedule`. Momentum: weight of the
             past in the mean of gradients.
         beta_2: Float in [0, 1). Weight of the past in the mean of squared gradients.
         epsilon: Float > 0. Added to the root, after its bias correction.
+        amsgrad: Bool. True puts the largest v so far in the place of v.
         decay_biases_and_scales: Bool. True decays every variable.
         clipnorm: Float > 0 or None. Largest norm of the gradient of one variable.
         clipvalue: Float > 0 or None. Largest absolute value in a gradient.
@@ -91,13 +92,14 @@ class AdamW(keras.optimizers.Optimizer):
     decay is not multiplied by the learning rate, only by its schedule's factor; here,
     as in Keras and torch, it is: `weight_decay` is the paper's lambda divided by its
     alpha. Keras' AdamW adds its epsilon (1e-7) before the bias correction, has a
-    decay of 0.004 for every variable, and is otherwise equal for constant arguments.
+    decay of 0.004 for every variable, and is otherwise equal for constant arguments,
+    with `amsgrad` (Reddi et al., 2018, arXiv:1904.09237) too.
     """
 
     momentum_argument = "beta_1"
     learning_rate = LearningRate()
     weight_decay = ScheduledNumber(
-        or_schedule("is the share of a weight taken off"), at_least=0
+        or_schedule("is the share of a weight taken off"), or_none=True, at_least=0
     )
     beta_1 = ScheduledNumber(
         or_schedule("is the weight of past gradients"), at_least=0, below=1
@@ -110,6 +112,7 @@ class AdamW(keras.optimizers.Optimizer):
         beta_1=0.9,
         beta_2=0.999,
         epsilon=1e-8,
+        amsgrad: bool = False,
         *,
         decay_biases_and_scales=False,
         clipnorm=None,
@@ -125,6 +128,7 @@ class AdamW(keras.optimizers.Optimizer):
         purpose = "is the weight of past squared gradients"
         check_number("beta_2", beta_2, purpose, at_least=0, below=1)
         check_number("epsilon", epsilon, "keeps a division finite", above=0)
+        check_flag("amsgrad", amsgrad, "keeps the largest squared gradients")
         purpose = "lets every variable decay"
         check_flag("decay_biases_and_scales", decay_biases_and_scales, purpose)
         super().__init__(
@@ -144,6 +148,7 @@ class AdamW(keras.optimizers.Optimizer):
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
+        self.amsgrad = amsgrad
         self.decay_biases_and_scales = decay_biases_and_scales
 
     def build(self, variables):
@@ -156,17 +161,28 @@ class AdamW(keras.optimizers.Optimizer):
         self._means, self._squares = self.add_optimizer_variables(
             variables, ["momentum", "velocity"]
         )
+        if self.amsgrad:
+            self._largest_squares = self.add_optimizer_variables(
+                variables, "velocity_hat"
+            )
         self._biases_and_scales = tuple(map(is_bias_or_scale, variables))
+
+    def apply(self, grads, trainable_variables=None):
+        super().apply([dense(gradient) for gradient in grads], trainable_variables)
 
     def update_step(self, gradient, variable, learning_rate):
         dtype = variable.dtype
         index = self._get_variable_index(variable)
         m, v = self._means[index], self._squares[index]
-        g = dense(gradient, dtype)
+        g = ops.cast(gradient, dtype)
         fresh, w, square_weight, decay = self._shared(dtype)
 
         self.assign_add(m, (g - m) * fresh)
         self.assign_add(v, (ops.square(g) - v) * (1 - self.beta_2))
+        if self.amsgrad:
+            largest = self._largest_squares[index]
+            self.assign(largest, ops.maximum(largest, v))
+            v = largest
         m_hat = m / w
         v_hat = v / square_weight
         update = m_hat / (ops.sqrt(v_hat) + self.epsilon)
@@ -181,6 +197,7 @@ class AdamW(keras.optimizers.Optimizer):
             **saved_numbers(self, config, ["weight_decay", "beta_1"]),
             "beta_2": self.beta_2,
             "epsilon": self.epsilon,
+            "amsgrad": self.amsgrad,
             "decay_biases_and_scales": self.decay_biases_and_scales,
         }
 
@@ -198,7 +215,7 @@ class AdamW(keras.optimizers.Optimizer):
         w = self._gradient_weight
         fresh = 1 - value_at(self.beta_1, self._iterations)
         self.assign_add(w, (1 - w) * ops.cast(fresh, w.dtype))
-        decay = value_at(self.weight_decay, self._iterations)
+        decay = value_at(self.weight_decay or 0.0, self._iterations)
         self._shared = shared_by_variables(fresh, w, self._square_weight(), decay)
         super()._backend_update_step(grads, trainable_variables, learning_rate)
         self._shared = None  # tensors of this step's graph; replicas come here in turn

@@ -56,13 +56,13 @@ class SGDW(keras.optimizers.Optimizer):
     assigns its schedule to it.
 
     Args:
-        learning_rate: Float > 0, a `LearningRateSchedule`, or a function without
+        learning_rate: Float >= 0, a `LearningRateSchedule`, or a function without
             arguments as in Keras (a file with one opens with `compile=False` only).
         momentum: Float in [0, 1) or a `LearningRateSchedule`. Share of the velocity
             kept from step to step; 0 is plain gradient descent.
-        weight_decay: Float >= 0 or a `LearningRateSchedule`. Share of a weight taken
-            off per unit of learning rate. The defaults of this class and of `AdamW`
-            take the same share per step.
+        weight_decay: Float >= 0, a `LearningRateSchedule` or None. Share of a weight
+            taken off per unit of learning rate; None is 0. The defaults of this class
+            and of `AdamW` take the same share per step.
         nesterov: Bool. Nesterov's momentum, see above.
         decay_biases_and_scales: Bool. True decays every variable.
         clipnorm: Float > 0 or None. Largest norm of the gradient of one variable.
@@ -102,7 +102,7 @@ class SGDW(keras.optimizers.Optimizer):
         or_schedule("is the share of the velocity kept"), at_least=0, below=1
     )
     weight_decay = ScheduledNumber(
-        or_schedule("is the share of a weight taken off"), at_least=0
+        or_schedule("is the share of a weight taken off"), or_none=True, at_least=0
     )
 
     def __init__(
@@ -151,13 +151,16 @@ class SGDW(keras.optimizers.Optimizer):
         self._velocities = self.add_optimizer_variables(variables, "momentum")
         self._biases_and_scales = tuple(map(is_bias_or_scale, variables))
 
+    def apply(self, grads, trainable_variables=None):
+        super().apply([dense(gradient) for gradient in grads], trainable_variables)
+
     def update_step(self, gradient, variable, learning_rate):
         dtype = variable.dtype
         velocity = self._velocities[self._get_variable_index(variable)]
         learning_rate = ops.cast(learning_rate, dtype)
         momentum, decay = self._shared(dtype)
 
-        step = learning_rate * dense(gradient, dtype)
+        step = learning_rate * ops.cast(gradient, dtype)
         self.assign(velocity, momentum * velocity - step)
         update = momentum * velocity - step if self.nesterov else velocity
         if self._use_weight_decay(variable):
@@ -185,7 +188,7 @@ class SGDW(keras.optimizers.Optimizer):
         each variable.
         """
         momentum = value_at(self.momentum, self._iterations)
-        decay = value_at(self.weight_decay, self._iterations)
+        decay = value_at(self.weight_decay or 0.0, self._iterations)
         self._shared = shared_by_variables(momentum, decay)
         super()._backend_update_step(grads, trainable_variables, learning_rate)
         self._shared = None  # tensors of this step's graph; replicas come here in turn

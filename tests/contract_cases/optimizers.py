@@ -18,6 +18,7 @@ CASES: dict[str, dict] = {
         "beta_1": 0.8,
         "beta_2": 0.95,
         "epsilon": 1e-5,
+        "amsgrad": True,
     },
     "SGDW": {**SHARED, "momentum": 0.6, "nesterov": True, "weight_decay": 0.04},
 }

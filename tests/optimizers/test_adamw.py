@@ -126,3 +126,37 @@ def test_says_where_its_momentum_is():
 def test_refuses_what_is_out_of_range(arguments, words):
     with pytest.raises(ValueError, match=words):
         AdamW(**arguments)
+
+
+def test_amsgrad_is_that_of_keras():
+    """Gradients that shrink: the largest squares stay, and the steps stay small."""
+    gradients = np.random.default_rng(3).normal(size=(30, 2, 3)).astype("float32")
+    gradients[8:] *= 0.05
+    arguments = {"weight_decay": 0.1, "beta_1": 0.8, "beta_2": 0.7, "epsilon": 1e-12}
+    mine = AdamW(0.05, **arguments, amsgrad=True)
+    theirs = keras.optimizers.AdamW(0.05, **arguments, amsgrad=True)
+    plain = AdamW(0.05, **arguments)
+    ends = []
+    for optimizer in (mine, theirs, plain):
+        variable = keras.Variable(np.ones((2, 3), "float32"))
+        for gradient in gradients:
+            optimizer.apply([keras.ops.convert_to_tensor(gradient)], [variable])
+        ends.append(variable.numpy())
+    np.testing.assert_allclose(ends[0], ends[1], rtol=1e-5)
+    assert not np.allclose(ends[0], ends[2], rtol=1e-2)
+
+
+def test_amsgrad_survives_its_config_and_costs_one_slot():
+    optimizer = AdamW(amsgrad=True)
+    variable = keras.Variable(np.ones((2, 3), "float32"))
+    optimizer.build([variable])
+    plain = AdamW()
+    plain.build([variable])
+    assert len(optimizer.variables) == len(plain.variables) + 1
+    assert AdamW.from_config(optimizer.get_config()).amsgrad is True
+    assert AdamW.from_config(AdamW().get_config()).amsgrad is False
+
+
+def test_amsgrad_is_a_switch():
+    with pytest.raises(ValueError, match="`amsgrad` keeps the largest .*amsgrad=1"):
+        AdamW(amsgrad=1)

@@ -215,3 +215,68 @@ def test_a_table_row_used_twice_gets_the_sum_of_its_gradients():
 def test_keras_adam_takes_the_square_of_that_sum_too():
     adam = table_after_a_repeated_row(keras.optimizers.Adam(0.1))
     np.testing.assert_allclose(adam, [0, -0.1, -0.1, 0], rtol=1e-3)
+
+
+def sparse_gradient():
+    """Rows 2, 0 and 2 again of a gradient of shape (4, 2), as the backend has it.
+
+    Their sum is [[3, 0], [0, 0], [5, 4], [0, 0]], of norm sqrt(50).
+    """
+    rows, values = [2, 0, 2], [[1.0, 4.0], [3.0, 0.0], [4.0, 0.0]]
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.IndexedSlices(tf.constant(values), tf.constant(rows), (4, 2))
+    if keras.config.backend() == "jax":
+        from jax.experimental import sparse
+
+        indices = np.array(rows)[:, None]
+        return sparse.BCOO((np.array(values, "float32"), indices), shape=(4, 2))
+    import torch
+
+    return torch.sparse_coo_tensor([rows], values, (4, 2), check_invariants=True)
+
+
+WHOLE = np.array([[3, 0], [0, 0], [5, 4], [0, 0]], "float32")
+
+
+@both
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"clipnorm": 1.0},
+        {"clipvalue": 2.0},
+        {"global_clipnorm": 1.0},
+        {"loss_scale_factor": 2.0},
+        {"gradient_accumulation_steps": 2},
+        {"use_ema": True},
+    ],
+    ids=lambda arguments: next(iter(arguments), "plain"),
+)
+def test_sparse_gradients_count_as_their_sum(optimizer_class, arguments):
+    tables = []
+    for gradient in (sparse_gradient(), keras.ops.convert_to_tensor(WHOLE)):
+        table = keras.Variable(np.arange(8, dtype="float32").reshape(4, 2))
+        optimizer = optimizer_class(0.1, **arguments)
+        for _ in range(2):
+            optimizer.apply([gradient], [table])
+        tables.append(table.numpy())
+    np.testing.assert_allclose(*tables, rtol=1e-6)
+    assert not np.allclose(tables[0][0], [0, 1])
+
+
+@both
+@pytest.mark.skipif(keras.config.backend() != "jax", reason="needs JAX")
+@pytest.mark.parametrize("compiled", [False, True])
+def test_sparse_gradients_of_jax_go_through_a_stateless_step(optimizer_class, compiled):
+    import jax
+
+    table = keras.Variable(np.ones((4, 2), "float32"))
+    optimizer = optimizer_class(0.1, weight_decay=0)
+    optimizer.build([table])
+    step = jax.jit(optimizer.stateless_apply) if compiled else optimizer.stateless_apply
+    state = [variable.value for variable in optimizer.variables]
+    (new,), _ = step(state, [sparse_gradient()], [table.value])
+    touched = np.not_equal(new, 1)
+    assert touched.tolist() == (WHOLE != 0).tolist()
