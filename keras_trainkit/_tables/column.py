@@ -20,12 +20,14 @@ class Column:
             of other values, as objects with "" for a missing one.
         declared: Whether its type said that it is a category (pandas).
         types: The types of other values, for messages.
+        mixed: Whether some of the texts came as numbers or booleans.
     """
 
     holds: str | None
     values: np.ndarray
     declared: bool = False
     types: str = ""
+    mixed: bool = False
 
 
 def of_texts(array) -> Column:

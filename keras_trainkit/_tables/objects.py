@@ -39,11 +39,12 @@ def of_objects(name, array) -> Column:
     holds = set(map(_holds, types))
     if holds == {"text", "other"}:  # intervals beside a word for what is in none
         holds = {"other"}
+    if holds in ({"number", "text"}, {"boolean", "text"}):
+        texts = np.full(len(array), "", object)
+        texts[present] = [_as_text(name, value) for value in kept]
+        return Column("text", texts, mixed=True)
     if len(holds) > 1:
-        raise ValueError(
-            f"{PURPOSE} each must hold (`.astype(str)` makes texts) values of one "
-            f"kind. Received: {' beside '.join(sorted(holds))} in {name!r}."
-        )
+        refuse_mixed(name, holds)
     if holds and holds <= {"text", "other"}:
         texts = np.full(len(array), "", object)
         texts[present] = [_text(name, value) for value in kept]
@@ -77,6 +78,14 @@ def is_absent(value) -> bool:
     if isinstance(value, decimal.Decimal):
         return value.is_nan()  # one that signals cannot be compared
     return _stands_for_none(type(value)) or value != value
+
+
+def refuse_mixed(name, holds=("number", "text")):
+    """Of a column that has no meaning as a whole."""
+    raise ValueError(
+        f"{PURPOSE} each must hold (`.astype(str)` makes texts) values of one "
+        f"kind. Received: {' beside '.join(sorted(holds))} in {name!r}."
+    )
 
 
 def _check_types(name, types):
@@ -114,6 +123,19 @@ def _float(value):
         return float(value)
     except OverflowError:
         return np.inf if value > 0 else -np.inf
+
+
+def _as_text(name, value) -> str:
+    """Of a number one whose point is not mistaken for a mark of thousands."""
+    if isinstance(value, str | bytes):
+        return _text(name, value)
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value))
+    number = _float(value)
+    if number.is_integer() and abs(number) < 1e15:
+        return str(int(number))
+    text = repr(float(number))
+    return text if "e" in text else f"{text}0000"
 
 
 def _text(name, value) -> str:

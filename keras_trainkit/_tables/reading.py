@@ -13,7 +13,7 @@ from keras_trainkit._tables.column import (
     of_texts,
     seconds,
 )
-from keras_trainkit._tables.objects import objects, of_objects
+from keras_trainkit._tables.objects import objects, of_objects, refuse_mixed
 
 
 def is_table(data) -> bool:
@@ -82,6 +82,8 @@ def _of_category(name, column):
     """By the codes in the rows; categories that no row has play no part."""
     codes = np.asarray(column.codes)
     levels = read(name, [*column.categories, None])
+    if levels.mixed:
+        refuse_mixed(name)
     holds = levels.holds if (codes >= 0).any() else None
     values = levels.values[codes]  # code -1 is the None
     return Column(holds, values, declared=True, types=levels.types)

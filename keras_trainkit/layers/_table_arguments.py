@@ -1,6 +1,7 @@
 """Checks of what `TableEncoder` is given."""
 
 from keras_trainkit._checks import check_choice
+from keras_trainkit._tables.notation import ABSENT
 from keras_trainkit.layers._table_kinds import KINDS
 
 
@@ -48,6 +49,32 @@ def check_as_named(kinds, named):
             "`categories` and `kinds` say what columns are and must agree with the "
             f"columns that were saved, {list(kinds)}. Received: {wrong}."
         )
+
+
+def check_missing_values(missing_values):
+    """ "auto", texts, or a dict of column names to texts."""
+    if missing_values == "auto":
+        return
+    given = missing_values
+    lists = list(given.values()) if isinstance(given, dict) else [given]
+    sound = all(isinstance(words, list | tuple) for words in lists) and all(
+        isinstance(word, str) for words in lists for word in words
+    )
+    if not sound or not all(isinstance(name, str) for name in given):
+        raise ValueError(
+            "`missing_values` says which texts stand for a missing value and must be "
+            '"auto", a list of texts, or a dict of column names to such lists '
+            "(numbers: `frame.replace(-999, None)`). "
+            f"Received: missing_values={missing_values!r}."
+        )
+
+
+def absent_texts(missing_values, name) -> list[str]:
+    """Those of one column."""
+    if isinstance(missing_values, dict):
+        missing_values = missing_values.get(name, "auto")
+    words = ABSENT if missing_values == "auto" else missing_values
+    return [word.strip() for word in words]
 
 
 def check_named(expected, received):

@@ -7,6 +7,8 @@ import itertools
 
 import numpy as np
 
+from keras_trainkit._tables.notation import compiled, words_pattern
+
 ABSENT, UNKNOWN, FIRST = 0, 1, 2
 
 
@@ -31,11 +33,18 @@ class NumberCodes:
 class TextCodes:
     """Codes of texts, by the levels they equal; a dict, for NumPy has none."""
 
-    def __init__(self, levels):
+    def __init__(self, levels, absent=None):
         self._codes = dict(zip(levels, itertools.count(FIRST), strict=False))
         self._codes[""] = ABSENT
+        words = None if absent is None else words_pattern(("", *absent))
+        self._absent = None if words is None else compiled(words)
 
     def __call__(self, texts):
         """Objects `(rows,)`, to `(rows,)` int32."""
         found = map(self._codes.get, texts, itertools.repeat(UNKNOWN))
-        return np.fromiter(found, "int32", len(texts))
+        codes = np.fromiter(found, "int32", len(texts))
+        if self._absent is not None:
+            unknown = np.flatnonzero(codes == UNKNOWN)
+            missing = [bool(self._absent.fullmatch(texts[row])) for row in unknown]
+            codes[unknown[np.array(missing, bool)]] = ABSENT
+        return codes

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_trainkit._tensorflow import notation
+
 BLOCK_CELLS = 2**17  # numbers scaled at a time, 1 MiB, so that they stay in the cache
 
 
@@ -68,10 +70,19 @@ def _places(plan, tensors, lookup):
     found = lookup(ops.stack([tensors[name] for name in names], axis=1))
     places = ops.cast(found, "float64") - 2.0  # mask, unknown, vocabulary
     places = ops.where(ops.equal(found, 0), float("nan"), places)
-    return {name: places[:, index] for index, name in enumerate(names)}
+    columns = {name: places[:, index] for index, name in enumerate(names)}
+    for column in plan.texts:
+        if column.absent is not None:
+            name = column.name
+            blank = notation.are_words(tensors[name], ("", *column.absent))
+            blank = ops.logical_and(blank, columns[name] < 0)
+            columns[name] = ops.where(blank, float("nan"), columns[name])
+    return columns
 
 
 def _number(column, tensor):
+    if _dtype(tensor) == "string" and column.written:
+        return notation.values(tensor, column.written)
     if _dtype(tensor) == "string":
         _refuse(column.name, "numbers", tensor)
     number = ops.cast(tensor, "float64")

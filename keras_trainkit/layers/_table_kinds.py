@@ -3,8 +3,21 @@
 import numpy as np
 
 from keras_trainkit._tables.column import Column, datetime_texts, seconds
+from keras_trainkit._tables.notation import (
+    BOOLEANS,
+    MOMENT,
+    PLAIN,
+    Notation,
+    compiled,
+    words_pattern,
+)
+from keras_trainkit._tables.objects import refuse_mixed
 
 KINDS = ("numeric", "boolean", "categorical", "datetime")
+NOTATIONS = {  # of texts for a column that held no texts in `adapt`
+    "boolean": Notation("boolean", yes=BOOLEANS[1][0], no=BOOLEANS[1][1]),
+    "datetime": MOMENT,
+}
 AUTOMATIC: dict[str | None, str] = {
     "number": "numeric",
     "boolean": "boolean",
@@ -65,6 +78,37 @@ def values_as(name, column: Column, kind, levels=None, parsed=False) -> np.ndarr
     if kind == "boolean":
         _check_boolean(name, column.values)
     return column.values
+
+
+def values_of_texts(name, column: Column, learned) -> np.ndarray:
+    """The same of a column of texts, for one whose missing words are known.
+
+    Args:
+        learned: `Learned`.
+    """
+    if learned.written is not None:
+        values = learned.written.values(column.values)
+        if column.mixed and learned.written.of == "number":
+            values = np.where(np.isnan(values), PLAIN.values(column.values), values)
+        return values
+    if learned.has_texts:
+        if column.mixed:
+            refuse_mixed(name)
+        return column.values
+    notation = NOTATIONS.get(learned.kind, PLAIN)
+    blank = compiled(words_pattern(("", *learned.absent)))
+    texts = column.values
+    values = notation.values(texts)
+    odd = [t for t in texts[np.isnan(values)] if not blank.fullmatch(t)]
+    if odd:
+        received = f"texts, such as {odd[0]!r}"
+        refuse_kind(name, learned.kind, learned.levels_are, received)
+    return values
+
+
+def refuse_kind(name, kind, levels, received):
+    """Of a column with values of another kind."""
+    _refuse(name, _wanted(kind, levels), received)
 
 
 def _parsed(name, texts, kind):

@@ -1,8 +1,10 @@
 """What `TableEncoder` remembers of each column."""
 
 import dataclasses
+import functools
 import sys
 
+from keras_trainkit._tables.notation import Notation
 from keras_trainkit.layers._table_kinds import KINDS
 
 DAY = 86400.0
@@ -28,6 +30,11 @@ class Learned:
         levels: List of the known texts or numbers, the most frequent first.
         rare: Int. Levels that share a code with the unseen ones.
         texts_of: "datetime" or "other" where levels are the texts of such values.
+        absent: List of the texts that count as missing, in any case, besides blank
+            ones. None in a file of a version that knew none: texts are as they are.
+        notation: Dict of the fields of a `Notation`, of a column of texts that stand
+            for numbers, datetimes or booleans; else None.
+        remark: Text on the column for the summary.
     """
 
     name: str
@@ -43,6 +50,16 @@ class Learned:
     levels: list = dataclasses.field(default_factory=list)
     rare: int = 0
     texts_of: str = ""
+    absent: list | None = None
+    notation: dict | None = None
+    remark: str = ""
+
+    @functools.cached_property
+    def written(self) -> Notation | None:
+        """The notation of its texts."""
+        if self.notation is None:
+            return None
+        return Notation.from_plain(self.notation)
 
     @property
     def levels_are(self):
@@ -99,6 +116,9 @@ def _saved_column(values, max_categories) -> Learned:
         and column.lowest <= column.fill <= column.highest
         and _are_cycles(column)
         and _are_levels(column, max_categories)
+        and isinstance(column.remark, str)
+        and _are_words(column.absent)
+        and (column.notation is None or column.written.kind == column.kind)
     )
     if not sound or (column.kind == "datetime" and not _are_datetimes(column)):
         _refuse(values)
@@ -172,3 +192,11 @@ def _shortened(values):
         return repr(values)[:200]
     except ValueError:  # of integers beyond 4300 digits
         return f"{type(values).__name__} of very large integers"
+
+
+def _are_words(absent):
+    if absent is None:
+        return True
+    return isinstance(absent, list | tuple) and all(
+        isinstance(word, str) for word in absent
+    )

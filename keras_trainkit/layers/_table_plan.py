@@ -49,7 +49,7 @@ class TablePlan:
         )
         self.numeric_names = tuple(self._numeric_names())
         self.vocabulary = sorted({level for c in self.texts for level in c.levels})
-        self.text_codes = {c.name: TextCodes(c.levels) for c in self.texts}
+        self.text_codes = {c.name: TextCodes(c.levels, c.absent) for c in self.texts}
         self.number_codes = self._number_codes()
 
     def _number_codes(self):

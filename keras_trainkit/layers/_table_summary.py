@@ -20,6 +20,7 @@ def summary_of(columns, missing_flag) -> str:
         for line in lines
     ]
     rows.insert(1, "  ".join("-" * width for width in widths))
+    rows += [f"{c.name!r} {c.remark}." for c in columns if c.remark]
     return "\n".join(row.rstrip() for row in rows)
 
 
@@ -27,12 +28,29 @@ def _values(column: Learned, missing_flag):
     if column.kind == "categorical":
         return _levels(column)
     show = _moment if column.kind == "datetime" else _number
-    text = f"{show(column.lowest)} to {show(column.highest)}"
+    if column.written and column.written.of == "time":
+        show = _time
+    if column.lowest == column.highest:
+        text = f"always {show(column.lowest)}"
+    else:
+        text = f"{show(column.lowest)} to {show(column.highest)}"
     if column.kind != "boolean":
         text += f", median {show(column.fill)}"
     if column.cycles:
         text += f"; cycles: {', '.join(column.cycles)}"
+    if column.written:
+        text += f"; from {_written(column.written)}"
     return text + ("; flagged where missing" if column.missing and missing_flag else "")
+
+
+def _written(notation):
+    if notation.of == "boolean":
+        return f"texts ({'/'.join(notation.yes)}, {'/'.join(notation.no)})"
+    if notation.of != "number":
+        return "texts"
+    comma = "decimal comma" if notation.decimal == "," else ""
+    details = ", ".join(filter(None, [notation.unit, comma]))
+    return f"texts ({details})" if details else "texts"
 
 
 def _levels(column: Learned):
@@ -51,6 +69,10 @@ def _shortened(level):
 
 def _number(value):
     return f"{value:.6g}"
+
+
+def _time(value):
+    return _moment(value)[11:] or "00:00:00"
 
 
 def _moment(value):

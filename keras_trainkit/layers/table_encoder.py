@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import keras
 import numpy as np
@@ -6,15 +7,17 @@ import numpy as np
 from keras_trainkit._checks import check_choice, check_count
 from keras_trainkit._serialization import serializable
 from keras_trainkit.layers._table_arguments import (
+    absent_texts,
     check_as_named,
     check_categories,
     check_kinds,
+    check_missing_values,
     check_named,
 )
 from keras_trainkit.layers._table_encoding import encode_arrays, encode_tensors
 from keras_trainkit.layers._table_learned import saved_columns
 from keras_trainkit.layers._table_plan import TablePlan
-from keras_trainkit.layers._table_rows import learn, plain_table
+from keras_trainkit.layers._table_rows import learn, plain_table, sent_table
 from keras_trainkit.layers._table_summary import summary_of
 
 
@@ -44,10 +47,42 @@ class TableEncoder(keras.layers.Layer):
     their place.
 
     Integers stay numeric however few they are: `categories` names those that are mere
-    codes. Texts stay texts: `kinds` says which of them are numbers, or datetimes in
-    ISO 8601. Missing are None, NaN, NaT, `pandas.NA` and the empty text. Levels are
-    those of the adapted rows; pandas' list of categories, which knows the levels of the
-    test rows too, is not looked at.
+    codes. Missing are None, NaN, NaT and `pandas.NA`; texts that are blank; and, in any
+    case of letters, `? - -- . na n/a #n/a nan nat <na> null none` (`missing_values`).
+    Levels are those of the adapted rows; pandas' list of categories, which knows the
+    levels of the test rows too, is not looked at.
+
+    A column of texts is what all its present texts are; where up to 1 % of them are
+    not, these count as missing and a UserWarning says so. It does not depend on the
+    order of rows, `summary` tells it, and `kinds` overrides it:
+
+    | texts                                      | are                              |
+    | ------------------------------------------ | -------------------------------- |
+    | `5`, `-5`, `−5`, `+5`, `.5`, `1e3`         | numbers                          |
+    | `1,234.5`, `1 234.5`, `1'234`, `12,34,567` | numbers                          |
+    | `1.234,5`, `1 234,5`, `1,5`                | numbers with a decimal comma     |
+    | `(1,200)`                                  | the number -1200                 |
+    | `$5`, `-$5`, `5 €`, `USD 5`                | numbers, if of one currency;     |
+    |                                            | some may be without its sign     |
+    | `22.8 %`                                   | the number 22.8, if all have %   |
+    | `2024-01-31`, `2024-01-31 12:00`,          | datetimes; with a zone in UTC,   |
+    | `2024-01-31T12:00:00.5+01:00`              | without one as they are          |
+    | `12:30`, `12:30:05`                        | datetimes: times of the day      |
+    | `yes`, `no`, or `y`, `n`; `true`, `false`, | booleans, if all are, and both   |
+    | or `t`, `f`; `on`, `off`; in any case      | occur                            |
+    | `01234` or over 15 digits, in any row      | texts, for they are codes        |
+    | `1,234` alone                              | 1234, as the summary remarks     |
+    | `1.234` alone                              | 1.234, as the summary remarks;   |
+    |                                            | with a currency texts, warned of |
+    | `1,234` beside `1,5`                       | 1.234 and 1.5; texts, warned of, |
+    |                                            | where under 1 % tell it, or 1 %  |
+    |                                            | of those that tell contradict    |
+    | `31.01.2024`, `12 kg`, `1.2.3`, `5` beside | texts; warned of where most are  |
+    | `x`, and all others                        | numbers or dates                 |
+
+    Texts of pandas' category stay texts. Beside texts may be numbers, where all texts
+    are (`read_csv` gives such columns). Afterwards, in a table and in a served model,
+    the same texts are accepted; one that is not so written counts as missing.
 
     | value                             | in `adapt` | afterwards          |
     | --------------------------------- | ---------- | ------------------- |
@@ -56,6 +91,8 @@ class TableEncoder(keras.layers.Layer):
     | none in a whole column            | ValueError | fine                |
     | missing, in no adapted row        |            | filled, not flagged |
     | of another kind than in `adapt`   | ValueError | ValueError          |
+    | text, in a column of numbers,     |            | read as above, or   |
+    | booleans or datetimes             |            | ValueError          |
     | column unknown, or left out       | ValueError | ValueError          |
     | column of one number              | fine       | 0, unless unscaled  |
     | column of over 1,000,000 levels   | ValueError | fine                |
@@ -72,8 +109,11 @@ class TableEncoder(keras.layers.Layer):
             bound 3), "standard" `layers.StandardScaling`, None leaves numbers as they
             are and gives datetimes as days since 1970.
         kinds: Dict of column name to "numeric", "boolean", "categorical" or
-            "datetime", where the table above would say otherwise; None for no such
-            column.
+            "datetime", where the tables above would say otherwise; None for no such
+            column. Texts must then all be so: ValueError in `adapt`.
+        missing_values: "auto" is the words above; a list of texts stands in their
+            place (`[]`: blank texts alone), a dict gives such lists by column, the
+            others being "auto".
         **kwargs: Passed to `keras.layers.Layer` (`name`, ...).
 
     Output shape: dict as above, `n = len(numeric_names)`, `m = len(category_sizes)`,
@@ -114,6 +154,7 @@ class TableEncoder(keras.layers.Layer):
         missing="indicator",
         scaling="robust",
         kinds=None,
+        missing_values="auto",
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
@@ -125,11 +166,13 @@ class TableEncoder(keras.layers.Layer):
         purpose = "brings numbers to a common size"
         check_choice("scaling", scaling, purpose, ("robust", "standard", None))
         check_kinds(kinds, categories)
+        check_missing_values(missing_values)
         self.categories = categories
         self.max_categories = max_categories
         self.missing = missing
         self.scaling = scaling
         self.kinds = kinds
+        self.missing_values = missing_values
         self._plan: TablePlan | None = None
         self._lookup = None
         if keras.config.backend() == "tensorflow":  # there is none with texts besides
@@ -152,8 +195,14 @@ class TableEncoder(keras.layers.Layer):
         Raises:
             ValueError: See the tables above; columns of unequal lengths, no rows, a
                 column of two kinds, a name in `categories` or `kinds` without column.
+
+        Warns:
+            UserWarning: See the table of texts above.
         """
-        self._take(learn(table, self._named(), self.scaling, self.max_categories))
+        absent = functools.partial(absent_texts, self.missing_values)
+        self._take(
+            learn(table, self._named(), absent, self.scaling, self.max_categories)
+        )
 
     def __call__(self, table, *args, **kwargs):
         if self._lookup is not None and _has_tensors(table):
@@ -193,6 +242,7 @@ class TableEncoder(keras.layers.Layer):
             "missing": self.missing,
             "scaling": self.scaling,
             "kinds": _plain_copy(self.kinds),
+            "missing_values": _plain_copy(self.missing_values),
         }
 
     @property
@@ -231,7 +281,12 @@ class TableEncoder(keras.layers.Layer):
         return tuple(known[column])
 
     def summary(self) -> str:
-        """One line of text per column, to be printed."""
+        """One line of text per column, and remarks, to be printed.
+
+        Remarks tell what was read in doubt, or stays text though most of it could be
+        read, and name columns of at least 20 values, texts or whole numbers, of which
+        95 % are different: identifiers, most likely, from which nothing can be learned.
+        """
         return summary_of(self._learned_plan().columns, self.missing == "indicator")
 
     def plain_columns(self, table) -> dict[str, np.ndarray]:
@@ -248,17 +303,20 @@ class TableEncoder(keras.layers.Layer):
             | numeric, categories  | float64, NaN where missing                      |
             | that are numbers     |                                                 |
             | boolean              | int32: 0, 1, -1 where missing                   |
-            | texts                | objects: str, "" where missing; bytes for those |
-            |                      | that UTF-8 cannot hold, which no level equals   |
+            | texts, whatever they | objects: str, "" where missing, other texts     |
+            | stand for            | that count as missing as they are; bytes for    |
+            |                      | those that UTF-8 cannot hold, which no level    |
+            |                      | equals                                          |
             | datetime             | float64: seconds since 1970-01-01 (UTC where    |
             |                      | the values have a time zone), NaN where missing |
         """
-        plain = self._plain(table)
-        for column in self._learned_plan().columns:
-            if column.kind == "boolean":
+        columns = self._learned_plan().columns
+        plain = sent_table(table, columns, self.kinds or {})
+        for column in columns:
+            if column.kind == "boolean" and column.written is None:
                 values = np.nan_to_num(plain[column.name], nan=-1)
                 plain[column.name] = values.astype("int32")
-            elif column.has_texts:
+            elif column.has_texts or column.written is not None:
                 plain[column.name] = _encodable(plain[column.name])
         return plain
 

@@ -107,7 +107,8 @@ def export(
     | ---------------------------- | ----------------------------------------------- |
     | numbers                      | float64; NaN where missing                      |
     | True, False                  | int32 1, 0; -1 (or another) where missing       |
-    | texts                        | string; "" where missing                        |
+    | texts, whatever they are     | string, as it stands in a table; "" where       |
+    | read as                      | missing                                         |
     | datetimes                    | float64, seconds since 1970-01-01 (UTC where    |
     |                              | they had a time zone); NaN where missing        |
 

@@ -45,6 +45,7 @@ CASES: dict[str, dict] = {
         "missing": "fill",
         "scaling": "standard",
         "kinds": {"when": "datetime"},
+        "missing_values": ["unknown"],
     },
     "FeatureSelection": {
         "features": 0.4,

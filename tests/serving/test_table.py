@@ -129,6 +129,81 @@ def test_the_recorded_request_is_raw(tmp_path):
     assert golden["inputs"]["column_2nd_seen"][0] == 1577836800.0
 
 
+def dirty_table():
+    return pd.DataFrame(
+        {
+            "price": ["$1,200", "($7.25)", "?", "8e2", "-$5", "$ 0.1"],
+            "area": ["1.234,5", "0,1", "n/a", "1 000", "\u22127", "3,3"],
+            "share": ["22.8 %", "50%", "", "-1%", "0.1%", None],
+            "seen": [
+                *("2024-01-31", "1969-12-31T23:59:59.123456", "NULL"),
+                *("2024-02-29 12:30+05:30", "2250-07-21 02:11:39.630935", "0001-01-01"),
+            ],
+            "at": ["12:30", "00:00:00.1", "-", "23:59:59.999999", "06:00", "05:00"],
+            "member": ["Yes", "no", "none", "Y", "N", "yes"],
+            "town": ["Köln", "NA", "Ulm", " ? ", "Ulm", "Bonn"],
+        }
+    )
+
+
+ODD_TEXTS = [
+    *("1,5", "1.5", "$3", "€3", "7", "5%", "1e308", "1e309", "9" * 30, "9" * 31),
+    *("(5)", "+5", "00", "inf", "nan", "0x1", "yes ", "NO", "true", "ye\u017f", "\x00"),
+    *("2024-02-30", "2024-02-29", "2023-02-29", "2024", "2024-01", "24:00", "3,3\n"),
+    *(
+        "9999-12-31T23:59:59.999999Z",
+        "0000-01-01",
+        "1 0",
+        "1\u00a0234",
+        "\u202f",
+        "N/A",
+    ),
+    *("\u0663", "unseen", "\ufffd", "--", " ", "Ulm", "ulm"),
+]
+
+
+def test_a_served_model_reads_the_texts_that_the_encoder_reads(tmp_path):
+    table = dirty_table()
+    encoder = adapted(table)
+    assert encoder.categorical_names == ("town",)
+    served = exported(echo(encoder), tmp_path, table, encoder)
+    specs = served.structured_input_signature[1]
+    assert {spec.dtype for spec in specs.values()} == {tf.string}
+    sent = pd.concat([table, pd.DataFrame(dict.fromkeys(table, ODD_TEXTS))])
+    plain = encoder.plain_columns(sent)
+    assert plain["price"].tolist() == sent["price"].tolist()  # as it is
+    answer = served(**{name: tf.constant(plain[name]) for name in table})
+    encoded = encoder(sent)
+    turning = [name.endswith(("_sin", "_cos")) for name in encoder.numeric_names]
+    exact = ~np.array(turning)  # the encoder's sine may differ in the last bit
+    np.testing.assert_array_equal(
+        answer["numeric_again"].numpy()[:, exact], encoded["numeric"][:, exact]
+    )
+    np.testing.assert_allclose(answer["numeric_again"], encoded["numeric"], atol=1e-6)
+    np.testing.assert_array_equal(answer["categorical_again"], encoded["categorical"])
+
+
+def test_a_served_model_is_sent_texts_of_typed_columns(tmp_path):
+    """Where training had texts, and the table to predict has what they stand for."""
+    table = dirty_table()
+    encoder = adapted(table)
+    typed = {
+        "price": [0.1, 1e-7, None],
+        "area": [1e22, 0.1, 1.234],
+        "share": [0.1, 3, None],
+        "seen": np.array(["2024-01-31T01:02:03.4", "1950-01-01", "NaT"], "M8[us]"),
+        "at": ["06:00", "05:00", "?"],
+        "member": [True, False, None],
+        "town": ["Ulm", "?", None],
+    }
+    served = exported(echo(encoder), tmp_path, typed, encoder)
+    plain = encoder.plain_columns(typed)
+    assert plain["area"].tolist() == ["1e+22", "0,1", "1,234"]
+    answer = served(**{name: tf.constant(values) for name, values in plain.items()})
+    encoded = encoder(typed)
+    np.testing.assert_allclose(answer["numeric_again"], encoded["numeric"], atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["features", "numeric"])
 def test_numbers_alone_feed_a_single_input(tmp_path, name):
     table = {"a": [1.0, 2.0, 5.0], "b": [3, None, 4]}
