@@ -2,6 +2,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_trainkit._tables.numbers import number_array
+
 CHUNK_VALUES = 2**21  # 16 MiB at a time, however large the array
 
 
@@ -12,10 +14,11 @@ def rows_of(data, mask=None, mask_value=None):
     map never becomes one float64 copy.
 
     Args:
-        data: One array `(batch, ..., features)` of numbers: NumPy, a tensor, pandas,
-            nested lists, a ragged tensor of steps; or batches of such arrays: a list,
-            a generator, a `tf.data.Dataset`, a `keras.utils.PyDataset`, a torch
-            DataLoader. Of a batch `(x, y)` or `(x, y, sample_weight)` x is taken.
+        data: One array `(batch, ..., features)` of numbers: NumPy, a tensor, pandas
+            (nullable and Arrow's types too), nested lists, a ragged tensor of steps;
+            or batches of such arrays: a list, a generator, a `tf.data.Dataset`, a
+            `keras.utils.PyDataset`, a torch DataLoader. Of a batch `(x, y)` or
+            `(x, y, sample_weight)` x is taken.
         mask: Booleans, the shape of `data` without its last axis, False where a step
             is left out; for batches an iterable of such arrays.
         mask_value: Float. A step whose features all equal it is left out.
@@ -109,10 +112,7 @@ def _refuse_mask_count(word):
 
 def _numbers(values):
     values = getattr(values, "flat_values", values)  # a ragged tensor's steps
-    try:
-        array = _to_numpy(values)
-    except ValueError as error:  # lists of unequal lengths
-        raise ValueError(f"{_WANTED} Received: {error}") from error
+    array = number_array(values, _WANTED)
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{_WANTED} Received: dtype={array.dtype}.")
     if array.ndim < 2 or not array.shape[-1]:
@@ -129,16 +129,10 @@ _WANTED = (
 )
 
 
-def _to_numpy(values):
-    given = ops.convert_to_numpy(values) if ops.is_tensor(values) else values
-    array = np.asarray(given)
-    return array.astype("float32") if array.dtype.name == "bfloat16" else array
-
-
 def _flat_mask(mask, shape):
     if mask is None:
         return None
-    mask = _to_numpy(mask)
+    mask = ops.convert_to_numpy(mask) if ops.is_tensor(mask) else np.asarray(mask)
     if mask.dtype != bool or mask.shape != shape:
         raise ValueError(
             "`mask` says which steps count and must hold booleans in the shape of "

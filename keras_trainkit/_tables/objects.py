@@ -68,9 +68,22 @@ def real_numbers(array) -> np.ndarray:
         return np.array([_float(value) for value in array])
 
 
-def are_real(array) -> bool:
-    """Objects that are real numbers, booleans among them."""
-    return {_holds(kind) for kind in set(map(type, array))} <= {"number", "boolean"}
+def numbers_in(array) -> tuple[np.ndarray, list[str]]:
+    """Objects as float64, NaN where missing, and the types that are no real numbers."""
+    values = np.full(len(array), np.nan)
+    types = {kind for kind in set(map(type, array)) if not _stands_for_none(kind)}
+    wrong = [kind for kind in types if _holds(kind) not in ("number", "boolean")]
+    if not wrong:
+        present = ~np.fromiter(map(is_absent, array), bool, len(array))
+        values[present] = real_numbers(array[present])
+    return values, _names(wrong)
+
+
+def is_whole(value) -> bool:
+    """An integer or boolean, or a decimal that is written without a point."""
+    if isinstance(value, decimal.Decimal):
+        return value.is_finite() and int(value.as_tuple().exponent) >= 0
+    return isinstance(value, numbers.Integral | np.bool_)
 
 
 def is_absent(value) -> bool:

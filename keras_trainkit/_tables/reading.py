@@ -54,7 +54,7 @@ def read(name, column) -> Column:
     if ops.is_tensor(column):
         column = ops.convert_to_numpy(column)
     if isinstance(column, np.ma.MaskedArray):
-        column = _unmasked(column)
+        column = unmasked(column)
     if isinstance(column, Sequence) and not isinstance(column, str | bytes):
         column = objects(column)
     elif not hasattr(column, "dtype") and hasattr(column, "__array__"):  # pyarrow
@@ -72,7 +72,8 @@ def read(name, column) -> Column:
     return _of_extension(name, column)
 
 
-def _unmasked(column):
+def unmasked(column) -> np.ndarray:
+    """A masked array as objects, None where it is masked."""
     values = np.array(column.data, object)
     values[np.ma.getmaskarray(column)] = None
     return values

@@ -6,6 +6,8 @@ import numpy as np
 from keras import ops
 
 from keras_trainkit._checks import check_count
+from keras_trainkit._tables.objects import is_absent
+from keras_trainkit._tables.reading import unmasked
 
 
 def row_count(data):
@@ -24,6 +26,8 @@ def row_count(data):
 
 def column_of(name, values, rows, purpose):
     """`values` as an array with one entry for each row, none of them missing."""
+    if isinstance(values, np.ma.MaskedArray):
+        values = unmasked(values)
     array = (
         ops.convert_to_numpy(values) if ops.is_tensor(values) else np.asarray(values)
     )
@@ -34,7 +38,7 @@ def column_of(name, values, rows, purpose):
             f"`{name}` {purpose} and must hold one entry for each of the {rows} rows. "
             f"Received: {name} of shape {array.shape}."
         )
-    missing = sum(map(_is_missing, array.ravel() if _may_miss(array) else ()))
+    missing = sum(map(is_absent, array.ravel() if _may_miss(array) else ()))
     if missing:
         raise ValueError(
             f"`{name}` {purpose}, so none may be missing (drop or name these rows "
@@ -75,13 +79,6 @@ def _may_miss(array):
     if array.dtype.kind == "f":
         return np.isnan(array).any()
     return array.dtype.kind in "OmM"
-
-
-def _is_missing(entry):
-    try:
-        return entry is None or not bool(entry == entry)  # NaN, NaT
-    except TypeError:  # pandas.NA
-        return True
 
 
 def refuse_empty(name, received):

@@ -1,12 +1,12 @@
 """The column to predict, and that of weights, as numbers."""
 
-import numbers
 from collections.abc import Mapping
 
 import keras
 import numpy as np
 
 from keras_trainkit._checks import check_number
+from keras_trainkit._tables.objects import is_whole, numbers_in
 from keras_trainkit.data._rows import column_of
 
 _INT32 = np.iinfo("int32")
@@ -28,10 +28,8 @@ class TargetColumn:
         values = column_of("target", column, rows, "is what is predicted")
         if self._labels is not None:
             values = _labelled(values.tolist(), self._labels)
-        kinds = {values.dtype.kind}
-        if kinds == {"O"}:
-            kinds = {"f" if isinstance(v, numbers.Real) else "O" for v in values}
-        if not kinds <= set("biuf") or values.ndim != 1:
+        values, whole = _as_numbers(values)
+        if values.dtype.kind not in "biuf" or values.ndim != 1:
             raise ValueError(
                 "`target` is what is predicted and must hold a number in each row, or "
                 "`labels` tell the number of each entry. "
@@ -40,14 +38,14 @@ class TargetColumn:
         found = values.astype("float64")
         _check_finite("target", "is what is predicted", found)
         fits = (found >= _INT32.min) & (found <= _INT32.max)
-        self._whole &= kinds <= set("biu") and bool(fits.all())
+        self._whole &= whole and bool(fits.all())
         return found
 
 
 def weights_of(column, rows):
     """float32, `(rows,)`."""
     purpose = "weighs the rows in the loss"
-    values = column_of("sample_weight", column, rows, purpose)
+    values, _ = _as_numbers(column_of("sample_weight", column, rows, purpose))
     if values.dtype.kind not in "biuf" or values.ndim != 1:
         raise ValueError(
             f"`sample_weight` {purpose} and must hold a number of at least 0 in each "
@@ -63,7 +61,7 @@ def weights_of(column, rows):
 
 
 def _labelled(entries, labels):
-    unknown = [entry for entry in entries if entry not in labels]
+    unknown = [entry for entry in entries if not _has(labels, entry)]
     if unknown:
         raise ValueError(
             "`labels` tell the number of each entry of the target and must know all. "
@@ -71,6 +69,21 @@ def _labelled(entries, labels):
             f"labels={labels}."
         )
     return np.array([labels[entry] for entry in entries])
+
+
+def _has(labels, entry):
+    try:
+        return entry in labels
+    except TypeError:  # a list
+        return False
+
+
+def _as_numbers(values):
+    """Objects that are real numbers as float64, and whether all are whole ones."""
+    if values.dtype.kind != "O" or values.ndim != 1:
+        return values, values.dtype.kind in "biu"
+    found, wrong = numbers_in(values)
+    return (values, False) if wrong else (found, all(map(is_whole, values)))
 
 
 def _checked(labels):

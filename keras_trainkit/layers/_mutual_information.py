@@ -1,5 +1,7 @@
 import numpy as np
 
+from keras_trainkit._tables.numbers import number_array
+
 NEIGHBOURS = 3
 FEWEST = 10  # rows for an estimate
 
@@ -28,12 +30,14 @@ def mutual_information(x, y, is_regression, discrete, seed):
 
 
 def _checked_target(y, is_regression):
+    wanted = "`targets` of a regression are what features tell about and must be real"
+    if is_regression:
+        y = number_array(y, f"{wanted} numbers.")
     if is_regression and y.dtype.kind not in "biuf":
-        raise ValueError(
-            "`targets` of a regression are what features tell about and must be real "
-            f"numbers. Received: dtype={y.dtype}."
-        )
-    values, codes = np.unique(y, return_inverse=True)
+        raise ValueError(f"{wanted} numbers. Received: dtype={y.dtype}.")
+    if is_regression and not np.isfinite(y).all():
+        raise ValueError(f"{wanted} numbers below 1.8e308. Received: larger ones.")
+    values, codes = _different(y)
     if len(values) < 2:
         raise ValueError(
             "`targets` are what features tell about and must not all be the same. "
@@ -48,6 +52,16 @@ def _checked_target(y, is_regression):
             f"labels in {len(y)} rows."
         )
     return codes
+
+
+def _different(y):
+    try:
+        return np.unique(y, return_inverse=True)
+    except TypeError as error:
+        raise ValueError(
+            "`targets` of a classification are labels and must be of one type, texts "
+            f"or numbers. Received: {error}."
+        ) from error
 
 
 def _estimator(is_regression, seed):

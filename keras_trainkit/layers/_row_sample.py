@@ -2,6 +2,7 @@ import numpy as np
 from keras import ops
 
 from keras_trainkit._statistics import rows_of
+from keras_trainkit._tables.objects import is_absent
 
 
 def row_sample(data, targets, limit, seed):
@@ -81,7 +82,7 @@ def _check_present(y):
         missing = int((~np.isfinite(y)).sum())
     else:
         entries = y if y.dtype.kind == "O" else ()
-        missing = sum(v is None or v != v for v in entries)
+        missing = sum(map(is_absent, entries))
     if missing:
         raise ValueError(
             "`targets` are what features tell about and must be finite and present "

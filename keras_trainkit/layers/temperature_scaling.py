@@ -3,8 +3,15 @@ import numpy as np
 from keras import ops
 
 from keras_trainkit._serialization import serializable
+from keras_trainkit._tables.numbers import number_array
 from keras_trainkit.layers._learned import learned
 from keras_trainkit.layers._temperature import best_temperature
+
+LOGITS = (
+    "`logits` are what the model gives and must be finite numbers of the shape "
+    "(rows, 1) or (rows, classes), at least one row."
+)
+LABELS = "`y` are the labels and must be whole numbers from 0 (one-hot: `argmax`)."
 
 
 @serializable
@@ -73,8 +80,8 @@ class TemperatureScaling(keras.layers.Layer):
                 say nothing about the labels; infinite logits; labels that are none of
                 the classes; lengths that differ.
         """
-        logits = _logits(_array(logits))
-        labels = _labels(_array(y), *logits.shape)
+        logits = _logits(number_array(logits, LOGITS))
+        labels = _labels(number_array(y, LABELS), *logits.shape)
         if logits.shape[1] == 1:
             logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
         found = best_temperature(logits, labels)
@@ -104,18 +111,10 @@ def _dtype_of(inputs):
     return came if "float" in came else "float32"
 
 
-def _array(values):
-    return ops.convert_to_numpy(values) if ops.is_tensor(values) else np.asarray(values)
-
-
 def _logits(logits):
     fine = logits.ndim == 2 and logits.size and logits.dtype.kind in "iuf"
     if not fine or not np.isfinite(logits).all():
-        raise ValueError(
-            "`logits` are what the model gives and must be finite numbers of the shape "
-            "(rows, 1) or (rows, classes), at least one row. "
-            f"Received: {logits.dtype} of shape {logits.shape}."
-        )
+        raise ValueError(f"{LOGITS} Received: {logits.dtype} of shape {logits.shape}.")
     return logits.astype("float64")
 
 

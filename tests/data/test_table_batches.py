@@ -1,9 +1,14 @@
+import datetime
+import decimal
+import fractions
 import gc
 import pickle
+import re
 
 import keras
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from comparing import assert_close, assert_equal
 
@@ -145,6 +150,123 @@ def test_targets_are_whole_or_floating_numbers(column, labels, expected, dtype):
         ((_, y),) = list(batches)
         assert y.dtype == dtype
         assert_equal(y, np.array(expected, dtype))
+
+
+def with_targets(targets, weights=None):
+    columns = {"row": [0, 1, 2], "y": targets}
+    named = {} if weights is None else {"sample_weight": "w"}
+    table = columns | ({} if weights is None else {"w": weights})
+    batches = batches_of(table, "y", shuffle=False, batch_size=3, **named)
+    return list(batches)[0][1:]
+
+
+ARROW = pd.ArrowDtype
+
+
+@pytest.mark.parametrize(
+    ("targets", "dtype", "expected"),
+    [
+        (["1", "0", "2"], "decimal128(9, 0)", [1, 0, 2]),
+        (["1.5", "0", "2"], "decimal128(9, 2)", [1.5, 0, 2]),
+        (["1.00", "0.00", "2.00"], "decimal128(9, 2)", [1.0, 0.0, 2.0]),
+        ([1, 0, 2], "int8", [1, 0, 2]),
+        ([True, False, True], "bool", [1, 0, 1]),
+    ],
+)
+def test_targets_may_be_of_arrows_types(targets, dtype, expected):
+    kind = dtype.partition("(")[0]
+    arguments = [int(n) for n in re.findall(r"\d+", dtype.partition("(")[2])]
+    names = {"bool": pa.bool_, "int8": pa.int8, "decimal128": pa.decimal128}
+    values = list(map(decimal.Decimal, targets)) if arguments else targets
+    column = pd.Series(values, dtype=ARROW(names[kind](*arguments)))
+    (read,) = with_targets(column)
+    whole = all(isinstance(value, int) for value in expected)
+    assert read.dtype == ("int32" if whole else "float32")
+    assert read.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("targets", "dtype"),
+    [
+        ([1, 0, 2], "int32"),
+        ([True, False, True], "int32"),
+        ([np.True_, 0, np.int8(2)], "int32"),
+        ([decimal.Decimal(1), 0, decimal.Decimal("2E+1")], "int32"),
+        ([1.0, 0.0, 2.0], "float32"),
+        ([1, 0, 2.0], "float32"),
+        ([decimal.Decimal("1.0"), 0, 2], "float32"),
+        ([fractions.Fraction(1, 2), 0, 2], "float32"),
+        ([2**31, 0, 2], "float32"),
+    ],
+)
+@pytest.mark.parametrize("container", ["list", "array", "series", "category"])
+def test_targets_and_weights_that_are_objects_are_what_they_are(
+    targets, dtype, container
+):
+    if container == "category":
+        column = pd.Series(targets, dtype=object).astype("category")
+    else:
+        made = np.empty(3, object)
+        made[:] = targets
+        column = {"list": targets, "array": made, "series": pd.Series(made)}[container]
+    read, weights = with_targets(column, column)
+    if container != "category" and container != "list":  # which have one type for all
+        assert read.dtype == dtype
+    assert read.tolist() == [float(value) for value in targets]
+    assert weights.dtype == "float32"
+    assert weights.tolist() == [float(value) for value in targets]
+
+
+@pytest.mark.parametrize(
+    "missing", [None, pd.NA, float("nan"), decimal.Decimal("sNaN"), pd.NaT]
+)
+def test_missing_targets_and_weights_are_counted_whatever_stands_for_them(missing):
+    made = np.empty(3, object)
+    made[:] = [1, missing, decimal.Decimal(2)]
+    with pytest.raises(ValueError, match="`target` .* with 1 of 3 missing"):
+        with_targets(made)
+    with pytest.raises(ValueError, match="`sample_weight` .* with 1 of 3 missing"):
+        with_targets([1, 2, 3], made)
+
+
+def test_masked_targets_are_missing():
+    with pytest.raises(ValueError, match="`target` .* with 1 of 3 missing"):
+        with_targets(np.ma.array([1, 2, 3], mask=[False, True, False]))
+
+
+@pytest.mark.parametrize("targets", [[10**400, 1, 2], [decimal.Decimal("1e400"), 1, 2]])
+def test_targets_beyond_float64_are_infinite(targets):
+    with pytest.raises(ValueError, match="`target` .* finite. Received: 1 infinite"):
+        with_targets(np.array(targets, object))
+
+
+def test_entries_that_cannot_be_labels_are_shown():
+    made = np.empty(3, object)
+    made[:] = [[1], [1], [2]]
+    with pytest.raises(ValueError, match=r"`labels` .* such as \[1\]"):
+        batches_of({"row": [0, 1, 2], "y": made}, "y", labels={1: 0})
+
+
+def test_whole_targets_become_floats_where_a_later_chunk_has_a_fraction():
+    rows = [{"row": [0], "y": [decimal.Decimal(value)]} for value in ("1", "2.5")]
+    assert [y.dtype for _, y in batches_of(rows, "y")] == ["float32"]
+
+
+def test_features_of_arrows_types_go_through_an_encoder():
+    days = [datetime.date(2020, 1, 1), None, datetime.date(2020, 1, 3)]
+    frame = pd.DataFrame(
+        {
+            "day": pd.Series(days, dtype=ARROW(pa.date32())),
+            "cut": pd.cut([1.0, 2.0, np.nan], [0, 1.5, 3]),
+            "y": pd.Series(["1", "0", "1"], dtype=ARROW(pa.decimal128(5, 0))),
+        }
+    )
+    encoder = layers.TableEncoder(scaling=None, missing="fill")
+    encoder.adapt(frame[["day", "cut"]])
+    ((x, y),) = TableBatches(frame, encoder, "y", shuffle=False)
+    assert x["numeric"][:, 0].tolist() == [18262, 18263, 18264]  # days since 1970
+    assert x["categorical"].ravel().tolist() == [2, 3, 0]
+    assert (y.dtype, y.tolist()) == ("int32", [1, 0, 1])
 
 
 def test_rows_stay_together_with_their_target_and_weight(small_blocks):
