@@ -12,6 +12,9 @@ and `--storage` are as for search_mlp.py. Writes the searches, their comparison
 `--out`.
 """
 
+import quiet_start  # noqa: F401 (goes before what loads TensorFlow)
+
+# isort: split
 import argparse
 import pathlib
 
@@ -44,10 +47,17 @@ GRID = {  # all combinations are tried, so only two names have several values
 }
 
 
-def main(npz=None, method=("random",), out="out", seed=0, **options):
+def main(
+    npz=None, method=("random",), out="out/search_bilstm_attention", seed=0, **options
+):
     # File to sequences. No trial sees the test rows.
     x, y = read_npz(npz) if npz else digits()
     classes = None if y.dtype.kind == "f" else np.unique(y)
+    print(
+        f"Data: {npz or 'digits of scikit-learn'}, {len(x)} sequences of up to "
+        f"{x.shape[1]} steps of {x.shape[2]} numbers; to predict: "
+        + ("a number" if classes is None else f"one of {len(classes)} classes")
+    )
     labels = None if classes is None else np.searchsorted(classes, y)
     folds = options.get("folds", 1)
     parts = data.split(
@@ -87,6 +97,10 @@ def main(npz=None, method=("random",), out="out", seed=0, **options):
     served = serving.export(model, out / "saved_model", test[0][:8])
     print("test", *(f"{name} {value:.4g}" for name, value in scores.items()))
     print(f"Saved {out / 'model.keras'} and {served}")
+    print(
+        "To predict: keras.saving.load_model('model.keras').predict(x), of that "
+        "folder, or serve the folder saved_model"
+    )
     return found, scores
 
 
@@ -100,5 +114,5 @@ def prepare(x_train, y_train):
 if __name__ == "__main__":  # the processes of --workers and --isolate read this file
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--npz", help="file of arrays x, y and maybe lengths")
-    add_options(parser)
+    add_options(parser, out="out/search_bilstm_attention")
     main(**vars(parser.parse_args()))

@@ -12,6 +12,9 @@ the best model of all `model.keras`, `encoder.keras` and `saved_model/1/`, which
 the columns as they are, into `--out`.
 """
 
+import quiet_start  # noqa: F401 (goes before what loads TensorFlow)
+
+# isort: split
 import argparse
 import pathlib
 
@@ -60,9 +63,15 @@ GRID = {  # all combinations are tried, so only two names have several values
 }
 
 
-def main(csv=None, target=None, method=("random",), out="out", seed=0, **options):
+def main(
+    csv=None, target=None, method=("random",), out="out/search_mlp", seed=0, **options
+):
     # File to rows. No trial sees the test rows.
     table, answers, task, classes = read_table(csv, target)
+    print(
+        f"Data: {csv or 'digits of scikit-learn'}, {len(table)} rows, "
+        f"{kinds_of(table)}; to predict: {target or 'the digit'}, {task}"
+    )
     strata = None if task == "regression" else answers
     folds = options.get("folds", 1)
     parts = data.split(
@@ -103,7 +112,21 @@ def main(csv=None, target=None, method=("random",), out="out", seed=0, **options
     )
     print("test", *(f"{name} {value:.4g}" for name, value in scores.items()))
     print(f"Saved {out / 'model.keras'} and {served}")
+    print(
+        "To predict: x = keras.saving.load_model('encoder.keras')(table), then "
+        "load_model('model.keras').predict(x), both of that folder; or serve the "
+        "folder saved_model, which takes the columns as they are"
+    )
     return found, scores
+
+
+def kinds_of(table):
+    """How many columns of each kind pandas has read."""
+    kinds = {"numbers": "number", "yes or no": "bool", "dates": "datetime"}
+    counts = {name: len(table.select_dtypes(kind).T) for name, kind in kinds.items()}
+    counts["texts"] = table.shape[1] - sum(counts.values())
+    found = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    return f"{table.shape[1]} columns ({found})"
 
 
 def prepare(x_train, y_train):
@@ -179,7 +202,7 @@ def read_table(csv, target):
     return split_off(pd.read_csv(csv), target, None)
 
 
-def add_options(parser):
+def add_options(parser, out="out/search_mlp"):
     """Those of every search."""
     add = parser.add_argument
     add("--method", nargs="+", choices=TUNERS, default=["random"])
@@ -189,7 +212,7 @@ def add_options(parser):
     add("--workers", type=int, default=1, help="processes that share a search")
     add("--isolate", action="store_true", help="each trial in a process of its own")
     add("--storage", help="URL of a database; default: a file in the folder")
-    add("--out", default="out", help="folder to write to, and to go on from")
+    add("--out", default=out, help="folder to write to, and to go on from")
     add("--seed", type=int, default=0)
     add("--verbose", type=int, choices=(0, 1, 2), default=1)
 

@@ -15,11 +15,14 @@ order; other names are given by `--columns v1 v2`, other letters than UTF-8 by
 `saved_model/1/`, `learning_curves.png` and `attention.png` into `--out`, and for texts
 `text.keras`, with which the model reads further texts:
 
-    text = keras.saving.load_model("out/text.keras")
-    model = keras.saving.load_model("out/model.keras")
+    text = keras.saving.load_model("out/train_bilstm_attention/text.keras")
+    model = keras.saving.load_model("out/train_bilstm_attention/model.keras")
     models.predict_labels(model, text(["so good"]))
 """
 
+import quiet_start  # noqa: F401 (goes before what loads TensorFlow)
+
+# isort: split
 import argparse
 import csv
 import dataclasses
@@ -52,7 +55,7 @@ def main(
     text=None,
     columns=None,
     encoding="utf-8",
-    out="out",
+    out="out/train_bilstm_attention",
     epochs=30,
     units=64,
     batch_size=32,
@@ -69,6 +72,12 @@ def main(
     classes = None if y.dtype.kind == "f" else classes_of(y)
     if classes is not None:
         y = np.searchsorted(classes, y)
+    print(
+        f"Data: {text or npz or 'digits of scikit-learn'}, {len(x)} "
+        + ("texts" if text else f"sequences of up to {x.shape[1]} steps")
+        + "; to predict: "
+        + ("a number" if classes is None else f"one of {len(classes)} classes")
+    )
     x, x_test, y, y_test = split(x, y, classes, seed)
     x_train, x_valid, y_train, y_valid = split(x, y, classes, seed)
 
@@ -110,6 +119,10 @@ def main(
     scores = model.evaluate(encoded.encode(x_test), y_test, verbose=0, return_dict=True)
     print("test", *(f"{name} {value:.4g}" for name, value in scores.items()))
     print(f"Saved {out / 'model.keras'} and {served}")
+    print(
+        "To predict: keras.saving.load_model('model.keras') of that folder (see the "
+        "top of this file for texts), or serve the folder saved_model"
+    )
     return scores
 
 
@@ -304,7 +317,9 @@ if __name__ == "__main__":
         "--columns", nargs=2, metavar=("LABEL", "TEXT"), help="names in the first line"
     )
     parser.add_argument("--encoding", default="utf-8", help="of --text, as latin-1")
-    parser.add_argument("--out", default="out", help="folder to write to")
+    parser.add_argument(
+        "--out", default="out/train_bilstm_attention", help="folder to write to"
+    )
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--units", type=int, default=64)
     parser.add_argument("--batch-size", type=int, default=32)

@@ -9,6 +9,9 @@ takes scikit-learn's breast cancer table. Writes `model.keras`, `encoder.keras`,
 beside those of scikit-learn's gradient-boosted trees.
 """
 
+import quiet_start  # noqa: F401 (goes before what loads TensorFlow)
+
+# isort: split
 import argparse
 import math
 import pathlib
@@ -30,7 +33,7 @@ from keras_trainkit import (
 )
 
 
-def main(csv=None, target=None, task=None, out="out", seed=0, **recipe):
+def main(csv=None, target=None, task=None, out="out/train_table", seed=0, **recipe):
     keras.utils.set_random_seed(seed)
     out = pathlib.Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -270,7 +273,7 @@ if __name__ == "__main__":
         choices=("classification", "regression"),
         help="default: regression for a target of more than 20 different numbers",
     )
-    parser.add_argument("--out", default="out", help="folder to write to")
+    parser.add_argument("--out", default="out/train_table", help="folder to write to")
     parser.add_argument("--members", type=int, default=16, help="1 is a plain MLP")
     parser.add_argument("--epochs", type=int, help="default: 15 or 30")
     parser.add_argument(

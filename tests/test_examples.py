@@ -1,7 +1,10 @@
 """Every example runs to its last line, small, and leaves what it promises."""
 
 import importlib.util
+import os
 import pathlib
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -29,7 +32,24 @@ def train_table():
 def test_every_example_is_tested():
     trained = {"train_table", "train_bilstm_attention"}
     searched = {"search_mlp", "search_bilstm_attention"}  # test_search_examples.py
-    assert {file.stem for file in EXAMPLES.glob("*.py")} == trained | searched
+    others = {"quiet_start"}  # what they share
+    files = {file.stem for file in EXAMPLES.glob("*.py")}
+    assert files == trained | searched | others
+
+
+def test_each_example_writes_into_a_folder_of_its_own():
+    for file in EXAMPLES.glob("*_*.py"):
+        text = file.read_text()
+        if "--out" in text:
+            assert f'out="out/{file.stem}"' in text, file.name
+
+
+def test_an_example_starts_without_lines_of_tensorflow():
+    command = [sys.executable, EXAMPLES / "search_bilstm_attention.py", "--help"]
+    environment = {k: v for k, v in os.environ.items() if k[:3] != "TF_"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0 and "--npz" in done.stdout
+    assert done.stderr == ""
 
 
 def test_train_table_beats_chance_and_leaves_its_files(train_table, tmp_path):

@@ -124,9 +124,9 @@ def test_search_mlp_runs_no_trial_at_the_second_start(
     assert scores_again == scores
     lines = capsys.readouterr().out.splitlines()
     assert (
-        f"root_mean_squared_error {scores['root_mean_squared_error']:.4g}" in lines[-2]
+        f"root_mean_squared_error {scores['root_mean_squared_error']:.4g}" in lines[-3]
     )
-    assert lines[-1].endswith(str(out / "saved_model" / "2"))
+    assert lines[-2].endswith(str(out / "saved_model" / "2"))
 
 
 @pytest.mark.parametrize("name", ["search_mlp", "search_bilstm_attention"])
