@@ -9,6 +9,7 @@ from keras_trainkit.layers.member_adapter import MemberAdapter
 from keras_trainkit.layers.member_dense import MemberDense
 from keras_trainkit.layers.member_mean import MemberMean
 from keras_trainkit.layers.min_max_scaling import MinMaxScaling
+from keras_trainkit.layers.missing_indicator import MissingIndicator
 from keras_trainkit.layers.multi_scale import MultiScale
 from keras_trainkit.layers.pca_projection import PCAProjection
 from keras_trainkit.layers.periodic_embedding import PeriodicEmbedding
@@ -30,6 +31,7 @@ __all__ = [
     "MemberDense",
     "MemberMean",
     "MinMaxScaling",
+    "MissingIndicator",
     "MultiScale",
     "PCAProjection",
     "PeriodicEmbedding",

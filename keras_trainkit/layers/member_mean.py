@@ -40,8 +40,8 @@ class MemberMean(keras.layers.Layer):
         classes: Sequence of names, as in `layers.Head`, or None. With logits only.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
-    Input shape: `(batch, members, outputs)`.
-    Output shape: `(batch, outputs)`.
+    Input shape: `(batch, members, ..., outputs)`.
+    Output shape: `(batch, ..., outputs)`.
 
     Example:
 
@@ -114,7 +114,7 @@ class MemberMean(keras.layers.Layer):
         return ops.mean(members, axis=1)
 
     def compute_output_shape(self, input_shape):
-        return (input_shape[0], input_shape[-1])
+        return (input_shape[0], *input_shape[2:])
 
     def get_config(self):
         return {

@@ -1,11 +1,14 @@
 """The last layer of every builder: what a task asks of it."""
 
+import math
+
 import keras
 
 from keras_trainkit._checks import check_choice, check_count
 from keras_trainkit.initializers import for_activation
 from keras_trainkit.layers import Head
 from keras_trainkit.layers._classes import LABELLED, TASKS, checked_classes
+from keras_trainkit.models._arguments import check_counts
 
 
 def check_head(task, outputs, output_activation, classes=None):
@@ -31,6 +34,20 @@ def check_head(task, outputs, output_activation, classes=None):
         )
 
 
+def answer_shape(outputs, task):
+    """Shape of one answer; of several axes for values alone."""
+    if not isinstance(outputs, tuple | list):
+        return (outputs,)
+    if task in LABELLED:
+        raise ValueError(
+            "`outputs` is the number of classes or labels and must be a whole number; "
+            "a shape is for the task 'regression' or None. "
+            f"Received: outputs={outputs!r}, task={task!r}."
+        )
+    check_counts("outputs", outputs, "is the shape of one answer", 1)
+    return tuple(map(int, outputs))
+
+
 def is_activation(value):
     """Whether `value` is a name that Keras knows, or a function or layer."""
     if not isinstance(value, str):
@@ -42,15 +59,34 @@ def is_activation(value):
     return True
 
 
-def head(outputs, output_activation, regularizer, task=None, classes=None):
+def head(
+    outputs,
+    output_activation,
+    regularizer,
+    task=None,
+    classes=None,
+    name="outputs",
+):
     """The layer "outputs": Glorot, and float32 under mixed precision."""
     arguments = {
         "activation": output_activation,
         "kernel_initializer": for_activation(None),
         "kernel_regularizer": regularizer,
         "dtype": keras.config.dtype_policy().variable_dtype,
-        "name": "outputs",
+        "name": name,
     }
     if task is None:
         return keras.layers.Dense(int(outputs), **arguments)
     return Head(int(outputs), task, classes, **arguments)
+
+
+def shaped_head(x, shape, output_activation, task, classes):
+    """The layer "outputs" over `x`; of a shape it only puts the values in order."""
+    if len(shape) == 1:
+        return head(*shape, output_activation, None, task, classes)(x)
+    values = head(math.prod(shape), None, None, task, classes, name="answers")(x)
+    if output_activation is None:
+        return keras.layers.Reshape(shape, name="outputs")(values)
+    x = keras.layers.Reshape(shape, name="answer_shape")(values)
+    dtype = values.dtype
+    return keras.layers.Activation(output_activation, dtype=dtype, name="outputs")(x)

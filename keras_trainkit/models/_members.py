@@ -1,5 +1,7 @@
 """The head of a model whose members are trained one by one."""
 
+import math
+
 import keras
 
 from keras_trainkit._checks import check_count
@@ -29,17 +31,23 @@ def member_head(
     target_scaling,
     classes=None,
 ):
-    """Outputs per member, then their mean: the layers "members" and "outputs"."""
+    """Outputs per member, then their mean: the layers "members" and "outputs".
+
+    `outputs` is their number, or the shape of one answer.
+    """
+    shape = outputs if isinstance(outputs, tuple) else (int(outputs),)
     dtype = keras.config.dtype_policy().variable_dtype
     if members == 1:
         x = keras.layers.Reshape((1, x.shape[-1]), name="member")(x)
     x = MemberDense(
-        int(outputs),
+        math.prod(shape),
         activation=output_activation,
         kernel_regularizer=regularizer,
         dtype=dtype,
         name="members",
     )(x)
+    if len(shape) > 1:
+        x = keras.layers.Reshape((members, *shape), name="member_answers")(x)
     kind = _KINDS.get(task, "values")
     mean = MemberMean(kind, target_scaling, task, classes, dtype=dtype, name="outputs")
     return mean(x)

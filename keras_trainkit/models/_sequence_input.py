@@ -2,12 +2,13 @@
 
 import keras
 
-from keras_trainkit._checks import check_count, check_number
+from keras_trainkit._checks import check_choice, check_count, check_number
+from keras_trainkit.layers import MissingIndicator
 from keras_trainkit.models._arguments import check_counts, check_scaling
 
 
 def check_sequence_input(
-    input_shape, vocabulary_size, embedding_units, mask_value, scaling
+    input_shape, vocabulary_size, embedding_units, mask_value, scaling, missing=None
 ):
     axes = 2 if vocabulary_size is None else 1
     known = list(input_shape) if isinstance(input_shape, (tuple, list)) else []
@@ -22,6 +23,8 @@ def check_sequence_input(
         known[0] = 1
     check_counts("input_shape", known, "is the shape of one sequence", 1)
     check_scaling(scaling)
+    purpose = "says what becomes of values that are NaN"
+    check_choice("missing", missing, purpose, (None, "indicator"))
     if vocabulary_size is None:
         if mask_value is not None:
             check_number("mask_value", mask_value, "marks the steps that are padding")
@@ -29,7 +32,8 @@ def check_sequence_input(
     purpose = "is the number of token ids, padding's 0 included,"
     check_count("vocabulary_size", vocabulary_size, purpose, at_least=2)
     check_count("embedding_units", embedding_units, "is the numbers per token")
-    for argument, value in (("mask_value", mask_value), ("scaling", scaling)):
+    given = {"mask_value": mask_value, "scaling": scaling, "missing": missing}
+    for argument, value in given.items():
         if value is not None:
             raise ValueError(
                 f"`{argument}` is for float sequences and must be None with "
@@ -39,7 +43,13 @@ def check_sequence_input(
 
 
 def sequence_input(
-    input_shape, vocabulary_size, embedding_units, mask_value, truncation, scaling
+    input_shape,
+    vocabulary_size,
+    embedding_units,
+    mask_value,
+    truncation,
+    scaling,
+    missing=None,
 ):
     """The input, and what the first layer that looks at time sees of it."""
     if vocabulary_size is not None:
@@ -54,4 +64,5 @@ def sequence_input(
     if mask_value is not None:
         x = keras.layers.Masking(mask_value, name="masking")(x)
     x = truncation(x)
-    return sequences, x if scaling is None else scaling(x)
+    x = x if scaling is None else scaling(x)
+    return sequences, x if missing is None else MissingIndicator(name="missing")(x)

@@ -12,8 +12,10 @@ from keras_trainkit.layers import (
     VariationalLSTM,
 )
 from keras_trainkit.models._arguments import check_counts, check_model_name
-from keras_trainkit.models._head import check_head, head
+from keras_trainkit.models._head import answer_shape, check_head, shaped_head
+from keras_trainkit.models._members import check_members, member_head
 from keras_trainkit.models._sequence_input import check_sequence_input, sequence_input
+from keras_trainkit.models.member_model import MemberModel
 from keras_trainkit.models.task_model import TaskModel
 
 _SCORES = ("additive", "multiplicative", "dot", "scaled_dot", None)
@@ -22,7 +24,7 @@ _QUERIES = ("final_state", "learned")
 
 def bilstm_attention(
     input_shape: Sequence[int | None],
-    outputs: int,
+    outputs: int | Sequence[int],
     units: Sequence[int] = (64, 64),
     *,
     vocabulary_size: int | None = None,
@@ -37,6 +39,8 @@ def bilstm_attention(
     query: str = "final_state",
     scales: Sequence[int] = (1,),
     scaling: keras.layers.Layer | None = None,
+    missing: str | None = None,
+    target_scaling: keras.layers.Layer | None = None,
     task: str | None = None,
     classes: Sequence | None = None,
     output_activation: str | Callable | None = None,
@@ -48,7 +52,7 @@ def bilstm_attention(
     | --------- | ----------------------------- | -------------------------------- |
     | padding   | id 0                          | steps that are all `mask_value`  |
     | cut       | `layers.SequenceTruncation` to `max_length` steps                ||
-    | values    | `Embedding`                   | `scaling`                        |
+    | values    | `Embedding`                   | `scaling`, `missing`             |
     | scales    | `layers.MultiScale(scales)`, unless (1,)                         ||
     | recurrent | one bidirectional `layers.VariationalLSTM` per entry of `units`  ||
     | pooling   | `layers.AttentionPooling` over the last one's steps              ||
@@ -57,7 +61,8 @@ def bilstm_attention(
     Args:
         input_shape: `(time,)` for token ids, `(time, features)` for floats; `time`
             may be None, for any length.
-        outputs: Int >= 1. Units of the head.
+        outputs: Int >= 1. Units of the head. Or the shape of one answer, such as
+            (24, 3) for 24 steps ahead of 3 series; for the task "regression" or None.
         units: Sequence of ints >= 1. Units per direction of each recurrent layer.
         vocabulary_size: Int >= 2, padding's id 0 included, for token ids; None for
             floats.
@@ -81,6 +86,11 @@ def bilstm_attention(
         scales: Sequence of ints >= 1, each once. Widths in steps of the windows whose
             means stand beside each step; (1,) is the sequence alone.
         scaling: Adapted layer for float sequences, such as `layers.StandardScaling`.
+        missing: "indicator": values of float sequences that are NaN are 0 after
+            `scaling`, and further channels say which were there, each value by itself
+            (`layers.MissingIndicator`). None: no value is NaN.
+        target_scaling: Adapted layer with `inverse`, or None, as in `models.mlp`; of
+            answers of the shape (24, 3) adapted on `(batch, 24, 3)`, by series.
         task: "classification", "binary", "regression" or None; heads and losses are
             those of `models.mlp`.
         classes: Sequence of the names of the classes, as in `models.mlp`, or None.
@@ -91,7 +101,8 @@ def bilstm_attention(
     Returns:
         A functional `models.TaskModel`; input "tokens" (int32) or "sequences" (Keras'
         float type), output layer "outputs". A sequence without a valid step gets the
-        answer to zeros. `models.attention_scores(model)` shows the weights.
+        answer to zeros. With a target scaling a `models.MemberModel` of one member.
+        `models.attention_scores(model)` shows the weights.
 
     Raises:
         ValueError: for an argument out of range, or one of token ids given for floats
@@ -109,10 +120,12 @@ def bilstm_attention(
     arXiv:1512.05287.
     """
     check_sequence_input(
-        input_shape, vocabulary_size, embedding_units, mask_value, scaling
+        input_shape, vocabulary_size, embedding_units, mask_value, scaling, missing
     )
     check_counts("units", units, "gives the units per direction and layer", 1)
-    check_head(task, outputs, output_activation, classes)
+    shape = answer_shape(outputs, task)
+    check_head(task, shape[-1], output_activation, classes)
+    check_members(1, target_scaling, task)
     check_choice("attention", attention, "compares the query with a step", _SCORES)
     check_choice("query", query, "is what the steps are compared with", _QUERIES)
     purpose = "is the share of the inputs dropped while training"
@@ -126,6 +139,7 @@ def bilstm_attention(
         mask_value,
         SequenceTruncation(max_length, keep, name="truncation"),
         scaling,
+        missing,
     )
     view = MultiScale(scales, name="scales")
     if tuple(scales) != (1,):
@@ -151,5 +165,10 @@ def bilstm_attention(
         x, _ = pooling(seen, return_attention_scores=True)
     if dropout:
         x = keras.layers.Dropout(dropout, name="dropout")(x)
-    last = head(outputs, output_activation, None, task, classes)
-    return TaskModel(inputs, last(x), name=name)
+    if target_scaling is None:
+        answers = shaped_head(x, shape, output_activation, task, classes)
+        return TaskModel(inputs, answers, name=name)
+    answers = member_head(
+        x, shape, output_activation, None, task, 1, target_scaling, classes
+    )
+    return MemberModel(inputs, answers, name=name)

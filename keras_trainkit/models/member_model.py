@@ -1,3 +1,5 @@
+import math
+
 import keras
 from keras import ops
 
@@ -79,32 +81,33 @@ class MemberModel(TaskModel):
         if y is None:
             return None
         self._check_target(y)
-        outputs = self.output_shape[-1]
-        return self.layers[-1].target_scaling(ops.reshape(y, (-1, outputs)))
+        y = ops.reshape(y, (-1, *self.output_shape[1:]))
+        return self.layers[-1].target_scaling(y)
 
     def _check_target(self, y):
         """Before broadcasting hides a wrong shape."""
-        outputs = self.output_shape[-1]
-        shape = (outputs,) if y is None else tuple(y.shape[1:])
-        if shape != (outputs,) and not (shape == () and outputs == 1):
+        outputs = tuple(self.output_shape[1:])
+        shape = outputs if y is None else tuple(y.shape[1:])
+        if shape != outputs and not (shape == () and outputs == (1,)):
+            wanted = ", ".join(map(str, ("batch", *outputs)))
             raise ValueError(
-                f"`y` is scaled as {self.name} does with its {outputs} outputs and "
-                f"must have the shape (batch, {outputs})"
-                f"{' or (batch,)' * (outputs == 1)}. "
+                f"`y` is scaled as {self.name} does with its {math.prod(outputs)} "
+                f"outputs and must have the shape ({wanted})"
+                f"{' or (batch,)' * (outputs == (1,))}. "
                 f"Received: y of the shape {tuple(y.shape)}."
             )
 
     def _loss_of_members(self, x, y, members, sample_weight, training):
         """All members in one call of the loss, as if each were rows of its own."""
-        count, outputs = members.shape[1:]
-        y_pred = ops.reshape(members, (-1, outputs))
+        count, *outputs = members.shape[1:]
+        y_pred = ops.reshape(members, (-1, *outputs))
         y, sample_weight = keras.tree.map_structure(
             lambda t: None if t is None else ops.repeat(t, count, axis=0),
             (y, sample_weight),
         )
         if self._sums_its_loss():
             if sample_weight is None:
-                sample_weight = ops.ones_like(y_pred[:, 0])
+                sample_weight = ops.ones_like(y_pred[..., 0])
             sample_weight = keras.tree.map_structure(
                 lambda weight: weight / count, sample_weight
             )

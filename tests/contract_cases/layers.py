@@ -37,6 +37,7 @@ CASES: dict[str, dict] = {
         "kernel": "reference",
     },
     "AttentionPooling": {"score": "additive", "query": "learned", "units": 5},
+    "MissingIndicator": {},
     "MultiScale": {"scales": [3, 5], "method": "stride", "join": False},
     "SequenceTruncation": {"max_length": 70, "keep": "end"},
     "TableEncoder": {

@@ -162,6 +162,117 @@ def test_scaling_sees_valid_steps_as_it_learned_them():
     assert answers(model, FLOATS) == pytest.approx(answers(plain, scaled), abs=1e-5)
 
 
+def scaled_on(data, **arguments):
+    scaling = StandardScaling(**arguments)
+    scaling.adapt(data)
+    return scaling
+
+
+FORECASTS = (100 + 9 * RNG.normal(size=(3, 4, 2))).astype("float32")
+
+
+def forecaster(**arguments):
+    arguments = {"task": "regression", **arguments}
+    return bilstm_attention((None, 2), (4, 2), (3,), dropout=0.0, **arguments)
+
+
+@pytest.mark.parametrize("task", ["regression", None])
+def test_an_answer_may_have_a_shape(task):
+    model = forecaster(task=task)
+    assert model.output_shape == (None, 4, 2)
+    assert model.output_names == ["outputs"]
+    plain = bilstm_attention((None, 2), 8, (3,), dropout=0.0, task=task)
+    plain.set_weights(model.get_weights())
+    expected = answers(plain, FLOATS).reshape(3, 4, 2)
+    assert answers(model, FLOATS) == pytest.approx(expected, abs=1e-6)
+
+
+def test_activation_of_shaped_answers_goes_over_the_last_axis():
+    model = forecaster(task=None, output_activation="softmax")
+    assert answers(model, FLOATS).sum(axis=-1) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("shape", [(4, 2), (2,)])
+def test_losses_are_taken_on_scaled_targets_and_answers_stay_in_their_units(shape):
+    y = FORECASTS if shape == (4, 2) else FORECASTS[:, 0]
+    scaling = scaled_on(y)
+    model = bilstm_attention(
+        (None, 2),
+        shape if len(shape) > 1 else 2,
+        (3,),
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        target_scaling=scaling,
+        task="regression",
+    )
+    model.compile("sgd", "mse", metrics=["mae"])
+    found = model.evaluate(FLOATS, y, verbose=0, return_dict=True)
+    predicted = answers(model, FLOATS)
+    assert predicted.shape == y.shape
+    flat = y.reshape(-1, 2)
+    spread, center = flat.std(axis=0), flat.mean(axis=0)
+    assert np.abs(predicted - center).max() < 4 * spread.max()
+    expected = np.mean(((predicted - y) / spread) ** 2)
+    assert found["loss"] == pytest.approx(expected, rel=1e-4)
+    assert found["mae"] == pytest.approx(np.abs(predicted - y).mean(), rel=1e-4)
+    first = model.train_on_batch(FLOATS, y, return_dict=True)["loss"]
+    assert first == pytest.approx(expected, rel=1e-4)
+
+
+def test_answers_of_another_shape_are_refused_in_training():
+    model = forecaster(target_scaling=scaled_on(FORECASTS))
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=r"shape \(batch, 4, 2\).*\(3, 8\)"):
+        model.train_on_batch(FLOATS, FORECASTS.reshape(3, 8))
+
+
+def test_a_gap_in_one_feature_leaves_the_others_of_its_step():
+    gaps = FLOATS.copy()
+    gaps[0, 3, 1] = np.nan
+    model = floats(missing="indicator", scaling=scaled_on(FLOATS))
+    found = answers(model, gaps)
+    assert np.isfinite(found).all()
+    other = gaps.copy()
+    other[0, 3, 0] += 1
+    assert np.abs(answers(model, other) - found)[0].max() > 1e-5
+    mean = gaps.copy()
+    mean[0, 3, 1] = FLOATS[..., 1].mean()  # the same value, but measured
+    assert np.abs(answers(model, mean) - found)[0].max() > 1e-5
+
+
+def test_gaps_and_padding_are_told_apart():
+    gaps = FLOATS.copy()
+    gaps[0, 3, 1] = np.nan
+    model = floats(missing="indicator", scaling=scaled_on(FLOATS), mask_value=-9.0)
+    longer = np.pad(gaps, ((0, 0), (0, 4), (0, 0)), constant_values=-9.0)
+    assert answers(model, longer) == pytest.approx(answers(model, gaps), abs=1e-6)
+
+
+def test_a_forecaster_comes_back_from_its_file(tmp_path):
+    model = forecaster(
+        target_scaling=scaled_on(FORECASTS), missing="indicator", scales=(1, 2)
+    )
+    model.compile("sgd", "mse")
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert np.array_equal(answers(loaded, FLOATS), answers(model, FLOATS))
+    assert type(loaded) is type(model)
+    assert np.isfinite(loaded.train_on_batch(FLOATS, FORECASTS)).all()
+
+
+@pytest.mark.tensorflow_only
+@pytest.mark.parametrize("scaled", [True, False])
+def test_a_forecaster_is_served_in_the_units_of_its_targets(scaled, tmp_path):
+    tf = pytest.importorskip("tensorflow")
+    from keras_trainkit import serving
+
+    model = forecaster(target_scaling=scaled_on(FORECASTS) if scaled else None)
+    path = serving.export(model, tmp_path, FLOATS)
+    served = tf.saved_model.load(path).signatures["serving_default"]
+    found = served(sequences=tf.constant(FLOATS))["predictions"].numpy()
+    assert found == pytest.approx(answers(model, FLOATS), rel=1e-5)
+
+
 def test_learns_which_of_two_words_came_first():
     rng = np.random.default_rng(1)
     x = rng.integers(3, 9, size=(256, 8))
@@ -243,6 +354,18 @@ def test_is_served(build, x, tmp_path):
         ({"scales": 2}, "`scales` are the lengths"),
         ({"scaling": "standard"}, "`scaling` is put before"),
         ({"mask_value": float("nan")}, "`mask_value` marks the steps"),
+        ({"outputs": (24, 0)}, r"`outputs\[1\]` is the shape of one answer"),
+        ({"outputs": ()}, "`outputs` is the shape of one answer"),
+        (
+            {"outputs": (24, 3), "task": "classification"},
+            "`outputs` is the number of classes .*'classification'",
+        ),
+        ({"missing": "mean"}, "`missing` says what becomes of values that are NaN"),
+        ({"target_scaling": 3}, "`target_scaling` brings the targets"),
+        (
+            {"target_scaling": StandardScaling(), "task": "classification"},
+            "`target_scaling` brings .* None where they are labels",
+        ),
         ({"task": "ranking"}, "`task` decides what the head gives"),
         ({"task": "binary", "output_activation": "relu"}, "gives logits"),
         ({"name": ""}, "`name` names the model"),
@@ -261,6 +384,7 @@ def test_refuses(arguments, message):
         ({"embedding_units": 0}, "`embedding_units` is the numbers per token"),
         ({"mask_value": 0.0}, "`mask_value` is for float sequences"),
         ({"scaling": StandardScaling()}, "`scaling` is for float sequences"),
+        ({"missing": "indicator"}, "`missing` is for float sequences"),
         ({"input_shape": (7, 2)}, "`input_shape` is the shape"),
     ],
 )
