@@ -64,6 +64,11 @@ def in_child(function):
     return os.waitstatus_to_exitcode(os.waitpid(forked(function), 0)[1])
 
 
+def waited_for(children):
+    """The statuses that forks ended with."""
+    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+
 def forked(function):
     """Starts the function in a fork and returns its number."""
     with warnings.catch_warnings():

@@ -20,6 +20,11 @@ def check_arguments(tuner, seed, project_name):
     )
     check_count("folds", tuner.folds, "is the number of folds, 1 for none,")
     check_flag("isolate", tuner.isolate, "decides whether trials get their own process")
+    check_flag(
+        "allow_repeats",
+        tuner.allow_repeats,
+        "decides whether a configuration may be tried again",
+    )
     _check_adequate(tuner)
     _check_timeout(tuner)
     _check_chief()

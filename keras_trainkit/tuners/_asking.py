@@ -8,6 +8,7 @@ from optuna.distributions import (
 )
 
 from keras_trainkit.tuners._parameter import as_parameter, draw
+from keras_trainkit.tuners._tried import Repeated, step_of
 
 
 class Asking:
@@ -22,14 +23,31 @@ class Asking:
         force: Function of a name in the study and a value, called before a chosen
             value is asked for.
         as_parameter: Function from a definition to a `Parameter`.
+        suggest: Function of a name in the study and the default, called before any
+            other value is asked for. None where the default is a value like others.
+        tried: `Tried`, or None where a configuration may come again.
+        steps: List to which each value drawn is added.
     """
 
-    def __init__(self, trial, chosen=None, force=None, as_parameter=as_parameter):
+    def __init__(
+        self,
+        trial,
+        chosen=None,
+        force=None,
+        as_parameter=as_parameter,
+        *,
+        suggest=None,
+        tried=None,
+        steps=None,
+    ):
         self.trial = trial
         self.chosen = chosen or {}
         self.path: list = []
         self._force = force
         self._as_parameter = as_parameter
+        self._suggest = suggest
+        self._tried = tried
+        self._steps = [] if steps is None else steps
         self._known = _distributions(trial.study)
 
     def __call__(self, hp):
@@ -41,16 +59,23 @@ class Asking:
             self._known = _distributions(self.trial.study)
             name, drawn = self._draw(hp, parameter)
         self.path.append((name, drawn))
+        self._steps.append(step_of(name, self.trial.distributions[name], drawn))
+        if self._tried is not None and self._tried.is_tried(self._steps):
+            raise Repeated
         return parameter.to_value(drawn)
 
     def _draw(self, hp, parameter):
-        name = self._name(hp.name, parameter.distribution)
+        distribution = parameter.distribution
+        name = self._name(hp.name, distribution)
         if hp.name in self.chosen:
             self._force(name, _chosen(hp, parameter, self.chosen[hp.name]))
+        elif self._suggest is not None and _can_draw(parameter, hp.default):
+            self._suggest(name, parameter.to_drawn(hp.default))
         try:
-            return name, draw(self.trial, name, parameter.distribution)
+            distribution = self._in_known_order(name, distribution)
+            return name, draw(self.trial, name, distribution)
         except ValueError as error:
-            if self._is_taken(name, parameter.distribution):
+            if self._is_taken(name, distribution):
                 raise _Taken from error
             raise
 
@@ -58,6 +83,13 @@ class Asking:
         if name not in self._known or _fits(self._known[name], distribution):
             return name
         return f"{name} {_described(distribution)}"
+
+    def _in_known_order(self, name, distribution):
+        """A list of values as the study has it: its order may hang on a default."""
+        known = self._known.get(name)
+        if _is_same_list(known, distribution):
+            return known
+        return distribution
 
     def _is_taken(self, name, distribution):
         now = _distributions(self.trial.study)
@@ -76,7 +108,16 @@ def _distributions(study):
     return known
 
 
+def _is_same_list(known, distribution):
+    if not isinstance(known, CategoricalDistribution):
+        return False
+    others = getattr(distribution, "choices", ())
+    return len(others) == len(known.choices) and all(c in others for c in known.choices)
+
+
 def _fits(known, distribution):
+    if _is_same_list(known, distribution):
+        return True
     try:
         check_distribution_compatibility(known, distribution)
     except ValueError:
@@ -94,17 +135,19 @@ def _described(distribution):
 
 def _chosen(hp, parameter, value):
     """The number to force; refused where the range does not hold it."""
-    try:
-        drawn = parameter.to_drawn(value)
-        held = _holds(parameter.distribution, drawn)
-    except (ValueError, TypeError):
-        held = False
-    if not held:
+    if not _can_draw(parameter, value):
         raise FatalValueError(
             f"A value chosen by hand for {hp.name!r} must be one that the search space "
             f"holds: {hp}. Received: {value!r}."
         )
-    return drawn
+    return parameter.to_drawn(value)
+
+
+def _can_draw(parameter, value):
+    try:
+        return _holds(parameter.distribution, parameter.to_drawn(value))
+    except (ValueError, TypeError):
+        return False
 
 
 def _holds(distribution, drawn):

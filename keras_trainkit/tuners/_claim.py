@@ -9,6 +9,7 @@ from keras_trainkit.tuners._owner import candidate
 from keras_trainkit.tuners._slots import (
     CHOSEN,
     OWNER,
+    REASON,
     SURPLUS,
     numbers_of,
     read_slots,
@@ -35,21 +36,17 @@ def claim(store, slots, max_trials, chosen, wants_more) -> Claim | None:
         wants_more: Function of the places that says whether a new one makes sense.
     """
     while True:
-        for slot in slots:
-            if slot.trial.state == TrialState.WAITING and _fits(slot, max_trials):
+        for slot in slots[:max_trials]:
+            if slot.trial.state == TrialState.WAITING:
                 claimed = _take(store, slot)
                 if claimed is not None:
                     return claimed
         if max_trials is not None and len(slots) >= max_trials:
             return None
-        entry = _next_chosen(slots, chosen)
+        entry = _next_chosen(store, chosen)
         if entry is None and not wants_more(slots):
             return None
         slots = _add(store, entry, max_trials)
-
-
-def _fits(slot, max_trials):
-    return max_trials is None or slot.place < max_trials
 
 
 def _take(store, slot):
@@ -66,11 +63,11 @@ def _take(store, slot):
     return Claim(slot.place, slot.trial.number, key)
 
 
-def _next_chosen(slots, chosen):
+def _next_chosen(store, chosen):
     taken = {
-        slot.trial.user_attrs[CHOSEN]["key"]
-        for slot in slots
-        if CHOSEN in slot.trial.user_attrs
+        trial.user_attrs[CHOSEN]["key"]
+        for trial in (store.trials() if chosen else ())
+        if CHOSEN in trial.user_attrs and trial.user_attrs.get(REASON) != SURPLUS
     }
     return next((entry for entry in chosen if entry["key"] not in taken), None)
 
@@ -83,10 +80,7 @@ def _add(store, entry, max_trials):
     trials = store.trials()
     number = next(trial.number for trial in trials if store.key(trial) == key)
     slots = read_slots(trials)
-    beyond = max_trials is not None and any(
-        slot.trial.number == number and slot.place >= max_trials for slot in slots
-    )
-    if beyond or number not in numbers_of(slots):
+    if number not in numbers_of(slots[:max_trials]):
         store.fail(key, SURPLUS)
         return store.slots()
     return slots

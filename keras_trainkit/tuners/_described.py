@@ -1,19 +1,28 @@
-"""The data of a search, told apart from other data without reading it."""
+"""The data of a search, told apart from other data."""
 
 import keras
 
+from keras_trainkit.tuners._fingerprint import fingerprint
 from keras_trainkit.tuners._fold_data import without_folds
 
 
-def described(args, kwargs) -> dict:
-    """Epochs, and the columns and shapes of x and y, as JSON holds them.
+def described(args, kwargs) -> tuple[dict, dict]:
+    """Epochs, columns and shapes of x and y, and the values of all data.
+
+    What it returns can be written as JSON.
 
     Args:
         args: Positional arguments of the search.
         kwargs: Its keyword arguments, as `fit` gets them.
     """
     x, y = without_folds(args, kwargs) or (None, None)
-    return {"epochs": kwargs.get("epochs"), "x": _shapes(x), "y": _shapes(y)}
+    shapes = {"epochs": kwargs.get("epochs"), "x": _shapes(x), "y": _shapes(y)}
+    return shapes, {
+        "x": fingerprint(x),
+        "y": fingerprint(y),
+        "validation_data": fingerprint(kwargs.get("validation_data")),
+        "sample_weight": fingerprint(kwargs.get("sample_weight")),
+    }
 
 
 def _shapes(data):

@@ -9,8 +9,9 @@ from keras_tuner.engine.hyperparameters import Fixed
 class AskingHyperParameters(keras_tuner.HyperParameters):
     """`HyperParameters` whose active entries ask for their value when first used.
 
-    Nothing is drawn in advance: `build(hp)` decides by its own course which entries
-    exist, and an entry under a condition that does not hold is never asked for.
+    But for those of `given`, nothing is drawn in advance: `build(hp)` decides by its
+    own course which entries exist, and an entry under a condition that does not hold
+    is never asked for.
 
     Args:
         ask: Function of a definition that returns its value.
@@ -35,6 +36,11 @@ class AskingHyperParameters(keras_tuner.HyperParameters):
         if given is not None:
             self.merge(given)
             self.values.clear()  # those were defaults; conditions hang on real values
+
+    def ask_given(self):
+        """Asks for the active entries of `given`, so that `hp.get` finds them."""
+        for hp in list(self.space):
+            self._retrieve(hp)
 
     def _retrieve(self, hyperparameter):
         """Every kind of entry comes through here, in KerasTuner 1.4.8.

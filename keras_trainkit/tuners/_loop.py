@@ -47,7 +47,8 @@ def run_loop(tuner, args, kwargs, progress):
 def check_failures(slots, place, oracle):
     """Raises when too many trials in a row failed, the one just run among them."""
     done = finished(slots)
-    if slots[place].trial.state != TrialState.FAIL:
+    failed = {s.place for s in done if s.trial.state == TrialState.FAIL}
+    if place not in failed:
         return
     limit = oracle.max_consecutive_failed_trials
     last = done[-limit:]

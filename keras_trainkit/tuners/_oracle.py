@@ -2,6 +2,7 @@
 
 import keras_tuner
 
+from keras_trainkit.tuners._slots import finished
 from keras_trainkit.tuners._views import as_trial, ranked, trial_name
 
 
@@ -15,6 +16,7 @@ class StudyOracle(keras_tuner.Oracle):
 
     def __init__(self, store, **options):
         self._store = store
+        self._reported: dict[str, dict] = {}
         super().__init__(**options)
 
     def __getstate__(self):
@@ -47,12 +49,45 @@ class StudyOracle(keras_tuner.Oracle):
             return None
         return max(0, self.max_trials - len(self._store().slots()))
 
+    @property
+    def start_order(self):
+        """Ids of the trials that have begun, in the order of the search."""
+        return [trial_name(slot.place) for slot in self._store().slots()]
+
+    @start_order.setter
+    def start_order(self, value):
+        """Nothing: KerasTuner's constructor sets an empty list."""
+
+    @property
+    def end_order(self):
+        """Ids of the trials that are done."""
+        return [trial_name(slot.place) for slot in finished(self._store().slots())]
+
+    @end_order.setter
+    def end_order(self, value):
+        """Nothing, likewise."""
+
     def get_trial(self, trial_id):
         """The trial with this id."""
         for slot in self._store().slots():
             if trial_name(slot.place) == str(trial_id):
                 return self._view(slot)
         raise KeyError(trial_id)
+
+    def update_trial(self, trial_id, metrics, step=0):
+        """The result of a trial whose `run_trial` returns none, as in old KerasTuner.
+
+        Args:
+            trial_id: String.
+            metrics: Dict from names to numbers, the objective among them.
+            step: Not used.
+        """
+        self._reported[trial_id] = dict(metrics)
+        return self.get_trial(trial_id)
+
+    def take_reported(self, trial_id) -> dict | None:
+        """The metrics given to `update_trial` since this was called last."""
+        return self._reported.pop(trial_id, None)
 
     def create_trial(self, tuner_id):
         """Not used: Optuna plans the trials."""

@@ -41,6 +41,12 @@ class Progress:
         start, end = ("\r", "") if sys.stdout.isatty() else ("", "\n")
         print(f"{start}{text}", end=end, flush=True)
 
+    def say_what_was_there(self, slots, folder):
+        """Writes how many trials are older than this start."""
+        done = len(finished(slots))
+        if done and not self._silent:
+            print(f"Search: {done} of the trials were there already, in {folder}")
+
     def close(self):
         """Ends the line."""
         if self._shown is not None and sys.stdout.isatty():

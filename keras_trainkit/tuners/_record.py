@@ -8,6 +8,7 @@ from keras_trainkit.tuners._seeds import derive
 
 _SEARCH = "keras_trainkit"
 _DATA = "data"
+_VALUES = "values"
 _SPACE = "space"
 _NEW = "space:"
 _CHOSEN = "chosen:"
@@ -26,6 +27,8 @@ class Record:
     def agree(self, description: dict, kind=_SEARCH):
         """Writes what the search is, or refuses a study that is of another one.
 
+        What a study of an earlier release does not say is no reason to refuse it.
+
         Args:
             description: Dict of plain values.
             kind: String. What is described, the name it is kept under.
@@ -35,7 +38,7 @@ class Record:
             self._write(kind, description)
             return
         for name, value in description.items():
-            if written.get(name) != value:
+            if name in written and written[name] != value:
                 raise ValueError(
                     f"The study {self._store.name!r} goes on only as the search that "
                     f"it was begun as, with {name}={written.get(name)!r}; use another "
@@ -43,9 +46,20 @@ class Record:
                     f"Received: {name}={value!r}."
                 )
 
-    def agree_on_data(self, description: dict):
+    def agree_on_data(self, shapes: dict, values: dict):
         """Likewise of the data, from `described`."""
-        self.agree(_plain(description), _DATA)
+        written = self._attrs().get(_DATA, {})
+        told = shapes if written else {**shapes, _VALUES: values}
+        self.agree(_plain(told), _DATA)
+        before = written.get(_VALUES, values)  # earlier releases wrote none
+        changed = [name for name in values if before.get(name) != values[name]]
+        if changed:
+            raise ValueError(
+                f"The study {self._store.name!r} goes on only with the data that it "
+                "was begun with, bit for bit; use another `project_name` or "
+                "`overwrite=True` for a new search. Received: other values of "
+                f"{', '.join(changed)}."
+            )
 
     def seed(self):
         """The seed written at the first start; None in a new study."""
@@ -57,9 +71,13 @@ class Record:
         if _SPACE not in attrs:
             return None
         found = [attrs[name] for name in sorted(attrs) if name.startswith(_NEW)]
-        return keras_tuner.HyperParameters.from_config(
+        space = keras_tuner.HyperParameters.from_config(
             {"space": [*attrs[_SPACE], *found], "values": {}}
         )
+        for hp in space.space:
+            if space.is_active(hp):
+                space.values.setdefault(hp.name, hp.default)
+        return space
 
     def agree_on_space(self, space: keras_tuner.HyperParameters):
         """Writes the space that building shows, or refuses another one."""
@@ -107,4 +125,6 @@ def _plain(config):
 
 
 def _key(config):
-    return json.dumps(config, sort_keys=True)
+    """The definition but for its default, which no search depends on."""
+    told = {name: part for name, part in config["config"].items() if name != "default"}
+    return json.dumps({**config, "config": told}, sort_keys=True)

@@ -5,6 +5,7 @@ import statistics
 import time
 import traceback
 import warnings
+from typing import Any
 
 import optuna
 from keras_tuner.engine.trial import Trial
@@ -13,8 +14,10 @@ from optuna.trial import TrialState
 
 from keras_trainkit.tuners._asking import Asking
 from keras_trainkit.tuners._score import scores_of
-from keras_trainkit.tuners._slots import CHOSEN, REASON, RESULT
+from keras_trainkit.tuners._settling import settle
+from keras_trainkit.tuners._slots import CHOSEN, REASON, REPEATED, RESULT
 from keras_trainkit.tuners._training import Training
+from keras_trainkit.tuners._tried import Repeated, Tried
 from keras_trainkit.tuners._views import trial_name
 
 
@@ -23,12 +26,23 @@ def run_claimed(tuner, claim, args, kwargs):
     store = tuner._store
     attrs = store.storage.get_trial(claim.key).user_attrs
     chosen = attrs.get(CHOSEN, {}).get("values", {})
-    store.study.sampler = tuner._sampler
-    tuner._sampler.begin(claim.place, one_by_one=bool(chosen))
+    sampler = store.study.sampler = tuner._sampler
+    slots = store.slots()
+    first = _begins_with_defaults(tuner.hypermodel, slots, claim.place)
+    others = [slot for slot in slots if slot.place != claim.place]
+    asked: dict[str, Any] = {
+        "tried": None if tuner.allow_repeats else Tried(others),
+        "steps": [],
+    }
+    sampler.begin(claim.place, one_by_one=bool(chosen) or first, **asked)
     drawn = optuna.trial.Trial(store.study, claim.key)
-    asking = Asking(drawn, chosen, tuner._sampler.force, tuner._as_parameter)
+    asking = Asking(
+        *(drawn, chosen, sampler.force, tuner._as_parameter),
+        suggest=sampler.suggest if first else None,
+        **asked,
+    )
     trial = Trial(tuner._asking_hyperparameters(asking), trial_name(claim.place))
-    ending = _Ending(tuner, claim, trial, asking, drawn)
+    ending = _Ending(tuner, claim, trial, asking, drawn, is_judged=not first)
     tuner.on_trial_begin(trial)
     try:
         _attempts(ending, args, kwargs)
@@ -38,7 +52,20 @@ def run_claimed(tuner, claim, args, kwargs):
         store.fail(claim.key)
         raise
     tuner.on_trial_end(trial)
-    _warn_of_unused(chosen, trial)
+    if not ending.is_dropped:
+        _warn_of_unused(chosen, trial)
+
+
+def _begins_with_defaults(hypermodel, slots, place):
+    """Whether this trial is the recipe that a hypermodel's defaults are.
+
+    It is the first that is not chosen by hand, and nothing stops it, so that no search
+    ends below it.
+    """
+    if not getattr(hypermodel, "begins_with_defaults", False):
+        return False
+    drawn = (slot.place for slot in slots if CHOSEN not in slot.trial.user_attrs)
+    return place == next(drawn, None)
 
 
 def _attempts(ending, args, kwargs):
@@ -46,8 +73,13 @@ def _attempts(ending, args, kwargs):
     for attempt in range(1 + tuner.oracle.max_retries_per_trial):
         ending.begin(attempt)
         try:
-            results = tuner.run_trial(ending.trial, *args, **kwargs)
+            tuner._ask_ahead(ending.trial.hyperparameters)
+            results = _results(tuner, ending.trial, args, kwargs)
+            ending.settle()
             ending.complete(scores_of(results, tuner.oracle.objective))
+            return
+        except Repeated:
+            ending.drop()
             return
         except optuna.TrialPruned:
             ending.stop()
@@ -63,6 +95,20 @@ def _attempts(ending, args, kwargs):
                 ending.fail(error)
 
 
+def _results(tuner, trial, args, kwargs):
+    results = tuner.run_trial(trial, *args, **kwargs)
+    reported = tuner.oracle.take_reported(trial.trial_id)
+    if reported is None:
+        return results
+    warnings.warn(
+        "`oracle.update_trial` in `run_trial` is KerasTuner's old way to give a "
+        "result. Please remove the call and return the metrics.",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    return reported if results is None else results
+
+
 def _warn_of_unused(chosen, trial):
     unused = sorted(set(chosen) - {hp.name for hp in trial.hyperparameters.space})
     if unused:
@@ -76,7 +122,10 @@ def _warn_of_unused(chosen, trial):
 class _Ending:
     """Writes what a trial was and how it ended."""
 
-    def __init__(self, tuner, claim, trial, asking, drawn):
+    def __init__(self, tuner, claim, trial, asking, drawn, *, is_judged):
+        self.is_dropped = False
+        self._is_judged = is_judged
+        self._is_settled = tuner.allow_repeats
         self.tuner = tuner
         self.claim = claim
         self.trial = trial
@@ -92,10 +141,21 @@ class _Ending:
             self.trial,
             self.claim.place,
             attempt=attempt,
-            judge=tuner._judge_of(self.claim),
+            judge=tuner._judge_of(self.claim) if self._is_judged else None,
+            settle=self.settle,
             report=tuner._report_of(self._drawn),
             weights=tuner._weights_path(self.trial.trial_id),
         )
+
+    def settle(self):
+        """Raises `Repeated` where another process tries the same; once per trial."""
+        if not self._is_settled:
+            settle(self.tuner._store, self.claim)
+            self._is_settled = True
+
+    def drop(self):
+        self.is_dropped = True
+        self.tuner._store.fail(self.claim.key, REPEATED)
 
     def complete(self, scores):
         values = [score.value for score in scores]

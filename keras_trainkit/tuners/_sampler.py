@@ -3,7 +3,11 @@
 import optuna
 
 from keras_trainkit.tuners._seeds import derive
+from keras_trainkit.tuners._tried import Tried
 from keras_trainkit.tuners._with_failures import with_failures
+
+_DRAWS = 4
+_JOINT_DRAWS = 4
 
 
 class SeededSampler(optuna.samplers.BaseSampler):
@@ -12,7 +16,8 @@ class SeededSampler(optuna.samplers.BaseSampler):
     Optuna stores no generator, so a search that goes on in another process would draw
     other values. Here a value depends on the seed, the trial's place in the search and
     the finished trials alone, and values that are given take nothing from the others.
-    Samplers learn from failed trials too, see `with_failures`.
+    Samplers learn from failed trials too, see `with_failures`. Values that lead to
+    nothing new are drawn again, and then taken at random from those that do.
 
     Args:
         make: Function of a seed that returns a sampler.
@@ -27,11 +32,23 @@ class SeededSampler(optuna.samplers.BaseSampler):
         self._one_by_one = False
         self._relative: optuna.samplers.BaseSampler | None = None
         self._seen: tuple | None = None
+        self._suggested: dict = {}
+        self._tried: Tried | None = None
+        self._steps: list = []
 
-    def begin(self, place: int, one_by_one: bool):
-        """Says which trial comes, and whether parts of it are chosen by hand."""
+    def begin(self, place: int, one_by_one: bool, tried=None, steps=()):
+        """Says which trial comes.
+
+        Args:
+            place: Int.
+            one_by_one: Bool. Nothing is drawn jointly, since parts are chosen by hand.
+            tried: `Tried`, or None where a configuration may come again.
+            steps: List that grows with what this trial has drawn.
+        """
         self._place = place
         self._forced = {}
+        self._suggested = {}
+        self._tried, self._steps = tried, steps
         self._one_by_one = one_by_one
         self._relative = None
         self._seen = None
@@ -39,6 +56,10 @@ class SeededSampler(optuna.samplers.BaseSampler):
     def force(self, name, value):
         """Makes `value` the answer for `name` in this trial."""
         self._forced[name] = value
+
+    def suggest(self, name, value):
+        """Makes `value` the answer for `name` if it leads to something new."""
+        self._suggested[name] = value
 
     def infer_relative_search_space(self, study, trial):
         """The space of a joint draw, by the inner sampler."""
@@ -53,23 +74,52 @@ class SeededSampler(optuna.samplers.BaseSampler):
         if self._relative is None:
             return {}
         study, trial = self._seen_as(study, trial)
-        return self._relative.sample_relative(study, trial, search_space)
+        sampler = self._relative
+        for attempt in range(_JOINT_DRAWS):
+            sampler = self._seeded("", attempt) if attempt else self._relative
+            values = sampler.sample_relative(study, trial, search_space)
+            if self._tried is None or self._tried.is_joint_open(values, search_space):
+                return values
+        return {}
 
     def sample_independent(self, study, trial, param_name, param_distribution):
         """One value by itself."""
         if param_name in self._forced:
             return self._forced[param_name]
-        return self._seeded(param_name).sample_independent(
-            *self._seen_as(study, trial), param_name, param_distribution
-        )
+        seen = self._seen_as(study, trial)
+        where = (param_name, param_distribution)
+        value = self._suggested.get(param_name)
+        if value is not None and self._is_open(*where, value):
+            return value
+        for attempt in range(_DRAWS):
+            sampler = self._seeded(param_name, attempt)
+            value = sampler.sample_independent(*seen, *where)
+            if self._is_open(*where, value):
+                return value
+        return self._any_open(*where, value)
+
+    def _is_open(self, name, distribution, value):
+        if self._tried is None:
+            return True
+        return self._tried.is_open(self._steps, name, distribution, value)
+
+    def _any_open(self, name, distribution, otherwise):
+        found = self._tried.open_values(self._steps, name, distribution)
+        if not found:
+            return otherwise
+        return found[derive(self._seed, self._place, "open", name) % len(found)]
 
     def _seen_as(self, study, trial):
         if self._seen is None:
             self._seen = with_failures(study, trial)
         return self._seen
 
-    def _seeded(self, name):
-        sampler = self._make(derive(self._seed, self._place, "draw", name))
+    def _seeded(self, name, attempt=0):
+        parts = [self._seed, self._place, "draw", name]
+        # Left out where it is 0, so that a search keeps its numbers.
+        sampler = self._make(derive(*parts, *([attempt] if attempt else [])))
         if hasattr(sampler, "place"):
             sampler.place = self._place
+        if hasattr(sampler, "tried"):
+            sampler.tried, sampler.steps = self._tried, self._steps
         return sampler

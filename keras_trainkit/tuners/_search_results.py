@@ -34,13 +34,19 @@ class SearchResults(keras_tuner.Tuner):
         Args:
             trial_id: String, as in `trials_frame`.
         """
-        for slot in self._store.slots():
-            if trial_name(slot.place) == trial_id:
-                return slot.trial.user_attrs.get(RESULT, {}).get("history", [])
+        found = self._result_of(trial_id)
+        if found is not None:
+            return found.get("history", [])
         raise ValueError(
             "`trial_id` names a trial of the search and must be in the index of "
             f"`trials_frame()`. Received: trial_id={trial_id!r}."
         )
+
+    def _result_of(self, trial_id):
+        for slot in self._store.slots():
+            if trial_name(slot.place) == trial_id:
+                return slot.trial.user_attrs.get(RESULT, {})
+        return None
 
     def refit_best(self, *fit_args, **fit_kwargs):
         """Trains the best trial again, with its own seed, and returns the model.
@@ -132,9 +138,8 @@ class SearchResults(keras_tuner.Tuner):
             )
         model = self._try_build(trial.hyperparameters)
         if not model.built:
-            slot = self._store.slots()[int(trial.trial_id)]
-            config = slot.trial.user_attrs[RESULT]["build_config"]
-            model.build_from_config(config)
+            result = self._result_of(trial.trial_id)
+            model.build_from_config(result["build_config"])
         with warnings.catch_warnings():
             # The new model's optimizer has no slots yet to put the saved ones into.
             message = "Skipping variable loading for optimizer"

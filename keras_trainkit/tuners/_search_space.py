@@ -18,12 +18,29 @@ class SearchSpace(keras_tuner.Tuner):
         super().search_space_summary(extended)
 
     def _populate_initial_space(self):
-        """Nothing yet: building may need what `prepare` learns from the data."""
+        """The space as far as it is known before `search`; called by the constructor.
+
+        Building may need what `prepare` learns from the data. Until then the space is
+        what the hypermodel declares.
+        """
+        self._load_space()
+        if self._record.space() is not None or self.hypermodel is None:
+            return
+        prepares = hasattr(self.hypermodel, "prepare")
+        if prepares and getattr(self.hypermodel, "prepared", None) is None:
+            space = self.oracle.get_space()
+            self.hypermodel.declare_hyperparameters(space)
+            self.oracle.update_space(space)
+        else:
+            self._explored = self._build_all()
 
     def _explore(self):
         self.oracle.hyperparameters = (
             keras_tuner.HyperParameters() if self._given is None else self._given.copy()
         )
+        return self._build_all()
+
+    def _build_all(self):
         # The defaults may be a configuration that the hypermodel refuses.
         with contextlib.suppress(FailedTrialError):
             super()._populate_initial_space()
@@ -49,3 +66,19 @@ class SearchSpace(keras_tuner.Tuner):
             self.oracle.tune_new_entries,
             self.oracle.allow_new_entries,
         )
+
+    def _ask_ahead(self, hyperparameters):
+        """Draws what is known before the model is built, as KerasTuner does."""
+        hyperparameters.ask_given()
+        if self.hypermodel is not None:
+            self.hypermodel.declare_hyperparameters(hyperparameters)
+
+
+def own_space(given, may_grow):
+    """The definitions of the caller, who keeps theirs as they are where new ones come.
+
+    Args:
+        given: `keras_tuner.HyperParameters` or None.
+        may_grow: Bool. Whether definitions of the hypermodel are added.
+    """
+    return given.copy() if given is not None and may_grow else given

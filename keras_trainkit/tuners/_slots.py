@@ -1,8 +1,10 @@
 """The places of a search, read from the trials of its study.
 
 A place is one configuration to be tried, counted from 0. Most places have one trial.
-Where a process died the place has a second, which says so in `retry_of`. All numbers
-here follow from what a trial was created with, so every process counts alike.
+Where a process died the place has a second, which says so in `retry_of`. A place whose
+values another process had drawn at the same moment is left out, and its number with
+it. All other numbers follow from what a trial was created with, so every process counts
+alike.
 """
 
 import dataclasses
@@ -16,6 +18,8 @@ REASON = "reason"
 RESULT = "result"
 OWNER = "owner"
 SURPLUS = "surplus"
+REPEATED = "repeated"
+SETTLED = "settled"
 
 
 @dataclasses.dataclass
@@ -62,7 +66,7 @@ def read_slots(trials) -> list[Slot]:
                 chosen.add(key)
             slot_of[trial.number] = Slot(len(slots), [trial])
             slots.append(slot_of[trial.number])
-    return slots
+    return [slot for slot in slots if slot.trial.user_attrs.get(REASON) != REPEATED]
 
 
 def numbers_of(slots) -> set[int]:

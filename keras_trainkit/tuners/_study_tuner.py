@@ -26,10 +26,11 @@ from keras_trainkit.tuners._progress import Progress
 from keras_trainkit.tuners._record import Record
 from keras_trainkit.tuners._sampler import SeededSampler
 from keras_trainkit.tuners._search_results import SearchResults
-from keras_trainkit.tuners._search_space import SearchSpace
+from keras_trainkit.tuners._search_space import SearchSpace, own_space
 from keras_trainkit.tuners._store import Store, delete_study, sqlite_url
 from keras_trainkit.tuners._summary import first_reason
 from keras_trainkit.tuners._training import Training
+from keras_trainkit.tuners._tried import Tried
 from keras_trainkit.tuners._wilcoxon import reporter
 from keras_trainkit.tuners._workers import run_workers
 
@@ -37,9 +38,9 @@ from keras_trainkit.tuners._workers import run_workers
 class StudyTuner(SearchResults, SearchSpace):
     """A `keras_tuner.Tuner` that keeps nothing itself: the study is the only truth.
 
-    Subclasses say how values are drawn (`_make_sampler`, `_as_parameter`), when there
-    is nothing left to try (`_wants_more`), when a trial is stopped (`_judge_of`) and
-    what `fit` must be told (`_fit_kwargs`). Arguments: see `RandomSearch`.
+    Subclasses say how values are drawn (`_make_sampler`, `_as_parameter`), when a trial
+    is stopped (`_judge_of`) and what `fit` must be told (`_fit_kwargs`). Arguments: see
+    `RandomSearch`.
     """
 
     _as_parameter = staticmethod(as_parameter)
@@ -60,6 +61,7 @@ class StudyTuner(SearchResults, SearchSpace):
         patience=None,
         isolate=False,
         trial_timeout=None,
+        allow_repeats=False,
         overwrite=False,
         hyperparameters=None,
         tune_new_entries=True,
@@ -83,20 +85,25 @@ class StudyTuner(SearchResults, SearchSpace):
         self.patience = patience
         self.isolate = isolate
         self.trial_timeout = trial_timeout
+        self.allow_repeats = allow_repeats
         check_arguments(self, seed, project_name)
         _check_hypermodel(self, hypermodel)
         oracle = StudyOracle(
             self._get_store,
             objective=objective,
             max_trials=max_trials,
-            hyperparameters=hyperparameters,
+            hyperparameters=own_space(
+                hyperparameters, tune_new_entries and allow_new_entries
+            ),
             tune_new_entries=tune_new_entries,
             allow_new_entries=allow_new_entries,
             max_retries_per_trial=max_retries_per_trial,
             max_consecutive_failed_trials=max_consecutive_failed_trials,
         )
         self._given = None if hyperparameters is None else hyperparameters.copy()
+        self._explored = None
         self._open(pathlib.Path(directory or "."), project_name, oracle, overwrite)
+        self.seed = self._agree(seed, oracle.objective)
         super().__init__(
             oracle,
             hypermodel,
@@ -105,16 +112,14 @@ class StudyTuner(SearchResults, SearchSpace):
             loss=loss,
             metrics=metrics,
             distribution_strategy=distribution_strategy,
-            directory=str(directory or "."),
+            directory=directory or ".",
             project_name=project_name,
             executions_per_trial=executions_per_trial,
         )
         warn_of_penalties(oracle.objective, hypermodel)
-        self.seed = self._agree(seed)
         self._sampler = SeededSampler(self._make_sampler, self.seed)
         self._training: Training | None = None
         self._last_search: tuple | None = None
-        self._load_space()
 
     def __getstate__(self):
         return {**self.__dict__, "_training": None, "_last_search": None}
@@ -138,8 +143,11 @@ class StudyTuner(SearchResults, SearchSpace):
                 silent, 2 adds a line per epoch to the progress line.
 
         Raises:
-            ValueError: The study was begun with another space, other shapes or columns
-                of the data, or other epochs.
+            ValueError: The study was begun with another space, other data, or other
+                epochs. Data are compared by shapes, columns and values, validation
+                rows and sample weights too: all values of up to 2 MB each, beyond
+                that rows spread evenly, in milliseconds. Of `tf.data` and other sets
+                that are read batch by batch only shapes and numbers are.
             RuntimeError: No trial completed, or too many failed in a row; the message
                 has the reason.
         """
@@ -148,13 +156,14 @@ class StudyTuner(SearchResults, SearchSpace):
             warm_up()
         self._last_search = (fit_args, dict(fit_kwargs))
         self._record.agree_on_data(
-            described(fit_args, self._fit_kwargs(dict(fit_kwargs)))
+            *described(fit_args, self._fit_kwargs(dict(fit_kwargs)))
         )
         self._prepare(fit_args, fit_kwargs)
-        self._record.agree_on_space(self._explore())
+        self._record.agree_on_space(self._explored or self._explore())
         self._load_space()
         verbose = fit_kwargs.get("verbose", "auto")
         progress = Progress(self.oracle.objective, self.oracle.max_trials, verbose)
+        progress.say_what_was_there(self._store.slots(), self._folder)
         self.on_search_begin()
         try:
             if workers == 1:
@@ -212,7 +221,7 @@ class StudyTuner(SearchResults, SearchSpace):
         raise NotImplementedError
 
     def _wants_more(self, slots):
-        return True
+        return self.allow_repeats or Tried(slots).has_more()
 
     def _judge_of(self, claim):
         return None
@@ -248,12 +257,11 @@ class StudyTuner(SearchResults, SearchSpace):
         self._store = Store(url, project_name, oracle.objective.direction)
         self._record = Record(self._store)
 
-    def _agree(self, seed):
+    def _agree(self, seed, objective):
         if seed is None:
             seed = self._record.seed()
         if seed is None:
             seed = random.SystemRandom().randrange(2**31)
-        objective = self.oracle.objective
         self._record.agree(
             {
                 "objective": objective.name,
@@ -262,6 +270,7 @@ class StudyTuner(SearchResults, SearchSpace):
                 "executions_per_trial": self.executions_per_trial,
                 "folds": self.folds,
                 "lists": self._as_parameter is not as_parameter,
+                "method": _method_of(type(self)),
             }
         )
         return self._record.seed()
@@ -287,6 +296,11 @@ class StudyTuner(SearchResults, SearchSpace):
                 f"No trial of the search completed. Received: {len(slots)} trials, "
                 f"the first failed one with {first_reason(slots)}"
             )
+
+
+def _method_of(cls):
+    kit = (base for base in cls.__mro__ if base.__module__.startswith("keras_trainkit"))
+    return next(kit).__name__
 
 
 def _check_hypermodel(tuner, hypermodel):

@@ -26,11 +26,21 @@ class Training:
         attempt: Int, how many attempts at this trial failed before.
         judge: Function of epochs and best value, or None; see `Recorder`.
         report: Function of a fold and its value that says whether to go on, or None.
+        settle: Function to be called when the first model is built, or None.
         weights: Path for the best weights, or None.
     """
 
     def __init__(
-        self, tuner, trial, place, *, attempt=0, judge=None, report=None, weights=None
+        self,
+        tuner,
+        trial,
+        place,
+        *,
+        attempt=0,
+        judge=None,
+        report=None,
+        settle=None,
+        weights=None,
     ):
         self.tuner = tuner
         self.trial = trial
@@ -42,6 +52,7 @@ class Training:
         self.stopped: tuple[int, float] | None = None
         self._judge = judge
         self._report = report
+        self._settle = settle
         self._weights = weights
         self._best = math.nan
 
@@ -87,6 +98,8 @@ class Training:
         keras.utils.set_random_seed(self.seed(fold, execution))
         release_graphs()
         model = tuner._try_build(trial.hyperparameters)
+        if self._settle is not None:
+            self._settle()
         needs_config = not model.built
         first = fold == execution == 0
         recorder = Recorder(

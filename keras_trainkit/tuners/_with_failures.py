@@ -4,7 +4,7 @@ import optuna
 from optuna.trial import TrialState
 
 from keras_trainkit.tuners._quiet import quiet
-from keras_trainkit.tuners._slots import REASON
+from keras_trainkit.tuners._slots import REASON, REPEATED
 
 
 def with_failures(study: optuna.Study, trial):
@@ -36,8 +36,8 @@ def with_failures(study: optuna.Study, trial):
 
 
 def _has_failed(trial):
-    failed = trial.state == TrialState.FAIL and REASON in trial.user_attrs
-    return failed and bool(trial.params)
+    failed = trial.state == TrialState.FAIL and bool(trial.params)
+    return failed and trial.user_attrs.get(REASON, REPEATED) != REPEATED
 
 
 def _completed(trial, value):

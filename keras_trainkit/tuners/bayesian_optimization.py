@@ -1,18 +1,17 @@
 import importlib.util
-from typing import Unpack
+import os
+import warnings
+from collections.abc import Callable
+from typing import Any
 
+import keras
+import keras_tuner
 import optuna
 
 from keras_trainkit._checks import check_choice, check_count
-from keras_trainkit.tuners._arguments import refuse_given
-from keras_trainkit.tuners._options import Options
 from keras_trainkit.tuners._study_tuner import StudyTuner
 
 _MOST_INITIAL_POINTS = 10
-_NOT_OURS = (
-    "sets KerasTuner's own Gaussian process, which is not the one here: leave it out "
-    "and choose `surrogate`"
-)
 
 
 class BayesianOptimization(StudyTuner):
@@ -34,9 +33,12 @@ class BayesianOptimization(StudyTuner):
         surrogate: `"tpe"` or `"gp"`. The latter needs torch.
         num_initial_points: Int >= 1, trials at random before the model is asked. None:
             a third of `max_trials`, 10 at most.
-        alpha: Not taken: the noise is estimated.
-        beta: Not taken: there is no trade-off to set.
-        **options: As for `RandomSearch`, by name.
+        alpha: Float or None. Noise of KerasTuner's Gaussian process. Changes nothing
+            here, where the noise is estimated, and a warning says so.
+        beta: Float or None. Its trade-off between looking around and going on. Changes
+            nothing here, where expected improvement needs none; likewise.
+
+    All other arguments are those of `RandomSearch`.
 
     Raises:
         ImportError: For `"gp"` without torch; names the extra to install.
@@ -48,21 +50,43 @@ class BayesianOptimization(StudyTuner):
 
     def __init__(
         self,
-        hypermodel=None,
-        objective="val_loss",
-        max_trials=10,
+        hypermodel: keras_tuner.HyperModel | Callable | None = None,
+        objective: str | keras_tuner.Objective | list | None = "val_loss",
+        max_trials: int | None = 10,
+        num_initial_points: int | None = None,
+        alpha: float | None = None,
+        beta: float | None = None,
+        seed: int | None = None,
+        hyperparameters: keras_tuner.HyperParameters | None = None,
+        tune_new_entries: bool = True,
+        allow_new_entries: bool = True,
+        max_retries_per_trial: int = 0,
+        max_consecutive_failed_trials: int = 3,
         *,
-        surrogate="tpe",
-        num_initial_points=None,
-        alpha=None,
-        beta=None,
-        **options: Unpack[Options],
+        surrogate: str = "tpe",
+        directory: str | os.PathLike = ".",
+        project_name: str = "search",
+        storage: str | None = None,
+        executions_per_trial: int = 1,
+        folds: int = 1,
+        min_improvement: float | None = None,
+        patience: int | None = None,
+        isolate: bool = False,
+        trial_timeout: float | None = None,
+        allow_repeats: bool = False,
+        overwrite: bool = False,
+        optimizer: keras.optimizers.Optimizer | str | None = None,
+        loss: keras.losses.Loss | str | None = None,
+        metrics: list | None = None,
+        max_model_size: int | None = None,
+        distribution_strategy: Any = None,
+        logger: Any = None,
+        tuner_id: str | None = None,
     ):
         check_choice(
             "surrogate", surrogate, "is the model of the scores", ("tpe", "gp")
         )
-        refuse_given("alpha", alpha, _NOT_OURS)
-        refuse_given("beta", beta, _NOT_OURS)
+        _warn_of_kerastuners(alpha, beta)
         if num_initial_points is not None:
             purpose = "is the number of trials at random"
             check_count("num_initial_points", num_initial_points, purpose)
@@ -70,7 +94,35 @@ class BayesianOptimization(StudyTuner):
             _check_torch()
         self.surrogate = surrogate
         self.num_initial_points = num_initial_points
-        super().__init__(hypermodel, objective, max_trials, **options)
+        super().__init__(
+            hypermodel,
+            objective,
+            max_trials,
+            seed=seed,
+            hyperparameters=hyperparameters,
+            tune_new_entries=tune_new_entries,
+            allow_new_entries=allow_new_entries,
+            max_retries_per_trial=max_retries_per_trial,
+            max_consecutive_failed_trials=max_consecutive_failed_trials,
+            directory=directory,
+            project_name=project_name,
+            storage=storage,
+            executions_per_trial=executions_per_trial,
+            folds=folds,
+            min_improvement=min_improvement,
+            patience=patience,
+            isolate=isolate,
+            trial_timeout=trial_timeout,
+            allow_repeats=allow_repeats,
+            overwrite=overwrite,
+            optimizer=optimizer,
+            loss=loss,
+            metrics=metrics,
+            max_model_size=max_model_size,
+            distribution_strategy=distribution_strategy,
+            logger=logger,
+            tuner_id=tuner_id,
+        )
 
     def _make_sampler(self, seed):
         first = self.num_initial_points
@@ -82,6 +134,16 @@ class BayesianOptimization(StudyTuner):
         return optuna.samplers.GPSampler(
             n_startup_trials=first, seed=seed, warn_independent_sampling=False
         )
+
+
+def _warn_of_kerastuners(alpha, beta):
+    for name, value in (("alpha", alpha), ("beta", beta)):
+        if value is not None:
+            warnings.warn(
+                f"`{name}` sets KerasTuner's own Gaussian process and changes nothing "
+                f"here; `surrogate` chooses the model. Received: {name}={value!r}.",
+                stacklevel=3,
+            )
 
 
 def _check_torch():

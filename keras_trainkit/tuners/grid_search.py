@@ -1,9 +1,11 @@
-from typing import Unpack
+import os
+from collections.abc import Callable
+from typing import Any
 
+import keras
+import keras_tuner
 import optuna
 
-from keras_trainkit.tuners._grid import Grid
-from keras_trainkit.tuners._options import Options
 from keras_trainkit.tuners._parameter import as_list
 from keras_trainkit.tuners._study_tuner import StudyTuner
 
@@ -21,7 +23,9 @@ class GridSearch(StudyTuner):
         hypermodel: See `RandomSearch`.
         objective: See `RandomSearch`.
         max_trials: Int >= 1, or None for all combinations.
-        **options: As for `RandomSearch`, by name. `seed` is for the trainings.
+
+    All other arguments are those of `RandomSearch` but `allow_repeats`; `seed` is for
+    the trainings.
 
     Source: `keras_tuner.GridSearch` 1.4.8, which cannot go on after a kill.
     """
@@ -30,25 +34,72 @@ class GridSearch(StudyTuner):
 
     def __init__(
         self,
-        hypermodel=None,
-        objective="val_loss",
-        max_trials=None,
-        **options: Unpack[Options],
+        hypermodel: keras_tuner.HyperModel | Callable | None = None,
+        objective: str | keras_tuner.Objective | list | None = "val_loss",
+        max_trials: int | None = None,
+        seed: int | None = None,
+        hyperparameters: keras_tuner.HyperParameters | None = None,
+        tune_new_entries: bool = True,
+        allow_new_entries: bool = True,
+        max_retries_per_trial: int = 0,
+        max_consecutive_failed_trials: int = 3,
+        *,
+        directory: str | os.PathLike = ".",
+        project_name: str = "search",
+        storage: str | None = None,
+        executions_per_trial: int = 1,
+        folds: int = 1,
+        min_improvement: float | None = None,
+        patience: int | None = None,
+        isolate: bool = False,
+        trial_timeout: float | None = None,
+        overwrite: bool = False,
+        optimizer: keras.optimizers.Optimizer | str | None = None,
+        loss: keras.losses.Loss | str | None = None,
+        metrics: list | None = None,
+        max_model_size: int | None = None,
+        distribution_strategy: Any = None,
+        logger: Any = None,
+        tuner_id: str | None = None,
     ):
-        super().__init__(hypermodel, objective, max_trials, **options)
+        super().__init__(
+            hypermodel,
+            objective,
+            max_trials,
+            seed=seed,
+            hyperparameters=hyperparameters,
+            tune_new_entries=tune_new_entries,
+            allow_new_entries=allow_new_entries,
+            max_retries_per_trial=max_retries_per_trial,
+            max_consecutive_failed_trials=max_consecutive_failed_trials,
+            directory=directory,
+            project_name=project_name,
+            storage=storage,
+            executions_per_trial=executions_per_trial,
+            folds=folds,
+            min_improvement=min_improvement,
+            patience=patience,
+            isolate=isolate,
+            trial_timeout=trial_timeout,
+            overwrite=overwrite,
+            optimizer=optimizer,
+            loss=loss,
+            metrics=metrics,
+            max_model_size=max_model_size,
+            distribution_strategy=distribution_strategy,
+            logger=logger,
+            tuner_id=tuner_id,
+        )
 
     def _make_sampler(self, seed):
-        return _GridSampler(self._store)
-
-    def _wants_more(self, slots):
-        return Grid(slots).has_more()
+        return _GridSampler()
 
 
 class _GridSampler(optuna.samplers.BaseSampler):
-    """Takes each value as the tree of the other trials says."""
+    """Takes the first value that leads to something new."""
 
-    def __init__(self, store):
-        self._store = store
+    tried: Any = None  # set by SeededSampler, as the next
+    steps: Any = ()
 
     def infer_relative_search_space(self, study, trial):
         return {}
@@ -57,9 +108,5 @@ class _GridSampler(optuna.samplers.BaseSampler):
         return {}
 
     def sample_independent(self, study, trial, param_name, param_distribution):
-        others = [
-            slot for slot in self._store.slots() if slot.trial.number != trial.number
-        ]
-        return Grid(others).next_choice(
-            trial.params, param_name, param_distribution.choices
-        )
+        values = self.tried.open_values(self.steps, param_name, param_distribution)
+        return (values or param_distribution.choices)[0]

@@ -1,10 +1,13 @@
-from typing import Unpack
+import os
+from collections.abc import Callable
+from typing import Any
 
+import keras
+import keras_tuner
 import optuna
 
 from keras_trainkit._checks import check_count
 from keras_trainkit.tuners import _rungs
-from keras_trainkit.tuners._options import Options
 from keras_trainkit.tuners._score import best_epoch
 from keras_trainkit.tuners._slots import RESULT
 from keras_trainkit.tuners._study_tuner import StudyTuner
@@ -38,9 +41,10 @@ class Hyperband(StudyTuner):
         factor: Int >= 2. One of so many goes on.
         hyperband_iterations: Int >= 1. How often all brackets are gone through.
         max_trials: Int >= 1, or None for the trials of all brackets.
-        **options: As for `RandomSearch`, by name. With `executions_per_trial` or
-            `folds` the first training is judged, and the others of a trial that
-            passed run to their end.
+
+    All other arguments are those of `RandomSearch`. With `executions_per_trial` or
+    `folds` the first training is judged, and the others of a trial that passed run to
+    their end.
 
     Source: Li et al., 2018, arXiv:1603.06560; stopping without waiting for the whole
     rung is Li et al., 2020, arXiv:1810.05934; drawing by TPE is Falkner et al., 2018,
@@ -50,14 +54,37 @@ class Hyperband(StudyTuner):
 
     def __init__(
         self,
-        hypermodel=None,
-        objective="val_loss",
-        max_epochs=100,
-        factor=3,
-        hyperband_iterations=1,
+        hypermodel: keras_tuner.HyperModel | Callable | None = None,
+        objective: str | keras_tuner.Objective | list | None = "val_loss",
+        max_epochs: int = 100,
+        factor: int = 3,
+        hyperband_iterations: int = 1,
+        seed: int | None = None,
+        hyperparameters: keras_tuner.HyperParameters | None = None,
+        tune_new_entries: bool = True,
+        allow_new_entries: bool = True,
+        max_retries_per_trial: int = 0,
+        max_consecutive_failed_trials: int = 3,
         *,
-        max_trials=None,
-        **options: Unpack[Options],
+        max_trials: int | None = None,
+        directory: str | os.PathLike = ".",
+        project_name: str = "search",
+        storage: str | None = None,
+        executions_per_trial: int = 1,
+        folds: int = 1,
+        min_improvement: float | None = None,
+        patience: int | None = None,
+        isolate: bool = False,
+        trial_timeout: float | None = None,
+        allow_repeats: bool = False,
+        overwrite: bool = False,
+        optimizer: keras.optimizers.Optimizer | str | None = None,
+        loss: keras.losses.Loss | str | None = None,
+        metrics: list | None = None,
+        max_model_size: int | None = None,
+        distribution_strategy: Any = None,
+        logger: Any = None,
+        tuner_id: str | None = None,
     ):
         check_count("max_epochs", max_epochs, "is the length of a whole trial")
         check_count("factor", factor, "is how many trials one goes on of", at_least=2)
@@ -72,7 +99,35 @@ class Hyperband(StudyTuner):
         if max_trials is None:
             sizes = (size for size, _ in _rungs.brackets(max_epochs, factor))
             max_trials = hyperband_iterations * sum(sizes)
-        super().__init__(hypermodel, objective, max_trials, **options)
+        super().__init__(
+            hypermodel,
+            objective,
+            max_trials,
+            seed=seed,
+            hyperparameters=hyperparameters,
+            tune_new_entries=tune_new_entries,
+            allow_new_entries=allow_new_entries,
+            max_retries_per_trial=max_retries_per_trial,
+            max_consecutive_failed_trials=max_consecutive_failed_trials,
+            directory=directory,
+            project_name=project_name,
+            storage=storage,
+            executions_per_trial=executions_per_trial,
+            folds=folds,
+            min_improvement=min_improvement,
+            patience=patience,
+            isolate=isolate,
+            trial_timeout=trial_timeout,
+            allow_repeats=allow_repeats,
+            overwrite=overwrite,
+            optimizer=optimizer,
+            loss=loss,
+            metrics=metrics,
+            max_model_size=max_model_size,
+            distribution_strategy=distribution_strategy,
+            logger=logger,
+            tuner_id=tuner_id,
+        )
 
     def _make_sampler(self, seed):
         return optuna.samplers.TPESampler(n_startup_trials=_INITIAL_POINTS, seed=seed)

@@ -236,7 +236,12 @@ def test_only_a_dict_can_be_queued(values, make):
 
 def test_a_search_ends_when_more_trials_bring_little(make):
     scores = iter([5.0, 4.0, 3.9, 3.8, 3.75, 0.0])
-    tuner = make("random", lambda hp: next(scores), min_improvement=0.3, patience=3)
+
+    def objective(hp):
+        hp.Float("x", 0, 1)
+        return next(scores)
+
+    tuner = make("random", objective, min_improvement=0.3, patience=3)
     tuner.search(verbose=0)
     # 4.0 is the reference; 3.9, 3.8 and 3.75 do not beat it by more than 0.3.
     assert [score for _, _, _, score in table(tuner)] == [5.0, 4.0, 3.9, 3.8, 3.75]

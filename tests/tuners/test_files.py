@@ -164,8 +164,8 @@ def test_arguments_are_checked_before_anything_is_written(options, word, tmp_pat
     assert not any(tmp_path.iterdir())
 
 
-def test_a_bayesian_search_refuses_what_it_does_not_have(tmp_path):
-    with pytest.raises(ValueError, match="choose `surrogate`.*Received: beta=2.6"):
+def test_a_bayesian_search_warns_of_what_it_does_not_have(tmp_path):
+    with pytest.warns(UserWarning, match="`surrogate` chooses.*Received: beta=2.6"):
         tuners.BayesianOptimization(hill, beta=2.6, directory=tmp_path)
     with pytest.raises(ValueError, match="`surrogate`.*'tpe', 'gp'"):
         tuners.BayesianOptimization(hill, surrogate="rf", directory=tmp_path)

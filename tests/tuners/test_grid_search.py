@@ -2,7 +2,6 @@ import pytest
 from searching import searcher
 
 from keras_trainkit import tuners
-from keras_trainkit.tuners._grid import Grid
 
 
 def tried(tmp_path, objective, **options):
@@ -61,20 +60,3 @@ def test_a_list_and_a_range_do_not_share_a_study(tmp_path):
     tried(tmp_path, lambda hp: hp.Float("a", 0, 1), max_trials=1, seed=3)
     with pytest.raises(ValueError, match="begun as, with lists=True"):
         searcher(tuners.RandomSearch)(directory=tmp_path, seed=3)
-
-
-def test_nothing_is_left_where_all_that_is_untried_is_under_way():
-    class Busy:
-        def __init__(self, params):
-            self.trial = self
-            self.params = params
-            self.distributions = {}
-            self.user_attrs = {}
-            self.state = self
-            self.lost = False
-
-        def is_finished(self):
-            return False
-
-    assert Grid([]).has_more()
-    assert not Grid([Busy({})]).has_more()

@@ -1,0 +1,214 @@
+"""A configuration is tried once, and a search ends when nothing is left."""
+
+import collections
+import pathlib
+
+import keras_tuner
+import optuna
+import pytest
+from optuna.trial import TrialState
+from searching import METHODS, forked, searcher, table, waited_for
+
+from keras_trainkit import tuners
+from keras_trainkit.tuners._slots import read_slots
+from keras_trainkit.tuners._tried import Tried
+
+every_method = pytest.mark.parametrize("method", METHODS)
+
+
+def two_flags(hp):
+    return 1.0 + hp.Boolean("a") + 2 * hp.Boolean("b")
+
+
+def searched(method, objective, directory, max_trials=15, **options):
+    cls, defaults = METHODS[method]
+    options = {"seed": 3, "directory": directory, **defaults, **options}
+    tuner = searcher(cls, objective)(**{**options, "max_trials": max_trials})
+    tuner.search(verbose=0)
+    return tuner
+
+
+def configurations(tuner):
+    return [tuple(values.items()) for _, _, values, _ in table(tuner)]
+
+
+@every_method
+def test_four_configurations_are_four_trials(method, tmp_path):
+    calls = []
+    tuner = searched(method, lambda hp: calls.append(hp) or two_flags(hp), tmp_path)
+    found = configurations(tuner)
+    assert len(calls) == len(found) == len(set(found)) == 4
+    assert tuner.oracle.get_best_trials()[0].score == 1.0
+    again = searched(method, lambda hp: 1 / 0, tmp_path)
+    assert configurations(again) == found
+
+
+@every_method
+def test_entries_under_conditions_are_counted_where_they_exist(method, tmp_path):
+    def objective(hp):
+        kind = hp.Choice("kind", ["plain", "deep", "wide"])
+        hp.Int("depth", 2, 3, parent_name="kind", parent_values=["deep"])
+        if kind == "wide":  # no scope: plain Python decides
+            hp.Float("share", 0.25, 0.75, step=0.25)
+        return float(len(kind))
+
+    found = configurations(searched(method, objective, tmp_path))
+    assert len(found) == len(set(found)) == 1 + 2 + 3
+    assert collections.Counter(dict(c)["kind"] for c in found) == {
+        "plain": 1,
+        "deep": 2,
+        "wide": 3,
+    }
+
+
+LISTS = {
+    "int, step": (lambda hp: hp.Int("a", 6, 13, step=3), 3),
+    "int, log": (lambda hp: hp.Int("a", 1, 4, sampling="log"), 4),
+    "int, log, step": (lambda hp: hp.Int("a", 2, 32, step=2, sampling="log"), 5),
+    "float, step": (lambda hp: hp.Float("a", 0.1, 0.45, step=0.1), 4),
+    "float, log, step": (
+        lambda hp: hp.Float("a", 0.001, 1, step=10, sampling="log"),
+        4,
+    ),
+    "one value": (lambda hp: hp.Float("a", 0.3, 0.3), 1),
+    "fixed": (lambda hp: hp.Fixed("a", 0.3), 1),
+    "nothing": (lambda hp: 1.0, 1),
+}
+
+
+@pytest.mark.parametrize("method", ["random", "bayesian", "coarse_to_fine"])
+@pytest.mark.parametrize(("objective", "count"), LISTS.values(), ids=LISTS)
+def test_every_kind_of_list_comes_to_its_end(method, objective, count, tmp_path):
+    found = configurations(searched(method, objective, tmp_path))
+    assert len(found) == len(set(found)) == count
+
+
+@every_method
+def test_a_configuration_that_failed_counts_as_tried(method, tmp_path):
+    def objective(hp):
+        value = two_flags(hp)
+        if value == 2.0:
+            raise OSError("no disk")
+        return value
+
+    frame = searched(method, objective, tmp_path).trials_frame()
+    assert sorted(frame["state"]) == ["COMPLETE", "COMPLETE", "COMPLETE", "FAIL"]
+
+
+def test_a_search_whose_first_trial_failed_before_it_drew_anything_goes_on(tmp_path):
+    calls = []
+
+    def objective(hp):
+        calls.append(hp)
+        if len(calls) == 1:
+            raise OSError("busy")
+        return two_flags(hp)
+
+    frame = searched("random", objective, tmp_path).trials_frame()
+    assert list(frame["state"]) == ["FAIL", *4 * ["COMPLETE"]]
+
+
+@every_method
+def test_values_chosen_by_hand_are_not_tried_again(method, tmp_path):
+    cls, defaults = METHODS[method]
+    options = {"seed": 3, "directory": tmp_path, **defaults, "max_trials": 15}
+    tuner = searcher(cls, two_flags)(**options)
+    tuner.enqueue({"a": True, "b": False})
+    tuner.search(verbose=0)
+    tuner.enqueue({"b": True})  # whatever a is, it has been tried
+    tuner.enqueue({"b": True, "a": True})
+    tuner.search(verbose=0)
+    found = configurations(tuner)
+    assert len(found) == len(set(found)) == 4
+    assert dict(found[0]) == {"a": True, "b": False}
+    assert list(tuner.trials_frame().index) == ["0000", "0001", "0002", "0003"]
+    assert "0004" not in tuner.oracle.trials
+
+
+def test_a_range_without_steps_never_ends(tmp_path):
+    tuner = searched("random", lambda hp: hp.Float("x", 0, 1), tmp_path)
+    assert len(configurations(tuner)) == 15
+
+
+def test_repeats_are_there_for_who_asks(tmp_path):
+    tuner = searched("random", two_flags, tmp_path, max_trials=9, allow_repeats=True)
+    found = configurations(tuner)
+    assert len(found) == 9 and len(set(found)) <= 4
+    with pytest.raises(ValueError, match="`allow_repeats`.*Received: allow_repeats=1"):
+        searched("random", two_flags, tmp_path / "b", allow_repeats=1)
+
+
+def test_a_study_with_repeats_ends_where_nothing_is_left(tmp_path):
+    searched("random", two_flags, tmp_path, max_trials=30, allow_repeats=True)
+    tuner = searched("random", lambda hp: 1 / 0, tmp_path, max_trials=40)
+    assert len(configurations(tuner)) == 30
+
+
+def test_a_search_that_was_stopped_in_between_tries_the_rest(tmp_path):
+    searched("bayesian", two_flags, tmp_path, max_trials=3)
+    found = configurations(searched("bayesian", two_flags, tmp_path))
+    assert len(found) == len(set(found)) == 4
+
+
+@pytest.mark.parametrize("method", ["random", "bayesian", "grid"])
+def test_processes_share_the_configurations(method, tmp_path):
+    cls, defaults = METHODS[method]
+
+    def objective(hp):
+        value = 4 * hp.Boolean("c") + two_flags(hp)
+        with open(tmp_path / "calls", "a") as file:
+            file.write(f"{value}\n")
+        return value
+
+    def work():
+        options = {"seed": 3, "directory": tmp_path, **defaults, "max_trials": 30}
+        searcher(cls, objective)(**options).search(verbose=0)
+
+    children = [forked(work) for _ in range(4)]
+    assert waited_for(children) == [0, 0, 0, 0]
+    tuner = searcher(cls, objective)(seed=3, directory=tmp_path, max_trials=30)
+    found = configurations(tuner)
+    assert len(found) == len(set(found)) == 8
+    states = collections.Counter(trial.state for trial in tuner.study.trials)
+    assert states[TrialState.COMPLETE] == 8 and states[TrialState.RUNNING] == 0
+    assert pathlib.Path(tmp_path, "calls").exists()
+
+
+def test_joint_draws_of_a_model_lead_to_something_new(tmp_path):
+    def objective(hp):
+        values = [hp.Int(name, 1, 3) for name in "abc"]
+        return float(sum((value - 2) ** 2 for value in values))
+
+    tuner = searched("bayesian", objective, tmp_path, max_trials=40)
+    found = configurations(tuner)
+    assert len(found) == len(set(found)) == 27
+    best = tuner.get_best_hyperparameters()[0].values
+    assert best == {"a": 2, "b": 2, "c": 2}
+
+
+def test_grids_of_many_values_are_not_listed():
+    trial = optuna.create_study().ask()
+    trial.suggest_int("a", 0, 10**9)
+    slots = read_slots(trial.study.get_trials())
+    tried = Tried(slots)
+    distribution = trial.distributions["a"]
+    assert tried.has_more()
+    assert tried.open_values([], "a", distribution) == []
+    assert not tried.is_open([], "a", distribution, trial.params["a"])
+
+
+def test_a_hypermodel_that_asks_on_in_fit_is_tried_to_its_ends(tmp_path):
+    import keras
+
+    class Asks(keras_tuner.HyperModel):
+        def build(self, hp):
+            hp.Boolean("a")
+            return keras.Sequential()
+
+        def fit(self, hp, model, *args, **kwargs):
+            return 1.0 + hp.Boolean("b")
+
+    tuner = tuners.RandomSearch(Asks(), max_trials=9, seed=1, directory=tmp_path)
+    tuner.search(verbose=0)
+    found = configurations(tuner)
+    assert len(found) == len(set(found)) == 4
