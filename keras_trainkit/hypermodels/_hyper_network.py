@@ -31,8 +31,11 @@ class HyperNetwork(keras_tuner.HyperModel):
     """A search space over one builder of `models`, its training included.
 
     A subclass gives `_parts` (what `prepare` may return), `_named_parts` (those that
-    the space may choose by name) and `_network` (values and parts to a model).
+    the space may choose by name) and `_network` (values and parts to a model). The
+    tuners of this kit try the defaults first, which are the recipe of the examples.
     """
+
+    begins_with_defaults = True
 
     _parts: tuple[str, ...] = ()
     _named_parts: tuple[str, ...] = ()
@@ -49,6 +52,7 @@ class HyperNetwork(keras_tuner.HyperModel):
         classes,
         metrics,
         steps_per_execution,
+        learning_rate,
         global_clipnorm,
         name,
         tunable,
@@ -68,7 +72,7 @@ class HyperNetwork(keras_tuner.HyperModel):
         self.steps_per_execution = steps_per_execution
         self.prepared: dict | None = None if prepare else {}
         self._prepare = prepare
-        self._entries = self._resolved(kinds, space, global_clipnorm)
+        self._entries = self._resolved(kinds, space, learning_rate, global_clipnorm)
         self._named = {
             entry.name: options(entry)
             for entry in self._entries
@@ -144,11 +148,11 @@ class HyperNetwork(keras_tuner.HyperModel):
             )
         return self.prepared
 
-    def _resolved(self, kinds, space, global_clipnorm):
+    def _resolved(self, kinds, space, learning_rate, global_clipnorm):
         check_space(space)
         known = {
             **kinds,
-            **training_kinds(space, global_clipnorm),
+            **training_kinds(space, learning_rate, global_clipnorm),
             **label_smoothing_kind(self.task, self.one_hot, space),
         }
         if space is not None and space.get("batch_size", 0) is None:

@@ -17,8 +17,8 @@ class Kind:
     Args:
         purpose: What it is for, a phrase that follows its name in an error.
         values: What is searched where the caller says nothing.
-        start: The value to begin with, where it is among those searched. None: that
-            in `values`.
+        start: The value to begin with, where it is among those searched; of a range
+            the nearest. None: that in `values`.
         when: Name of another hyperparameter and the values of it with which this one
             is used. None: always.
     """
@@ -112,8 +112,8 @@ class Number(Kind):
         )
 
     def _ask_range(self, hp, name, low, high, step=None):
-        start = self.first
-        if not (low <= start <= high and self._is_step(start, low, step)):
+        start = min(max(self.first, low), high)
+        if not self._is_step(start, low, step):
             start = None  # KerasTuner then begins at the lowest
         return (hp.Int if self.whole else hp.Float)(
             name,

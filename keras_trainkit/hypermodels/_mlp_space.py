@@ -14,14 +14,14 @@ def mlp_kinds(space, named_parts):
         "layers": Number(
             "is the number of hidden layers",
             (1, 4),
-            2,
+            3,
             whole=True,
             bounds={"at_least": 0},
         ),
         "units": Number(
             "is the width of a hidden layer",
             (32, 512, 2),
-            128,
+            256,
             whole=True,
             log=True,
             bounds={"at_least": 1},

@@ -11,9 +11,19 @@ _SCHEDULES = ("one_cycle", "constant")
 _FALL = 0.1  # as from 0.95 to 0.85 in callbacks.OneCycle
 
 
-def training_kinds(space, global_clipnorm):
-    """Kinds by name; `global_clipnorm` is the one thing that networks differ in."""
-    only_sgdw = (space or {}).get("optimizer") in ("sgdw", ["sgdw"])
+def training_kinds(space, learning_rate, global_clipnorm):
+    """Kinds by name.
+
+    Args:
+        space: The caller's dict or None.
+        learning_rate: Float. The peak of a cycle of AdamW to begin with.
+        global_clipnorm: Float. The limit that is fixed by default.
+    """
+    only = {name: _only(said) for name, said in (space or {}).items()}
+    if only.get("optimizer") == "sgdw":
+        learning_rate = 1e-2
+    elif only.get("schedule") == "constant":
+        learning_rate = 1e-3
     adamw, sgdw = ("optimizer", ("adamw",)), ("optimizer", ("sgdw",))
     share = {"above": 0, "below": 1}
     return {
@@ -23,7 +33,7 @@ def training_kinds(space, global_clipnorm):
         "learning_rate": Number(
             "is the learning rate, the highest one of a cycle",
             (1e-5, 1.0),
-            1e-2 if only_sgdw else 1e-3,
+            learning_rate,
             log=True,
             bounds={"above": 0},
         ),
@@ -47,7 +57,7 @@ def training_kinds(space, global_clipnorm):
         "weight_decay": Number(
             "is the share of a weight taken off",
             (1e-6, 1e-2),
-            1e-3,
+            1e-2,
             log=True,
             bounds={"at_least": 0},
         ),
@@ -74,6 +84,11 @@ def training_kinds(space, global_clipnorm):
             bounds={"at_least": 1},
         ),
     }
+
+
+def _only(said):
+    """The one value that a space leaves, or all that it says."""
+    return said[0] if isinstance(said, list) and len(said) == 1 else said
 
 
 def optimizer_of(values):

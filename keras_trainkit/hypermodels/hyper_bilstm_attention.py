@@ -118,6 +118,7 @@ class HyperBiLSTMAttention(HyperNetwork):
             classes=classes,
             metrics=metrics,
             steps_per_execution=steps_per_execution,
+            learning_rate=5e-3,
             global_clipnorm=1.0,
             name=name,
             tunable=tunable,

@@ -151,6 +151,7 @@ class HyperMLP(HyperNetwork):
             classes=classes,
             metrics=metrics,
             steps_per_execution=steps_per_execution,
+            learning_rate=1e-2,
             global_clipnorm=0.0,
             name=name,
             tunable=tunable,

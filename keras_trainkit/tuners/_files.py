@@ -54,6 +54,11 @@ def delete_search(folder: pathlib.Path):
     (folder / MARKER).unlink(missing_ok=True)
 
 
+def unfinished_weights(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Files that `save_weights` is writing, or was when its process was killed."""
+    return list(folder.glob(f"trial_*/.*.{WEIGHTS}"))
+
+
 def save_weights(model: keras.Model, path: pathlib.Path):
     """Writes the weights whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)

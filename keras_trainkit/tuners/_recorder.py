@@ -20,14 +20,17 @@ class Recorder(keras.callbacks.Callback):
         objective: KerasTuner's objective.
         judge: Function of the number of epochs done and the best value so far that
             says whether to go on. None never stops.
+        curve: Function of the number of epochs done and the objective, called after
+            each but the one that ends with a stop. None for none.
     """
 
-    def __init__(self, tuner, trial, objective, judge=None):
+    def __init__(self, tuner, trial, objective, judge=None, curve=None):
         super().__init__()
         self._tuner = tuner
         self._trial = trial
         self._objective = objective
         self._judge = judge
+        self._curve = curve
         self.history: dict[str, list[float]] = {}
         self.epochs = 0
         self.best: float | None = None
@@ -47,16 +50,23 @@ class Recorder(keras.callbacks.Callback):
         self.epochs += 1
         for name, values in logs.items():
             self.history.setdefault(name, []).extend(values)
-        self._keep_if_best({name: values[0] for name, values in logs.items()})
+        value = self._value({name: values[0] for name, values in logs.items()})
+        self._keep_if_best(value)
         if self._judge is not None and not self._judge(self.epochs, self.best):
             self.stopped = True
             self.model.stop_training = True
+        elif self._curve is not None and value is not None:
+            self._curve(self.epochs, value)
 
-    def _keep_if_best(self, logs):
+    def _value(self, logs):
         if not self._objective.has_value(logs):
+            return None
+        return float(self._objective.get_value(logs))
+
+    def _keep_if_best(self, value):
+        if value is None:
             self.best_weights = None  # computed after training, by the last weights
             return
-        value = float(self._objective.get_value(logs))
         if not math.isfinite(value):
             return
         if self.best is None or self._objective.better_than(value, self.best):

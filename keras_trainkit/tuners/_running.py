@@ -1,5 +1,6 @@
 """Running one claimed trial, from its values to its end in the study."""
 
+import contextlib
 import json
 import statistics
 import time
@@ -143,6 +144,7 @@ class _Ending:
             attempt=attempt,
             judge=tuner._judge_of(self.claim) if self._is_judged else None,
             settle=self.settle,
+            curve=self._show_epoch if tuner.folds == 1 else None,
             report=tuner._report_of(self._drawn),
             weights=tuner._weights_path(self.trial.trial_id),
         )
@@ -176,8 +178,16 @@ class _Ending:
         stopped = self._training.stopped
         if stopped is not None and self.tuner.folds == 1:
             # What TPE ranks a stopped trial by: how far it came, and how good it was.
-            self._drawn.report(stopped[1], stopped[0])
+            self._show_epoch(*stopped)
         self.tuner._store.study.tell(self.claim.number, state=TrialState.PRUNED)
+
+    def _show_epoch(self, epochs, value):
+        # A retry writes over what it does again, which `optuna.Trial.report` refuses.
+        # A curve is no reason to lose a training over.
+        with contextlib.suppress(optuna.exceptions.StorageInternalError):
+            self.tuner._store.storage.set_trial_intermediate_value(
+                self.claim.key, epochs, value
+            )
 
     def fail(self, error):
         text = "".join(traceback.format_exception(error))

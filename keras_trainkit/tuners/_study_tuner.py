@@ -20,6 +20,7 @@ from keras_trainkit.tuners._fold_data import without_folds
 from keras_trainkit.tuners._garbage import quick_collections
 from keras_trainkit.tuners._loop import run_loop
 from keras_trainkit.tuners._oracle import StudyOracle
+from keras_trainkit.tuners._owner import is_orphan
 from keras_trainkit.tuners._parameter import as_parameter
 from keras_trainkit.tuners._processes import warm_up
 from keras_trainkit.tuners._progress import Progress
@@ -31,6 +32,7 @@ from keras_trainkit.tuners._store import Store, delete_study, sqlite_url
 from keras_trainkit.tuners._summary import first_reason
 from keras_trainkit.tuners._training import Training
 from keras_trainkit.tuners._tried import Tried
+from keras_trainkit.tuners._views import trial_name
 from keras_trainkit.tuners._wilcoxon import reporter
 from keras_trainkit.tuners._workers import run_workers
 
@@ -163,6 +165,7 @@ class StudyTuner(SearchResults, SearchSpace):
         self._load_space()
         verbose = fit_kwargs.get("verbose", "auto")
         progress = Progress(self.oracle.objective, self.oracle.max_trials, verbose)
+        self._remove_unfinished_weights()
         progress.say_what_was_there(self._store.slots(), self._folder)
         self.on_search_begin()
         try:
@@ -280,6 +283,18 @@ class StudyTuner(SearchResults, SearchSpace):
         data = without_folds(args, kwargs)
         if prepare is not None and data is not None:
             prepare(*data)
+
+    def _remove_unfinished_weights(self):
+        """Deletes what killed processes were writing, each as large as a model."""
+        found = _files.unfinished_weights(self._folder)  # before it is asked who lives
+        living = {
+            self._weights_path(trial_name(slot.place)).parent
+            for slot in (self._store.slots() if found else ())
+            if slot.trial.state == TrialState.RUNNING and not is_orphan(slot.trial)
+        }
+        for path in found:
+            if path.parent not in living:
+                path.unlink(missing_ok=True)
 
     def _weights_path(self, trial_id):
         return self._folder / f"trial_{trial_id}" / _files.WEIGHTS

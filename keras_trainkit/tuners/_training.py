@@ -27,6 +27,8 @@ class Training:
         judge: Function of epochs and best value, or None; see `Recorder`.
         report: Function of a fold and its value that says whether to go on, or None.
         settle: Function to be called when the first model is built, or None.
+        curve: Function of epochs and the objective, for the first training; see
+            `Recorder`. Or None.
         weights: Path for the best weights, or None.
     """
 
@@ -40,6 +42,7 @@ class Training:
         judge=None,
         report=None,
         settle=None,
+        curve=None,
         weights=None,
     ):
         self.tuner = tuner
@@ -53,6 +56,7 @@ class Training:
         self._judge = judge
         self._report = report
         self._settle = settle
+        self._curve = curve
         self._weights = weights
         self._best = math.nan
 
@@ -102,9 +106,8 @@ class Training:
             self._settle()
         needs_config = not model.built
         first = fold == execution == 0
-        recorder = Recorder(
-            tuner, trial, tuner.oracle.objective, self._judge if first else None
-        )
+        watching = (self._judge, self._curve) if first else ()
+        recorder = Recorder(tuner, trial, tuner.oracle.objective, *watching)
         number = fold * tuner.executions_per_trial + execution
         watched = tuner._callbacks_of(callbacks, trial, number)
         watched += [recorder, *_batch_hooks(tuner, trial)]

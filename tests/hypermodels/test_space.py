@@ -192,7 +192,53 @@ def test_a_condition_that_cannot_hold_takes_the_name_away():
 def test_search_with_sgdw_alone_begins_at_a_higher_rate():
     hp = declared(HyperMLP((3,), 2, space={"optimizer": "sgdw"}))
     assert hp.get("learning_rate") == 0.01
-    assert declared(MLP).get("learning_rate") == 0.001
+    sequences = HyperBiLSTMAttention((None, 4), 2, space={"optimizer": ["sgdw"]})
+    assert declared(sequences).get("learning_rate") == 0.01
+    adamw = HyperBiLSTMAttention((None, 4), 2)
+    assert declared(adamw).get("learning_rate") == 0.005
+
+
+def test_a_constant_rate_begins_lower_than_the_peak_of_a_cycle():
+    hp = declared(HyperMLP((3,), 2, space={"schedule": "constant"}))
+    assert hp.get("learning_rate") == 0.001
+    assert declared(MLP).get("learning_rate") == 0.01
+
+
+def test_defaults_are_the_recipes_of_the_examples():
+    assert declared(MLP).values == {
+        "layers": 3,
+        **{f"units_{i}": 256 for i in range(3)},
+        "activation": "relu",
+        "normalization": "none",
+        "residual": False,
+        "dropout": 0.2,
+        "optimizer": "adamw",
+        "learning_rate": 0.01,
+        "weight_decay": 0.01,  # 0.02 is beyond the range
+        "schedule": "one_cycle",
+        "batch_size": 32,
+    }
+    assert declared(HyperBiLSTMAttention((None, 4), 2)).values == {
+        "layers": 2,
+        "units_0": 64,
+        "units_1": 64,
+        "dropout": 0.2,
+        "recurrent_dropout": 0.2,
+        "attention": "additive",
+        "query": "final_state",
+        "optimizer": "adamw",
+        "learning_rate": 0.005,
+        "weight_decay": 0.01,
+        "schedule": "one_cycle",
+        "batch_size": 32,
+    }
+
+
+def test_a_range_begins_at_its_value_nearest_to_the_usual_one():
+    space = {"dropout": (0.3, 0.4), "learning_rate": (1e-5, 1e-3), "layers": (1, 2)}
+    hp = declared(HyperMLP((3,), 2, space=space))
+    names = ("dropout", "learning_rate", "layers")
+    assert [hp.get(name) for name in names] == [0.3, 1e-3, 2]
 
 
 def test_definitions_of_the_tuner_go_before_those_of_the_hypermodel():

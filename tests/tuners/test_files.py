@@ -171,6 +171,36 @@ def test_a_bayesian_search_warns_of_what_it_does_not_have(tmp_path):
         tuners.BayesianOptimization(hill, surrogate="rf", directory=tmp_path)
 
 
+def test_weights_that_a_killed_process_was_writing_are_removed(tmp_path):
+    tuner = Searcher(directory=tmp_path, max_trials=3, seed=1)
+    left = tmp_path / "search" / "trial_0000" / ".123.checkpoint.weights.h5"
+    mine = left.with_name("notes.weights.h5")
+    left.parent.mkdir()
+    left.touch()
+    mine.touch()
+    tuner.search(verbose=0)
+    assert not left.exists() and mine.exists()
+
+
+def test_weights_that_a_living_process_is_writing_stay(tmp_path):
+    names = ("trial_0000", "trial_0001")
+    files = [tmp_path / "search" / n / ".7.checkpoint.weights.h5" for n in names]
+
+    def objective(hp):
+        for file in files:
+            file.parent.mkdir(exist_ok=True)
+            file.touch()
+        other = Searcher(directory=tmp_path, max_trials=3, seed=1)
+        other._remove_unfinished_weights()
+        return [file.exists() for file in files] == [True, False]
+
+    tuner = searcher(tuners.RandomSearch, lambda hp: float(objective(hp)))(
+        directory=tmp_path, max_trials=1, seed=1
+    )
+    tuner.search(verbose=0)
+    assert tuner.study.best_value == 1.0
+
+
 def test_a_gaussian_process_without_torch_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"keras-trainkit\[gp\]"):
