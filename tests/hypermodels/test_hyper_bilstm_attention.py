@@ -61,7 +61,7 @@ def test_fit_honours_batch_size_and_cycle():
     assert isinstance(history, keras.callbacks.History)
     assert history.params["steps"] == 3
     # the end of the cycle, a thousandth of the peak
-    assert float(model.optimizer.learning_rate) == pytest.approx(1e-6, rel=1e-3)
+    assert float(model.optimizer.learning_rate) == pytest.approx(5e-6, rel=1e-3)
 
 
 @pytest.mark.parametrize(
