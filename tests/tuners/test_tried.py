@@ -150,7 +150,13 @@ def test_a_search_that_was_stopped_in_between_tries_the_rest(tmp_path):
     assert len(found) == len(set(found)) == 4
 
 
-@pytest.mark.parametrize("method", ["random", "bayesian", "grid"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "random",
+        *(pytest.param(m, marks=pytest.mark.slow) for m in ("bayesian", "grid")),
+    ],
+)
 def test_processes_share_the_configurations(method, tmp_path):
     cls, defaults = METHODS[method]
 
