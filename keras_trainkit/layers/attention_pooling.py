@@ -13,6 +13,7 @@ from keras_trainkit.layers._attention import (
     products,
     weighted_sum,
 )
+from keras_trainkit.layers._lost_mask import warn_of_lost_mask
 
 SCORES = ("additive", "multiplicative", "dot", "scaled_dot")
 QUERIES = ("final_state", "learned")
@@ -57,7 +58,8 @@ class AttentionPooling(keras.layers.Layer):
     Call arguments:
         inputs: The sequence, or `[sequence, query]` with `query="final_state"`.
         mask: Bools, `(batch, time)`, True where a step counts; for two inputs a list
-            whose first entry is that mask. None: what Keras' masking layers found.
+            whose first entry is that mask. None: what Keras' masking layers found; in
+            a functional model a UserWarning where a layer in between lost it.
         return_attention_scores: True returns `(output, weights)`.
 
     Input shape: `(batch, time, channels)`, query `(batch, query_channels)`.
@@ -69,8 +71,10 @@ class AttentionPooling(keras.layers.Layer):
     ```python
     tokens = keras.Input((None,), dtype="int32")
     x = keras.layers.Embedding(1000, 16, mask_zero=True)(tokens)
-    lstm = keras.layers.LSTM(8, return_sequences=True, return_state=True)
-    x, *states = keras.layers.Bidirectional(lstm)(x)
+    lstm = VariationalLSTM(
+        8, bidirectional=True, return_sequences=True, return_state=True
+    )
+    x, *states = lstm(x)
     final_state = keras.layers.Concatenate()([states[0], states[2]])
     pooled = AttentionPooling()([x, final_state])  # (batch, 32)
     model = keras.Model(tokens, keras.layers.Dense(1)(pooled))
@@ -134,6 +138,8 @@ class AttentionPooling(keras.layers.Layer):
 
     def compute_output_spec(self, inputs, mask=None, return_attention_scores=False):
         sequence, query = self._split(inputs)
+        own = mask[0] if isinstance(mask, (list, tuple)) else mask
+        warn_of_lost_mask(self, sequence, own)
         shapes = sequence.shape if query is None else [sequence.shape, query.shape]
         shape = self.compute_output_shape(shapes)
         output = keras.KerasTensor(shape, dtype=self.compute_dtype)

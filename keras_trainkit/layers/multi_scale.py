@@ -6,6 +6,7 @@ from keras import ops
 from keras_trainkit._checks import check_choice, check_count, check_flag
 from keras_trainkit._serialization import serializable
 from keras_trainkit._steps import steps_before_first, valid_steps
+from keras_trainkit.layers._lost_mask import warn_of_lost_mask
 from keras_trainkit.layers._windows import (
     average_of,
     first_of,
@@ -54,7 +55,8 @@ class MultiScale(keras.layers.Layer):
         inputs: The sequence; or, with `join=False`, a mask of bools alone,
             `(batch, time)`, for the masks of its views.
         mask: Bools, `(batch, time)`, True where a step is valid. None: the mask of
-            Keras' masking layers, where there is one.
+            Keras' masking layers, where there is one; in a functional model a
+            UserWarning where a layer in between lost it.
 
     Input shape: `(batch, time, channels)`; `time` may be unknown.
     Output shape: `(batch, time, channels * len(scales))`; with `join=False` a list
@@ -65,7 +67,7 @@ class MultiScale(keras.layers.Layer):
     ```python
     x = keras.Input((None, 9))
     views = MultiScale(scales=(1, 4, 16))(x)  # (batch, time, 27)
-    hidden = keras.layers.Bidirectional(keras.layers.LSTM(32))(views)
+    hidden = VariationalLSTM(32, bidirectional=True)(views)
     ```
 
     Source: Cui et al., 2016, arXiv:1603.06995 (there: the down-sampled branches of the
@@ -123,7 +125,11 @@ class MultiScale(keras.layers.Layer):
         ]
 
     def compute_output_spec(self, inputs, mask=None):
-        dtype = "bool" if self._is_mask(inputs) else self.compute_dtype
+        if self._is_mask(inputs):
+            dtype = "bool"
+        else:
+            dtype = self.compute_dtype
+            warn_of_lost_mask(self, inputs, mask)
         shape = self.compute_output_shape(inputs.shape)
         if self.join:
             return keras.KerasTensor(shape, dtype=dtype)
