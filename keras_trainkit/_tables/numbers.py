@@ -23,7 +23,7 @@ def number_array(values, wanted) -> np.ndarray:
     if ops.is_tensor(values):
         values = ops.convert_to_numpy(values)
     if isinstance(values, np.ma.MaskedArray):
-        return values.astype("float64").filled(np.nan)
+        return np.where(np.ma.getmaskarray(values), np.nan, values.data)
     if _is_frame(values) and not _is_plain(values):
         return _of_frame(values, wanted)
     try:

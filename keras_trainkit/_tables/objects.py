@@ -187,11 +187,10 @@ def _interval_text(interval):
     return f"{start}{left}, {right}{']' if closed in ('right', 'both') else ')'}"
 
 
-def _repr(value):
+def _repr(value: Any) -> str:
     """The same of 1 and 1.0, which are equal."""
-    if isinstance(value, numbers.Real) and not isinstance(value, bool):
-        value = float(value) if value % 1 else int(value)
-    return repr(value)
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return repr((float if value % 1 else int)(value) if is_number else value)
 
 
 def _in_utc(value):

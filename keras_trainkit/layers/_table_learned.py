@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import sys
+from typing import NoReturn
 
 from keras_trainkit._tables.notation import Notation
 from keras_trainkit.layers._table_kinds import KINDS
@@ -88,7 +89,9 @@ def saved_columns(config, max_categories) -> list[Learned]:
         config: What `get_build_config` of the encoder gave.
         max_categories: Int, the most levels that a column can have learned.
     """
-    columns = config.get("columns") if isinstance(config, dict) else None
+    if not isinstance(config, dict):
+        _refuse(config)
+    columns = config.get("columns")
     if not isinstance(columns, list | tuple) or not columns:
         _refuse(config)
     learned = [_saved_column(values, max_categories) for values in columns]
@@ -118,7 +121,7 @@ def _saved_column(values, max_categories) -> Learned:
         and _are_levels(column, max_categories)
         and isinstance(column.remark, str)
         and _are_words(column.absent)
-        and (column.notation is None or column.written.kind == column.kind)
+        and (column.written is None or column.written.kind == column.kind)
     )
     if not sound or (column.kind == "datetime" and not _are_datetimes(column)):
         _refuse(values)
@@ -180,7 +183,7 @@ def _is_code(level):
     return _is_number(level) and abs(level) <= EXACT  # as older versions learned
 
 
-def _refuse(values):
+def _refuse(values) -> NoReturn:
     raise ValueError(
         "A saved column holds what `adapt` learned and must be one that it can learn, "
         f"as the others under its own name. Received: {_shortened(values)}."

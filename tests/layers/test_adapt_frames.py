@@ -114,7 +114,7 @@ def test_batches_may_be_frames():
         (["x"] * ROWS, "texts in 'town'"),
         (pd.date_range("2020-01-01", periods=ROWS), "datetimes in 'town'"),
         (pd.cut(np.arange(ROWS), 3), "Interval in 'town'"),
-        ([1, "x"] * (ROWS // 2), "number beside text in 'town'"),
+        ([1, "x"] * (ROWS // 2), "texts in 'town'"),
         ([{}] * ROWS, "dict in 'town'"),
         (np.ones(ROWS, "complex64"), "dtype=complex64 for 'town'"),
     ],

@@ -1,5 +1,6 @@
 """Raw columns to a model that was trained on an encoder's arrays."""
 
+import datetime
 import importlib.util
 import json
 import pathlib
@@ -9,6 +10,7 @@ import sys
 import keras
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import tensorflow as tf
 
@@ -256,6 +258,40 @@ def test_a_bare_process_answers_as_the_encoder_does(tmp_path):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert_same(np.load(tmp_path / "answer.npz"), encoder(sent))
+
+
+def test_days_of_arrow_and_categories_of_intervals_are_served(tmp_path):
+    day = datetime.date
+    days = [day(2020, 1, 1), None, day(2020, 1, 5), day(2020, 1, 2)]
+    frame = pd.DataFrame(
+        {
+            "day": pd.Series(days, dtype=pd.ArrowDtype(pa.date32())),
+            "cut": pd.cut([1.0, 2.0, np.nan, 2.5], [0, 1.5, 3]),
+            "month": pd.PeriodIndex(["2020-01"] * 3 + ["2020-02"], freq="M"),
+        }
+    ).astype({"month": "category"})
+    encoder = adapted(frame, scaling=None)
+    served = exported(echo(encoder), tmp_path, frame, encoder)
+    plain = encoder.plain_columns(frame)
+    answer = served(**{name: tf.constant(values) for name, values in plain.items()})
+    assert_same(answer, encoder(frame))
+    by_hand = served(
+        day=tf.constant([86400.0, np.nan], tf.float64),
+        cut=tf.constant(["(0, 1.5]", "(7, 9]"]),
+        month=tf.constant(["2020-02", ""]),
+    )
+    numeric = by_hand["numeric_again"].numpy()[:, [0, -1]]
+    assert numeric.tolist() == [[1, 0], [18263, 1]]  # days since 1970, missing
+    assert by_hand["categorical_again"].numpy().tolist() == [[3, 3], [1, 0]]
+
+
+def test_texts_that_are_no_utf8_are_unseen_when_served(tmp_path):
+    table = {"t": ["a", "b", "b"]}
+    encoder = adapted(table)
+    served = exported(echo(encoder), tmp_path, table, encoder)
+    sent = encoder.plain_columns({"t": [b"\xff", "\ud800", "a"]})["t"]
+    came = served(t=tf.constant(sent))["categorical_again"]
+    assert came.numpy().ravel().tolist() == [1, 1, 3]
 
 
 def test_a_model_that_does_not_fit_is_refused(tmp_path):
