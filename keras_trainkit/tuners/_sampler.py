@@ -104,6 +104,8 @@ class SeededSampler(optuna.samplers.BaseSampler):
         return self._tried.is_open(self._steps, name, distribution, value)
 
     def _any_open(self, name, distribution, otherwise):
+        if self._tried is None:
+            return otherwise
         found = self._tried.open_values(self._steps, name, distribution)
         if not found:
             return otherwise

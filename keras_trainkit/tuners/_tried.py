@@ -52,16 +52,14 @@ class Tried:
 
     def is_tried(self, steps) -> bool:
         """Whether nothing is left behind these steps."""
-        node = self._root
+        node: _Node | None = self._root
         for step in steps:
-            node = node.children.get(step)
-            if node is None:
-                return False
-        return node.is_closed()
+            node = node.children.get(step) if node is not None else None
+        return node is not None and node.is_closed()
 
     def is_joint_open(self, values: dict, distributions: dict) -> bool:
         """Whether values that are drawn together lead to something that is left."""
-        node = self._root
+        node: _Node | None = self._root
         while node is not None and not node.is_closed():
             name = next((name for name in node.sizes if name in values), None)
             if name is None:
