@@ -31,7 +31,8 @@ class Hyperband(StudyTuner):
     | 0       | 4      | never               |
 
     A stopped trial has the state PRUNED, and is never the best. Values are drawn by
-    TPE from the trials before, after ten at random.
+    TPE from the trials before, after ten at random. The defaults of the kit's
+    hypermodels, which are tried first, are never stopped.
 
     Args:
         hypermodel: See `RandomSearch`.
