@@ -43,7 +43,8 @@ class TableBatches(keras.utils.PyDataset):
             `(rows, ...)`, or a dict, tuple or list of them: an adapted
             `layers.TableEncoder`.
         target: Name of the column to predict, without missing values; whole numbers
-            become int32, others Keras' float type. None: inputs alone.
+            (integers, booleans, decimals without a point, throughout) become int32,
+            others Keras' float type. None: inputs alone.
         labels: Dict of each entry of the target to its number,
             `{"no": 0, "yes": 1}`. None for a target of numbers.
         sample_weight: Name of a column of numbers of at least 0; None for no weights.

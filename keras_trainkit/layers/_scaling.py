@@ -43,10 +43,12 @@ class Scaling(keras.layers.Layer):
         as rows, so the steps of a sequence share the statistics of their feature.
 
         Args:
-            data: One array `(batch, ..., features)` (NumPy, tensor, pandas, nested
-                lists, ragged tensor of steps), or batches of such arrays (list,
-                generator, `tf.data.Dataset`, `keras.utils.PyDataset`). Of batches
-                `(x, y)` or `(x, y, sample_weight)` x is taken. NaN is skipped.
+            data: One array `(batch, ..., features)` (NumPy, tensor, pandas with any
+                types of numbers, nested lists, ragged tensor of steps), or batches of
+                such arrays (list, generator, `tf.data.Dataset`,
+                `keras.utils.PyDataset`). Of batches `(x, y)` or
+                `(x, y, sample_weight)` x is taken. NaN and other missing values are
+                skipped.
             mask: Booleans, the shape of `data` without its last axis, False where a
                 step is padding and does not count; for batches an iterable of such
                 arrays. None counts every step.
