@@ -19,9 +19,8 @@ import argparse
 import pathlib
 
 import keras
-import pandas as pd
 from sklearn.datasets import load_digits
-from train_table import split_off
+from train_table import read_csv, split_off
 
 from keras_trainkit import (
     analysis,
@@ -199,7 +198,7 @@ def best_model(tuner):
 def read_table(csv, target):
     if csv is None:
         return split_off(load_digits(as_frame=True).frame, "target", None)
-    return split_off(pd.read_csv(csv), target, None)
+    return split_off(read_csv(csv), target, None)
 
 
 def add_options(parser, out="out/search_mlp"):

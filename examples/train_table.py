@@ -2,17 +2,33 @@
 
     python examples/train_table.py
     python examples/train_table.py --csv houses.csv --target price
+    python examples/train_table.py --csv dirty.csv --target price --drop id --kinds
+        zip=categorical
 
-Numbers, texts, booleans, dates and gaps are told apart by themselves. Without a file it
-takes scikit-learn's breast cancer table. Writes `model.keras`, `encoder.keras`,
-`saved_model/1/` and `learning_curves.png` into `--out`, and prints the test scores
-beside those of scikit-learn's gradient-boosted trees.
+Numbers, texts, booleans, dates and gaps are told apart by themselves, also where they
+are written as "$1,200", "22.8 %", "1.234,5", "yes" or "?" (`layers.TableEncoder` has
+the rules, and prints what it found). Without a file it takes scikit-learn's cancer
+table. Writes `model.keras`, `encoder.keras`, `saved_model/1/` and `learning_curves.png`
+into `--out`, and prints the test scores beside those of scikit-learn's gradient-boosted
+trees.
+
+| in the file                         | is                                         |
+| ----------------------------------- | ------------------------------------------ |
+| `;`, tab or `|` between the columns | found out by the header; else `--sep`      |
+| other bytes than UTF-8              | read as Latin-1, and said                  |
+| two columns of one name             | read as `name` and `name.1`, and said      |
+| a column without a value            | left out, and said                         |
+| a column of one value               | kept, and always 0                         |
+| a row without a target              | left out, and said                         |
+| a class of fewer than three rows    | left out, and said                         |
+| a target such as "$1,200"           | read as a number                           |
 """
 
 import quiet_start  # noqa: F401 (goes before what loads TensorFlow)
 
 # isort: split
 import argparse
+import csv as csv_files
 import math
 import pathlib
 
@@ -33,20 +49,31 @@ from keras_trainkit import (
 )
 
 
-def main(csv=None, target=None, task=None, out="out/train_table", seed=0, **recipe):
+def main(
+    csv=None,
+    target=None,
+    task=None,
+    out="out/train_table",
+    seed=0,
+    *,
+    sep=None,
+    drop=(),
+    kinds=None,
+    **recipe,
+):
     keras.utils.set_random_seed(seed)
     out = pathlib.Path(out)
     out.mkdir(parents=True, exist_ok=True)
 
     # File to rows. The test rows are not looked at until the end.
-    table, answers, task, classes = read_table(csv, target, task)
+    table, answers, task, classes = read_table(csv, target, task, sep, drop)
     strata = None if task == "regression" else answers
     parts = data.split(table, stratify=strata, seed=seed)
     train, validation, test = ((table.iloc[part], answers[part]) for part in parts)
 
     # Rows to model.
     encoder, model, history = fit_table(
-        train, validation, task, classes=classes, **recipe
+        train, validation, task, classes=classes, kinds=kinds, **recipe
     )
     analysis.plot_learning_curves(history, out / "learning_curves.png")
 
@@ -70,8 +97,22 @@ def main(csv=None, target=None, task=None, out="out/train_table", seed=0, **reci
     }
     for who, values in scores.items():
         print(f"{who:14}  test", *(f"{k} {v:.4g}" for k, v in values.items()))
-    print(f"Saved {out / 'model.keras'} and {served}")
+    say_what_was_written(out, served, task)
     return scores
+
+
+def say_what_was_written(out, served, task):
+    answer = "predictions" if task == "regression" else "label"
+    print(
+        f"""Wrote to {out}/
+  learning_curves.png
+  model.keras and encoder.keras, for Python with keras_trainkit:
+    encoder = keras.saving.load_model("{out / "encoder.keras"}")
+    keras.saving.load_model("{out / "model.keras"}").predict(encoder(frame))
+  {served.relative_to(out)}, for a server, or Python with TensorFlow alone:
+    serve = tf.saved_model.load("{served}").signatures["serving_default"]
+    serve(...)["{answer}"]  # a tensor per column; assets.extra/ has an example"""
+    )
 
 
 def fit_table(
@@ -80,6 +121,7 @@ def fit_table(
     task,
     *,
     classes=None,
+    kinds=None,
     members=16,
     epochs=None,
     scaling="robust",
@@ -95,8 +137,10 @@ def fit_table(
     One recipe for every table; what it leaves open follows `length_and_dropout`. The
     weights of the best epoch by the validation rows are kept.
     """
-    encoder = layers.TableEncoder(scaling=scaling)
+    encoder = layers.TableEncoder(scaling=scaling, kinds=kinds)
     encoder.adapt(train[0])
+    if verbose:
+        print(encoder.summary())
     width = train[1].max() + 1 if task == "classification" else None
     x, y = encoder(train[0]), one_hot(train[1], width)
     x_validation, y_validation = encoder(validation[0]), one_hot(validation[1], width)
@@ -189,8 +233,11 @@ def calibrated(model, x, labels):
     temperature = layers.TemperatureScaling(name="calibrated")
     try:
         temperature.adapt(model.predict(x, verbose=0), labels)
-    except ValueError as reason:
-        print("Served as trained:", reason)
+    except ValueError:
+        print(
+            f"Probabilities are served as trained: the {len(labels)} validation rows "
+            "are too easy, or too few, to correct them by."
+        )
         return model
     return keras.Model(model.input, temperature(model.output), name="calibrated")
 
@@ -232,10 +279,39 @@ def balanced(labels):
     return {label: len(labels) / len(counts) / n for label, n in enumerate(counts)}
 
 
-def read_table(csv, target, task):
+def read_table(csv, target, task, sep=None, drop=()):
     if csv is None:
-        return split_off(load_breast_cancer(as_frame=True).frame, "target", task)
-    return split_off(pd.read_csv(csv), target, task)
+        name, target = "scikit-learn's breast cancer table", target or "target"
+        table = load_breast_cancer(as_frame=True).frame
+    else:
+        name, table = csv, read_csv(csv, sep)
+    print(f"Data: {name}, {len(table):,} rows, {table.shape[1]} columns")
+    unknown = [column for column in drop if column not in table]
+    if unknown:
+        raise ValueError(
+            "`drop` names columns to leave out and must be some of "
+            f"{list(table.columns)}. Received: {unknown}."
+        )
+    return split_off(table.drop(columns=list(drop)), target, task)
+
+
+def read_csv(csv, sep=None):
+    """Its rows; what its header and its bytes tell about how it is written."""
+    try:
+        pathlib.Path(csv).read_text("utf-8")
+        encoding = "utf-8-sig"
+    except UnicodeDecodeError:
+        encoding = "latin-1"
+        print(f"{csv} is not UTF-8: read as Latin-1.")
+    with open(csv, encoding=encoding, newline="") as file:
+        header = file.readline()
+    if sep is None:
+        sep = max(",;\t|", key=header.count)
+    names = next(csv_files.reader([header], delimiter=sep), [])
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        print("Columns of one name:", *twice, "(the second is read as NAME.1)")
+    return pd.read_csv(csv, sep=sep, encoding=encoding, low_memory=False)
 
 
 def split_off(table, target, task):
@@ -248,20 +324,65 @@ def split_off(table, target, task):
             "`target` names the column to predict and must be one of "
             f"{list(table.columns)}. Received: target={target!r}."
         )
-    answers = table.pop(target)
-    if answers.isna().any():
+    answers, numbers, missing = read_answers(table[target], target)
+    many = numbers is not None and len(np.unique(numbers[~missing])) > 20
+    task = task or ("regression" if many else "classification")
+    if task == "regression" and numbers is None:
         raise ValueError(
-            f"The target column {target!r} must have a value in every row. Received: "
-            f"{answers.isna().sum()} missing values."
+            f"`task` says what is predicted and must be classification for {target!r}, "
+            f"which holds texts. Received: task={task!r}, such as {answers.iloc[0]!r}."
         )
-    if task is None:
-        many = pd.api.types.is_numeric_dtype(answers) and answers.nunique() > 20
-        task = "regression" if many else "classification"
+    kept = ~missing
+    if missing.any():
+        print(f"Left out: {missing.sum():,} rows without {target!r}")
+    if task != "regression":
+        kept &= is_frequent(answers.where(kept))
+    table, answers = table[kept].drop(columns=target), answers[kept]
+    empty = [name for name in table if table[name].isna().all()]
+    if empty:
+        print("Left out, without a value:", *empty)
+    table = table.drop(columns=empty)
     if task == "regression":
-        return table, answers.to_numpy("float32"), task, None
+        print(f"Predicts {target!r}, a number")
+        return table, numbers[kept], task, None
     codes, classes = pd.factorize(answers, sort=True)
-    print("Classes:", *classes)
+    if len(classes) < 2:
+        raise ValueError(
+            f"The target column {target!r} must hold at least two classes of three "
+            f"rows or more. Received: {classes.tolist()}."
+        )
+    print(f"Predicts {target!r}, one of {len(classes)} classes:", *classes)
     return table, codes, "binary" if len(classes) == 2 else task, classes.tolist()
+
+
+def read_answers(column, name):
+    """The column, its numbers (None where it holds texts), and where it has no value.
+
+    "$1,200" is a number, and "?" none, by the rules of the encoder.
+    """
+    encoder = layers.TableEncoder(scaling=None)
+    encoder.adapt({name: column})
+    encoded = encoder({name: column})
+    if encoder.categorical_names:
+        return column, None, encoded["categorical"][:, 0] == 0
+    missing = np.zeros(len(column), bool)
+    if f"{name}_missing" in encoder.numeric_names:
+        missing = encoded["numeric"][:, -1] == 1
+    return column, encoded["numeric"][:, 0], missing
+
+
+def is_frequent(answers):
+    """Rows of a class that has one for each of the three parts."""
+    rows = answers.map(answers.value_counts())
+    for rare in answers[rows < 3].unique():
+        print(f"Left out: the class {rare!r}, which has fewer than 3 rows")
+    return (rows >= 3).to_numpy()
+
+
+def kind_of_column(text):
+    """Of the command line, NAME=KIND."""
+    name, _, kind = text.rpartition("=")
+    return name, kind
 
 
 if __name__ == "__main__":
@@ -273,6 +394,17 @@ if __name__ == "__main__":
         choices=("classification", "regression"),
         help="default: regression for a target of more than 20 different numbers",
     )
+    add = parser.add_argument
+    add("--sep", help="between columns; default: told by the header")
+    add("--drop", nargs="+", default=[], metavar="NAME", help="columns to leave out")
+    add(
+        "--kinds",
+        nargs="+",
+        type=kind_of_column,
+        default=[],
+        metavar="NAME=KIND",
+        help="numeric, boolean, categorical or datetime, where it is taken for another",
+    )
     parser.add_argument("--out", default="out/train_table", help="folder to write to")
     parser.add_argument("--members", type=int, default=16, help="1 is a plain MLP")
     parser.add_argument("--epochs", type=int, help="default: 15 or 30")
@@ -282,4 +414,5 @@ if __name__ == "__main__":
         help="lets rare classes count as much as frequent ones",
     )
     parser.add_argument("--seed", type=int, default=0)
-    main(**vars(parser.parse_args()))
+    options = vars(parser.parse_args())
+    main(**{**options, "kinds": dict(options["kinds"]) or None})

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from keras_trainkit import models
+from keras_trainkit import layers, models
 
 EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
 pytestmark = pytest.mark.tensorflow_only  # they end in a SavedModel
@@ -116,7 +116,7 @@ def test_train_table_weighs_rare_classes_and_takes_a_numeric_target_as_classes(
     ("target", "words"),
     [
         ("prize", "'rooms', 'age', 'town', 'garden', 'price'.*target='prize'"),
-        ("town", "target column 'town'.*missing values"),
+        (None, "'price'.*target=None"),
     ],
 )
 def test_train_table_names_a_target_it_cannot_use(
@@ -124,6 +124,66 @@ def test_train_table_names_a_target_it_cannot_use(
 ):
     with pytest.raises(ValueError, match=words):
         train_table.main(houses, target, out=tmp_path / "out")
+
+
+def test_train_table_states_what_it_does_with_a_dirty_file(
+    train_table, houses, tmp_path, capsys
+):
+    table = pd.read_csv(houses)
+    clean = table.copy()
+    table["price"] = [f"${price:,.2f}" for price in table["price"]]
+    table["rooms"] = [f"{rooms:.9f}".replace(".", ",") for rooms in table["rooms"]]
+    table.loc[:4, "price"] = ["?", "", "n/a", "-", None]
+    table["nothing"], table["same"] = None, 7
+    table["id"] = [f"house {row}" for row in range(400)]
+    header = ";".join(table.columns).replace("same", "age")  # a second one
+    body = table.to_csv(sep=";", index=False, header=False)
+    houses.write_text(f"{header}\n{body}".replace("Ulm", "M\xfcnster"), "latin-1")
+    read, answers, task, classes = train_table.read_table(
+        houses, "price", None, drop=["id"]
+    )
+    said = capsys.readouterr().out
+    assert (task, classes) == ("regression", None)
+    np.testing.assert_allclose(answers, clean["price"][5:], rtol=1e-6)
+    assert list(read) == ["rooms", "age", "town", "garden", "age.1"]
+    assert set(read["town"].dropna()) == {"M\xfcnster", "Bonn"}
+    for words in [
+        "400 rows, 8 columns",
+        "not UTF-8",
+        "Columns of one name: age",
+        "Left out: 5 rows without 'price'",
+        "Left out, without a value: nothing",
+    ]:
+        assert words in said
+    encoder = layers.TableEncoder(scaling=None)
+    encoder.adapt(read)
+    rooms = encoder(read)["numeric"][:, 0]
+    np.testing.assert_allclose(rooms, clean["rooms"][5:], rtol=1e-6)
+
+
+def test_train_table_leaves_out_classes_too_small_to_be_split(
+    train_table, tmp_path, capsys
+):
+    frame = pd.DataFrame({"x": range(9), "y": [*"aaaabbbbc"]})
+    table, codes, task, classes = train_table.split_off(frame, "y", None)
+    assert (len(table), task, classes) == (8, "binary", ["a", "b"])
+    assert codes.tolist() == [0] * 4 + [1] * 4
+    assert "Left out: the class 'c', which has fewer than 3" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="at least two classes of three rows"):
+        train_table.split_off(frame[3:], "y", None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"drop": ["id"]}, r"`drop` .*\['id'\]"),
+        ({"target": "town", "task": "regression"}, "classification for 'town'"),
+    ],
+)
+def test_train_table_names_options_it_cannot_use(train_table, houses, arguments, words):
+    arguments = {"csv": houses, "target": "price", "task": None} | arguments
+    with pytest.raises(ValueError, match=words):
+        train_table.read_table(**arguments)
 
 
 @pytest.fixture(scope="module")

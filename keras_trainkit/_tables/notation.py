@@ -18,8 +18,10 @@ GAP = "[ \u00a0\u2007\u2009\u202f]"
 SIGNS = tuple("$€£¥₹₩₽₺₪₫₴₦₱฿")
 CURRENCIES = ("US$", "USD", "EUR", "GBP", "CHF", "JPY", "CNY", "INR", *SIGNS)
 UNITS = ("", "%", *CURRENCIES)
-ABSENT = ("?", "-", "--", ".", "na", "n/a", "#n/a", "nan", "nat", "<na>")
-ABSENT += ("null", "none")
+ABSENT = (
+    *("?", "-", "--", ".", "na", "n/a", "#n/a", "nan", "nat", "<na>"),
+    *("null", "none"),
+)
 BOOLEANS = (
     (("yes", "y"), ("no", "n")),
     (("true", "t"), ("false", "f")),

@@ -8,6 +8,7 @@ from keras_trainkit._statistics import Extremes, Moments, Quantiles
 from keras_trainkit._tables.column import Column
 from keras_trainkit._tables.notation import (
     ABSENT,
+    Notation,
     compiled,
     words_pattern,
 )
@@ -98,7 +99,7 @@ class Learner:
             self._count(present)
             return
         if self.kind == "numeric":
-            self._fractions += np.count_nonzero(present != np.floor(present))
+            self._fractions += int(np.count_nonzero(present != np.floor(present)))
         self._take(present)
 
     def _update_texts(self, column):
@@ -300,7 +301,7 @@ class _Texts:
         self._settled = False
         self.rows = self.absent = 0
         self.counts: collections.Counter = collections.Counter()
-        self.notation = None
+        self.notation: Notation | None = None
         self.stray: collections.Counter = collections.Counter()
 
     def update(self, texts):
@@ -309,8 +310,8 @@ class _Texts:
             block = texts[start : start + BLOCK]
             if not self._settled:
                 block = block[self._count(block.tolist()) :]
-            if len(block):
-                self._read(block)
+            if self.notation is not None and len(block):
+                self._read(block, self.notation)
 
     def _count(self, texts):
         """How many were counted, until there were too many different ones."""
@@ -335,12 +336,12 @@ class _Texts:
             self.absent += self.counts.pop(text)
         self.notation = self._recognize(self.counts)
         if self.notation is not None:
-            self._read_counted()
+            self._read_counted(self.notation)
 
-    def _read_counted(self):
+    def _read_counted(self, notation):
         """In the order of the alphabet, a block at a time."""
         texts = sorted(self.counts)
-        values = self.notation.values(np.array(texts, object))
+        values = notation.values(np.array(texts, object))
         ends = np.cumsum([self.counts[text] for text in texts])
         self.counts.clear()
         for start in range(0, int(ends[-1]), BLOCK):
@@ -350,9 +351,9 @@ class _Texts:
             self.absent += len(found) - len(present)
             self._take(present)
 
-    def _read(self, texts):
+    def _read(self, texts, notation):
         """Those after the settlement, in the order of the rows."""
-        values = self.notation.values(texts)
+        values = notation.values(texts)
         lost = np.isnan(values)
         self.absent += int(lost.sum())
         self.stray.update(t for t in texts[lost] if not self._blank.fullmatch(t))
