@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from comparing import assert_close, assert_equal
+from comparing import assert_close, assert_equal, rounding
 from keras import ops
 
 from keras_trainkit.layers import MultiScale
@@ -272,7 +272,7 @@ def test_each_precision_keeps_its_dtype(method, policy):
     dtype = policy.removeprefix("mixed_")
     assert keras.backend.standardize_dtype(output.dtype) == dtype
     output = ops.convert_to_numpy(ops.cast(output, "float32"))
-    assert_close(output, 30000, rtol=0.01)
+    assert_close(output, 30000, rtol=rounding("bfloat16", 3))
 
 
 def test_declared_shapes_are_those_that_come():

@@ -53,26 +53,31 @@ def warned(match):
     assert any(re.search(match, str(warning.message)) for warning in seen)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def noise():
     """Answers around 0.5, and a mean absolute error of 0.1."""
     return 0.5 + np.tile([-0.08, 0.12, -0.12, 0.08], 10)
 
 
-def test_the_metrics_are_those_of_the_test_rows(tmp_path, noise):
-    tuner = searched(tmp_path, noise)
+@pytest.fixture(scope="module")
+def tuner(tmp_path_factory, noise):
+    """A finished search that was validated with `noise`; tests only read it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return searched(tmp_path_factory.mktemp("search"), noise)
+
+
+def test_the_metrics_are_those_of_the_test_rows(tuner):
     metrics = tuner.evaluate_best(np.zeros((2, 1)), np.array([1.5, 0.0]))
     assert metrics == pytest.approx({"loss": 0.75})  # of 1 and of 0.5
 
 
-def test_a_worse_score_than_chance_allows_is_warned_of(tmp_path, noise):
-    tuner = searched(tmp_path, noise)
+def test_a_worse_score_than_chance_allows_is_warned_of(tuner, noise):
     with warned("was 0.1 there and is 0.5 .* worse by 0.4,"):
         tuner.evaluate_best(np.zeros((40, 1)), noise + 0.5)
 
 
-def test_a_score_within_two_standard_errors_is_not(tmp_path, noise):
-    tuner = searched(tmp_path, noise)
+def test_a_score_within_two_standard_errors_is_not(tuner):
     # Errors of 0 and 0.3 in turn: parts of four rows with means of 0.1 and 0.2 have
     # a standard error of 0.0167, so 0.12 of 0.1 is within two of them, 0.15 is not.
     rows = np.arange(40)
@@ -106,8 +111,7 @@ def test_the_spread_of_executions_goes_before(tmp_path):
         tuner.evaluate_best(x, np.full(20, guess + 0.6))
 
 
-def test_better_on_test_rows_is_no_reason_to_warn(tmp_path, noise):
-    tuner = searched(tmp_path, noise)
+def test_better_on_test_rows_is_no_reason_to_warn(tuner):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert tuner.evaluate_best(np.zeros((40, 1)), np.full(40, 0.5))["loss"] == 0
