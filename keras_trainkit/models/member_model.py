@@ -33,11 +33,17 @@ class MemberModel(TaskModel):
     rows with each other, such as `keras.losses.Dice`, sees those of all members at
     once.
 
+    Args:
+        inputs: As in `keras.Model`.
+        outputs: The tensor that a `layers.MemberMean` gives.
+        name: String or None.
+        **kwargs: Passed to `keras.Model` (`trainable`).
+
     Source: Gorishniy, Kotelnikov and Babenko, 2024, arXiv:2410.24210, section 3 (loss
     per member, mean prediction).
     """
 
-    def __init__(self, inputs, outputs, name=None, **kwargs):
+    def __init__(self, inputs, outputs, name: str | None = None, **kwargs):
         super().__init__(inputs, outputs, name=name, **kwargs)
         one = isinstance(self.output, keras.KerasTensor)
         if not one or not isinstance(self.operations[-1], MemberMean):
