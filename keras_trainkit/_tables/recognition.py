@@ -58,17 +58,28 @@ def recognized(counts, numbers=0, fractions=0) -> Recognition:
         return Recognition(None, wordy)
     if not numbers:
         for notation in (MOMENT, Notation("time")):
-            stray = stray_texts(counts, notation)
-            if notation is MOMENT:
-                stray.update({t: n for t, n in counts.items() if _is(YEAR, t)})
+            stray = _stray_dates(counts, notation, STRAY * rows)
             if _few(stray, rows):
                 return _read(notation, stray, rows)
     return _of_numbers(counts, rows, fractions)
 
 
+def _stray_dates(counts, notation, most):
+    """Those that are no such dates, as no year alone is; some, if over `most` rows."""
+    stray: collections.Counter = collections.Counter()
+    total = 0
+    for text, rows in counts.items():
+        if math.isnan(notation.value(text)) or _is(YEAR, text):
+            stray[text] = rows
+            total += rows
+            if total > most:
+                break
+    return stray
+
+
 def _of_numbers(counts, rows, fractions):
     vote = Vote(counts, fractions)
-    stray = stray_texts(counts, vote.notation)
+    stray = vote.stray
     code = collections.Counter({t: n for t, n in counts.items() if _is(CODE, t)})
     if (rows - stray.total()) * 2 < rows:
         return _texts(counts, stray, rows, vote.notation)
@@ -94,9 +105,11 @@ def recognized_as(kind, counts, fractions=0) -> Recognition:
         notation = min(ways, key=lambda way: stray_texts(counts, way).total())
     else:
         vote = Vote(counts, fractions)
-        stray = stray_texts(counts, vote.notation)
         return Recognition(
-            vote.notation, stray, vote.undecided or vote.remark, bool(vote.undecided)
+            vote.notation,
+            vote.stray,
+            vote.undecided or vote.remark,
+            bool(vote.undecided),
         )
     return Recognition(notation, stray_texts(counts, notation))
 
@@ -113,6 +126,7 @@ class Vote:
         notation: Notation.
         undecided: Sentence that tells why it may be another one; "" for none.
         remark: Sentence that tells how texts were read that may be meant otherwise.
+        stray: Counter of the texts that are not in this notation.
     """
 
     def __init__(self, counts, fractions):
@@ -120,9 +134,17 @@ class Vote:
         point, comma = (Notation("number", mark, unit) for mark in ".,")
         self._points, self._commas, self._either = fractions, 0, 0
         self._examples: dict[str, str] = {}
+        by_point: collections.Counter = collections.Counter()
+        by_comma: collections.Counter = collections.Counter()
         for text in sorted(counts):
-            self._count(text, counts[text], point.value(text), comma.value(text))
-        self.notation = comma if self._commas > self._points else point
+            values = point.value(text), comma.value(text)
+            self._count(text, counts[text], *values)
+            for value, lost in zip(values, (by_point, by_comma), strict=True):
+                if math.isnan(value):
+                    lost[text] = counts[text]
+        with_comma = self._commas > self._points
+        self.notation = comma if with_comma else point
+        self.stray = by_comma if with_comma else by_point
         told = self._points or self._commas
         thousands = self._examples.get("either", "").count(".") and unit not in (
             "",
@@ -234,7 +256,7 @@ def _texts(counts, stray, rows, notation):
     moments = rows - stray_texts(counts, MOMENT).total()
     if max(dates, moments) * 2 > rows:
         odd = [t for t in stray if math.isnan(MOMENT.value(t))]
-        shown = first({t: counts[t] for t in odd})
+        shown = first({t: counts[t] for t in odd or stray})
         remark = (
             "stays text: not all values are dates in ISO 8601 (2024-01-31), such as "
             f"{shown!r} (`pandas.to_datetime` with a `format` reads other dates)"
