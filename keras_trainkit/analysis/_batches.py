@@ -15,6 +15,12 @@ def endless_batches(x, y, sample_weight, *, batch_size, seed):
     """
     if _are_arrays(x):
         return _from_arrays((x, y, sample_weight), batch_size, seed)
+    if isinstance(x, list | tuple | dict):
+        raise ValueError(
+            "`x` is what to learn from and must be arrays, or a list or dict of them, "
+            "as in `fit`: np.asarray makes an array of numbers in a list. "
+            f"Received: a {type(x).__name__} with entries that are no arrays."
+        )
     if y is not None or sample_weight is not None:
         raise ValueError(
             "`y` and `sample_weight` belong to arrays in `x` and must be None where "
@@ -38,7 +44,8 @@ def _are_arrays(x):
 
 def _from_arrays(data, batch_size, seed):
     data = keras.tree.map_structure(_as_rows, data)
-    lengths = {len(leaf) for leaf in keras.tree.flatten(data) if leaf is not None}
+    leaves = [leaf for leaf in keras.tree.flatten(data) if leaf is not None]
+    lengths = {leaf.shape[0] for leaf in leaves}
     if len(lengths) > 1 or 0 in lengths:
         raise ValueError(
             "`x`, `y` and `sample_weight` are the rows to learn from and must have "
@@ -54,7 +61,7 @@ def _draw(data, num_rows, batch_size, rng):
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             yield keras.tree.map_structure(
-                lambda leaf, rows=rows: None if leaf is None else leaf[rows], data
+                lambda leaf, rows=rows: _taken(leaf, rows), data
             )
 
 
@@ -71,10 +78,26 @@ def _from_batches(batches):
             )
 
 
-def _as_rows(leaf):
-    """An array; floats as `fit` makes them of arrays."""
+def _taken(leaf, rows):
     if leaf is None:
         return None
+    taken = leaf[rows]
+    return taken.toarray() if hasattr(taken, "toarray") else taken
+
+
+def _as_rows(leaf):
+    """An array; floats as `fit` makes them of arrays. SciPy's sparse rows stay so."""
+    if leaf is None:
+        return None
+    if not getattr(leaf, "shape", ()):
+        raise ValueError(
+            "`x`, `y` and `sample_weight` are the rows to learn from and must be "
+            "arrays, as in `fit`: np.asarray makes an array of numbers in a list. "
+            f"Received: {leaf!r} of type {type(leaf).__name__} among them."
+        )
+    if hasattr(leaf, "tocsr"):
+        rows = leaf.tocsr()
+        return rows.astype(keras.config.floatx()) if rows.dtype == "float64" else rows
     own = keras.ops.is_tensor(leaf)
     array = keras.ops.convert_to_numpy(leaf) if own else np.asarray(leaf)
     if array.dtype == "float64":

@@ -1,5 +1,6 @@
 """The training steps of a learning rate range test."""
 
+import contextlib
 import math
 
 import keras
@@ -24,17 +25,39 @@ def sweep(model, batches, rates, *, class_weight, smoothing, divergence_factor):
     average = RunningAverage(smoothing)
     model.train_function = None  # a schedule may be compiled into it
     set_rate = _rate_setter(model.optimizer, rates)
-    for planned in rates:
-        rate = set_rate(planned)
-        loss = _loss_of_one_step(model, next(batches), class_weight)
-        if not math.isfinite(loss):
-            return used, losses, rate
-        used.append(rate)
-        losses.append(loss)
-        averages.append(average.update(loss))
-        if _has_diverged(losses, averages, divergence_factor, early):
-            return used, losses, rate
+    with _batches_as_in_fit(model):
+        for planned in rates:
+            rate = set_rate(planned)
+            loss = _loss_of_one_step(model, next(batches), class_weight)
+            if not math.isfinite(loss):
+                return used, losses, rate
+            used.append(rate)
+            losses.append(loss)
+            averages.append(average.update(loss))
+            if _has_diverged(losses, averages, divergence_factor, early):
+                return used, losses, rate
     return used, losses, None
+
+
+@contextlib.contextmanager
+def _batches_as_in_fit(model):
+    """Hands a custom `train_step` the tuple that `fit` would: `x, y = data` works.
+
+    `train_on_batch` hands on `(x, y, None)` where there are no weights.
+    """
+    own, replaced = model.train_step, vars(model).get("train_step")
+
+    def train_step(*arguments):  # with the state before the data on JAX
+        *state, data = arguments
+        return own(*state, keras.utils.pack_x_y_sample_weight(*data))
+
+    model.train_step = train_step
+    try:
+        yield
+    finally:
+        del model.train_step
+        if replaced is not None:
+            model.train_step = replaced
 
 
 def _rate_setter(optimizer, rates):

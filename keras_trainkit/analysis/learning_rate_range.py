@@ -8,7 +8,7 @@ import numpy as np
 from keras_trainkit.analysis._figures import draw_range, save
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class LearningRateRange:
     """The curve of a learning rate range test and the rates read off it.
 
@@ -31,6 +31,21 @@ class LearningRateRange:
     suggestion: float | None
     reason: str
     diverged_at: float | None
+
+    def __repr__(self) -> str:
+        """One line: the arrays have an entry for each step."""
+        span = "no rate judged"
+        if len(self.learning_rates):
+            first, last = self.learning_rates[[0, -1]]
+            span = f"{len(self.losses)} steps from {first:.2g} to {last:.2g}"
+        found = ", ".join(
+            f"{name}={value if value is None else format(value, '.2g')}"
+            for name, value in (
+                ("suggestion", self.suggestion),
+                ("diverged_at", self.diverged_at),
+            )
+        )
+        return f"LearningRateRange({found}, {span})"
 
     def plot(self, path: str | pathlib.Path) -> None:
         """Draws the curve and the suggestions into a file, `.png`, `.pdf` or `.svg`."""

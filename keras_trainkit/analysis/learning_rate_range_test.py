@@ -59,10 +59,11 @@ def learning_rate_range_test(
     Args:
         model: Compiled model, new or trained, with any optimizer and learning rate.
             With `gradient_accumulation_steps` a step is still one batch.
-        x: Arrays (or a list or dict of them), drawn in random order, or a collection
-            of batches that can be gone through again: `tf.data.Dataset`,
-            `keras.utils.PyDataset`, torch `DataLoader`. It is gone through as often
-            as `num_steps` needs.
+        x: Arrays, tables or SciPy's sparse rows (or a list or dict of them), drawn in
+            random order, or a collection of batches that can be gone through again:
+            `tf.data.Dataset`, `keras.utils.PyDataset`, torch `DataLoader`. It is gone
+            through as often as `num_steps` needs. A custom `train_step` is handed
+            what `fit` would hand it.
         y: Targets of arrays in `x`.
         sample_weight: Weights of the rows of arrays in `x`.
         class_weight: Dict from class to weight, as in `fit`.

@@ -416,3 +416,74 @@ def test_picture_shows_both_curves_and_the_suggestions(tmp_path):
     assert (tmp_path / "range.png").stat().st_size > 10_000
     with pytest.raises(ValueError, match="must end in one of .pdf, .png, .svg"):
         found.plot(tmp_path / "range.txt")
+
+
+class Unpacking(keras.Sequential):
+    """The custom step of Keras' guides: as many names as `fit` hands on arrays."""
+
+    names = 2
+
+    def train_step(self, *arguments):
+        *_, data = arguments
+        assert isinstance(data, tuple) and len(data) == self.names
+        return super().train_step(*arguments)
+
+
+def unpacking_model(names):
+    layer = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
+    model = Unpacking([keras.layers.Input((1,)), layer])
+    model.names = names
+    model.compile(SGD(0.1), "mse")
+    return model
+
+
+def test_custom_step_gets_the_tuple_that_fit_hands_on():
+    model = unpacking_model(2)
+    step = model.train_step
+    assert small_rates(model, ONES, ZEROS)[0] == pytest.approx(1)
+    assert small_rates(model, Rows(ONES))[0] == pytest.approx(1)
+    assert "train_step" not in vars(model) and model.train_step == step
+    model.fit(ONES, ZEROS, verbose=0)
+    weighted = unpacking_model(3)
+    weights = np.full(6, 2.0, "float32")
+    assert small_rates(weighted, ONES, ZEROS, sample_weight=weights)[0] > 1.9
+    assert small_rates(unpacking_model(3), ONES, ZEROS, class_weight={0: 2.0})[0] > 1.9
+
+
+def test_step_put_into_the_model_itself_is_used_and_stays():
+    model = one_weight_model("sgd")
+    own, seen = model.train_step, []
+
+    def step(*arguments):
+        seen.append(len(arguments[-1]))
+        return own(*arguments)
+
+    model.train_step = step
+    small_rates(model, ONES, ZEROS)
+    assert set(seen) == {2} and model.train_step is step
+
+
+def test_sparse_rows_of_scipy_are_read_as_the_dense_ones():
+    sparse = pytest.importorskip("scipy.sparse")
+    x, y = learnable(64)
+    x[x < 0.5] = 0
+    dense = learning_rate_range_test(linear_model(), x, y, num_steps=20)
+    for kind in (sparse.csr_matrix, sparse.coo_array):
+        found = learning_rate_range_test(linear_model(), kind(x), y, num_steps=20)
+        np.testing.assert_allclose(found.losses, dense.losses, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "data", [([[1.0], [2.0]], ZEROS[:2]), (ONES[:2], [[0.0], [1.0]])], ids="xy"
+)
+def test_numbers_in_lists_are_refused_with_the_remedy(data):
+    with pytest.raises(ValueError, match="np.asarray makes an array"):
+        learning_rate_range_test(one_weight_model("sgd"), *data)
+
+
+def test_printed_on_one_line():
+    found = learning_rate_range_test(linear_model(), *learnable())
+    assert repr(found).startswith(
+        f"LearningRateRange(suggestion={found.suggestion:.2g}"
+    )
+    assert len(repr(found)) < 120 and "steps from 1e-07 to" in str(found)
