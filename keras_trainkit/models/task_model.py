@@ -7,6 +7,7 @@ import keras
 
 from keras_trainkit._serialization import serializable
 from keras_trainkit.models._misfits import misfits
+from keras_trainkit.models._not_finite import SaysNotFinite
 from keras_trainkit.models._task import task_of
 
 
@@ -24,6 +25,10 @@ class TaskModel(keras.Model):
     probabilities or the other way round, or belongs to another task; it names one that
     fits. `models.loss_for` and `models.metrics_for` give those that do. Losses and
     metrics of one's own are not judged.
+
+    `fit` warns (UserWarning) at the end of the first epoch whose loss, or validation
+    loss, is NaN or infinite, and names the columns of the inputs, the targets or the
+    weights of rows that are, where the data are arrays or tables.
 
     Args:
         inputs: As in `keras.Model`.
@@ -60,8 +65,25 @@ class TaskModel(keras.Model):
         for text in misfits(self.name, task_of(self), *chosen):
             warnings.warn(text, stacklevel=2)
 
+    @functools.wraps(keras.Model.fit)
+    def fit(self, *args, **kwargs):
+        given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
+        callbacks = given.get("callbacks") or []
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            listed = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
+            given["callbacks"] = [*listed, _watch(**given)]
+        return super().fit(**given)
+
     def compile_from_config(self, config):
         """As Keras does for a `compile` that it knows."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.built:
             self.optimizer.build(self.trainable_variables)
+
+
+def _watch(x=None, y=None, sample_weight=None, validation_data=None, **_):
+    if isinstance(validation_data, list | tuple):
+        validation_data = keras.utils.unpack_x_y_sample_weight(validation_data)
+    else:
+        validation_data = None
+    return SaysNotFinite((x, y, sample_weight), validation_data)
