@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
@@ -133,7 +134,9 @@ class EarlyStopping(keras.callbacks.Callback):
     stopped_epoch: int
     stop_reason: str | None
     _reference: float | None
+    monitor_op: Any
     _validated_weights: list | None
+    _trained_weights_known: bool
 
     def __init__(
         self,
@@ -289,7 +292,7 @@ class EarlyStopping(keras.callbacks.Callback):
 
     def _refuse_swapped_weights(self):
         trained = self.model.get_weights()
-        if all(map(np.array_equal, trained, self.best_weights)):
+        if all(map(np.array_equal, trained, self.best_weights or [])):
             return
         raise ValueError(
             "`monitor` scores the weights that EarlyStopping keeps, and beside "

@@ -1,4 +1,4 @@
-"""The first loss or weight that is NaN or infinite, and where that comes from."""
+"""The first loss of NaN, or weight that is no finite number, and where it is from."""
 
 import math
 import warnings
@@ -31,12 +31,12 @@ class SaysNotFinite(keras.callbacks.Callback):
         if self.said:
             return
         logs = logs or {}
-        if not math.isfinite(logs.get("loss", 0.0)):
-            self._say(f"The loss is {logs['loss']}", epoch, "loss")
+        if math.isnan(logs.get("loss", 0.0)):
+            self._say("The loss is NaN", epoch, "loss")
         elif any(map(_is_not_finite, self.model.trainable_variables)):
             self._say("Weights are NaN or infinite", epoch, "loss")
-        elif not math.isfinite(logs.get("val_loss", 0.0)):
-            self._say(f"The val_loss is {logs['val_loss']}", epoch, "val_loss")
+        elif math.isnan(logs.get("val_loss", 0.0)):
+            self._say("The val_loss is NaN", epoch, "val_loss")
 
     def _say(self, found, epoch, key):
         self.said = True

@@ -26,9 +26,9 @@ class TaskModel(keras.Model):
     fits. `models.loss_for` and `models.metrics_for` give those that do. Losses and
     metrics of one's own are not judged.
 
-    `fit` warns (UserWarning) at the end of the first epoch whose loss, or validation
-    loss, is NaN or infinite, and names the columns of the inputs, the targets or the
-    weights of rows that are, where the data are arrays or tables.
+    `fit` warns (UserWarning) at the end of the first epoch with a loss or validation
+    loss of NaN, or a weight that is NaN or infinite, and names the columns of the
+    inputs, the targets or the weights of rows that are, in arrays and tables.
 
     Args:
         inputs: As in `keras.Model`.
