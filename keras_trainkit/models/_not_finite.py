@@ -97,10 +97,8 @@ def _columns(name, leaf):
         values = leaf if isinstance(leaf, np.ndarray) else _as_numpy(leaf)
         if values.ndim < 2 or values.shape[-1] == 1:
             return [f"the {name}"] if _any_not_finite(values) else []
-        bad = np.flatnonzero(
-            _not_finite(values).any(axis=tuple(range(values.ndim - 1)))
-        )
-        bad = [str(number) for number in bad]
+        rows = _not_finite(values).reshape(-1, values.shape[-1])
+        bad = list(map(str, np.flatnonzero(rows.any(axis=0))))
     return [f"column {column} of the {name}" for column in bad]
 
 
