@@ -161,6 +161,7 @@ def stop(tuner):
     raise Stop
 
 
+@pytest.mark.slow
 def test_search_mlp_refits_the_encoder_in_folds_and_serves_texts(
     search_mlp, houses, tmp_path, monkeypatch
 ):

@@ -180,6 +180,7 @@ def test_grid_goes_through_every_combination_once(search, kind):
         assert found == [(1, 16), (1, 64), (2, 16), (2, 64)]
 
 
+@pytest.mark.slow
 def test_bilstm_runs_under_every_tuner(kind, tmp_path):
     x = np.random.default_rng(1).normal(size=(24, 4, 2)).astype("float32")
     y = x.sum((1, 2))

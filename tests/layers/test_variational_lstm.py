@@ -378,6 +378,7 @@ def small_model(seed=3, **options):
     return keras.Model(inputs, keras.layers.Dense(1)(h))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "jit", [pytest.param(True, marks=pytest.mark.not_torch), "auto"]
 )

@@ -273,6 +273,7 @@ def test_a_forecaster_is_served_in_the_units_of_its_targets(scaled, tmp_path):
     assert found == pytest.approx(answers(model, FLOATS), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_learns_which_of_two_words_came_first():
     rng = np.random.default_rng(1)
     x = rng.integers(3, 9, size=(256, 8))

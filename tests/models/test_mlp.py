@@ -344,6 +344,7 @@ def build_train_save_load(seed, directory):
     return model, x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", range(4))
 def test_forty_random_configurations_train_and_come_back_from_a_file(tmp_path, block):
     for seed in range(10 * block, 10 * block + 10):

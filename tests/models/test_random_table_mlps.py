@@ -88,6 +88,7 @@ def build_train_save_load(seed, directory):
     assert given.shape == (ROWS, outputs)
 
 
+@pytest.mark.slow
 def test_random_configurations_train_and_come_back_from_a_file(tmp_path):
     slow = keras.config.backend() == "jax"  # compiles each operation for each shape
     for seed in range(3 if slow else 10):

@@ -48,6 +48,7 @@ def test_a_gaussian_process_finds_what_chance_does_not(tmp_path):
     assert found < 0.01 < by_chance
 
 
+@pytest.mark.slow
 @needs_torch
 def test_a_gaussian_process_begun_again_goes_on_as_if_nothing_had_happened(tmp_path):
     """Conditional entries included, which it draws at random."""

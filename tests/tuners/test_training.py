@@ -37,6 +37,7 @@ class Last(keras.callbacks.Callback):
         self.seen.append((id(self), self.params["epochs"]))
 
 
+@pytest.mark.slow
 def test_refitting_the_best_gives_its_score_and_its_weights(line, tmp_path):
     tuner = tuners.RandomSearch(build, max_trials=3, seed=0, directory=tmp_path)
     arguments = {"validation_data": line, "epochs": 4, "batch_size": 8, "verbose": 0}
