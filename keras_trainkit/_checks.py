@@ -20,7 +20,7 @@ def check_number(
     inside = (
         isinstance(value, numbers.Real)
         and not isinstance(value, bool)
-        and math.isfinite(value)
+        and _is_finite(value)
         and (above is None or value > above)
         and (at_least is None or value >= at_least)
         and (below is None or value < below)
@@ -30,11 +30,20 @@ def check_number(
         _refuse(name, value, purpose, "a number" + _range(bounds))
 
 
+def _is_finite(value):
+    """Whether it is a finite float, or another number that becomes one."""
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:
+        return False
+
+
 def check_count(name, value, purpose, *, at_least=1, at_most=None):
-    """A whole number within the bounds given; 3.0 is not one."""
+    """A whole number of 64 bits within the bounds given; 3.0 is not one."""
     inside = (
         isinstance(value, numbers.Integral)
         and not isinstance(value, bool)
+        and -(2**63) <= value < 2**63
         and (at_least is None or value >= at_least)
         and (at_most is None or value <= at_most)
     )
@@ -69,5 +78,12 @@ def _range(bounds):
 
 def _refuse(name, value, purpose, allowed):
     raise ValueError(
-        f"`{name}` {purpose} and must be {allowed}. Received: {name}={value!r}."
+        f"`{name}` {purpose} and must be {allowed}. Received: {name}={_shown(value)}."
     )
+
+
+def _shown(value):
+    try:
+        return repr(value)
+    except ValueError:  # Python writes no integer of more than 4300 digits
+        return "a number of thousands of digits"

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import ops
@@ -69,8 +71,13 @@ class FeatureSelection(keras.layers.Layer):
             check_number("features", features, purpose, above=0, below=1)
         else:
             check_count("features", features, purpose)
+        purpose = "numbers the features that are codes"
+        if not isinstance(discrete_features, Sequence | np.ndarray | None):
+            raise ValueError(
+                f"`discrete_features` {purpose} and must be a list of integers or "
+                f"None. Received: discrete_features={discrete_features!r}."
+            )
         for number in () if discrete_features is None else discrete_features:
-            purpose = "numbers the features that are codes"
             check_count("discrete_features", number, purpose, at_least=0)
         check_count(
             "max_rows", max_rows, "bounds the rows that adapt uses", at_least=10

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -106,7 +107,7 @@ class MemberMean(keras.layers.Layer):
         count = members.shape[1]
         if self.kind == "logits":
             logs = ops.log_softmax(members, axis=-1)
-            return ops.logsumexp(logs, axis=1) - ops.log(float(count))
+            return ops.logsumexp(logs, axis=1) - math.log(count)
         if self.kind == "binary_logits":
             yes = ops.logsumexp(ops.log_sigmoid(members), axis=1)
             no = ops.logsumexp(ops.log_sigmoid(-members), axis=1)
