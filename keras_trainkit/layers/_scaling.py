@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_trainkit._checks import check_number
 from keras_trainkit._statistics import Extremes, rows_of
+from keras_trainkit._tensorflow.data_map import call_in_data_map
 from keras_trainkit.layers._learned import learned
 
 
@@ -68,6 +69,9 @@ class Scaling(keras.layers.Layer):
                 statistics.update(rows)
         self._check_seen(gathered[0])
         self._assign(*self._center_and_spread(*gathered))
+
+    def __call__(self, inputs, *args, **kwargs):
+        return call_in_data_map(super().__call__, self, inputs, *args, **kwargs)
 
     def call(self, inputs, mask=None):
         self._check_dense(inputs)

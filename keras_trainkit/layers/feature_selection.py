@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_trainkit._checks import check_choice, check_count, check_number, check_seed
 from keras_trainkit._serialization import serializable
+from keras_trainkit._tensorflow.data_map import call_in_data_map
 from keras_trainkit.layers._learned import learned
 from keras_trainkit.layers._mutual_information import mutual_information
 from keras_trainkit.layers._row_sample import row_sample
@@ -145,6 +146,9 @@ class FeatureSelection(keras.layers.Layer):
         self.kept.assign(np.sort(best))
         self.scores.assign(scores)
         self._learned = True
+
+    def __call__(self, inputs, *args, **kwargs):
+        return call_in_data_map(super().__call__, self, inputs, *args, **kwargs)
 
     def call(self, inputs):
         if not self._learned:

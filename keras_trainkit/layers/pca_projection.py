@@ -4,6 +4,7 @@ from keras import ops
 from keras_trainkit._checks import check_count, check_flag, check_number
 from keras_trainkit._serialization import serializable
 from keras_trainkit._statistics import Covariance, rows_of
+from keras_trainkit._tensorflow.data_map import call_in_data_map
 from keras_trainkit.layers._learned import learned
 from keras_trainkit.layers._principal_components import principal_components
 
@@ -114,6 +115,9 @@ class PCAProjection(keras.layers.Layer):
         for name, values in found._asdict().items():
             getattr(self, name).assign(values)
         self._learned = True
+
+    def __call__(self, inputs, *args, **kwargs):
+        return call_in_data_map(super().__call__, self, inputs, *args, **kwargs)
 
     def call(self, inputs, mask=None):
         self._check_learned()

@@ -5,6 +5,7 @@ from keras import ops
 from keras_trainkit._checks import check_count
 from keras_trainkit._serialization import serializable
 from keras_trainkit._statistics import Extremes, Quantiles, rows_of
+from keras_trainkit._tensorflow.data_map import call_in_data_map
 from keras_trainkit.layers._bin_edges import bin_edges
 from keras_trainkit.layers._learned import learned
 
@@ -133,6 +134,9 @@ class PiecewiseLinearEmbedding(keras.layers.Layer):
         ]
         self.edges.assign(np.stack(edges))
         self._learned = True
+
+    def __call__(self, inputs, *args, **kwargs):
+        return call_in_data_map(super().__call__, self, inputs, *args, **kwargs)
 
     def call(self, inputs):
         self._check_learned()

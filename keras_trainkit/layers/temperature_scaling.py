@@ -4,6 +4,7 @@ from keras import ops
 
 from keras_trainkit._serialization import serializable
 from keras_trainkit._tables.numbers import number_array
+from keras_trainkit._tensorflow.data_map import call_in_data_map
 from keras_trainkit.layers._learned import learned
 from keras_trainkit.layers._temperature import best_temperature
 
@@ -89,6 +90,9 @@ class TemperatureScaling(keras.layers.Layer):
             self.build()
         self.temperature.assign(found)
         self._learned = True
+
+    def __call__(self, inputs, *args, **kwargs):
+        return call_in_data_map(super().__call__, self, inputs, *args, **kwargs)
 
     def call(self, inputs):
         if not self._learned:
