@@ -43,7 +43,7 @@ def check_count(name, value, purpose, *, at_least=1, at_most=None):
     inside = (
         isinstance(value, numbers.Integral)
         and not isinstance(value, bool)
-        and -(2**63) <= value < 2**63
+        and -(2**63) <= int(value) < 2**63
         and (at_least is None or value >= at_least)
         and (at_most is None or value <= at_most)
     )

@@ -83,7 +83,7 @@ def head(
 def shaped_head(x, shape, output_activation, task, classes):
     """The layer "outputs" over `x`; of a shape it only puts the values in order."""
     if len(shape) == 1:
-        return head(*shape, output_activation, None, task, classes)(x)
+        return head(shape[0], output_activation, None, task, classes)(x)
     values = head(math.prod(shape), None, None, task, classes, name="answers")(x)
     if output_activation is None:
         return keras.layers.Reshape(shape, name="outputs")(values)

@@ -79,7 +79,7 @@ class Task:
 
 def task_of(model: keras.Model) -> Task:
     """What is known of `model`; of a model with several outputs nothing."""
-    outputs = getattr(model, "outputs", None) or ()
+    outputs: Any = getattr(model, "outputs", None) or ()
     if len(outputs) != 1 or isinstance(getattr(model, "output", None), dict):
         return Task()
     width = outputs[0].shape[-1] if len(outputs[0].shape) > 1 else None
