@@ -25,6 +25,11 @@ def pytest_cmdline_main(config):
         option.dist = "worksteal"
 
 
+def pytest_make_parametrize_id(val):
+    """Functions by name: their addresses differ between the processes of a run."""
+    return getattr(val, "__name__", None) if callable(val) else None
+
+
 def cores():
     """Those that this process may use, where the system tells."""
     if hasattr(os, "sched_getaffinity"):

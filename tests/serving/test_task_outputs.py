@@ -126,7 +126,6 @@ def users_own(units, activation=None, **arguments):
         (1, "sigmoid", {"task": "binary"}, tf.identity),
         (3, "sigmoid", {"classes": ["a", "b", "c"]}, tf.identity),
     ],
-    ids=str,
 )
 def test_a_model_of_ones_own_is_told_its_classes_or_task(
     units, activation, given, squash, tmp_path
