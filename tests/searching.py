@@ -3,10 +3,12 @@
 import os
 import pathlib
 import signal
+import sys
 import time
 import warnings
 
 import optuna
+from keras_tuner.errors import FatalValueError
 
 from keras_trainkit import tuners
 
@@ -134,6 +136,17 @@ class Troubled(tuners.RandomSearch):
         if trouble == "hang":
             time.sleep(600)
         return float(os.getpid())
+
+
+class Ending(tuners.RandomSearch):
+    """Ends its process, or the search with a long message; counts its trainings."""
+
+    def run_trial(self, trial, *args, **kwargs):
+        with open(pathlib.Path(self.directory, "begun"), "a") as file:
+            file.write("x")
+        if trial.hyperparameters.Choice("how", ["exit", "long"]) == "exit":
+            sys.exit(3)
+        raise FatalValueError("long " * 40_000)
 
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -57,9 +57,11 @@ def _take(store, slot):
             store.storage.set_trial_user_attr(key, name, me)
         if not store.take(key):
             return None
+        store.begin(key)
+        store.storage.set_trial_user_attr(key, OWNER, me)
     except UpdateFinishedTrialError:  # another process took it, and ended it since
+        store.leave(key)
         return None
-    store.storage.set_trial_user_attr(key, OWNER, me)
     return Claim(slot.place, slot.trial.number, key)
 
 

@@ -1,31 +1,47 @@
 """A connection to the database that a study is in."""
 
-import contextlib
 import os
+import pathlib
 import random
 import re
 import sqlite3
-import threading
 import time
+import urllib.parse
 import warnings
 import weakref
 
 import optuna
 import sqlalchemy
 
-_locking = threading.local()
+from keras_trainkit.tuners._patient_storage import (
+    PatientStorage,
+    StorageFailed,
+    database_error,
+    lock_before_reading,
+    may_pass,
+    reason_of,
+)
+
+_START_SECONDS = 60
+LOCK_SECONDS = 60
+_SECRET = re.compile(r"pass|pwd|secret|token", re.IGNORECASE)
+
+
+class RefusedDatabase(ValueError):
+    """A database that cannot be opened, or holds nothing that can be read."""
 
 
 def open_database(
-    url, heartbeat, grace, *, has_tables=False
-) -> optuna.storages.RDBStorage:
+    url, heartbeat: int, grace: int, *, has_tables: bool = False
+) -> PatientStorage:
     """Optuna's storage at a URL, its tables made if there are none.
 
     Args:
-        url: String. URL for SQLAlchemy.
-        heartbeat: Int. Seconds between two signs of life of a running trial.
-        grace: Int. Seconds of silence after which a trial counts as dead.
-        has_tables: Bool. Do not look for the tables, which takes a while.
+        url: String or `sqlalchemy.URL`.
+        heartbeat: Seconds between two signs of life of a running trial.
+        grace: Seconds of silence after which a trial counts as dead.
+        has_tables: Do not look for the tables, which takes a while. They were found
+            before, so a database that is away is waited for.
 
     Raises:
         ValueError: Nothing can be opened there.
@@ -37,60 +53,108 @@ def open_database(
         "skip_table_creation": has_tables,
         "skip_compatibility_check": has_tables,
     }
+    place = shown(url)
     try:
-        on_file = sqlalchemy.make_url(url).get_backend_name() == "sqlite"
-        storage = _open(url, on_file, options)
+        parsed = sqlalchemy.make_url(url)
+        backend = _open(parsed, place, options)
     except ImportError as error:
         raise ImportError(
             f"`storage` needs the driver that its URL names ({error.__cause__}). For "
             "PostgreSQL: pip install keras-trainkit[postgres], and a URL "
-            "postgresql+psycopg://user@host/database. "
-            f"Received: storage={shown(url)!r}."
+            f"postgresql+psycopg://user@host/database. Received: storage={place!r}."
         ) from error
     except (sqlalchemy.exc.ArgumentError, ValueError) as error:
         raise ValueError(
             "`storage` names the database that machines share and must be a URL such "
             "as postgresql+psycopg://user@host/database. "
-            f"Received: storage={shown(url)!r}."
-        ) from error
-    except sqlalchemy.exc.DBAPIError as error:
-        raise ValueError(
+            f"Received: storage={place!r}: {masked(error, url)}"
+        ) from None  # it may hold the password
+    except (sqlalchemy.exc.SQLAlchemyError, StorageFailed) as error:
+        raise refusal(url, error) from None
+    if parsed.get_backend_name() == "sqlite":
+        if not has_tables:
+            _check_whole(backend.engine, url)
+        sqlalchemy.event.listen(backend.engine, "begin", lock_before_reading)
+    weakref.finalize(backend, _close, backend.engine, os.getpid())
+    return PatientStorage(backend, place)
+
+
+def refusal(url, error) -> RefusedDatabase:
+    """The error for a database that cannot be opened."""
+    reason = masked(reason_of(error), url)
+    if file_of(url) is None:
+        return RefusedDatabase(
             "`storage` names the database that machines share and must be one that "
             "this machine reaches and may write to. "
-            f"Received: storage={shown(url)!r}: {str(error.orig).strip()}"
-        ) from error
-    if on_file:
-        sqlalchemy.event.listen(storage.engine, "begin", _lock_before_reading)
-    weakref.finalize(storage, _close, storage.engine, os.getpid())
-    return storage
+            f"Received: storage={shown(url)!r}: {reason}"
+        )
+    return RefusedDatabase(
+        "`directory` or `storage` names the file that keeps the search, which must be "
+        "a whole SQLite database that this process may write to, on a disk with room "
+        f"left. Received: {shown(url)!r}: {reason}"
+    )
+
+
+def file_of(url) -> pathlib.Path | None:
+    """The file that a URL of SQLite names; None for other databases."""
+    try:
+        parsed = sqlalchemy.make_url(url)
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        return None
+    if parsed.get_backend_name() != "sqlite" or parsed.database in (
+        None,
+        "",
+        ":memory:",
+    ):
+        return None
+    return None if parsed.query else pathlib.Path(parsed.database)
 
 
 def shown(url) -> str:
-    """The URL without its password."""
+    """The URL without its passwords; the path of a file."""
     try:
-        return str(sqlalchemy.make_url(url))
+        parsed = sqlalchemy.make_url(url)
     except (sqlalchemy.exc.ArgumentError, ValueError):
-        return re.sub("//.*@", "//***@", str(url))
+        text = re.sub("//.*@", "//***@", str(url))
+        return re.sub(
+            rf"([?&]\w*({_SECRET.pattern})\w*=)[^&]*", r"\1***", text, flags=re.I
+        )
+    query = {
+        name: "***" if _is_secret(name, value) else value
+        for name, value in parsed.query.items()
+    }
+    masked = parsed.set(query=query).render_as_string()
+    return masked.replace("%2A%2A%2A", "***")
 
 
-@contextlib.contextmanager
-def locked_before_reading():
-    """Within it nobody else writes between this thread's reads and its writes.
-
-    Optuna locks the row it looks at, which SQLite does not have, and Python's sqlite3
-    begins a transaction with its first write only: two processes could both find a
-    trial waiting, and both take it.
-    """
-    _locking.first = True
-    try:
-        yield
-    finally:
-        _locking.first = False
+def masked(error, url) -> str:
+    """What an error says, without the passwords of the URL."""
+    text = str(error).strip()
+    for secret in sorted(_secrets(url), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
 
 
-def _lock_before_reading(connection):
-    if getattr(_locking, "first", False):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _is_secret(name, value):
+    found = value if isinstance(value, str) else " ".join(value)
+    return bool(_SECRET.search(name) or _SECRET.search(found))
+
+
+def _secrets(url):
+    """Every form in which a driver could show a password."""
+    if isinstance(url, sqlalchemy.URL):
+        url = url.render_as_string(hide_password=False)
+    text = str(url)
+    found = re.findall(r"//[^/?]*?:([^/?]*)@", text)
+    for part in text.partition("?")[2].split("&"):
+        name, _, value = part.partition("=")
+        if _is_secret(name, value):
+            found.append(value)
+            inner = urllib.parse.unquote_plus(value)
+            found += re.findall(r"(?:pwd|password)=([^;]*)", inner, re.IGNORECASE)
+    decoded = [urllib.parse.unquote_plus(secret) for secret in found]
+    quoted = [urllib.parse.quote_plus(secret) for secret in decoded]
+    return {secret for secret in [*found, *decoded, *quoted] if secret}
 
 
 class _Connection(sqlite3.Connection):
@@ -106,20 +170,76 @@ class _Connection(sqlite3.Connection):
         self.execute("PRAGMA synchronous=NORMAL")
 
 
-def _open(url, on_file, options, attempts=8):
-    """Tries again when another process makes the same tables at the same moment."""
+def _open(url, place, options):
+    """Tries again while other processes make the same tables, or the file is locked.
+
+    Whenever one of many loses such a race another has made a table, so it ends.
+    """
+    if options["skip_table_creation"]:
+        return PatientStorage.patiently(lambda: _backend(url, options), place)
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            return _backend(url, options)
+        except (sqlalchemy.exc.SQLAlchemyError, _Internal) as error:
+            if time.monotonic() > deadline or not _is_race(database_error(error)):
+                raise
+        time.sleep(random.uniform(0.02, 0.2))
+
+
+_Internal = optuna.exceptions.StorageInternalError
+
+
+def _is_race(error):
+    if not isinstance(error, sqlalchemy.exc.DBAPIError):
+        return False
+    if isinstance(error, sqlalchemy.exc.IntegrityError):
+        return True
+    if isinstance(error.orig, sqlite3.Error) and may_pass(error):
+        return True
+    return "exist" in str(error.orig) or "deadlock" in str(error.orig)
+
+
+def _backend(url, options):
     engine: dict[str, object] = {"pool_pre_ping": True}  # servers hang up in the end
-    if on_file:
-        engine = {"connect_args": {"timeout": 60, "factory": _Connection}}
+    text = url.render_as_string(hide_password=False)
+    if url.get_backend_name() == "sqlite":
+        engine = {"connect_args": {"timeout": LOCK_SECONDS, "factory": _Connection}}
+    file = file_of(url)
+    if file is not None:
+        # Not by the URL, where SQLAlchemy 2.0 takes a "?" for the end of a path.
+        engine["creator"] = _Creator(file)
+        text = "sqlite:///study.db"
+    # Optuna formats its URL.
+    text = text.replace("{", "{{").replace("}", "}}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.storages.RDBStorage(text, engine_kwargs=engine, **options)
+
+
+def _check_whole(engine, url):
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return optuna.storages.RDBStorage(url, engine_kwargs=engine, **options)
-    except sqlalchemy.exc.DBAPIError as error:
-        if error.statement is None or attempts == 1:
-            raise  # without a statement it is the connection that failed
-    time.sleep(random.uniform(0.05, 0.2))
-    return _open(url, on_file, options, attempts - 1)
+        with engine.connect() as connection:
+            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        raise refusal(url, error) from None
+    if found != "ok":
+        raise refusal(url, StorageFailed("", f"its content is torn: {found}"))
+
+
+class _Creator:
+    """Connects to a file, from whichever thread the connection is used in then."""
+
+    def __init__(self, file):
+        self._file = file
+
+    def __call__(self):
+        return sqlite3.connect(
+            self._file,
+            timeout=LOCK_SECONDS,
+            factory=_Connection,
+            check_same_thread=False,
+        )
 
 
 def _close(engine, owner):

@@ -7,6 +7,7 @@ from optuna.trial import TrialState
 from keras_trainkit.tuners._beating import beating
 from keras_trainkit.tuners._claim import claim
 from keras_trainkit.tuners._isolated import run_isolated
+from keras_trainkit.tuners._owner import is_run
 from keras_trainkit.tuners._recovery import recover
 from keras_trainkit.tuners._running import run_claimed
 from keras_trainkit.tuners._slots import REASON, finished
@@ -63,9 +64,12 @@ def check_failures(slots, place, oracle):
 
 def _run(tuner, claimed, args, kwargs):
     run = run_isolated if tuner.isolate else run_claimed
-    with beating(tuner._store, claimed.key):
-        run(tuner, claimed, args, kwargs)
+    try:
+        with beating(tuner._store, claimed.key):
+            run(tuner, claimed, args, kwargs)
+    finally:
+        tuner._store.leave(claimed.key)
 
 
 def _others_at_work(slots):
-    return any(slot.trial.state == TrialState.RUNNING or slot.lost for slot in slots)
+    return any(slot.lost or is_run(slot.trial) for slot in slots)

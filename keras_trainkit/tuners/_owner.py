@@ -4,10 +4,10 @@ import os
 import pathlib
 import socket
 
-from keras_trainkit.tuners._seeds import derive
-from keras_trainkit.tuners._slots import OWNER
+from optuna.trial import TrialState
 
-_CANDIDATE = "candidate:"
+from keras_trainkit.tuners._seeds import derive
+from keras_trainkit.tuners._slots import CANDIDATE, OWNER
 
 
 def myself() -> dict:
@@ -21,23 +21,56 @@ def candidate() -> tuple[str, dict]:
     It dies without an owner if its process is killed on the very next line.
     """
     me = myself()
-    return f"{_CANDIDATE}{derive(me)}", me
+    return f"{CANDIDATE}{derive(me)}", me
 
 
 def is_orphan(trial) -> bool:
     """Whether whoever runs this trial is certainly gone.
 
-    False for a process on another machine, of which only its heartbeat tells.
+    False for a process on another machine, of which only its heartbeat tells, and
+    for a process that stands still.
     """
     attrs = trial.user_attrs
     if OWNER in attrs:
-        return _is_dead(attrs[OWNER])
-    found = [attrs[name] for name in attrs if name.startswith(_CANDIDATE)]
-    return bool(found) and all(map(_is_dead, found))
+        return is_dead(attrs[OWNER])
+    found = _candidates(trial)
+    return bool(found) and all(map(is_dead, found))
 
 
-def _is_dead(owner):
-    if owner["place"] != _place():
+def is_run(trial) -> bool:
+    """Whether a process of the kit runs this trial, or is about to.
+
+    Not a trial of `study.ask()`, whose end nobody can promise.
+    """
+    if trial.state != TrialState.RUNNING:
+        return False
+    return OWNER in trial.user_attrs or bool(_candidates(trial))
+
+
+def lives_here(trial) -> bool:
+    """Whether whoever runs this trial is a process of this machine that lives."""
+    owner = trial.user_attrs.get(OWNER)
+    return owner is not None and is_here(owner) and not is_dead(owner)
+
+
+def is_here(owner) -> bool:
+    """Whether the process is, or was, one of this machine."""
+    return owner["place"] == _place()
+
+
+def searched_by(owner) -> ValueError:
+    """The error for overwriting what this process searches in."""
+    where = "" if is_here(owner) else f" on {owner['place'].split()[0]}"
+    return ValueError(
+        "`overwrite=True` deletes the search that is there, so no process may be "
+        "searching in it: wait for its end, or end it. "
+        f"Received: a search by the process {owner['pid']}{where}."
+    )
+
+
+def is_dead(owner) -> bool:
+    """Whether this process is certainly gone."""
+    if not is_here(owner):
         return False
     try:
         os.kill(owner["pid"], 0)
@@ -46,6 +79,11 @@ def _is_dead(owner):
     except PermissionError:
         pass  # it lives, under another user
     return _is_zombie(owner["pid"]) or _started(owner["pid"]) != owner["started"]
+
+
+def _candidates(trial):
+    attrs = trial.user_attrs
+    return [attrs[name] for name in attrs if name.startswith(CANDIDATE)]
 
 
 def _place():

@@ -1,11 +1,16 @@
 """Child processes that start fast and end with their parent."""
 
+import math
 import multiprocessing
 import multiprocessing.connection
 import os
 import pickle
 import threading
+import time
 
+_LAST_SECONDS = 60
+# Below the 64 KiB that Linux keeps for a pipe, so that nobody waits for a reader.
+_MOST_BYTES = 40_000
 PRELOADED = ["keras_trainkit.tuners._preloaded"]
 
 
@@ -39,16 +44,57 @@ def start(target, *args):
     return process, receiver
 
 
-def error_of(receiver):
-    """The exception that ended the child, or None."""
+def wait_for_end(process, receiver, seconds: float | None = None) -> bool:
+    """Waits until the process has ended; False if it takes longer than `seconds`.
+
+    One that has done its work and does not end, as with a thread of a library in it,
+    is waited for `_LAST_SECONDS` longer.
+
+    Raises:
+        Exception: What the child raised.
+    """
+    deadline = math.inf if seconds is None else time.monotonic() + seconds
+    waited_for = [receiver, process.sentinel]
+    while True:
+        left = max(0, deadline - time.monotonic())
+        timeout = None if math.isinf(left) else left
+        ready = multiprocessing.connection.wait(waited_for, timeout)
+        if receiver in ready:
+            raise_error_of(receiver)
+            waited_for.remove(receiver)
+            deadline = min(deadline, time.monotonic() + _LAST_SECONDS)
+        elif ready:
+            process.join()
+            return True
+        else:
+            return receiver not in waited_for
+
+
+def raise_error_of(receiver):
+    """Raises what ended the child, if it has said so."""
     try:
-        return receiver.recv() if receiver.poll() else None
-    except EOFError:
-        return None
+        pickled, text = receiver.recv()
+    except (EOFError, OSError):
+        return
+    try:
+        error = pickle.loads(pickled)
+    except Exception:  # of a class that is unknown here
+        error = RuntimeError(text)
+    raise error
+
+
+def stop(process, receiver):
+    """Ends the process, if it has not, and lets go of it."""
+    process.kill()
+    process.join()
+    process.close()
+    receiver.close()
 
 
 def died_how(process) -> str:
     """A sentence on a process that ended without saying why."""
+    if process.exitcode is None:
+        return "Its process did not end."
     if process.exitcode == -9:
         return "Its process was killed, as it is when memory runs out (signal 9)."
     if process.exitcode < 0:
@@ -70,7 +116,7 @@ def _enter(target, args, sender):
     try:
         target(*args)
     except Exception as error:
-        sender.send(_picklable(error))
+        sender.send(_sendable(error))
         raise SystemExit(1) from None
     finally:
         sender.close()
@@ -87,9 +133,31 @@ def _wait_for_end(parent):
     os._exit(1)
 
 
-def _picklable(error):
+def _sendable(error):
+    """The error as bytes and as text, short enough for the buffer of a pipe."""
+    text = shortened(f"{type(error).__name__}: {error}")
+    for found in (error, _short(error), RuntimeError(text)):
+        try:
+            pickled = pickle.dumps(found)
+            pickle.loads(pickled)
+        except Exception:
+            continue
+        if len(pickled) < _MOST_BYTES:
+            break
+    return pickled, text
+
+
+def _short(error):
+    arguments = [shortened(a) if isinstance(a, str) else a for a in error.args]
     try:
-        pickle.loads(pickle.dumps(error))
+        return type(error)(*arguments)
     except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
+        return RuntimeError(*arguments)
+
+
+def shortened(text: str, length: int = 4000) -> str:
+    """The beginning and the end of a text that is too long to be kept."""
+    if len(text) <= length:
+        return text
+    half = length // 2 - 20
+    return f"{text[:half]} ... ({len(text)} characters) ... {text[-half:]}"

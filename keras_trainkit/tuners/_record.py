@@ -33,10 +33,7 @@ class Record:
             description: Dict of plain values.
             kind: String. What is described, the name it is kept under.
         """
-        written = self._attrs().get(kind)
-        if written is None:
-            self._write(kind, description)
-            return
+        written = self._once(kind, description)
         for name, value in description.items():
             if name in written and written[name] != value:
                 raise ValueError(
@@ -61,6 +58,10 @@ class Record:
                 f"{', '.join(changed)}."
             )
 
+    def begin(self, description: dict) -> int:
+        """Writes what a new search is; returns the seed of the first to do so."""
+        return self._once(_SEARCH, description)["seed"]
+
     def seed(self):
         """The seed written at the first start; None in a new study."""
         return self._attrs().get(_SEARCH, {}).get("seed")
@@ -82,10 +83,8 @@ class Record:
     def agree_on_space(self, space: keras_tuner.HyperParameters):
         """Writes the space that building shows, or refuses another one."""
         wanted = _plain(space.get_config()["space"])
-        written = self._attrs().get(_SPACE)
-        if written is None:
-            self._write(_SPACE, wanted)
-        elif {_key(hp) for hp in written} != {_key(hp) for hp in wanted}:
+        written = self._once(_SPACE, wanted)
+        if {_key(hp) for hp in written} != {_key(hp) for hp in wanted}:
             changed = {_key(hp) for hp in written} ^ {_key(hp) for hp in wanted}
             names = sorted({json.loads(key)["config"]["name"] for key in changed})
             raise ValueError(
@@ -115,6 +114,14 @@ class Record:
 
     def _attrs(self):
         return self._store.study.user_attrs
+
+    def _once(self, name, value):
+        """What is written there: by whoever came first, maybe by this call."""
+        attrs = self._attrs()
+        if name not in attrs:
+            self._store.add_attribute(name, value)
+            attrs = self._attrs()
+        return attrs[name]
 
     def _write(self, name, value):
         self._store.study.set_user_attr(name, value)

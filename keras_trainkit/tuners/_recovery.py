@@ -26,6 +26,7 @@ def recover(store) -> list[Slot]:
     Returns:
         The places, read after the repair.
     """
+    store.check_file()
     store.fail_stale()
     trials = store.trials()
     if _fail_the_dead(store, trials):
@@ -42,7 +43,8 @@ def recover(store) -> list[Slot]:
 
 
 def _fail_the_dead(store, trials):
-    dead = [t for t in trials if t.state == TrialState.RUNNING and is_orphan(t)]
+    running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+    dead = [trial for trial in running if is_orphan(trial) or store.is_left(trial)]
     for trial in dead:
         store.fail(store.key(trial))
     return dead

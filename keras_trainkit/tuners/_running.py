@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import logging
+import math
 import statistics
 import time
 import traceback
@@ -11,9 +13,12 @@ from typing import Any
 import optuna
 from keras_tuner.engine.trial import Trial
 from keras_tuner.errors import FailedTrialError, FatalError
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from keras_trainkit.tuners._asking import Asking
+from keras_trainkit.tuners._patient_storage import StorageFailed
+from keras_trainkit.tuners._processes import shortened
 from keras_trainkit.tuners._score import scores_of
 from keras_trainkit.tuners._settling import settle
 from keras_trainkit.tuners._slots import CHOSEN, REASON, REPEATED, RESULT
@@ -21,9 +26,45 @@ from keras_trainkit.tuners._training import Training
 from keras_trainkit.tuners._tried import Repeated, Tried
 from keras_trainkit.tuners._views import trial_name
 
+_logger = logging.getLogger(__name__)
+
 
 def run_claimed(tuner, claim, args, kwargs):
-    """Runs the trial and writes how it ended; raises what must end the search."""
+    """Runs the trial and writes how it ended; raises what must end the search.
+
+    A trial that another process has taken up meanwhile, since this one was silent, is
+    its own: what came of it here is left out.
+    """
+    store = tuner._store
+    try:
+        ending, chosen = _prepared(tuner, claim)
+        tuner.on_trial_begin(ending.trial)
+        _attempts(ending, args, kwargs)
+    except (ClaimLost, UpdateFinishedTrialError):
+        _logger.warning(
+            "Trial %s was run again by another process while this one was silent; its "
+            "result there counts.",
+            trial_name(claim.place),
+        )
+        return
+    except BaseException as error:
+        # An interrupt, or a storage that failed: nobody's fault, to be run again. A
+        # trial that has its reason by now stays as it is. A process of its own leaves
+        # its end to the one that started it.
+        if isinstance(error, Exception) or not tuner.isolate:
+            with contextlib.suppress(Exception):
+                store.fail(claim.key)
+        raise
+    tuner.on_trial_end(ending.trial)
+    if not ending.is_dropped:
+        _warn_of_unused(chosen, ending.trial)
+
+
+class ClaimLost(Exception):
+    """Another process ended the trial that this one runs."""
+
+
+def _prepared(tuner, claim):
     store = tuner._store
     attrs = store.storage.get_trial(claim.key).user_attrs
     chosen = attrs.get(CHOSEN, {}).get("values", {})
@@ -44,17 +85,7 @@ def run_claimed(tuner, claim, args, kwargs):
     )
     trial = Trial(tuner._asking_hyperparameters(asking), trial_name(claim.place))
     ending = _Ending(tuner, claim, trial, asking, drawn, is_judged=not first)
-    tuner.on_trial_begin(trial)
-    try:
-        _attempts(ending, args, kwargs)
-    except BaseException:
-        # An interrupt, or a storage that failed: nobody's fault, to be run again. A
-        # trial that has its reason by now stays as it is.
-        store.fail(claim.key)
-        raise
-    tuner.on_trial_end(trial)
-    if not ending.is_dropped:
-        _warn_of_unused(chosen, trial)
+    return ending, chosen
 
 
 def _begins_with_defaults(hypermodel, slots, place):
@@ -71,29 +102,34 @@ def _begins_with_defaults(hypermodel, slots, place):
 
 def _attempts(ending, args, kwargs):
     tuner = ending.tuner
-    for attempt in range(1 + tuner.oracle.max_retries_per_trial):
+    last = tuner.oracle.max_retries_per_trial
+    for attempt in range(1 + last):
         ending.begin(attempt)
         try:
             tuner._ask_ahead(ending.trial.hyperparameters)
             results = _results(tuner, ending.trial, args, kwargs)
             ending.settle()
-            ending.complete(scores_of(results, tuner.oracle.objective))
-            return
+            scores = scores_of(results, tuner.oracle.objective)
         except Repeated:
             ending.drop()
             return
         except optuna.TrialPruned:
             ending.stop()
             return
-        except FatalError as error:
-            ending.fail(error)
+        except StorageFailed:  # no fault of the training
             raise
-        except FailedTrialError as error:
-            ending.fail(error)
-            return
         except Exception as error:
-            if attempt == tuner.oracle.max_retries_per_trial:
+            if ending.is_lost():
+                raise ClaimLost from error
+            ends_search = isinstance(error, FatalError)
+            if ends_search or isinstance(error, FailedTrialError) or attempt == last:
                 ending.fail(error)
+                if ends_search:
+                    raise
+                return
+        else:
+            ending.complete(scores)
+            return
 
 
 def _results(tuner, trial, args, kwargs):
@@ -171,7 +207,8 @@ class _Ending:
             metrics=_mean_metrics(scores),
             best_step=best.best_step,
         )
-        self.tuner._store.study.tell(self.claim.number, statistics.fmean(values))
+        value = statistics.fmean(values)
+        self.tuner._store.end(self.claim.key, TrialState.COMPLETE, value)
 
     def stop(self):
         self._write()
@@ -179,7 +216,8 @@ class _Ending:
         if stopped is not None and self.tuner.folds == 1:
             # What TPE ranks a stopped trial by: how far it came, and how good it was.
             self._show_epoch(*stopped)
-        self.tuner._store.study.tell(self.claim.number, state=TrialState.PRUNED)
+        store = self.tuner._store
+        store.end(self.claim.key, TrialState.PRUNED, self._last_reported())
 
     def _show_epoch(self, epochs, value):
         # A retry writes over what it does again, which `optuna.Trial.report` refuses.
@@ -191,12 +229,23 @@ class _Ending:
 
     def fail(self, error):
         text = "".join(traceback.format_exception(error))
-        self._write(traceback=text)
+        self._write(traceback=shortened(text, 20_000))
         reason = f"{type(error).__name__}: {error}".strip()
-        self.tuner._store.storage.set_trial_user_attr(
-            self.claim.key, REASON, reason[:2000]
+        store = self.tuner._store
+        store.storage.set_trial_user_attr(
+            self.claim.key, REASON, shortened(reason, 2000)
         )
-        self.tuner._store.study.tell(self.claim.number, state=TrialState.FAIL)
+        store.end(self.claim.key, TrialState.FAIL)
+
+    def is_lost(self):
+        """Whether another process ended the trial."""
+        trial = self.tuner._store.storage.get_trial(self.claim.key)
+        return trial.state != TrialState.RUNNING
+
+    def _last_reported(self):
+        trial = self.tuner._store.storage.get_trial(self.claim.key)
+        value = trial.intermediate_values.get(trial.last_step, math.nan)
+        return None if math.isnan(value) else value
 
     def _write(self, **fields):
         training = self._training

@@ -17,6 +17,7 @@ CHOSEN = "chosen"
 REASON = "reason"
 RESULT = "result"
 OWNER = "owner"
+CANDIDATE = "candidate:"
 SURPLUS = "surplus"
 REPEATED = "repeated"
 SETTLED = "settled"
@@ -46,7 +47,13 @@ def was_lost(trial) -> bool:
 
 
 def read_slots(trials) -> list[Slot]:
-    """The places in their order; attempts that came twice are left out."""
+    """The places in their order; attempts that came twice are left out.
+
+    Trials that plain Optuna made and ran have no place: not `study.ask()`, whatever is
+    told of it, nor `study.add_trial()`. What `study.enqueue_trial()` queued has one.
+    """
+    again = {trial.user_attrs.get(RETRY_OF) for trial in trials}
+    trials = [t for t in trials if t.number in again or not _is_foreign(t)]
     slots: list[Slot] = []
     slot_of: dict[int, Slot] = {}
     retried, chosen = set(), set()
@@ -67,6 +74,17 @@ def read_slots(trials) -> list[Slot]:
             slot_of[trial.number] = Slot(len(slots), [trial])
             slots.append(slot_of[trial.number])
     return [slot for slot in slots if slot.trial.user_attrs.get(REASON) != REPEATED]
+
+
+def _is_foreign(trial):
+    ours = trial.state == TrialState.WAITING or "fixed_params" in trial.system_attrs
+    return not ours and not any(map(_is_ours, trial.user_attrs))
+
+
+def _is_ours(name):
+    return name in (RETRY_OF, CHOSEN, REASON, RESULT, OWNER) or name.startswith(
+        CANDIDATE
+    )
 
 
 def numbers_of(slots) -> set[int]:

@@ -28,7 +28,7 @@ from keras_trainkit.tuners._record import Record
 from keras_trainkit.tuners._sampler import SeededSampler
 from keras_trainkit.tuners._search_results import SearchResults
 from keras_trainkit.tuners._search_space import SearchSpace, own_space
-from keras_trainkit.tuners._store import Store, delete_study, sqlite_url
+from keras_trainkit.tuners._store import Store, delete_study, refuse_running, sqlite_url
 from keras_trainkit.tuners._summary import first_reason
 from keras_trainkit.tuners._training import Training
 from keras_trainkit.tuners._tried import Tried
@@ -154,6 +154,10 @@ class StudyTuner(SearchResults, SearchSpace):
                 has the reason.
         """
         check_count("workers", workers, "is the number of processes")
+        with _files.searching(self._folder):
+            self._search(fit_args, workers, fit_kwargs)
+
+    def _search(self, fit_args, workers, fit_kwargs):
         if workers > 1 or self.isolate:
             warm_up()
         self._last_search = (fit_args, dict(fit_kwargs))
@@ -252,31 +256,40 @@ class StudyTuner(SearchResults, SearchSpace):
         self._folder = directory / project_name
         _files.check_folder(self._folder)
         url = self.storage or sqlite_url(self._folder / _files.DATABASE)
+        self._content = {"study": project_name, "storage": shown(url)}
         if overwrite:
-            if self.storage is not None:
-                delete_study(self.storage, project_name)
-            _files.delete_search(self._folder)
-        _files.mark(self._folder, {"study": project_name, "storage": shown(url)})
-        self._store = Store(url, project_name, oracle.objective.direction)
+            self._delete(url, project_name)
+        exists = _files.begin(self._folder, self._content)
+        self._store = Store(
+            url, project_name, oracle.objective.direction, exists=exists
+        )
         self._record = Record(self._store)
 
+    def _delete(self, url, project_name):
+        _files.refuse_while_searched(self._folder)
+        if self.storage is None:
+            refuse_running(url, project_name)
+        else:
+            delete_study(url, project_name)
+        _files.begin(self._folder, self._content, anew=True)
+        _files.delete_search(self._folder)
+
     def _agree(self, seed, objective):
+        description = {
+            "objective": objective.name,
+            "direction": objective.direction,
+            "seed": random.SystemRandom().randrange(2**31) if seed is None else seed,
+            "executions_per_trial": self.executions_per_trial,
+            "folds": self.folds,
+            "lists": self._as_parameter is not as_parameter,
+            "method": _method_of(type(self)),
+        }
+        first = self._record.begin(description)
         if seed is None:
-            seed = self._record.seed()
-        if seed is None:
-            seed = random.SystemRandom().randrange(2**31)
-        self._record.agree(
-            {
-                "objective": objective.name,
-                "direction": objective.direction,
-                "seed": seed,
-                "executions_per_trial": self.executions_per_trial,
-                "folds": self.folds,
-                "lists": self._as_parameter is not as_parameter,
-                "method": _method_of(type(self)),
-            }
-        )
-        return self._record.seed()
+            description["seed"] = first
+        self._record.agree(description)
+        _files.finish(self._folder, self._content)
+        return first
 
     def _prepare(self, args, kwargs):
         prepare = getattr(self.hypermodel, "prepare", None)

@@ -4,7 +4,7 @@ import multiprocessing.connection
 import os
 
 from keras_trainkit.tuners._loop import run_loop
-from keras_trainkit.tuners._processes import died_how, error_of, start
+from keras_trainkit.tuners._processes import died_how, raise_error_of, start, stop
 from keras_trainkit.tuners._progress import Progress
 
 _LOOK_SECONDS = 1
@@ -31,17 +31,13 @@ def run_workers(tuner, workers, args, kwargs, progress):
                 f"{died_how(started[-1][0])}"
             )
     finally:
-        for process, receiver in started:
-            process.kill()
-            process.join()
-            process.close()
-            receiver.close()
+        for child in started:
+            stop(*child)
 
 
 def _has_ended(process, receiver):
-    error = error_of(receiver)
-    if error is not None:
-        raise error
+    if receiver.poll():
+        raise_error_of(receiver)
     return process.exitcode is not None
 
 

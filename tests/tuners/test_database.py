@@ -1,9 +1,14 @@
 """What a URL must be, and what is said of one that is not."""
 
+import json
+import pathlib
+
 import pytest
-from searching import searcher
+import sqlalchemy
+from searching import searcher, table
 
 from keras_trainkit import tuners
+from keras_trainkit.tuners._database import masked, shown
 
 Searcher = searcher(tuners.RandomSearch)
 
@@ -44,3 +49,69 @@ def test_a_missing_driver_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
     with pytest.raises(ImportError, match=r"pip install keras-trainkit\[postgres\]"):
         Searcher(directory=tmp_path, storage="postgresql+psycopg://me@127.0.0.1:1/a")
+
+
+@pytest.mark.parametrize(
+    "name", ["a?b", "a%20b", "a#b", "{x}", "a b&c=d", "é;+", "a?mode=ro", "%", "x'y"]
+)
+def test_any_name_of_a_folder_is_taken_as_it_is(name, tmp_path):
+    options = {"directory": tmp_path / name, "project_name": name, "seed": 3}
+    Searcher(max_trials=2, **options).search(verbose=0)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name / name / "study.db").stat().st_size
+    assert len(table(Searcher(**options))) == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgresql://u:apricot@h/d", "postgresql://u:***@h/d"),
+        (
+            "postgresql+psycopg://h/d?password=apricot&sslmode=require",
+            "postgresql+psycopg://h/d?password=***&sslmode=require",
+        ),
+        ("postgresql://h/d?sslpassword=apricot", "postgresql://h/d?sslpassword=***"),
+        ("mysql+pymysql://h/d?passwd=apricot", "mysql+pymysql://h/d?passwd=***"),
+        (
+            "mssql+pyodbc:///?odbc_connect=PWD%3Dapricot",
+            "mssql+pyodbc:///?odbc_connect=***",
+        ),
+        (
+            "postgresql://h:port/d?password=apricot",
+            "postgresql://h:port/d?password=***",
+        ),
+        ("no url ?PASSWORD=apricot&a=b", "no url ?PASSWORD=***&a=b"),
+    ],
+)
+def test_every_password_of_a_url_is_masked(url, expected):
+    assert shown(url) == expected
+    assert masked(f"invalid: {url}, 'apricot'", url).count("apricot") == 0
+
+
+def test_a_password_that_was_quoted_is_masked_in_both_forms():
+    url = "postgresql://u:apri%20cot@h/d?password=plum%2Bjam"
+    said = masked("apri%20cot apri cot plum%2Bjam plum+jam", url)
+    assert said == "*** *** *** ***"
+
+
+def test_a_password_in_the_query_is_written_nowhere(tmp_path, capsys):
+    url = f"sqlite:///{tmp_path / 'elsewhere.db'}?password=apricot"
+    with pytest.raises(Exception) as caught:
+        Searcher(directory=tmp_path, storage=url)
+    assert "apricot" not in str(caught.value)
+    marker = tmp_path / "search" / "keras_trainkit_search.json"
+    assert json.loads(marker.read_text())["storage"].endswith("?password=***")
+    assert "apricot" not in "".join(capsys.readouterr())
+
+
+def test_a_url_may_be_an_object(tmp_path):
+    file = pathlib.Path(tmp_path, "a?b.db")
+    url = sqlalchemy.URL.create("sqlite", database=str(file))
+    Searcher(directory=tmp_path, storage=url, max_trials=2).search(verbose=0)
+    assert file.exists()
+
+
+def test_braces_in_a_url_are_not_optunas(tmp_path):
+    url = f"sqlite:///{tmp_path}/{{x}}.db?timeout=5"
+    Searcher(directory=tmp_path, storage=url, max_trials=1).search(verbose=0)
+    assert (tmp_path / "{x}.db").exists()

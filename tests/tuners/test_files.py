@@ -1,12 +1,18 @@
 """What a search may write over and delete."""
 
 import json
+import os
+import resource
+import signal
+import sqlite3
+import sys
+import time
 
 import keras_tuner
 import numpy as np
 import pandas as pd
 import pytest
-from searching import hill, searcher, table
+from searching import forked, hill, in_child, searcher, table
 
 from keras_trainkit import tuners
 
@@ -205,3 +211,112 @@ def test_a_gaussian_process_without_torch_names_the_extra(tmp_path, monkeypatch)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"keras-trainkit\[gp\]"):
         tuners.BayesianOptimization(hill, surrogate="gp", directory=tmp_path)
+
+
+def test_overwriting_is_refused_while_another_process_searches(tmp_path):
+    def objective(hp):
+        (tmp_path / "begun").touch()
+        time.sleep(60)
+
+    tuner = searcher(tuners.RandomSearch, objective)
+    child = forked(lambda: tuner(directory=tmp_path, seed=3).search(verbose=0))
+    while not (tmp_path / "begun").exists():
+        time.sleep(0.01)
+    before = (tmp_path / "search" / "study.db").stat().st_ino
+    with pytest.raises(ValueError, match=f"a search by the process {child}"):
+        Searcher(directory=tmp_path, overwrite=True)
+    assert (tmp_path / "search" / "study.db").stat().st_ino == before
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    again = Searcher(directory=tmp_path, max_trials=2, overwrite=True)
+    again.search(verbose=0)
+    assert len(table(again)) == 2
+    assert not list((tmp_path / "search").glob(".searching*"))
+
+
+@pytest.mark.parametrize("trouble", ["gone", "empty", "torn", "text"])
+def test_a_study_that_is_no_more_is_refused_but_for_overwriting(trouble, tmp_path):
+    Searcher(directory=tmp_path, max_trials=3, seed=3).search(verbose=0)
+    file = tmp_path / "search" / "study.db"
+    with sqlite3.connect(file) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    content = file.read_bytes()
+    for end in ("-wal", "-shm"):
+        file.with_name(f"study.db{end}").unlink(missing_ok=True)
+    if trouble == "gone":
+        file.unlink()
+    else:
+        lost = {
+            "empty": b"",
+            "torn": content[: len(content) // 2],
+            "text": b"notes" * 99,
+        }
+        file.write_bytes(lost[trouble])
+    with pytest.raises(ValueError, match=r"study\.db'"):
+        Searcher(directory=tmp_path)
+    assert file.exists() == (trouble != "gone")
+    anew = Searcher(directory=tmp_path, max_trials=2, overwrite=True)
+    anew.search(verbose=0)
+    assert len(table(anew)) == 2
+
+
+def started_at_once(count, folder):
+    """The seeds of so many processes that begin the same search together."""
+
+    def start(number):
+        while not (folder / "go").exists():
+            time.sleep(0.001)
+        seed = Searcher(directory=folder, project_name="s").seed
+        (folder / f"{number}.seed").write_text(str(seed))
+
+    children = [forked(lambda n=number: start(n)) for number in range(count)]
+    (folder / "go").touch()
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * count
+    return [file.read_text() for file in folder.glob("*.seed")]
+
+
+@pytest.mark.parametrize("count", [4, pytest.param(30, marks=pytest.mark.soak)])
+def test_processes_that_begin_together_join_with_one_seed(count, tmp_path):
+    seeds = started_at_once(count, tmp_path)
+    assert len(seeds) == count and len(set(seeds)) == 1
+
+
+STEPS = ("open", "os.rename", "os.mkdir", "os.remove", "sqlite3.connect")
+
+
+def killed_at_step(step, folder):
+    def start():
+        seen = []
+
+        def watch(event, arguments):
+            if event in STEPS and str(folder) in str(arguments):
+                seen.append(event)
+                if len(seen) == step:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(watch)
+        Searcher(directory=folder, seed=3)
+
+    return in_child(start) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 6, 8, 10])
+def test_a_first_start_that_is_killed_is_taken_up(step, tmp_path):
+    killed_at_step(step, tmp_path)
+    tuner = Searcher(directory=tmp_path, seed=3, max_trials=2)
+    tuner.search(verbose=0)
+    assert len(table(tuner)) == 2
+
+
+@pytest.mark.parametrize("size", [0, 100, 4096, 30_000, 100_000])
+def test_a_first_start_on_a_full_disk_is_named_and_taken_up(size, tmp_path):
+    def start():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        with pytest.raises(ValueError, match="search.*Received:.*search"):
+            Searcher(directory=tmp_path, seed=3)
+
+    assert in_child(start) == 0
+    tuner = Searcher(directory=tmp_path, seed=3, max_trials=2)
+    tuner.search(verbose=0)
+    assert len(table(tuner)) == 2

@@ -3,12 +3,16 @@
 import contextlib
 import json
 import os
+import signal
+import sqlite3
 import time
 
 import optuna
 import pytest
+from keras_tuner.errors import FatalValueError
 from optuna.trial import TrialState
 from searching import (
+    Ending,
     Meeting,
     Sleeping,
     Troubled,
@@ -216,3 +220,86 @@ def test_entries_that_came_twice_count_once(store):
     store.add(state=TrialState.WAITING)
     numbers = [[t.number for t in slot.attempts] for slot in read_slots(store.trials())]
     assert numbers == [[0, 1], [3], [5]]
+
+
+def test_an_isolated_trial_that_exits_is_run_once(tmp_path):
+    tuner = Ending(max_trials=1, seed=0, isolate=True, directory=tmp_path)
+    tuner.enqueue({"how": "exit"})
+    with pytest.raises(RuntimeError, match="Its process ended with exit code 3"):
+        tuner.search(verbose=0)
+    assert (tmp_path / "begun").read_text() == "x"
+
+
+@pytest.mark.parametrize("options", [{"isolate": True}, {}])
+def test_a_long_message_of_another_process_arrives_shortened(options, tmp_path):
+    tuner = Ending(max_trials=1, seed=0, directory=tmp_path, **options)
+    tuner.enqueue({"how": "long"})
+    workers = 1 if options else 2
+    with pytest.raises(FatalValueError, match="200000 characters") as caught:
+        tuner.search(verbose=0, workers=workers)
+    assert len(str(caught.value)) < 5000
+    assert len(tuner.trials_frame()["reason"]["0000"]) < 2500
+
+
+def test_a_trial_of_a_process_that_stands_still_is_left_to_it(store, tmp_path):
+    def stand():
+        claimed(store)
+        (tmp_path / "claimed").touch()
+        time.sleep(60)
+
+    child = forked(stand)
+    while not (tmp_path / "claimed").exists():
+        time.sleep(0.01)
+    os.kill(child, signal.SIGSTOP)
+    with sqlite3.connect(store.url.database) as database:
+        database.execute(
+            "UPDATE trial_heartbeats SET heartbeat = '2020-01-01 00:00:00'"
+        )
+    database.close()
+    recover(store)
+    assert [trial.state for trial in store.trials()] == [TrialState.RUNNING]
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    recover(store)
+    assert [t.state for t in store.trials()] == [TrialState.FAIL, TrialState.WAITING]
+
+
+def test_a_claim_that_was_lost_does_not_end_the_search(tmp_path):
+    calls = []
+
+    def objective(hp):
+        calls.append(hill(hp))
+        if len(calls) == 1:
+            other = _store.Store(tuner._store.url, "search", "min")
+            other.fail(other.key(other.trials()[0]))
+        return calls[-1]
+
+    tuner = searcher(tuners.RandomSearch, objective)(
+        max_trials=3, seed=3, directory=tmp_path, max_retries_per_trial=2
+    )
+    tuner.search(verbose=0)
+    assert len(calls) == 4 and calls[0] == calls[1]  # the same values again
+    assert [row[3] for row in table(tuner)] == calls[1:]
+
+
+def test_trials_of_plain_optuna_have_no_place_and_are_not_waited_for(tmp_path):
+    tuner = searcher(tuners.RandomSearch)(max_trials=3, seed=3, directory=tmp_path)
+    alone = searcher(tuners.RandomSearch)(
+        max_trials=3, seed=3, directory=tmp_path, project_name="alone"
+    )
+    alone.search(verbose=0)
+    tuner.study.ask()
+    for state, value in ((None, -9.0), (TrialState.FAIL, None)):
+        tuner.study.tell(tuner.study.ask(), value, state=state)
+    tuner.search(verbose=0)
+    assert table(tuner) == table(alone)
+    tuner.study.tell(0, -9.0)
+    assert table(tuner) == table(alone)
+
+
+def test_what_plain_optuna_queues_is_tried(tmp_path):
+    tuner = searcher(tuners.RandomSearch)(max_trials=2, seed=3, directory=tmp_path)
+    tuner.study.enqueue_trial({"x": 0.5, "kind": "b"})
+    tuner.search(verbose=0)
+    assert table(tuner)[0][2:] == ({"x": 0.5, "kind": "b"}, 0.25)
+    assert len(table(tuner)) == 2

@@ -1,0 +1,245 @@
+"""Optuna's storage, in a database that may be away for a while."""
+
+import contextlib
+import json
+import logging
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import optuna
+import sqlalchemy
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.trial import TrialState
+
+from keras_trainkit.tuners._slots import OWNER
+
+PATIENCE_SECONDS = 300
+_LONGEST_WAIT_SECONDS = 5
+# PostgreSQL's and MySQL's words for a disk without room.
+_FULL = ("53100", 1021, 1114)
+_MAY_PASS = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
+
+_logger = logging.getLogger(__name__)
+_locking = threading.local()
+
+
+class StorageFailed(StorageInternalError):
+    """What keeps a search fails, and will not be well by itself.
+
+    Args:
+        place: String. The database or file.
+        reason: String.
+    """
+
+    def __init__(self, place: str, reason: str):
+        super().__init__(place, reason)
+        self.place = place
+        self.reason = reason
+
+    def __str__(self):
+        return (
+            "The search is kept in a database and in files beside it, which must be "
+            "whole and writable, on a disk with room left, and not away for more than "
+            f"{PATIENCE_SECONDS} seconds. Received: {self.place}: {self.reason}"
+        )
+
+
+def database_error(error: BaseException) -> BaseException:
+    """The database's error behind the one that Optuna raises in its place."""
+    while isinstance(error, StorageInternalError) and error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def reason_of(error: BaseException) -> str:
+    """What the database said."""
+    found = database_error(error)
+    if isinstance(found, StorageFailed):
+        return found.reason
+    return str(getattr(found, "orig", None) or found).strip()
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same may succeed later: a lock, a server that is started again."""
+    if isinstance(error, sqlalchemy.exc.TimeoutError):
+        return True  # no connection was free
+    if not isinstance(error, sqlalchemy.exc.DBAPIError):
+        return False
+    if isinstance(error.orig, sqlite3.Error):
+        code = getattr(error.orig, "sqlite_errorcode", None)
+        return code is not None and code & 0xFF in _MAY_PASS
+    codes = (
+        getattr(error.orig, "sqlstate", None),
+        *getattr(error.orig, "args", ())[:1],
+    )
+    of_connection = (
+        sqlalchemy.exc.OperationalError,
+        sqlalchemy.exc.InterfaceError,
+        sqlalchemy.exc.InternalError,
+    )
+    passing = error.connection_invalidated or isinstance(error, of_connection)
+    return passing and not any(code in _FULL for code in codes)
+
+
+@contextlib.contextmanager
+def locked_before_reading():
+    """Within it nobody else writes between this thread's reads and its writes.
+
+    Optuna locks the row it looks at, which SQLite does not have, and Python's sqlite3
+    begins a transaction with its first write only: two processes could both find a
+    trial waiting, and both take it.
+    """
+    _locking.first = True
+    try:
+        yield
+    finally:
+        _locking.first = False
+
+
+def lock_before_reading(connection):
+    """Listener for the beginning of SQLite's transactions."""
+    if getattr(_locking, "first", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _repeated(name):
+    def method(self, *args, **kwargs):
+        function = getattr(self._cached, name)
+        return self.patiently(lambda: function(*args, **kwargs), self._place)
+
+    method.__name__ = name
+    return method
+
+
+_Repeating: Any = type(
+    "_Repeating",
+    (optuna.storages.BaseStorage,),
+    {
+        name: _repeated(name)
+        for name in vars(optuna.storages.BaseStorage)
+        if not name.startswith("_")
+    },
+)
+
+
+class PatientStorage(_Repeating):
+    """Repeats every call until the database answers, for five minutes at most.
+
+    A training that has ended keeps its result meanwhile. A call whose answer was lost
+    with the connection may have been carried out: repeating it changes nothing.
+
+    Args:
+        backend: `optuna.storages.RDBStorage`.
+        place: String. The database, for messages.
+    """
+
+    def __init__(self, backend: optuna.storages.RDBStorage, place: str):
+        self._backend = backend
+        self._cached = optuna.storages.get_storage(backend)
+        self._place = place
+
+    @staticmethod
+    def patiently(call: Callable, place: str):
+        """The result of `call()`, tried again while its error may pass."""
+        deadline, wait = None, 0.1
+        while True:
+            try:
+                return call()
+            except StorageFailed:
+                raise
+            except (StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
+                found = database_error(error)
+                if deadline is None:
+                    deadline = time.monotonic() + PATIENCE_SECONDS
+                    warned = False
+                reason = reason_of(found)
+                if not may_pass(found) or time.monotonic() > deadline:
+                    raise StorageFailed(place, reason) from error
+            if not warned:
+                _logger.warning(
+                    "The database of the search does not answer and is asked again "
+                    "for %d seconds: %s: %s",
+                    *(PATIENCE_SECONDS, place, reason),
+                )
+                warned = True
+            time.sleep(random.uniform(0.5, 1) * wait)
+            wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
+
+    def get_all_trials(self, study_id, deepcopy=True, states=None):
+        """See Optuna. A study that was deleted meanwhile is a failure."""
+        try:
+            return super().get_all_trials(study_id, deepcopy, states)
+        except KeyError as error:
+            reason = "the study was deleted while it was in use"
+            raise StorageFailed(self._place, reason) from error
+
+    def set_trial_state_values(self, trial_id, state, values=None):
+        """See Optuna."""
+        attempts = 0
+
+        def write():
+            nonlocal attempts
+            attempts += 1
+            try:
+                return self._cached.set_trial_state_values(trial_id, state, values)
+            except UpdateFinishedTrialError:
+                if attempts > 1 and self._stands(trial_id, state, values):
+                    return True
+                raise
+
+        done = self.patiently(write, self._place)
+        if not done and state == TrialState.RUNNING and attempts > 1:
+            self._give_back(trial_id)
+        return done
+
+    def record_heartbeat(self, trial_id: int):
+        """Says that the trial's process lives; tried once, the next sign comes soon."""
+        self._backend.record_heartbeat(trial_id)
+
+    def stale(self, study_id: int) -> list[int]:
+        """Keys of the running trials that were silent for too long."""
+        # Optuna 5 has a public function only to fail them all.
+        return self.patiently(
+            lambda: self._backend._get_stale_trial_ids(study_id), self._place
+        )
+
+    def add_study_user_attr(self, study_id: int, key: str, value) -> bool:
+        """Writes the attribute; False if it, or an attempt at it, stands already.
+
+        `set_study_user_attr` replaces what another process wrote a moment ago.
+        """
+        names = ("study_id", "key", "value_json")
+        table = sqlalchemy.table(
+            "study_user_attributes", *map(sqlalchemy.column, names)
+        )
+        row = dict(zip(names, (study_id, key, json.dumps(value)), strict=True))
+
+        def write():
+            try:
+                with self._backend.engine.begin() as connection:
+                    connection.execute(sqlalchemy.insert(table).values(row))
+            except sqlalchemy.exc.IntegrityError:
+                return False
+            return True
+
+        return self.patiently(write, self._place)
+
+    def dispose(self):
+        """Closes the connections that are not in use."""
+        self._backend.engine.dispose()
+
+    def _stands(self, trial_id, state, values):
+        trial = self._backend.get_trial(trial_id)
+        wanted = None if values is None else [float(value) for value in values]
+        return trial.state == state and trial.values == wanted
+
+    def _give_back(self, trial_id):
+        """Fails a trial that this process may have taken; it is queued again then."""
+        trial = self._backend.get_trial(trial_id)
+        if trial.state == TrialState.RUNNING and OWNER not in trial.user_attrs:
+            with contextlib.suppress(UpdateFinishedTrialError):
+                self.set_trial_state_values(trial_id, TrialState.FAIL)
