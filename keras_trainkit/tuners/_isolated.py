@@ -4,7 +4,13 @@ import contextlib
 
 from optuna.trial import TrialState
 
-from keras_trainkit.tuners._processes import died_how, start, stop, wait_for_end
+from keras_trainkit.tuners._processes import (
+    check_guarded,
+    died_how,
+    start,
+    stop,
+    wait_for_end,
+)
 from keras_trainkit.tuners._running import run_claimed
 
 
@@ -34,6 +40,7 @@ def _run(tuner, claim, args, kwargs):
     try:
         if not wait_for_end(process, receiver, tuner.trial_timeout):
             return f"It took longer than trial_timeout={tuner.trial_timeout} seconds."
+        check_guarded(process)
         return died_how(process)
     finally:
         stop(process, receiver)

@@ -1,16 +1,22 @@
 """Child processes that start fast and end with their parent."""
 
+import itertools
 import math
 import multiprocessing
 import multiprocessing.connection
 import os
 import pickle
+import sys
 import threading
 import time
 
 _LAST_SECONDS = 60
 # Below the 64 KiB that Linux keeps for a pipe, so that nobody waits for a reader.
 _MOST_BYTES = 40_000
+_NAME = "keras_trainkit"
+_UNGUARDED = 78  # exit code
+_has_entered = False
+_counter = itertools.count(1)
 PRELOADED = ["keras_trainkit.tuners._preloaded"]
 
 
@@ -30,7 +36,9 @@ def start(target, *args):
     """
     context = _context()
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_enter, args=(target, args, sender))
+    process = context.Process(
+        target=_enter, args=(target, args, sender), name=f"{_NAME} {next(_counter)}"
+    )
     try:
         process.start()
     except (AttributeError, TypeError, pickle.PicklingError) as error:
@@ -42,6 +50,29 @@ def start(target, *args):
         ) from error
     sender.close()
     return process, receiver
+
+
+def end_if_script_is_imported():
+    """Ends a child that meets the search while it imports the script of its parent.
+
+    Python does that first in a new process, so a script that searches without
+    `if __name__ == "__main__":` would search again and again. The parent says so, see
+    `check_guarded`; here no more than its output is left to be written.
+    """
+    if multiprocessing.current_process().name.startswith(_NAME) and not _has_entered:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_UNGUARDED)
+
+
+def check_guarded(process):
+    """Raises if `end_if_script_is_imported` ended the process."""
+    if process.exitcode == _UNGUARDED:
+        raise RuntimeError(
+            "`workers` and `isolate` start processes that import the script first, so "
+            "what the script does, such as `search`, must stand under `if __name__ == "
+            '"__main__":`. Received: a script that searches while it is imported.'
+        )
 
 
 def wait_for_end(process, receiver, seconds: float | None = None) -> bool:
@@ -112,6 +143,8 @@ def _context():
 
 
 def _enter(target, args, sender):
+    global _has_entered
+    _has_entered = True
     _end_with_parent()
     try:
         target(*args)

@@ -22,7 +22,7 @@ from keras_trainkit.tuners._loop import run_loop
 from keras_trainkit.tuners._oracle import StudyOracle
 from keras_trainkit.tuners._owner import is_orphan
 from keras_trainkit.tuners._parameter import as_parameter
-from keras_trainkit.tuners._processes import warm_up
+from keras_trainkit.tuners._processes import end_if_script_is_imported, warm_up
 from keras_trainkit.tuners._progress import Progress
 from keras_trainkit.tuners._record import Record
 from keras_trainkit.tuners._sampler import SeededSampler
@@ -139,7 +139,8 @@ class StudyTuner(SearchResults, SearchSpace):
                 or a data set.
             workers: Int >= 1. Processes on this machine that share the search. The
                 same script started on another machine with the same `storage` joins
-                in by itself.
+                in by itself. A script needs `if __name__ == "__main__":`, for each
+                process imports it first.
             **fit_kwargs: Passed on likewise: `validation_data`, `epochs`,
                 `callbacks` (copied for every training) and others. `verbose=0` is
                 silent, 2 adds a line per epoch to the progress line.
@@ -154,6 +155,7 @@ class StudyTuner(SearchResults, SearchSpace):
                 has the reason.
         """
         check_count("workers", workers, "is the number of processes")
+        end_if_script_is_imported()
         with _files.searching(self._folder):
             self._search(fit_args, workers, fit_kwargs)
 
@@ -266,6 +268,7 @@ class StudyTuner(SearchResults, SearchSpace):
         self._record = Record(self._store)
 
     def _delete(self, url, project_name):
+        end_if_script_is_imported()
         _files.refuse_while_searched(self._folder)
         if self.storage is None:
             refuse_running(url, project_name)

@@ -4,7 +4,13 @@ import multiprocessing.connection
 import os
 
 from keras_trainkit.tuners._loop import run_loop
-from keras_trainkit.tuners._processes import died_how, raise_error_of, start, stop
+from keras_trainkit.tuners._processes import (
+    check_guarded,
+    died_how,
+    raise_error_of,
+    start,
+    stop,
+)
 from keras_trainkit.tuners._progress import Progress
 
 _LOOK_SECONDS = 1
@@ -38,6 +44,7 @@ def run_workers(tuner, workers, args, kwargs, progress):
 def _has_ended(process, receiver):
     if receiver.poll():
         raise_error_of(receiver)
+    check_guarded(process)
     return process.exitcode is not None
 
 
