@@ -159,7 +159,9 @@ def test_refuses(rows, path, words, tmp_path):
 def test_refuses_a_search_of_fixed_values(tmp_path):
     scores = iter([3.0, 4.0])
     tuner = finished(
-        tmp_path, lambda hp: next(scores) * hp.Fixed("x", 2), [], max_trials=2
+        *(tmp_path, lambda hp: next(scores) * hp.Fixed("x", 2), []),
+        max_trials=2,
+        allow_repeats=True,
     )
     with pytest.raises(ValueError, match="a hyperparameter in `tuner` that is not"):
         analysis.plot_parallel_coordinates(tuner, tmp_path / "a.png")

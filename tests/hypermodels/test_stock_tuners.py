@@ -3,6 +3,7 @@
 import math
 import warnings
 
+import keras
 import keras_tuner
 import numpy as np
 import pytest
@@ -50,12 +51,19 @@ class Watched(HyperMLP):
     """Keeps what each `fit` was given and what it left behind."""
 
     def fit(self, hp, model, *args, **kwargs):
-        before = steps_taken(model.optimizer)
-        history = super().fit(hp, model, *args, **kwargs)
         optimizer = model.optimizer
+        before = steps_taken(optimizer)
+        seen = []
+
+        def keep(*_):
+            rate = float(optimizer.learning_rate)
+            seen.append((learning_rate_schedule(optimizer), rate))
+
+        watching = keras.callbacks.LambdaCallback(on_epoch_end=keep)
+        kwargs["callbacks"] = [*kwargs.get("callbacks", []), watching]
+        history = super().fit(hp, model, *args, **kwargs)
         steps = (before, steps_taken(optimizer))
-        rates = (learning_rate_schedule(optimizer), float(optimizer.learning_rate))
-        self.fits.append((dict(hp.values), history.params, steps, *rates))
+        self.fits.append((dict(hp.values), history.params, steps, *seen[-1]))
         return history
 
 

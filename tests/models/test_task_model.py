@@ -11,6 +11,10 @@ import pytest
 from keras_trainkit import layers, models
 from keras_trainkit.models import TaskModel, bilstm_attention, mlp
 
+# torch's own, which pytest.warns lets through from wherever it comes.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
 LOSSES, METRICS = keras.losses, keras.metrics
 X = np.random.default_rng(0).normal(size=(9, 4)).astype("float32")
 
