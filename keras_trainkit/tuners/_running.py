@@ -77,7 +77,7 @@ def _prepared(tuner, claim):
         "steps": [],
     }
     sampler.begin(claim.place, one_by_one=bool(chosen) or first, **asked)
-    drawn = optuna.trial.Trial(store.study, claim.key)
+    drawn = optuna.trial.Trial(store.study_of_one_trial(sampler), claim.key)
     asking = Asking(
         *(drawn, chosen, sampler.force, tuner._as_parameter),
         suggest=sampler.suggest if first else None,

@@ -66,6 +66,19 @@ class Store:
         """The study; made if there is none."""
         return self._open()[1]
 
+    def study_of_one_trial(self, sampler) -> optuna.Study:
+        """The study for the draws of one trial, with all trials that ended before.
+
+        A study of Optuna reads the trials for its sampler once and keeps them until its
+        own `tell`, which ends no trial here: see `end`.
+        """
+        return optuna.load_study(
+            study_name=self.name,
+            storage=self.storage,
+            sampler=sampler,
+            pruner=self.study.pruner,
+        )
+
     @property
     def storage(self) -> PatientStorage:
         """What the study is kept in."""
