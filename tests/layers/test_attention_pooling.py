@@ -4,7 +4,7 @@ import pytest
 from comparing import assert_close, assert_equal
 from keras import ops
 
-from keras_trainkit.layers import AttentionPooling
+from keras_trainkit.layers import AttentionPooling, VariationalLSTM
 
 FLOAT64 = pytest.param(
     "float64",
@@ -203,8 +203,8 @@ def test_short_sequences_and_empty_batches(score, query, batch, time):
 def bilstm_model(**arguments):
     tokens = keras.Input((None,), dtype="int32", name="tokens")
     x = keras.layers.Embedding(7, 3, mask_zero=True)(tokens)
-    lstm = keras.layers.LSTM(2, return_sequences=True, return_state=True)
-    x, forward, _, backward, _ = keras.layers.Bidirectional(lstm)(x)
+    lstm = {"return_sequences": True, "return_state": True, "bidirectional": True}
+    x, forward, _, backward, _ = VariationalLSTM(2, **lstm)(x)
     state = keras.layers.Concatenate()([forward, backward])
     output, weights = AttentionPooling(**arguments)(
         [x, state], return_attention_scores=True

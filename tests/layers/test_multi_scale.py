@@ -212,12 +212,12 @@ def test_a_model_comes_back_from_its_file(join, tmp_path):
     assert_equal(copy(IDS), model(IDS))
 
 
-def test_the_masks_of_short_views_add_one_node_to_a_model():
+def test_the_masks_of_short_views_add_one_node_at_most_to_a_model():
     x = keras.Input((None, 3))
     views = MultiScale((1, 2), join=False)(keras.layers.Masking()(x))
     model = keras.Model(x, [keras.layers.GlobalAveragePooling1D()(v) for v in views])
     names = [type(operation).__name__ for operation in model.operations]
-    assert names.count("MultiScale") == 2
+    assert names.count("MultiScale") in (1, 2)  # from Keras 3.16 on and before
 
 
 @pytest.mark.tensorflow_only
