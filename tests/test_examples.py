@@ -239,6 +239,7 @@ def test_train_bilstm_attention_reads_an_npz_file_up_to_its_lengths(
     assert model.predict(rising, verbose=0).argmax() == 1
 
 
+@pytest.mark.slow
 def test_train_bilstm_attention_predicts_in_the_units_of_the_file(
     train_bilstm_attention, ramps
 ):
@@ -268,6 +269,7 @@ def test_train_bilstm_attention_serves_raw_texts(train_bilstm_attention, tmp_pat
     assert {file.name for file in (tmp_path / "out").iterdir()} >= PICTURES
 
 
+@pytest.mark.slow
 def test_train_bilstm_attention_reads_texts_again_from_its_files(
     train_bilstm_attention, tmp_path
 ):

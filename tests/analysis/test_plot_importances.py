@@ -56,6 +56,7 @@ def test_trials_that_diverged_do_not_hide_what_decides_among_the_others(
     assert next(iter(shares)) == "rate" and shares["rate"] > 0.5
 
 
+@pytest.mark.slow
 def test_a_maximized_score_has_the_shares_of_its_negative(tuner_of, tmp_path):
     down = analysis.plot_importances(tuner_of(name="a"), tmp_path / "a.png")
     points = keras_tuner.Objective("points", "max")

@@ -334,6 +334,7 @@ def test_arguments_are_checked_in_the_constructor(arguments, words):
         HyperMLP(**{"input_shape": (3,), "outputs": 2} | arguments)
 
 
+@pytest.mark.slow
 def test_importing_the_kit_leaves_the_hypermodels_out():
     script = "import sys, keras_trainkit; print('keras_trainkit.hypermodels' in sys."
     command = [sys.executable, "-c", script + "modules, 'keras_tuner' in sys.modules)"]

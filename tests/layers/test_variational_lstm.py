@@ -393,6 +393,7 @@ def test_trains_on_batches_of_different_sizes_and_lengths(jit):
         assert np.isfinite(model.train_on_batch(X[:2, :2], y[:2]))
 
 
+@pytest.mark.slow
 def test_reference_trains_to_the_same_weights():
     weights = []
     for kernel in ("auto", "reference"):

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_trainkit import serving
 
-pytestmark = pytest.mark.tensorflow_only
+pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
 
 SERVER = """
 import json, pathlib, sys

@@ -9,7 +9,7 @@ import pytest
 
 from keras_trainkit import layers, serving
 
-pytestmark = pytest.mark.tensorflow_only
+pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
 
 SERVER = """
 import pathlib, sys, time

@@ -77,6 +77,7 @@ def test_a_worse_score_than_chance_allows_is_warned_of(tuner, noise):
         tuner.evaluate_best(np.zeros((40, 1)), noise + 0.5)
 
 
+@pytest.mark.slow
 def test_a_score_within_two_standard_errors_is_not(tuner):
     # Errors of 0 and 0.3 in turn: parts of four rows with means of 0.1 and 0.2 have
     # a standard error of 0.0167, so 0.12 of 0.1 is within two of them, 0.15 is not.
@@ -91,6 +92,7 @@ def test_a_score_within_two_standard_errors_is_not(tuner):
         tuner.evaluate_best(np.zeros((40, 1)), answers)
 
 
+@pytest.mark.slow
 def test_the_spread_of_executions_goes_before(tmp_path):
     class Shaking(Fixed):
         scores = itertools.cycle([0.1, 0.5])

@@ -87,6 +87,7 @@ def ended(tuner):
     return [trial for trial in tuner.study.trials if trial.state in ENDED]
 
 
+@pytest.mark.slow
 def test_four_workers_share_the_trials_of_one(shared, tmp_path):
     alone = Sleeping(max_trials=12, **on_file(tmp_path))
     alone.search(verbose=0)
@@ -158,6 +159,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_script_started_twice_is_one_search(shared, tmp_path):
     file = tmp_path / "script.py"
     file.write_text(SCRIPT.replace("{met!r}", repr(str(tmp_path))))

@@ -62,6 +62,7 @@ def test_refitting_the_best_gives_its_score_and_its_weights(line, tmp_path):
         assert np.array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_executions_have_seeds_of_their_own_and_their_mean_counts(line, tmp_path):
     tuner = tuners.RandomSearch(
         build, max_trials=1, seed=0, executions_per_trial=2, directory=tmp_path
