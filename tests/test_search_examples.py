@@ -169,7 +169,8 @@ def test_search_mlp_refits_the_encoder_in_folds_and_serves_texts(
     adapt = search_mlp.layers.TableEncoder.adapt
 
     def counting(encoder, table):
-        rows.append(len(table))
+        if not isinstance(table, dict):  # which is the target alone
+            rows.append(len(table))
         return adapt(encoder, table)
 
     monkeypatch.setattr(search_mlp.layers.TableEncoder, "adapt", counting)
@@ -287,7 +288,7 @@ def test_search_bilstm_attention_runs_every_method_and_answers_in_the_files_unit
     x, y = search_bilstm_attention.read_npz(slopes)
     parts = search_bilstm_attention.data.split(x, seed=0)
     x_test, y_test = x[parts.test], y[parts.test]
-    answers = np.ravel(served(out)(sequences=x_test)["prediction"])
+    answers = np.ravel(served(out)(sequences=x_test)["predictions"])
     spread = y[parts.train].std()
     errors = np.sqrt(np.mean((answers - y_test) ** 2)) / spread
     assert scores["root_mean_squared_error"] == pytest.approx(errors, rel=1e-3)
