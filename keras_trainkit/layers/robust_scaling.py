@@ -3,7 +3,7 @@ from keras import ops
 from keras_trainkit._checks import check_number
 from keras_trainkit._serialization import serializable
 from keras_trainkit._statistics import Extremes, Quantiles
-from keras_trainkit.layers._centers import median_and_spread
+from keras_trainkit._statistics.centers import median_and_spread
 from keras_trainkit.layers._scaling import Scaling
 
 

@@ -1,6 +1,6 @@
 from keras_trainkit._serialization import serializable
 from keras_trainkit._statistics import Extremes, Moments
-from keras_trainkit.layers._centers import mean_and_deviation
+from keras_trainkit._statistics.centers import mean_and_deviation
 from keras_trainkit.layers._scaling import Scaling
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_trainkit._checks import check_choice, check_count
 from keras_trainkit._serialization import serializable
-from keras_trainkit.layers._table_arguments import (
+from keras_trainkit._tables.arguments import (
     absent_texts,
     check_as_named,
     check_categories,
@@ -14,11 +14,11 @@ from keras_trainkit.layers._table_arguments import (
     check_missing_values,
     check_named,
 )
-from keras_trainkit.layers._table_encoding import encode_arrays, encode_tensors
-from keras_trainkit.layers._table_learned import saved_columns
-from keras_trainkit.layers._table_plan import TablePlan
-from keras_trainkit.layers._table_rows import learn, plain_table, sent_table
-from keras_trainkit.layers._table_summary import summary_of
+from keras_trainkit._tables.column_state import saved_columns
+from keras_trainkit._tables.encoding import encode_arrays, encode_tensors
+from keras_trainkit._tables.plan import TablePlan
+from keras_trainkit._tables.rows import learn, plain_table, sent_table
+from keras_trainkit._tables.summary import summary_of
 
 
 @serializable

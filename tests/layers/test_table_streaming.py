@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from keras_trainkit.layers import TableEncoder, _table_learning
+from keras_trainkit._tables import learning
+from keras_trainkit.layers import TableEncoder
 
 
 def table_of(rows=500):
@@ -35,15 +36,15 @@ def learned(data, **arguments):
 @pytest.mark.parametrize("scaling", ["robust", "standard"])
 @pytest.mark.parametrize("rows", [1, 7, 500])
 def test_chunks_give_what_one_call_gives(monkeypatch, scaling, rows):
-    monkeypatch.setattr(_table_learning, "BLOCK", 64)  # several are filled
+    monkeypatch.setattr(learning, "BLOCK", 64)  # several are filled
     frame = table_of()
     chunks = (frame[start : start + rows] for start in range(0, 500, rows))
     assert learned(chunks, scaling=scaling) == learned(frame, scaling=scaling)
 
 
 def test_chunks_give_what_one_call_gives_beyond_what_quantiles_keep(monkeypatch):
-    monkeypatch.setattr(_table_learning, "BLOCK", 64)
-    monkeypatch.setattr(_table_learning, "QUANTILE_VALUES", 128)
+    monkeypatch.setattr(learning, "BLOCK", 64)
+    monkeypatch.setattr(learning, "QUANTILE_VALUES", 128)
     frame = table_of()
     assert learned(frame[i : i + 9] for i in range(0, 500, 9)) == learned(frame)
 
@@ -76,7 +77,7 @@ def test_a_chunk_of_another_kind_or_with_other_columns_is_refused():
 
 
 def test_too_many_levels_end_the_reading(monkeypatch):
-    monkeypatch.setattr(_table_learning, "MOST_LEVELS", 1000)
+    monkeypatch.setattr(learning, "MOST_LEVELS", 1000)
     read = []
 
     def endless():
@@ -99,10 +100,10 @@ def test_a_failed_adapt_leaves_what_was_learned():
 
 
 def test_what_is_kept_of_a_long_column_is_bounded(monkeypatch):
-    monkeypatch.setattr(_table_learning, "BLOCK", 256)
-    monkeypatch.setattr(_table_learning, "QUANTILE_VALUES", 1024)
+    monkeypatch.setattr(learning, "BLOCK", 256)
+    monkeypatch.setattr(learning, "QUANTILE_VALUES", 1024)
     rng = np.random.default_rng(0)
-    learner = _table_learning.Learner("x", None, "robust", 9)
+    learner = learning.Learner("x", None, "robust", 9)
     from keras_trainkit._tables.reading import read
 
     for _ in range(100):

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from keras_trainkit.layers import TableEncoder, _table_learning
+from keras_trainkit._tables import learning
+from keras_trainkit.layers import TableEncoder
 
 NAN = float("nan")
 GAPS = {"f": NAN, "M": np.datetime64("NaT"), "O": None}
@@ -311,7 +312,7 @@ def test_a_dirty_copy_of_a_table_gives_the_arrays_of_the_clean_one(scaling):
 
 @pytest.mark.parametrize("rows", [1, 7, 100])
 def test_chunks_of_texts_give_what_one_call_gives(monkeypatch, rows):
-    monkeypatch.setattr(_table_learning, "BLOCK", 64)
+    monkeypatch.setattr(learning, "BLOCK", 64)
     dirty, _ = dirty_and_clean()
     whole = adapted(dirty).get_build_config()
     chunks = (dirty[start : start + rows] for start in range(0, len(dirty), rows))
@@ -373,7 +374,7 @@ def test_a_column_of_numbers_reads_their_texts_later():
 
 
 def test_more_different_texts_than_are_counted_are_still_numbers(monkeypatch):
-    monkeypatch.setattr(_table_learning, "MOST_LEVELS", 100)
+    monkeypatch.setattr(learning, "MOST_LEVELS", 100)
     texts = [f"${number:,}.50" for number in range(5000, 5400)]
     learned = adapted({"x": texts}).get_build_config()["columns"][0]
     assert (learned["lowest"], learned["fill"], learned["highest"]) == (

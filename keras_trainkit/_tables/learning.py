@@ -5,7 +5,16 @@ import collections
 import numpy as np
 
 from keras_trainkit._statistics import Extremes, Moments, Quantiles
+from keras_trainkit._statistics.centers import mean_and_deviation, median_and_spread
 from keras_trainkit._tables.column import Column
+from keras_trainkit._tables.column_state import CYCLES, DAY, EXACT, Learned
+from keras_trainkit._tables.kinds import (
+    NOTATIONS,
+    kind_of,
+    levels_of,
+    refuse_kind,
+    values_as,
+)
 from keras_trainkit._tables.notation import (
     ABSENT,
     Notation,
@@ -21,15 +30,6 @@ from keras_trainkit._tables.recognition import (
     recognized_as,
     stray_texts,
 )
-from keras_trainkit.layers._centers import mean_and_deviation, median_and_spread
-from keras_trainkit.layers._table_kinds import (
-    NOTATIONS,
-    kind_of,
-    levels_of,
-    refuse_kind,
-    values_as,
-)
-from keras_trainkit.layers._table_learned import CYCLES, DAY, EXACT, Learned
 
 BLOCK = 2**16  # values that enter the statistics together, however they arrived
 QUANTILE_VALUES = 2**18  # kept per column, 2 MiB

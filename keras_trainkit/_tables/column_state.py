@@ -5,8 +5,8 @@ import functools
 import sys
 from typing import NoReturn
 
+from keras_trainkit._tables.kinds import KINDS
 from keras_trainkit._tables.notation import Notation
-from keras_trainkit.layers._table_kinds import KINDS
 
 DAY = 86400.0
 EXACT = 2.0**53  # float64 tells all integers apart below this one

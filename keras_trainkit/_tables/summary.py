@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_trainkit.layers._table_learned import Learned
+from keras_trainkit._tables.column_state import Learned
 
 HEADING = ("column", "kind", "missing", "values")
 SHOWN_LEVELS = 3

@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from keras_trainkit.layers._table_codes import FIRST, NumberCodes, TextCodes
-from keras_trainkit.layers._table_learned import CYCLES, Learned
+from keras_trainkit._tables.codes import FIRST, NumberCodes, TextCodes
+from keras_trainkit._tables.column_state import CYCLES, Learned
 
 CLIP = 3.0  # the default of `layers.RobustScaling`
 

@@ -1,8 +1,8 @@
 """Checks of what `TableEncoder` is given."""
 
 from keras_trainkit._checks import check_choice
+from keras_trainkit._tables.kinds import KINDS
 from keras_trainkit._tables.notation import ABSENT
-from keras_trainkit.layers._table_kinds import KINDS
 
 
 def check_categories(categories):

@@ -4,12 +4,12 @@ import warnings
 
 import numpy as np
 
+from keras_trainkit._tables.arguments import check_named, check_rows
+from keras_trainkit._tables.column_state import Learned
+from keras_trainkit._tables.kinds import values_as, values_of_texts
+from keras_trainkit._tables.learning import Learner
 from keras_trainkit._tables.objects import objects, refuse_mixed
 from keras_trainkit._tables.reading import chunks_of, raw_columns, read
-from keras_trainkit.layers._table_arguments import check_named, check_rows
-from keras_trainkit.layers._table_kinds import values_as, values_of_texts
-from keras_trainkit.layers._table_learned import Learned
-from keras_trainkit.layers._table_learning import Learner
 
 
 def learn(table, kinds, absent, scaling, max_categories) -> list[Learned]:
