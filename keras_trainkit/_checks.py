@@ -9,18 +9,25 @@ be, and what came:
 
 import math
 import numbers
+from collections.abc import Iterable
+from typing import Any, NoReturn
 
 
 def check_number(
-    name, value, purpose, *, above=None, at_least=None, below=None, at_most=None
-):
-    """A finite real number (no bool, no NaN) within the bounds given."""
+    name: str,
+    value: Any,
+    purpose: str,
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    below: float | None = None,
+    at_most: float | None = None,
+) -> None:
+    """Refuses all but a finite real number (no bool, no NaN) within the bounds."""
     lower = [("above", above), ("at least", at_least)]
     bounds = [*lower, ("below", below), ("at most", at_most)]
     inside = (
-        isinstance(value, numbers.Real)
-        and not isinstance(value, bool)
-        and _is_finite(value)
+        _is_finite(value)
         and (above is None or value > above)
         and (at_least is None or value >= at_least)
         and (below is None or value < below)
@@ -30,20 +37,27 @@ def check_number(
         _refuse(name, value, purpose, "a number" + _range(bounds))
 
 
-def _is_finite(value):
-    """Whether it is a finite float, or another number that becomes one."""
+def _is_finite(value: Any) -> bool:
+    """True for a finite float, and for another real number that becomes one."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return False
     try:
         return math.isfinite(float(value))
     except OverflowError:
         return False
 
 
-def check_count(name, value, purpose, *, at_least=1, at_most=None):
-    """A whole number of 64 bits within the bounds given; 3.0 is not one."""
+def check_count(
+    name: str,
+    value: Any,
+    purpose: str,
+    *,
+    at_least: int | None = 1,
+    at_most: int | None = None,
+) -> None:
+    """Refuses all but an integer of 64 bits within the bounds; 3.0 is not one."""
     inside = (
-        isinstance(value, numbers.Integral)
-        and not isinstance(value, bool)
-        and -(2**63) <= int(value) < 2**63
+        _is_int64(value)
         and (at_least is None or value >= at_least)
         and (at_most is None or value <= at_most)
     )
@@ -52,37 +66,51 @@ def check_count(name, value, purpose, *, at_least=1, at_most=None):
         _refuse(name, value, purpose, "an integer" + _range(bounds))
 
 
-def check_choice(name, value, purpose, choices):
-    """One of `choices`, compared with `==` and of the same type."""
+def _is_int64(value: Any) -> bool:
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+        return False
+    return -(2**63) <= int(value) < 2**63
+
+
+def check_counts(name: str, values: Any, purpose: str, min_length: int) -> None:
+    """Refuses all but a tuple or list of `min_length` integers >= 1 or more."""
+    if not isinstance(values, (tuple, list)) or len(values) < min_length:
+        _refuse(name, values, purpose, "a tuple or list of integers of at least 1")
+    for index, value in enumerate(values):
+        check_count(f"{name}[{index}]", value, purpose)
+
+
+def check_choice(name: str, value: Any, purpose: str, choices: Iterable) -> None:
+    """Refuses all but one of `choices`, compared with `==` and of the same type."""
     if not any(type(value) is type(c) and value == c for c in choices):
         _refuse(name, value, purpose, "one of " + ", ".join(map(repr, choices)))
 
 
-def check_flag(name, value, purpose):
-    """True or False, nothing that merely counts as them."""
+def check_flag(name: str, value: Any, purpose: str) -> None:
+    """Refuses all but True and False, so also 0, 1 and what NumPy has for them."""
     if not isinstance(value, bool):
         _refuse(name, value, purpose, "True or False")
 
 
-def check_seed(name, value):
-    """None or an integer that every backend takes."""
+def check_seed(name: str, value: Any) -> None:
+    """Refuses all but None and an integer that every backend takes."""
     if value is not None:
         purpose = "makes the random numbers repeatable"
         check_count(name, value, purpose, at_least=0, at_most=2**31 - 1)
 
 
-def _range(bounds):
+def _range(bounds: Iterable[tuple[str, float | None]]) -> str:
     given = [f"{word} {bound}" for word, bound in bounds if bound is not None]
     return f" {' and '.join(given)}" if given else ""
 
 
-def _refuse(name, value, purpose, allowed):
+def _refuse(name: str, value: Any, purpose: str, allowed: str) -> NoReturn:
     raise ValueError(
         f"`{name}` {purpose} and must be {allowed}. Received: {name}={_shown(value)}."
     )
 
 
-def _shown(value):
+def _shown(value: Any) -> str:
     try:
         return repr(value)
     except ValueError:  # Python writes no integer of more than 4300 digits

@@ -1,70 +1,91 @@
-"""What callbacks need of an optimizer and Keras 3.15 keeps under private names."""
+"""What the kit needs of an optimizer and Keras 3.15 keeps under private names.
+
+The hooks of an optimizer that a subclass overrides stand in
+`optimizers/_decoupled_decay.py`; docs/private_api.md lists both.
+"""
+
+from typing import Any, TypeAlias
 
 import keras
 
+from keras_trainkit._types import Tensor
 
-def unwrapped(optimizer):
+Optimizer: TypeAlias = keras.optimizers.Optimizer
+
+
+def unwrapped(optimizer: Optimizer) -> Optimizer:
     """The optimizer that makes the updates, under mixed precision too."""
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return optimizer.inner_optimizer
     return optimizer
 
 
-def steps_taken(optimizer) -> int:
-    """Steps on the clock that schedules are given.
+def step_variable(optimizer: Optimizer) -> keras.Variable:
+    """The clock that schedules are given, as a variable.
 
-    With `gradient_accumulation_steps` these are batches, while the public
+    With `gradient_accumulation_steps` it counts batches, while the public
     `optimizer.iterations` counts updates.
     """
-    return int(keras.ops.convert_to_numpy(unwrapped(optimizer)._iterations))
+    return unwrapped(optimizer)._iterations
 
 
-def learning_rate_schedule(optimizer):
+def steps_taken(optimizer: Optimizer) -> int:
+    """Steps on the clock that schedules are given."""
+    return int(keras.ops.convert_to_numpy(step_variable(optimizer)))
+
+
+def variable_index(optimizer: Optimizer, variable: Tensor) -> int:
+    """The position of `variable` among those that the optimizer was built for."""
+    return optimizer._get_variable_index(variable)
+
+
+def learning_rate_schedule(optimizer: Optimizer) -> Any:
     """The schedule in `optimizer.learning_rate`, or None if that is a number.
 
-    Reading the public attribute gives today's value of a schedule, not the schedule.
+    Reading the public attribute gives the present value of a schedule, not the
+    schedule.
     """
     rate = getattr(unwrapped(optimizer), "_learning_rate", None)
     schedule = keras.optimizers.schedules.LearningRateSchedule
     return rate if isinstance(rate, schedule) else None
 
 
-def learning_rate_object(optimizer):
-    """What stands behind `optimizer.learning_rate`: variable, schedule or callable."""
+def learning_rate_object(optimizer: Optimizer) -> Any:
+    """The variable, schedule or callable behind `optimizer.learning_rate`."""
     return unwrapped(optimizer)._learning_rate
 
 
-def averages_weights(optimizer) -> bool:
-    """Whether an exponentially weighted average of the weights is kept."""
+def averages_weights(optimizer: Optimizer) -> bool:
+    """True if an exponentially weighted average of the weights is kept."""
     optimizer = unwrapped(optimizer)
     parts = getattr(optimizer, "optimizers", None) or [optimizer]
     return any(getattr(part, "use_ema", False) for part in parts)
 
 
-class NumbersBefore:
+class SavedRates:
     """Learning rate and momentum of an optimizer, to be put back after schedules.
 
     Keras can put a schedule in the place of a number and not the other way round. The
     number is one of the optimizer's variables, which files and checkpoints know by
-    their order, so it returns to its old place among them.
+    their order, so it returns to its old position among them.
     """
 
-    def __init__(self, optimizer):
+    def __init__(self, optimizer: Optimizer):
         self.optimizer = unwrapped(optimizer)
         self.learning_rate = learning_rate_object(optimizer)
-        places = {
+        positions = {
             id(variable): i for i, variable in enumerate(self.optimizer.variables)
         }
-        self.place = places.get(id(self.learning_rate))
+        self.position = positions.get(id(self.learning_rate))
         self.argument = getattr(self.optimizer, "momentum_argument", None)
         self.momentum = self.argument and getattr(self.optimizer, self.argument)
 
-    def put_back(self):
+    def put_back(self) -> None:
         optimizer = self.optimizer
         if self.argument is not None:
             setattr(optimizer, self.argument, self.momentum)
-        if self.place is None:  # a schedule or a callable
+        if self.position is None:  # a schedule or a callable
             optimizer.learning_rate = self.learning_rate
             return
         optimizer._learning_rate = self.learning_rate  # Keras appends it
-        optimizer._variables.insert(self.place, optimizer._variables.pop())
+        optimizer._variables.insert(self.position, optimizer._variables.pop())

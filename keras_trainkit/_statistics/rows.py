@@ -1,7 +1,7 @@
 import keras
 import numpy as np
-from keras import ops
 
+from keras_trainkit._arrays import as_numpy
 from keras_trainkit._tables.numbers import number_array
 
 CHUNK_VALUES = 2**21  # 16 MiB at a time, however large the array
@@ -132,7 +132,7 @@ _WANTED = (
 def _flat_mask(mask, shape):
     if mask is None:
         return None
-    mask = ops.convert_to_numpy(mask) if ops.is_tensor(mask) else np.asarray(mask)
+    mask = as_numpy(mask)
     if mask.dtype != bool or mask.shape != shape:
         raise ValueError(
             "`mask` says which steps count and must hold booleans in the shape of "

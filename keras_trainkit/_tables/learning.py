@@ -4,6 +4,7 @@ import collections
 
 import numpy as np
 
+from keras_trainkit._arrays import BlockBuffer
 from keras_trainkit._statistics import Extremes, Moments, Quantiles
 from keras_trainkit._statistics.centers import mean_and_deviation, median_and_spread
 from keras_trainkit._tables.column import Column
@@ -364,27 +365,18 @@ class _Numbers:
     """The statistics of one column, fed in blocks of equal size."""
 
     def __init__(self, with_moments):
-        self._waiting: list[np.ndarray] = []
-        self._held = 0
+        self._buffer = BlockBuffer(BLOCK)
         self._extremes = Extremes()
         self._quantiles = Quantiles(QUANTILE_VALUES)
         self._different: _Different | None = _Different()
         self._moments = Moments() if with_moments else None
 
     def update(self, values):
-        self._waiting.append(values)
-        self._held += len(values)
-        if self._held >= BLOCK:
-            values = np.concatenate(self._waiting)
-            whole = len(values) // BLOCK * BLOCK
-            for start in range(0, whole, BLOCK):
-                self._take(values[start : start + BLOCK])
-            self._waiting = [values[whole:].copy()]
-            self._held = len(values) - whole
+        for block in self._buffer.add(values):
+            self._take(block)
 
     def found(self, scaling):
-        self._take(np.concatenate(self._waiting))
-        self._waiting, self._held = [], 0
+        self._take(self._buffer.take_rest())
         center, spread = np.zeros(1), np.ones(1)
         if scaling == "robust":
             center, spread = median_and_spread(self._extremes, self._quantiles)

@@ -5,6 +5,8 @@ import itertools
 import keras
 import numpy as np
 
+from keras_trainkit._arrays import as_numpy
+
 
 def endless_batches(x, y, sample_weight, *, batch_size, seed):
     """Yields `(x, y, sample_weight)`, going round when the data are through.
@@ -98,8 +100,7 @@ def _as_rows(leaf):
     if hasattr(leaf, "tocsr"):
         rows = leaf.tocsr()
         return rows.astype(keras.config.floatx()) if rows.dtype == "float64" else rows
-    own = keras.ops.is_tensor(leaf)
-    array = keras.ops.convert_to_numpy(leaf) if own else np.asarray(leaf)
+    array = as_numpy(leaf)
     if array.dtype == "float64":
         array = array.astype(keras.config.floatx())
     return array

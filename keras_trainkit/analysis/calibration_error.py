@@ -1,8 +1,8 @@
 """How far predicted probabilities are from observed frequencies."""
 
 import numpy as np
-from keras import ops
 
+from keras_trainkit._arrays import as_numpy, class_labels
 from keras_trainkit._checks import check_choice, check_count
 
 _ROUNDING = 1e-3  # by which probabilities of float16 may miss the sum 1
@@ -49,8 +49,8 @@ def calibration_error(y, probabilities, bins: int = 15, *, binning="width") -> f
     check_count("bins", bins, "is the number of bins of confidence")
     purpose = "says what the bins have in common"
     check_choice("binning", binning, purpose, ("width", "mass"))
-    probabilities = _checked(_array(probabilities))
-    labels = _labels(_array(y), probabilities)
+    probabilities = _checked(as_numpy(probabilities))
+    labels = class_labels(as_numpy(y), *probabilities.shape)
     if probabilities.shape[1] == 1:
         confidence, outcome = probabilities[:, 0], labels
     else:
@@ -64,10 +64,6 @@ def calibration_error(y, probabilities, bins: int = 15, *, binning="width") -> f
     number = np.searchsorted(edges, confidence, side="left")
     gaps = np.bincount(number, weights=outcome - confidence)
     return float(np.abs(gaps).sum() / len(confidence))
-
-
-def _array(values):
-    return ops.convert_to_numpy(values) if ops.is_tensor(values) else np.asarray(values)
 
 
 def _checked(probabilities):
@@ -94,16 +90,3 @@ def _checked(probabilities):
             f"Received: sums from {sums.min()} to {sums.max()}."
         )
     return probabilities
-
-
-def _labels(y, probabilities):
-    rows, classes = probabilities.shape
-    highest = max(classes, 2) - 1
-    fits = y.shape in ((rows,), (rows, 1)) and y.dtype.kind in "biuf"
-    if not fits or not np.isin(y, np.arange(highest + 1)).all():
-        raise ValueError(
-            f"`y` are the labels and must hold one for each of the {rows} rows, whole "
-            f"numbers from 0 to {highest}. "
-            f"Received: {y.dtype} of shape {y.shape}: {np.unique(y)[:9]}."
-        )
-    return y.reshape(-1)

@@ -4,7 +4,7 @@ import keras
 
 from keras_trainkit._checks import check_count, check_flag
 from keras_trainkit._optimizer_access import (
-    NumbersBefore,
+    SavedRates,
     learning_rate_object,
     steps_taken,
     unwrapped,
@@ -181,7 +181,7 @@ class OneCycle(keras.callbacks.Callback):
     def _before(self, optimizer):
         """The rate and momentum to put back: not those of a cycle that is under way."""
         cycle = getattr(learning_rate_object(optimizer), "before", None)
-        return cycle or NumbersBefore(optimizer)
+        return cycle or SavedRates(optimizer)
 
     def _length(self):
         if self.total_steps is not None:

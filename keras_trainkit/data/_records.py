@@ -2,7 +2,8 @@
 
 import keras
 import numpy as np
-from keras import ops
+
+from keras_trainkit._arrays import as_numpy
 
 
 class Records:
@@ -57,7 +58,7 @@ class Records:
 
 
 def _array(leaf, rows):
-    array = ops.convert_to_numpy(leaf) if ops.is_tensor(leaf) else np.asarray(leaf)
+    array = as_numpy(leaf)
     if array.dtype.kind not in "biuf" or array.shape[:1] != (rows,):
         raise ValueError(
             "`encoder` turns each chunk into arrays and must give numbers, an entry "

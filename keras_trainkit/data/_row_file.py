@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_trainkit._arrays import BlockBuffer
+
 BLOCK_BYTES = 2**24
 
 
@@ -64,19 +66,13 @@ def stored(pieces, seeds, directory):
 
 
 def _blocks(pieces):
-    waiting, held = [], 0
+    buffer = None
     for piece in pieces:
-        size = max(1, BLOCK_BYTES // piece.dtype.itemsize)
-        waiting.append(piece)
-        held += len(piece)
-        if held >= size:
-            records = np.concatenate(waiting)
-            whole = held // size * size
-            for start in range(0, whole, size):
-                yield records[start : start + size]
-            waiting, held = [records[whole:].copy()], held - whole
-    if held:
-        yield np.concatenate(waiting)
+        if buffer is None:
+            buffer = BlockBuffer(max(1, BLOCK_BYTES // piece.dtype.itemsize))
+        yield from buffer.add(piece)
+    if buffer is not None and buffer.num_rows:
+        yield buffer.take_rest()
 
 
 def _mixed(file, sizes, random, directory):

@@ -3,8 +3,8 @@
 import numbers
 
 import numpy as np
-from keras import ops
 
+from keras_trainkit._arrays import as_numpy
 from keras_trainkit._checks import check_count
 from keras_trainkit._tables.objects import is_absent
 from keras_trainkit._tables.reading import unmasked
@@ -28,9 +28,7 @@ def column_of(name, values, rows, purpose):
     """`values` as an array with one entry for each row, none of them missing."""
     if isinstance(values, np.ma.MaskedArray):
         values = unmasked(values)
-    array = (
-        ops.convert_to_numpy(values) if ops.is_tensor(values) else np.asarray(values)
-    )
+    array = as_numpy(values)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim not in (1, 2) or len(array) != rows:

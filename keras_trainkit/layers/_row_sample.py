@@ -1,6 +1,6 @@
 import numpy as np
-from keras import ops
 
+from keras_trainkit._arrays import as_numpy
 from keras_trainkit._statistics import rows_of
 from keras_trainkit._tables.objects import is_absent
 
@@ -36,8 +36,7 @@ def row_sample(data, targets, limit, seed):
 
 def _labelled(data, targets):
     for x, y in _pairs(data, targets):
-        y = ops.convert_to_numpy(y) if ops.is_tensor(y) else np.asarray(y)
-        y, start = y.reshape(-1), 0
+        y, start = as_numpy(y).reshape(-1), 0
         _check_present(y)
         for rows in rows_of(x):
             end = start + len(rows)

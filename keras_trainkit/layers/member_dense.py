@@ -4,8 +4,7 @@ import keras
 from keras import ops
 
 from keras_trainkit._checks import check_count
-from keras_trainkit._serialization import serializable
-from keras_trainkit.layers._activation_config import activation_config
+from keras_trainkit._serialization import activation_config, serializable
 
 
 @serializable

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_trainkit._arrays import class_labels
 from keras_trainkit._serialization import serializable
 from keras_trainkit._tables.numbers import number_array
 from keras_trainkit._tensorflow.data_map import call_in_data_map
@@ -82,7 +83,7 @@ class TemperatureScaling(keras.layers.Layer):
                 the classes; lengths that differ.
         """
         logits = _logits(number_array(logits, LOGITS))
-        labels = _labels(number_array(y, LABELS), *logits.shape)
+        labels = class_labels(number_array(y, LABELS), *logits.shape)
         if logits.shape[1] == 1:
             logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
         found = best_temperature(logits, labels)
@@ -120,15 +121,3 @@ def _logits(logits):
     if not fine or not np.isfinite(logits).all():
         raise ValueError(f"{LOGITS} Received: {logits.dtype} of shape {logits.shape}.")
     return logits.astype("float64")
-
-
-def _labels(y, rows, classes):
-    highest = max(classes, 2) - 1
-    fits = y.shape in ((rows,), (rows, 1)) and y.dtype.kind in "biuf"
-    if not fits or not np.isin(y, np.arange(highest + 1)).all():
-        raise ValueError(
-            f"`y` are the labels and must hold one for each of the {rows} rows, whole "
-            f"numbers from 0 to {highest} (one-hot: `argmax`). "
-            f"Received: {y.dtype} of shape {y.shape}."
-        )
-    return y.reshape(-1).astype("int64")

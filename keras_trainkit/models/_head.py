@@ -4,11 +4,10 @@ import math
 
 import keras
 
-from keras_trainkit._checks import check_choice, check_count
+from keras_trainkit._checks import check_choice, check_count, check_counts
 from keras_trainkit.initializers import for_activation
 from keras_trainkit.layers import Head
 from keras_trainkit.layers._classes import LABELLED, TASKS, checked_classes
-from keras_trainkit.models._arguments import check_counts
 
 
 def check_head(task, outputs, output_activation, classes=None):

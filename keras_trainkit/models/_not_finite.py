@@ -6,6 +6,8 @@ import warnings
 import keras
 import numpy as np
 
+from keras_trainkit._arrays import as_numpy
+
 _MOST_NAMED = 5
 
 
@@ -94,20 +96,12 @@ def _columns(name, leaf):
         columns = zip(leaf.columns, np.asarray(leaf).T, strict=True)
         bad = [repr(label) for label, column in columns if _any_not_finite(column)]
     else:
-        values = leaf if isinstance(leaf, np.ndarray) else _as_numpy(leaf)
+        values = as_numpy(leaf)
         if values.ndim < 2 or values.shape[-1] == 1:
             return [f"the {name}"] if _any_not_finite(values) else []
         rows = _not_finite(values).reshape(-1, values.shape[-1])
         bad = list(map(str, np.flatnonzero(rows.any(axis=0))))
     return [f"column {column} of the {name}" for column in bad]
-
-
-def _as_numpy(leaf):
-    return (
-        keras.ops.convert_to_numpy(leaf)
-        if keras.ops.is_tensor(leaf)
-        else np.asarray(leaf)
-    )
 
 
 def _any_not_finite(values):

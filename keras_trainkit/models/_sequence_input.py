@@ -2,9 +2,9 @@
 
 import keras
 
-from keras_trainkit._checks import check_choice, check_count, check_number
+from keras_trainkit._checks import check_choice, check_count, check_counts, check_number
 from keras_trainkit.layers import MissingIndicator
-from keras_trainkit.models._arguments import check_counts, check_scaling
+from keras_trainkit.models._arguments import check_scaling
 
 
 def check_sequence_input(

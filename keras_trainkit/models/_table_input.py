@@ -2,8 +2,8 @@
 
 import keras
 
+from keras_trainkit._checks import check_counts
 from keras_trainkit.layers import CategoricalEmbedding
-from keras_trainkit.models._arguments import check_counts
 
 
 def check_table_input(input_shape, numeric_embedding, category_sizes):

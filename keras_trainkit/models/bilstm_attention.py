@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 
 import keras
 
-from keras_trainkit._checks import check_choice, check_number
+from keras_trainkit._checks import check_choice, check_counts, check_number
 from keras_trainkit.layers import (
     AttentionPooling,
     MultiScale,
     SequenceTruncation,
     VariationalLSTM,
 )
-from keras_trainkit.models._arguments import check_counts, check_model_name
+from keras_trainkit.models._arguments import check_model_name
 from keras_trainkit.models._head import answer_shape, check_head, shaped_head
 from keras_trainkit.models._members import check_members, member_head
 from keras_trainkit.models._sequence_input import check_sequence_input, sequence_input

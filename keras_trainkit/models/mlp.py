@@ -4,11 +4,10 @@ from collections.abc import Callable, Sequence
 
 import keras
 
-from keras_trainkit._checks import check_choice, check_flag, check_number
+from keras_trainkit._checks import check_choice, check_counts, check_flag, check_number
 from keras_trainkit.initializers import for_activation
 from keras_trainkit.layers import MemberAdapter
 from keras_trainkit.models._arguments import (
-    check_counts,
     check_model_name,
     check_scaling,
 )

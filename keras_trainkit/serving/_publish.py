@@ -17,6 +17,8 @@ import shutil
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
+from keras_trainkit._disk import sync
+
 HIGHEST_VERSION = 2**63 - 1
 DRAFT_NAME = re.compile(r"\.export-[0-9a-f]{16}")
 
@@ -117,16 +119,8 @@ def _open_folder(path: pathlib.Path) -> Iterator[int]:
 def _sync_all(folder: pathlib.Path) -> None:
     for parent, _, names in os.walk(folder, topdown=False):
         for name in names:
-            _sync(pathlib.Path(parent, name))
-        _sync(pathlib.Path(parent))
-
-
-def _sync(path: pathlib.Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+            sync(pathlib.Path(parent, name))
+        sync(pathlib.Path(parent))
 
 
 def _move_in(
@@ -146,7 +140,7 @@ def _move_in(
             if version is not None:
                 _refuse_taken(directory, version)
     try:
-        _sync(directory)
+        sync(directory)
     except BaseException:
         os.rename(final, draft)
         raise

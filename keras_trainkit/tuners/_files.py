@@ -8,6 +8,7 @@ import tempfile
 
 import keras
 
+from keras_trainkit._disk import replace
 from keras_trainkit.tuners._owner import is_dead, is_here, myself, searched_by
 from keras_trainkit.tuners._patient_storage import StorageFailed
 
@@ -126,7 +127,7 @@ def save_weights(model: keras.Model, path: pathlib.Path):
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         model.save_weights(temporary)
-        _replace(temporary, path)
+        replace(temporary, path)
     except OSError as error:
         raise StorageFailed(str(path), str(error)) from error
     finally:
@@ -165,7 +166,7 @@ def _write_marker(folder, content):
     temporary = folder / f".{MARKER}.{os.getpid()}"
     try:
         temporary.write_text(json.dumps(content, indent=1))
-        _replace(temporary, folder / MARKER)
+        replace(temporary, folder / MARKER)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -185,14 +186,3 @@ def _owner_in(file):
     except (OSError, ValueError):
         return None
     return owner
-
-
-def _replace(temporary, path):
-    with open(temporary, "rb") as file:
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

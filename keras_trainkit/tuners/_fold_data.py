@@ -1,8 +1,6 @@
 """The arguments of `search`, cut into folds."""
 
-import numpy as np
-from keras import ops
-
+from keras_trainkit._arrays import as_numpy
 from keras_trainkit._folds import fold_rows
 
 _GIVEN_BY_FOLDS = ("validation_data", "validation_split")
@@ -69,5 +67,4 @@ def rows(data, numbers):
         return type(data)(rows(part, numbers) for part in data)
     if hasattr(data, "iloc"):
         return data.iloc[numbers]
-    array = ops.convert_to_numpy(data) if ops.is_tensor(data) else np.asarray(data)
-    return array[numbers]
+    return as_numpy(data)[numbers]

@@ -196,7 +196,7 @@ def test_a_later_adapt_replaces_the_temperature():
         ([[np.inf], [1.0]], [1, 0], "finite numbers"),
         (np.zeros((0, 2)), [], r"at least one row.*\(0, 2\)"),
         ([["a"], ["b"]], [1, 0], "finite numbers"),
-        ([[2.0], [1.0]], [1, 2], "from 0 to 1 .*Received: int64"),
+        ([[2.0], [1.0]], [1, 2], r"from 0 to 1\. Received: int64"),
         ([[2.0, 1.0, 0.0]], [3], "from 0 to 2"),
         ([[2.0, 1.0]], [[0, 1]], r"one-hot: `argmax`.*\(1, 2\)"),
         ([[2.0], [1.0]], [1], r"each of the 2 rows.*\(1,\)"),

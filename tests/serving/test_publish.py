@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from keras_trainkit import _disk
 from keras_trainkit.serving import _publish
 
 pytestmark = pytest.mark.tensorflow_only
@@ -15,10 +16,15 @@ CONTENTS = {"saved_model.pb": "graph", "variables/index": "weights"}
 KILLED_AT_STEP = """
 import fcntl, importlib.util, os, pathlib, signal, sys
 
+def load(name, file):  # without the package, which would import Keras
+    spec = importlib.util.spec_from_file_location(name, file)
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
 file, directory, left = sys.argv[1], pathlib.Path(sys.argv[2]), int(sys.argv[3])
-spec = importlib.util.spec_from_file_location("publish", file)
-publish = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(publish)
+load("keras_trainkit._disk", pathlib.Path(file).parents[1] / "_disk.py")
+publish = load("publish", file)
 
 def counted(function):
     def step(*args, **kwargs):
@@ -104,9 +110,9 @@ def test_nothing_is_left_when_the_disk_fails(tmp_path, monkeypatch, function):
 def test_a_version_whose_folder_entry_cannot_be_forced_to_disk_is_taken_back(
     tmp_path, monkeypatch
 ):
-    sync = _publish._sync
+    sync = _publish.sync
     monkeypatch.setattr(
-        _publish, "_sync", lambda p: stop() if p == tmp_path else sync(p)
+        _publish, "sync", lambda p: stop() if p == tmp_path else sync(p)
     )
     with pytest.raises(Stopped):
         _publish.publish(tmp_path, 2, write)
@@ -117,8 +123,8 @@ def test_files_are_forced_to_disk_before_the_rename_and_the_directory_after(
     tmp_path, monkeypatch
 ):
     order = []
-    sync, rename = _publish._sync, os.rename
-    monkeypatch.setattr(_publish, "_sync", lambda p: (order.append(p.name), sync(p)))
+    sync, rename = _publish.sync, os.rename
+    monkeypatch.setattr(_publish, "sync", lambda p: (order.append(p.name), sync(p)))
     monkeypatch.setattr(
         os, "rename", lambda a, b: (order.append("rename"), rename(a, b))
     )
@@ -215,7 +221,9 @@ def test_no_version_is_higher_than_a_server_can_read(tmp_path):
 
 
 def test_needs_the_standard_library_only():
-    lines = pathlib.Path(_publish.__file__).read_text().splitlines()
-    imported = [line for line in lines if line.startswith(("import ", "from "))]
-    roots = {line.split()[1].split(".")[0] for line in imported}
-    assert roots <= sys.stdlib_module_names
+    for module in (_publish, _disk):
+        lines = pathlib.Path(module.__file__).read_text().splitlines()
+        imported = [line for line in lines if line.startswith(("import ", "from "))]
+        roots = {line.split()[1].removeprefix("keras_trainkit.") for line in imported}
+        roots = {root.split(".")[0] for root in roots}
+        assert roots <= sys.stdlib_module_names | {"_disk"}

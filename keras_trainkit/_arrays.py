@@ -1,0 +1,64 @@
+"""NumPy arrays: made of tensors, checked as labels, regrouped into blocks."""
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+
+def as_numpy(values: Any) -> np.ndarray:
+    """`values` as an array; a tensor may lie on another device."""
+    return ops.convert_to_numpy(values) if ops.is_tensor(values) else np.asarray(values)
+
+
+def class_labels(y: np.ndarray, rows: int, classes: int) -> np.ndarray:
+    """`y` as int64 `(rows,)`: one class number for each row.
+
+    Args:
+        y: Array `(rows,)` or `(rows, 1)`.
+        rows: Int, how many there must be.
+        classes: Int. 1 is one output for two classes, 0 and 1.
+
+    Raises:
+        ValueError: Another shape, a number that is no class.
+    """
+    highest = max(classes, 2) - 1
+    is_fit = y.shape in ((rows,), (rows, 1)) and y.dtype.kind in "biuf"
+    if not is_fit or not np.isin(y, np.arange(highest + 1)).all():
+        values = f": {np.unique(y)[:9]}" if is_fit else ""
+        raise ValueError(
+            f"`y` are the labels and must hold one for each of the {rows} rows "
+            f"(one-hot: `argmax`), whole numbers from 0 to {highest}. "
+            f"Received: {y.dtype} of shape {y.shape}{values}."
+        )
+    return y.reshape(-1).astype("int64")
+
+
+class BlockBuffer:
+    """Regroups arrays of any number of rows into blocks of `size` rows.
+
+    What is computed from the blocks then does not depend on how the data were cut.
+    """
+
+    def __init__(self, size: int):
+        self.size = size
+        self.num_rows = 0  # waiting for a block to be full
+        self._parts: list[np.ndarray] = []
+
+    def add(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Takes in `rows`; returns the blocks that are full now, views of one array."""
+        self._parts.append(rows)
+        self.num_rows += len(rows)
+        if self.num_rows < self.size:
+            return []
+        rows = np.concatenate(self._parts)
+        whole = len(rows) // self.size * self.size
+        self._parts = [rows[whole:].copy()]
+        self.num_rows = len(rows) - whole
+        return [rows[i : i + self.size] for i in range(0, whole, self.size)]
+
+    def take_rest(self) -> np.ndarray:
+        """The rows of the block that is not full, which the buffer then forgets."""
+        rest = np.concatenate(self._parts)
+        self._parts, self.num_rows = [], 0
+        return rest
