@@ -109,6 +109,6 @@ def test_what_is_kept_of_a_long_column_is_bounded(monkeypatch):
     for _ in range(100):
         learner.update(read("x", rng.random(1000)))
     kept = sum(map(len, learner._numbers._quantiles._columns[0].levels))
-    waiting = sum(map(len, learner._numbers._waiting))
+    waiting = learner._numbers._buffer.num_rows
     assert kept <= 1024 and waiting < 256
     assert learner.learned().fill == pytest.approx(0.5, abs=0.02)
