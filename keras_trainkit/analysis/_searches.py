@@ -74,8 +74,12 @@ def read_search(name, source) -> Search:
 
 
 def _of_kit(study, objective):
-    from keras_trainkit.tuners._slots import RESULT, finished, read_slots
-    from keras_trainkit.tuners._views import trial_name
+    from keras_trainkit.tuners._trial_queue import (
+        RESULT,
+        finished,
+        read_slots,
+        trial_name,
+    )
 
     ended = []
     for slot in finished(read_slots(study.get_trials(deepcopy=False))):

@@ -9,8 +9,13 @@ import tempfile
 import keras
 
 from keras_trainkit._disk import replace
-from keras_trainkit.tuners._owner import is_dead, is_here, myself, searched_by
 from keras_trainkit.tuners._patient_storage import StorageFailed
+from keras_trainkit.tuners._process_identity import (
+    is_dead,
+    is_here,
+    myself,
+    searched_by,
+)
 
 MARKER = "keras_trainkit_search.json"
 DATABASE = "study.db"

@@ -1,9 +1,17 @@
 """KerasTuner's oracle as a window on the study."""
 
 import keras_tuner
+from keras_tuner.engine.trial import Trial, TrialStatus
+from optuna.trial import TrialState
 
-from keras_trainkit.tuners._slots import finished
-from keras_trainkit.tuners._views import as_trial, ranked, trial_name
+from keras_trainkit.tuners._trial_queue import (
+    REASON,
+    RESULT,
+    Slot,
+    finished,
+    ranked,
+    trial_name,
+)
 
 
 class StudyOracle(keras_tuner.Oracle):
@@ -101,3 +109,38 @@ class StudyOracle(keras_tuner.Oracle):
 
     def _view(self, slot):
         return as_trial(slot, self.get_space(), self.objective)
+
+
+_STATUS = {
+    TrialState.COMPLETE: TrialStatus.COMPLETED,
+    TrialState.PRUNED: TrialStatus.STOPPED,
+    TrialState.FAIL: TrialStatus.FAILED,
+    TrialState.RUNNING: TrialStatus.RUNNING,
+    TrialState.WAITING: TrialStatus.IDLE,
+}
+
+
+def as_trial(slot: Slot, space: keras_tuner.HyperParameters, objective) -> Trial:
+    """One place as KerasTuner's `Trial`."""
+    result = slot.trial.user_attrs.get(RESULT, {})
+    hyperparameters = space.copy()
+    hyperparameters.values = dict(result.get("values", {}))
+    trial = Trial(
+        hyperparameters,
+        trial_name(slot.place),
+        _STATUS[slot.trial.state],
+        slot.trial.user_attrs.get(REASON),
+    )
+    trial.best_step = result.get("best_step", 0)
+    for name, value in result.get("metrics", {}).items():
+        direction = objective.direction if name == objective.name else None
+        trial.metrics.register(name, direction=direction or _direction(name))
+        trial.metrics.update(name, value, step=trial.best_step)
+    if slot.trial.state == TrialState.COMPLETE:
+        trial.score = slot.trial.value
+    return trial
+
+
+def _direction(name):
+    known = keras_tuner.engine.metrics_tracking.infer_metric_direction(name)
+    return known or "min"

@@ -15,7 +15,7 @@ import sqlalchemy
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import TrialState
 
-from keras_trainkit.tuners._slots import OWNER
+from keras_trainkit.tuners._process_identity import OWNER
 
 PATIENCE_SECONDS = 300
 _LONGEST_WAIT_SECONDS = 5

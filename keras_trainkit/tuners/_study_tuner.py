@@ -1,43 +1,53 @@
 """What every tuner of the kit is: KerasTuner's interface over one study of Optuna."""
 
+import contextlib
 import pathlib
 import random
 
+import keras_tuner
 import optuna
+from keras_tuner.errors import FailedTrialError
 from optuna.trial import TrialState
 
 from keras_trainkit._checks import check_count
 from keras_trainkit.tuners import _files
-from keras_trainkit.tuners._adequate import is_adequate
 from keras_trainkit.tuners._arguments import (
     check_arguments,
     refuse_kerastuners,
     warn_of_penalties,
 )
+from keras_trainkit.tuners._configuration_tree import Tried
+from keras_trainkit.tuners._cross_validation import reporter, without_folds
+from keras_trainkit.tuners._data_description import described
 from keras_trainkit.tuners._database import shown
-from keras_trainkit.tuners._described import described
-from keras_trainkit.tuners._fold_data import without_folds
-from keras_trainkit.tuners._garbage import quick_collections
-from keras_trainkit.tuners._loop import run_loop
+from keras_trainkit.tuners._hyperparameters import AskingHyperParameters, as_parameter
 from keras_trainkit.tuners._oracle import StudyOracle
-from keras_trainkit.tuners._owner import is_orphan
-from keras_trainkit.tuners._parameter import as_parameter
-from keras_trainkit.tuners._processes import end_if_script_is_imported, warm_up
-from keras_trainkit.tuners._progress import Progress
-from keras_trainkit.tuners._record import Record
+from keras_trainkit.tuners._process_identity import is_orphan
+from keras_trainkit.tuners._processes import (
+    end_if_script_is_imported,
+    quick_collections,
+    warm_up,
+)
+from keras_trainkit.tuners._results import SearchResults, first_reason
 from keras_trainkit.tuners._sampler import SeededSampler
-from keras_trainkit.tuners._search_results import SearchResults
-from keras_trainkit.tuners._search_space import SearchSpace, own_space
-from keras_trainkit.tuners._store import Store, delete_study, refuse_running, sqlite_url
-from keras_trainkit.tuners._summary import first_reason
+from keras_trainkit.tuners._search_loop import (
+    Progress,
+    is_adequate,
+    run_loop,
+    run_workers,
+)
+from keras_trainkit.tuners._search_study import (
+    Record,
+    Store,
+    delete_study,
+    refuse_running,
+    sqlite_url,
+)
 from keras_trainkit.tuners._training import Training
-from keras_trainkit.tuners._tried import Tried
-from keras_trainkit.tuners._views import trial_name
-from keras_trainkit.tuners._wilcoxon import reporter
-from keras_trainkit.tuners._workers import run_workers
+from keras_trainkit.tuners._trial_queue import trial_name
 
 
-class StudyTuner(SearchResults, SearchSpace):
+class StudyTuner(SearchResults):
     """A `keras_tuner.Tuner` that keeps nothing itself: the study is the only truth.
 
     Subclasses say how values are drawn (`_make_sampler`, `_as_parameter`), when a trial
@@ -94,7 +104,7 @@ class StudyTuner(SearchResults, SearchSpace):
             self._get_store,
             objective=objective,
             max_trials=max_trials,
-            hyperparameters=own_space(
+            hyperparameters=_own_space(
                 hyperparameters, tune_new_entries and allow_new_entries
             ),
             tune_new_entries=tune_new_entries,
@@ -226,6 +236,12 @@ class StudyTuner(SearchResults, SearchSpace):
     def reload(self):
         """Nothing: the study is read when it is asked."""
 
+    def search_space_summary(self, extended=False):
+        """Prints the hyperparameters; see KerasTuner."""
+        if not self.oracle.get_space().space:
+            self._explore()
+        super().search_space_summary(extended)
+
     def _make_sampler(self, seed) -> optuna.samplers.BaseSampler:
         raise NotImplementedError
 
@@ -320,6 +336,62 @@ class StudyTuner(SearchResults, SearchSpace):
         self._configure_tensorboard_dir(callbacks, trial, number)
         return callbacks
 
+    def _populate_initial_space(self):
+        """The space as far as it is known before `search`; called by the constructor.
+
+        Building may need what `prepare` learns from the data. Until then the space is
+        what the hypermodel declares.
+        """
+        self._load_space()
+        if self._record.space() is not None or self.hypermodel is None:
+            return
+        prepares = hasattr(self.hypermodel, "prepare")
+        if prepares and getattr(self.hypermodel, "prepared", None) is None:
+            space = self.oracle.get_space()
+            self.hypermodel.declare_hyperparameters(space)
+            self.oracle.update_space(space)
+        else:
+            self._explored = self._build_all()
+
+    def _explore(self):
+        self.oracle.hyperparameters = (
+            keras_tuner.HyperParameters() if self._given is None else self._given.copy()
+        )
+        return self._build_all()
+
+    def _build_all(self):
+        # The defaults may be a configuration that the hypermodel refuses.
+        with contextlib.suppress(FailedTrialError):
+            super()._populate_initial_space()
+        return self.oracle.get_space()
+
+    def _load_space(self):
+        space = self._record.space()
+        if space is not None:
+            self.oracle.hyperparameters = space
+
+    def _learn_space(self, hyperparameters):
+        if not self.oracle.allow_new_entries:
+            return
+        known = len(self.oracle.hyperparameters.space)
+        self.oracle.update_space(hyperparameters)
+        new = self.oracle.get_space().get_config()["space"][known:]
+        self._record.add_to_space(new)
+
+    def _asking_hyperparameters(self, asking):
+        return AskingHyperParameters(
+            asking,
+            self._given,
+            self.oracle.tune_new_entries,
+            self.oracle.allow_new_entries,
+        )
+
+    def _ask_ahead(self, hyperparameters):
+        """Draws what is known before the model is built, as KerasTuner does."""
+        hyperparameters.ask_given()
+        if self.hypermodel is not None:
+            self.hypermodel.declare_hyperparameters(hyperparameters)
+
     def _refuse_nothing(self):
         slots = self._store.slots()
         if all(slot.trial.state != TrialState.COMPLETE for slot in slots):
@@ -341,3 +413,13 @@ def _check_hypermodel(tuner, hypermodel):
             "function, but in a subclass with its own `run_trial`. "
             "Received: hypermodel=None."
         )
+
+
+def _own_space(given, may_grow):
+    """The definitions of the caller, who keeps theirs as they are where new ones come.
+
+    Args:
+        given: `keras_tuner.HyperParameters` or None.
+        may_grow: Bool. Whether definitions of the hypermodel are added.
+    """
+    return given.copy() if given is not None and may_grow else given

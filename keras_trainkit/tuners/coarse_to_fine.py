@@ -1,14 +1,20 @@
+import dataclasses
+import math
 import os
 from collections.abc import Callable
 from typing import Any
 
 import keras
 import keras_tuner
+import numpy as np
 import optuna
+from optuna.distributions import CategoricalDistribution, IntDistribution
+from optuna.trial import TrialState
 
 from keras_trainkit._checks import check_count, check_number
-from keras_trainkit.tuners._coarse_sampler import CoarseSampler
 from keras_trainkit.tuners._study_tuner import StudyTuner
+
+_EDGE = 0.1
 
 
 class CoarseToFine(StudyTuner):
@@ -107,4 +113,136 @@ class CoarseToFine(StudyTuner):
     def _make_sampler(self, seed) -> optuna.samplers.BaseSampler:
         starts = [-(-r * self.max_trials // self.rounds) for r in range(self.rounds)]
         direction = self.oracle.objective.direction
-        return CoarseSampler(self._store, starts, self.shrink, direction, seed)
+        return _CoarseSampler(self._store, starts, self.shrink, direction, seed)
+
+
+class _CoarseSampler(optuna.samplers.BaseSampler):
+    """Draws in the window that the trials of earlier rounds leave.
+
+    Args:
+        store: `Store`.
+        starts: First place of each round.
+        shrink: Width left after a round.
+        direction: `"min"` or `"max"`.
+        seed: Int.
+    """
+
+    place = 0  # set by SeededSampler
+
+    def __init__(self, store, starts, shrink, direction, seed):
+        self._store = store
+        self._starts = starts
+        self._shrink = shrink
+        self._sign = -1 if direction == "max" else 1
+        self._rng = np.random.default_rng(seed)
+
+    def infer_relative_search_space(self, study, trial):
+        """Values are drawn one by one."""
+        return {}
+
+    def sample_relative(self, study, trial, search_space):
+        """Nothing."""
+        return {}
+
+    def sample_independent(self, study, trial, param_name, param_distribution):
+        """A value from the window."""
+        scored = self._scored(param_name)
+        begun = [start for start in self._starts[1:] if start <= self.place]
+        if _is_choice(param_distribution):
+            seen = [(v, s) for place, v, s in scored if begun and place < begun[-1]]
+            share = self._shrink ** len(begun) if seen else 1.0
+            kept = _kept_choices(seen, param_distribution, share)
+            return kept[self._rng.integers(len(kept))]
+        window = _Window()
+        for start in begun:
+            earlier = [(s, v) for place, v, s in scored if place < start]
+            if earlier:
+                _, best = min(earlier, key=lambda pair: pair[0])
+                share = _to_share(best, param_distribution)
+                window = window.around(share, self._shrink)
+        return _from_share(
+            self._rng.uniform(window.low, window.high), param_distribution
+        )
+
+    def _scored(self, name):
+        """Place, value and score (lower is better) of every completed trial."""
+        return [
+            (slot.place, slot.trial.params[name], self._sign * slot.trial.value)
+            for slot in self._store.slots()
+            if slot.trial.state == TrialState.COMPLETE and name in slot.trial.params
+        ]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Window:
+    """A part of [0, 1]."""
+
+    low: float = 0.0
+    high: float = 1.0
+
+    @property
+    def width(self):
+        """Its share of the range."""
+        return self.high - self.low
+
+    def around(self, best: float, shrink: float) -> "_Window":
+        """The next window: narrower around the best, or wider if that is on an edge.
+
+        The ends of the whole range are no edges: there is nothing behind them.
+        """
+        near = _EDGE * self.width
+        at_low = best - self.low < near and self.low > 0
+        at_high = self.high - best < near and self.high < 1
+        on_edge = at_low or at_high
+        width = min(1.0, self.width / shrink if on_edge else self.width * shrink)
+        low = min(max(0.0, best - width / 2), 1 - width)
+        return _Window(low, low + width)
+
+
+def _to_share(value, distribution) -> float:
+    """Where a number stands in its range."""
+    low, high = _ends(distribution)
+    if high == low:
+        return 0.5
+    value = math.log(value) if distribution.log else value
+    return min(1.0, max(0.0, (value - low) / (high - low)))
+
+
+def _from_share(share: float, distribution):
+    """The number at a share of the range, on the grid of its step."""
+    low, high = _ends(distribution)
+    value = low + share * (high - low)
+    value = math.exp(value) if distribution.log else value
+    if isinstance(distribution, IntDistribution):
+        steps = round((value - distribution.low) / distribution.step)
+        return min(distribution.high, distribution.low + steps * distribution.step)
+    if distribution.step is not None:
+        steps = round((value - distribution.low) / distribution.step)
+        value = distribution.low + steps * distribution.step
+    return min(distribution.high, max(distribution.low, value))
+
+
+def _kept_choices(scored: list[tuple], distribution, share: float) -> list:
+    """The best `share` of the values, by the best score of each; at least one.
+
+    Args:
+        scored: Pairs of value and score, lower is better.
+        distribution: `CategoricalDistribution`.
+        share: Float in (0, 1].
+    """
+    best: dict = {}
+    for value, score in scored:
+        best[value] = min(score, best.get(value, math.inf))
+    count = max(1, math.ceil(share * len(distribution.choices)))
+    ranked = sorted(distribution.choices, key=lambda choice: best.get(choice, math.inf))
+    return ranked[:count]
+
+
+def _is_choice(distribution) -> bool:
+    """Whether values are listed and have no order."""
+    return isinstance(distribution, CategoricalDistribution)
+
+
+def _ends(distribution):
+    low, high = distribution.low, distribution.high
+    return (math.log(low), math.log(high)) if distribution.log else (low, high)

@@ -6,7 +6,7 @@ import keras
 import keras_tuner
 import optuna
 
-from keras_trainkit.tuners._parameter import as_list
+from keras_trainkit.tuners._hyperparameters import as_list
 from keras_trainkit.tuners._study_tuner import StudyTuner
 
 

@@ -1,3 +1,4 @@
+import math
 import os
 from collections.abc import Callable
 from typing import Any
@@ -7,10 +8,9 @@ import keras_tuner
 import optuna
 
 from keras_trainkit._checks import check_count
-from keras_trainkit.tuners import _rungs
 from keras_trainkit.tuners._score import best_epoch
-from keras_trainkit.tuners._slots import RESULT
 from keras_trainkit.tuners._study_tuner import StudyTuner
+from keras_trainkit.tuners._trial_queue import RESULT
 
 _INITIAL_POINTS = 10
 
@@ -98,7 +98,7 @@ class Hyperband(StudyTuner):
         self.factor = factor
         self.hyperband_iterations = hyperband_iterations
         if max_trials is None:
-            sizes = (size for size, _ in _rungs.brackets(max_epochs, factor))
+            sizes = (size for size, _ in _brackets(max_epochs, factor))
             max_trials = hyperband_iterations * sum(sizes)
         super().__init__(
             hypermodel,
@@ -137,14 +137,14 @@ class Hyperband(StudyTuner):
         return {**kwargs, "epochs": self.max_epochs}
 
     def _judge_of(self, claim):
-        rungs = _rungs.rungs_of(claim.place, self.max_epochs, self.factor)
+        rungs = _rungs_of(claim.place, self.max_epochs, self.factor)
 
         def judge(epochs, best):
             if epochs not in rungs:
                 return True
             others = self._values_at(epochs, claim.place)
             maximize = self.oracle.objective.direction == "max"
-            return _rungs.goes_on(best, others, self.factor, maximize)
+            return _goes_on(best, others, self.factor, maximize)
 
         return judge
 
@@ -165,3 +165,44 @@ class Hyperband(StudyTuner):
                 logs = {name: values[epoch] for name, values in cut.items()}
                 found.append(objective.get_value(logs))
         return found
+
+
+def _brackets(max_epochs: int, factor: int) -> list[tuple[int, list[int]]]:
+    """For each bracket, from the hardest on, its trials and the epochs of its rungs.
+
+    Bracket s has trials that are judged s times before `max_epochs`, first at
+    `max_epochs / factor**s`. Sizes are KerasTuner's: about the same epochs in each.
+    """
+    most = 0
+    while factor ** (most + 1) <= max_epochs:
+        most += 1
+    found = []
+    for halvings in range(most, -1, -1):
+        final = math.ceil(1 + math.log(max_epochs, factor)) / (halvings + 1)
+        size = math.ceil(final * factor**halvings)
+        rungs = [math.ceil(max_epochs / factor**s) for s in range(halvings, 0, -1)]
+        found.append((size, rungs))
+    return found
+
+
+def _rungs_of(place: int, max_epochs: int, factor: int) -> list[int]:
+    """The epochs at which the trial at this place is judged."""
+    planned = _brackets(max_epochs, factor)
+    place %= sum(size for size, _ in planned)
+    for size, rungs in planned:
+        if place < size:
+            return rungs
+        place -= size
+    raise AssertionError(place)
+
+
+def _goes_on(value: float | None, others: list[float], factor: int, maximize: bool):
+    """Whether a trial is among the best `1 / factor` of those that came so far.
+
+    With fewer than `factor` trials at the rung only the best goes on.
+    """
+    if value is None:
+        return False
+    sign = -1 if maximize else 1
+    better = sum(sign * other < sign * value for other in others)
+    return better < max(1, (len(others) + 1) // factor)

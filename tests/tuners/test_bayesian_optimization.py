@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 from searching import hill, searcher, table
 
 from keras_trainkit import tuners
-from keras_trainkit.tuners._with_failures import with_failures
+from keras_trainkit.tuners._sampler import with_failures
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None,

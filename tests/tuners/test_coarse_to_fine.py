@@ -7,11 +7,11 @@ from optuna.distributions import (
 from searching import searcher
 
 from keras_trainkit import tuners
-from keras_trainkit.tuners._window import (
-    Window,
-    from_share,
-    kept_choices,
-    to_share,
+from keras_trainkit.tuners.coarse_to_fine import (
+    _from_share,
+    _kept_choices,
+    _to_share,
+    _Window,
 )
 
 
@@ -27,7 +27,7 @@ from keras_trainkit.tuners._window import (
     ],
 )
 def test_the_next_window(window, best, expected):
-    after = Window(*window).around(best, 0.5)
+    after = _Window(*window).around(best, 0.5)
     assert (after.low, after.high) == pytest.approx(expected)
 
 
@@ -42,21 +42,21 @@ def test_the_next_window(window, best, expected):
     ],
 )
 def test_shares_of_ranges(distribution, value, share):
-    assert to_share(value, distribution) == pytest.approx(share)
-    assert from_share(share, distribution) == pytest.approx(value)
+    assert _to_share(value, distribution) == pytest.approx(share)
+    assert _from_share(share, distribution) == pytest.approx(value)
 
 
 def test_numbers_drawn_lie_on_the_steps():
     even = IntDistribution(2, 10, step=2)
-    assert {from_share(k / 50, even) for k in range(51)} == {2, 4, 6, 8, 10}
+    assert {_from_share(k / 50, even) for k in range(51)} == {2, 4, 6, 8, 10}
 
 
 def test_the_best_half_of_the_choices_stays():
     letters = CategoricalDistribution(["a", "b", "c", "d"])
     scored = [("a", 3.0), ("b", 5.0), ("a", 9.0), ("d", 1.0)]
-    assert kept_choices(scored, letters, 0.5) == ["d", "a"]
-    assert kept_choices(scored, letters, 0.1) == ["d"]
-    assert kept_choices([], letters, 1.0) == ["a", "b", "c", "d"]
+    assert _kept_choices(scored, letters, 0.5) == ["d", "a"]
+    assert _kept_choices(scored, letters, 0.1) == ["d"]
+    assert _kept_choices([], letters, 1.0) == ["a", "b", "c", "d"]
 
 
 def test_later_rounds_are_nearer_to_the_best(tmp_path):

@@ -8,8 +8,8 @@ import pytest
 from searching import METHODS, hill, in_child, killed_at, searcher, table
 
 from keras_trainkit import tuners
-from keras_trainkit.tuners._progress import Progress
-from keras_trainkit.tuners._slots import Slot
+from keras_trainkit.tuners._search_loop import Progress
+from keras_trainkit.tuners._trial_queue import Slot
 
 every_method = pytest.mark.parametrize("method", METHODS)
 
@@ -200,7 +200,7 @@ def test_a_fatal_error_ends_the_search_at_once(make):
 
 
 def test_a_process_that_always_dies_over_one_trial_is_given_up(make, monkeypatch):
-    monkeypatch.setattr("keras_trainkit.tuners._recovery.DEATHS", 2)
+    monkeypatch.setattr("keras_trainkit.tuners._trial_queue.DEATHS", 2)
 
     def deadly(hp):
         return killed_at(1)(hp)

@@ -4,11 +4,11 @@ import pytest
 from optuna.trial import TrialState
 
 from keras_trainkit import schedules, tuners
-from keras_trainkit.tuners import _rungs
+from keras_trainkit.tuners.hyperband import _brackets, _goes_on, _rungs_of
 
 
 def test_brackets_of_27_epochs_as_in_the_docstring():
-    assert _rungs.brackets(27, 3) == [
+    assert _brackets(27, 3) == [
         (27, [1, 3, 9]),
         (12, [3, 9]),
         (6, [9]),
@@ -20,7 +20,7 @@ def test_brackets_of_27_epochs_as_in_the_docstring():
 @pytest.mark.parametrize("factor", [2, 3, 4])
 def test_first_rounds_have_the_trials_of_kerastuner(epochs, factor):
     stock = keras_tuner.oracles.HyperbandOracle("loss", epochs, factor)
-    sizes = [size for size, _ in _rungs.brackets(epochs, factor)]
+    sizes = [size for size, _ in _brackets(epochs, factor)]
     stock_sizes = [
         stock._get_size(bracket, 0) for bracket in reversed(range(len(sizes)))
     ]
@@ -28,7 +28,7 @@ def test_first_rounds_have_the_trials_of_kerastuner(epochs, factor):
 
 
 def test_places_go_through_the_brackets_again_and_again():
-    rungs = [_rungs.rungs_of(place, 4, 2) for place in range(20)]
+    rungs = [_rungs_of(place, 4, 2) for place in range(20)]
     # 1 + log2 4 = 3 at the end of the last bracket, 3 / 2 and 3 / 3 of the others:
     # 3, 2 * 3 / 2 and 4 * 3 / 3 at their start.
     assert rungs == 2 * [*(4 * [[1, 2]]), *(3 * [[2]]), *(3 * [[]])]
@@ -46,10 +46,10 @@ def test_places_go_through_the_brackets_again_and_again():
     ],
 )
 def test_one_in_three_goes_on(value, others, expected):
-    assert _rungs.goes_on(value, others, 3, maximize=False) is expected
+    assert _goes_on(value, others, 3, maximize=False) is expected
     if value is not None:
         minus = [-other for other in others]
-        assert _rungs.goes_on(-value, minus, 3, maximize=True) is expected
+        assert _goes_on(-value, minus, 3, maximize=True) is expected
 
 
 class Watch(keras.callbacks.Callback):
@@ -82,7 +82,7 @@ def test_trials_stop_at_rungs_and_nothing_is_trained_again(tmp_path, blobs):
     for place, steps in enumerate(Watch.log):
         # Two batches an epoch, from the first step on, never falling.
         assert steps == [(epoch, 2 * epoch + 2) for epoch in range(len(steps))]
-        rungs = _rungs.rungs_of(place, 4, 2)
+        rungs = _rungs_of(place, 4, 2)
         stopped = frame["state"].iloc[place] == "PRUNED"
         assert len(steps) in rungs if stopped else len(steps) == 4
     assert 0 < (frame["state"] == "PRUNED").sum() < len(frame)

@@ -5,9 +5,12 @@ import optuna
 import pytest
 from keras_tuner.engine import hyperparameters as kinds
 
-from keras_trainkit.tuners._asking import Asking
-from keras_trainkit.tuners._hyperparameters import AskingHyperParameters
-from keras_trainkit.tuners._parameter import as_list, as_parameter
+from keras_trainkit.tuners._hyperparameters import (
+    Asking,
+    AskingHyperParameters,
+    as_list,
+    as_parameter,
+)
 
 CHOICES = {
     "choice of texts": (lambda hp: hp.Choice("a", ["x", "y", "z"]), {"x", "y", "z"}),

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 from searching import hill, in_child, searcher, table
 
 from keras_trainkit import tuners
-from keras_trainkit.tuners import _patient_storage, _store
+from keras_trainkit.tuners import _patient_storage, _search_study
 from keras_trainkit.tuners._patient_storage import StorageFailed
 
 METHODS = ("set_trial_user_attr", "set_trial_state_values", "_get_trials")
@@ -23,7 +23,9 @@ METHODS = ("set_trial_user_attr", "set_trial_state_values", "_get_trials")
 @pytest.fixture
 def store(tmp_path):
     """An empty study in a file."""
-    return _store.Store(_store.sqlite_url(tmp_path / "study.db"), "s", "min")
+    return _search_study.Store(
+        _search_study.sqlite_url(tmp_path / "study.db"), "s", "min"
+    )
 
 
 def away(*args, **kwargs):

@@ -30,10 +30,9 @@ from searching import (
 )
 
 from keras_trainkit import tuners
-from keras_trainkit.tuners._claim import claim
-from keras_trainkit.tuners._recovery import recover
-from keras_trainkit.tuners._slots import OWNER, RETRY_OF
-from keras_trainkit.tuners._store import Store
+from keras_trainkit.tuners._process_identity import OWNER
+from keras_trainkit.tuners._search_study import Store
+from keras_trainkit.tuners._trial_queue import RETRY_OF, claim, recover
 
 VARIABLE = "KERAS_TRAINKIT_POSTGRES"
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)

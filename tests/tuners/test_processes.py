@@ -1,11 +1,13 @@
 """Several processes over one study: workers, isolated trials, dead owners."""
 
 import contextlib
+import gc
 import json
 import os
 import signal
 import sqlite3
 import time
+import weakref
 
 import optuna
 import pytest
@@ -24,18 +26,19 @@ from searching import (
 )
 
 from keras_trainkit import tuners
-from keras_trainkit.tuners import _store
-from keras_trainkit.tuners._beating import beating
-from keras_trainkit.tuners._claim import claim
-from keras_trainkit.tuners._owner import myself
-from keras_trainkit.tuners._recovery import recover
-from keras_trainkit.tuners._slots import OWNER, read_slots
+from keras_trainkit.tuners import _search_study
+from keras_trainkit.tuners._process_identity import OWNER, myself
+from keras_trainkit.tuners._processes import quick_collections
+from keras_trainkit.tuners._search_study import beating
+from keras_trainkit.tuners._trial_queue import claim, read_slots, recover
 
 
 @pytest.fixture
 def store(tmp_path):
     """An empty study in a file."""
-    return _store.Store(_store.sqlite_url(tmp_path / "study.db"), "s", "min")
+    return _search_study.Store(
+        _search_study.sqlite_url(tmp_path / "study.db"), "s", "min"
+    )
 
 
 def claimed(store, **options):
@@ -174,8 +177,8 @@ def test_a_trial_of_a_living_process_is_left_alone(store):
 
 
 def test_a_silent_trial_of_another_machine_is_taken_up(store, monkeypatch):
-    monkeypatch.setattr(_store, "GRACE_SECONDS", 1)
-    monkeypatch.setattr(_store, "HEARTBEAT_SECONDS", 1)
+    monkeypatch.setattr(_search_study, "GRACE_SECONDS", 1)
+    monkeypatch.setattr(_search_study, "HEARTBEAT_SECONDS", 1)
     mine = claimed(store)
     elsewhere = {**myself(), "place": "another machine"}
     store.storage.set_trial_user_attr(mine.key, OWNER, elsewhere)
@@ -187,7 +190,7 @@ def test_a_silent_trial_of_another_machine_is_taken_up(store, monkeypatch):
 
 
 def test_a_sign_of_life_that_failed_is_followed_by_the_next(store, monkeypatch):
-    monkeypatch.setattr(_store, "HEARTBEAT_SECONDS", 0.02)
+    monkeypatch.setattr(_search_study, "HEARTBEAT_SECONDS", 0.02)
     key = store.add(state=TrialState.WAITING)
     beats = []
 
@@ -270,7 +273,7 @@ def test_a_claim_that_was_lost_does_not_end_the_search(tmp_path):
     def objective(hp):
         calls.append(hill(hp))
         if len(calls) == 1:
-            other = _store.Store(tuner._store.url, "search", "min")
+            other = _search_study.Store(tuner._store.url, "search", "min")
             other.fail(other.key(other.trials()[0]))
         return calls[-1]
 
@@ -303,3 +306,41 @@ def test_what_plain_optuna_queues_is_tried(tmp_path):
     tuner.search(verbose=0)
     assert table(tuner)[0][2:] == ({"x": 0.5, "kind": "b"}, 0.25)
     assert len(table(tuner)) == 2
+
+
+class Knot:
+    def __init__(self):
+        self.itself = self
+
+
+def test_what_a_search_leaves_is_still_collected():
+    with quick_collections():
+        assert gc.get_freeze_count() > 10_000  # Keras and its backend
+        knot = weakref.ref(Knot())
+        gc.collect()
+        assert knot() is None
+    assert gc.get_freeze_count() == 0
+
+
+def test_what_its_caller_has_frozen_stays_frozen():
+    gc.freeze()
+    try:
+        with quick_collections():
+            pass
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
+
+
+def test_nothing_stays_frozen_after_a_search_that_raised(tmp_path):
+    def objective(hp):
+        assert gc.get_freeze_count() > 0
+        raise KeyboardInterrupt
+
+    class Search(tuners.RandomSearch):
+        def run_trial(self, trial, **kwargs):
+            return objective(trial.hyperparameters)
+
+    with pytest.raises(KeyboardInterrupt):
+        Search(max_trials=2, directory=tmp_path).search(verbose=0)
+    assert gc.get_freeze_count() == 0

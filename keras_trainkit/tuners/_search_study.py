@@ -1,9 +1,13 @@
-"""One study of Optuna, opened anew in every process."""
+"""The study of a search, which every process opens for itself."""
 
+import contextlib
+import json
 import os
 import pathlib
+import threading
 import time
 
+import keras_tuner
 import optuna
 import sqlalchemy
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
@@ -16,14 +20,20 @@ from keras_trainkit.tuners._database import (
     refusal,
     shown,
 )
-from keras_trainkit.tuners._owner import is_here, lives_here, myself, searched_by
 from keras_trainkit.tuners._patient_storage import (
     PatientStorage,
     StorageFailed,
     locked_before_reading,
 )
-from keras_trainkit.tuners._quiet import quiet
-from keras_trainkit.tuners._slots import OWNER, REASON, Slot, read_slots
+from keras_trainkit.tuners._process_identity import (
+    OWNER,
+    is_here,
+    lives_here,
+    myself,
+    searched_by,
+)
+from keras_trainkit.tuners._seeds import derive
+from keras_trainkit.tuners._trial_queue import REASON, Slot, read_slots
 
 HEARTBEAT_SECONDS = 10
 _DIRECTIONS = {
@@ -31,6 +41,14 @@ _DIRECTIONS = {
     "max": optuna.study.StudyDirection.MAXIMIZE,
 }
 GRACE_SECONDS = 60
+
+# Attributes of the study.
+_SEARCH = "keras_trainkit"
+_DATA = "data"
+_VALUES = "values"
+_SPACE = "space"
+_NEW = "space:"
+_CHOSEN = "chosen:"
 
 # What this process runs now, as `Store.begin` was told.
 _begun: set[tuple] = set()
@@ -281,3 +299,157 @@ def _inode(file):
     except OSError:
         return ()
     return found.st_dev, found.st_ino
+
+
+class Record:
+    """Attributes of the study. Each is written once, or under a name of its own.
+
+    Args:
+        store: `Store`.
+    """
+
+    def __init__(self, store):
+        self._store = store
+
+    def agree(self, description: dict, kind=_SEARCH):
+        """Writes what the search is, or refuses a study that is of another one.
+
+        What a study of an earlier release does not say is no reason to refuse it.
+
+        Args:
+            description: Dict of plain values.
+            kind: String. What is described, the name it is kept under.
+        """
+        written = self._once(kind, description)
+        for name, value in description.items():
+            if name in written and written[name] != value:
+                raise ValueError(
+                    f"The study {self._store.name!r} goes on only as the search that "
+                    f"it was begun as, with {name}={written.get(name)!r}; use another "
+                    f"`project_name` or `overwrite=True` for a new one. "
+                    f"Received: {name}={value!r}."
+                )
+
+    def agree_on_data(self, shapes: dict, values: dict):
+        """Likewise of the data, from `described`."""
+        written = self._attrs().get(_DATA, {})
+        told = shapes if written else {**shapes, _VALUES: values}
+        self.agree(_plain(told), _DATA)
+        before = written.get(_VALUES, values)  # earlier releases wrote none
+        changed = [name for name in values if before.get(name) != values[name]]
+        if changed:
+            raise ValueError(
+                f"The study {self._store.name!r} goes on only with the data that it "
+                "was begun with, bit for bit; use another `project_name` or "
+                "`overwrite=True` for a new search. Received: other values of "
+                f"{', '.join(changed)}."
+            )
+
+    def begin(self, description: dict) -> int:
+        """Writes what a new search is; returns the seed of the first to do so."""
+        return self._once(_SEARCH, description)["seed"]
+
+    def seed(self):
+        """The seed written at the first start; None in a new study."""
+        return self._attrs().get(_SEARCH, {}).get("seed")
+
+    def space(self) -> keras_tuner.HyperParameters | None:
+        """The search space, with what was found in trials; None in a new study."""
+        attrs = self._attrs()
+        if _SPACE not in attrs:
+            return None
+        found = [attrs[name] for name in sorted(attrs) if name.startswith(_NEW)]
+        space = keras_tuner.HyperParameters.from_config(
+            {"space": [*attrs[_SPACE], *found], "values": {}}
+        )
+        for hp in space.space:
+            if space.is_active(hp):
+                space.values.setdefault(hp.name, hp.default)
+        return space
+
+    def agree_on_space(self, space: keras_tuner.HyperParameters):
+        """Writes the space that building shows, or refuses another one."""
+        wanted = _plain(space.get_config()["space"])
+        written = self._once(_SPACE, wanted)
+        if {_key(hp) for hp in written} != {_key(hp) for hp in wanted}:
+            changed = {_key(hp) for hp in written} ^ {_key(hp) for hp in wanted}
+            names = sorted({json.loads(key)["config"]["name"] for key in changed})
+            raise ValueError(
+                f"The study {self._store.name!r} goes on only over the space that it "
+                "was begun with; use another `project_name` or `overwrite=True` for a "
+                f"new search. Received: other definitions of {', '.join(names)}."
+            )
+
+    def add_to_space(self, configs: list[dict]):
+        """Writes definitions that only trials have shown."""
+        for config in _plain(configs):
+            self._write(f"{_NEW}{derive(config):010d}", config)
+
+    def choose(self, values: dict):
+        """Queues values chosen by hand; the same values once only."""
+        key = f"{_CHOSEN}{derive(sorted(values.items(), key=str)):010d}"
+        attrs = self._attrs()
+        if key not in attrs:
+            order = sum(name.startswith(_CHOSEN) for name in attrs)
+            self._write(key, {"key": key, "order": order, "values": values})
+
+    def chosen(self) -> list[dict]:
+        """What was queued by hand, in its order."""
+        attrs = self._attrs()
+        found = [value for name, value in attrs.items() if name.startswith(_CHOSEN)]
+        return sorted(found, key=lambda entry: (entry["order"], entry["key"]))
+
+    def _attrs(self):
+        return self._store.study.user_attrs
+
+    def _once(self, name, value):
+        """What is written there: by whoever came first, maybe by this call."""
+        attrs = self._attrs()
+        if name not in attrs:
+            self._store.add_attribute(name, value)
+            attrs = self._attrs()
+        return attrs[name]
+
+    def _write(self, name, value):
+        self._store.study.set_user_attr(name, value)
+
+
+def _plain(config):
+    return json.loads(json.dumps(config))
+
+
+def _key(config):
+    """The definition but for its default, which no search depends on."""
+    told = {name: part for name, part in config["config"].items() if name != "default"}
+    return json.dumps({**config, "config": told}, sort_keys=True)
+
+
+@contextlib.contextmanager
+def beating(store, key):
+    """Records a heartbeat every few seconds until the block ends."""
+    done = threading.Event()
+    thread = threading.Thread(target=_beat, args=(store, key, done), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _beat(store, key, done):
+    while not done.wait(HEARTBEAT_SECONDS):
+        # A database that does not answer may do so the next time.
+        with contextlib.suppress(optuna.exceptions.StorageInternalError):
+            store.storage.record_heartbeat(key)
+
+
+@contextlib.contextmanager
+def quiet():
+    """Within it Optuna logs warnings only."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(level)

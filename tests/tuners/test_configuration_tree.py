@@ -10,8 +10,8 @@ from optuna.trial import TrialState
 from searching import METHODS, forked, searcher, table, waited_for
 
 from keras_trainkit import tuners
-from keras_trainkit.tuners._slots import Slot
-from keras_trainkit.tuners._tried import Tried
+from keras_trainkit.tuners._configuration_tree import Tried
+from keras_trainkit.tuners._trial_queue import Slot
 
 every_method = pytest.mark.parametrize("method", METHODS)
 

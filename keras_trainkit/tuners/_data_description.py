@@ -1,4 +1,4 @@
-"""The values of data as a short text, which other values do not have.
+"""Epochs, columns, shapes and values of data: enough to notice other data.
 
 Of up to 2 MB, or 10,000 texts and other objects, all values count. Of more data rows do
 that lie evenly apart, about as many together, so that a change of few rows may go
@@ -10,7 +10,43 @@ import decimal
 import hashlib
 import itertools
 
+import keras
 import numpy as np
+
+from keras_trainkit.tuners._cross_validation import without_folds
+
+
+def described(args, kwargs) -> tuple[dict, dict]:
+    """Epochs, columns and shapes of x and y, and the values of all data.
+
+    What it returns can be written as JSON.
+
+    Args:
+        args: Positional arguments of the search.
+        kwargs: Its keyword arguments, as `fit` gets them.
+    """
+    x, y = without_folds(args, kwargs) or (None, None)
+    shapes = {"epochs": kwargs.get("epochs"), "x": _shapes(x), "y": _shapes(y)}
+    return shapes, {
+        "x": fingerprint(x),
+        "y": fingerprint(y),
+        "validation_data": fingerprint(kwargs.get("validation_data")),
+        "sample_weight": fingerprint(kwargs.get("sample_weight")),
+    }
+
+
+def _shapes(data):
+    if data is None or isinstance(data, keras.utils.PyDataset):
+        return None
+    if isinstance(data, dict):
+        return {str(name): _shapes(part) for name, part in sorted(data.items())}
+    if isinstance(data, list | tuple):
+        return [_shapes(part) for part in data]
+    if hasattr(data, "columns") and hasattr(data, "iloc"):
+        return {"rows": len(data), "columns": [str(name) for name in data.columns]}
+    shape = getattr(data, "shape", None)
+    return None if shape is None else [int(size) for size in shape]
+
 
 _MOST_BYTES = 2**21
 _MOST_OBJECTS = 10_000

@@ -9,7 +9,7 @@ import pytest
 from searching import searcher
 
 from keras_trainkit import tuners
-from keras_trainkit.tuners._fingerprint import fingerprint
+from keras_trainkit.tuners._data_description import fingerprint
 
 Searcher = searcher(tuners.RandomSearch, lambda hp: hp.Float("x", 0, 1))
 ROWS = np.arange(12.0).reshape(6, 2)

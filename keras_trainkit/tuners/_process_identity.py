@@ -7,7 +7,9 @@ import socket
 from optuna.trial import TrialState
 
 from keras_trainkit.tuners._seeds import derive
-from keras_trainkit.tuners._slots import CANDIDATE, OWNER
+
+OWNER = "owner"
+CANDIDATE = "candidate:"
 
 
 def myself() -> dict:

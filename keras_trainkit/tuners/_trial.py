@@ -16,15 +16,26 @@ from keras_tuner.errors import FailedTrialError, FatalError
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
-from keras_trainkit.tuners._asking import Asking
+from keras_trainkit.tuners._configuration_tree import Repeated, Tried, settle
+from keras_trainkit.tuners._hyperparameters import Asking
 from keras_trainkit.tuners._patient_storage import StorageFailed
-from keras_trainkit.tuners._processes import shortened
+from keras_trainkit.tuners._processes import (
+    check_guarded,
+    died_how,
+    shortened,
+    start,
+    stop,
+    wait_for_end,
+)
 from keras_trainkit.tuners._score import scores_of
-from keras_trainkit.tuners._settling import settle
-from keras_trainkit.tuners._slots import CHOSEN, REASON, REPEATED, RESULT
 from keras_trainkit.tuners._training import Training
-from keras_trainkit.tuners._tried import Repeated, Tried
-from keras_trainkit.tuners._views import trial_name
+from keras_trainkit.tuners._trial_queue import (
+    CHOSEN,
+    REASON,
+    REPEATED,
+    RESULT,
+    trial_name,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -268,3 +279,35 @@ class _Ending:
 def _mean_metrics(scores):
     names = set.intersection(*(set(score.metrics) for score in scores))
     return {n: statistics.fmean(s.metrics[n] for s in scores) for n in sorted(names)}
+
+
+def run_isolated(tuner, claim, args, kwargs):
+    """Runs the trial in a child, which gives all its memory back when it ends.
+
+    A child that ends without a result, by whatever way, is a failed trial.
+    """
+    store = tuner._store
+    attempts = 1 + tuner.oracle.max_retries_per_trial
+    try:
+        for attempt in range(attempts):
+            reason = _run_in_child(tuner, claim, args, kwargs)
+            if store.storage.get_trial(claim.key).state != TrialState.RUNNING:
+                return
+            if attempt == attempts - 1:
+                store.fail(claim.key, reason)
+    except BaseException:
+        # The search ends, and the trial is to be run again if it has no reason.
+        with contextlib.suppress(Exception):
+            store.fail(claim.key)
+        raise
+
+
+def _run_in_child(tuner, claim, args, kwargs):
+    process, receiver = start(run_claimed, tuner, claim, args, kwargs)
+    try:
+        if not wait_for_end(process, receiver, tuner.trial_timeout):
+            return f"It took longer than trial_timeout={tuner.trial_timeout} seconds."
+        check_guarded(process)
+        return died_how(process)
+    finally:
+        stop(process, receiver)
