@@ -65,7 +65,7 @@ class Learner:
         self._declared = self._mixed = False
         self._fractions = 0
         self._remark = ""
-        self._texts = _Texts(name, absent, self._recognize, self._take)
+        self._texts = _Texts(name, absent)
         self._levels_are = None
         self._rows = 0
         self._absent = 0
@@ -101,16 +101,16 @@ class Learner:
             return
         if self.kind == "numeric":
             self._fractions += int(np.count_nonzero(present != np.floor(present)))
-        self._take(present)
+        self.take(present)
 
     def _update_texts(self, column):
         self._declared |= column.declared
         self._mixed |= column.mixed
         present = column.values[column.values != ""]
         self._absent += len(column.values) - len(present)
-        self._texts.update(present)
+        self._texts.update(present, self)
 
-    def _take(self, present):
+    def take(self, present):
         self._numbers.update(present)
         if self.kind == "datetime":
             for cycle, extremes in self._phases.items():
@@ -146,7 +146,7 @@ class Learner:
     def _settle_texts(self):
         """Texts as what they stand for, beside what came as numbers."""
         others = self._rows - self._absent - self._texts.rows
-        self._texts.settle()
+        self._texts.settle(self)
         self._absent += self._texts.absent
         self._check_late()
         if self._texts.rows == self._texts.absent or self._notation is not None:
@@ -162,7 +162,7 @@ class Learner:
     def _notation(self):
         return self._texts.notation
 
-    def _recognize(self, counts):
+    def recognize(self, counts):
         """The notation of texts, or None; sets the kind with it."""
         if not counts or self._declared or self._wanted == "categorical":
             return None
@@ -281,11 +281,12 @@ class Learner:
 class _Texts:
     """Rows of each different text, and, where there are too many, their values.
 
+    `column` in its methods is the learner: it is not kept, or the two would hold each
+    other, and with them megabytes, until the garbage collector comes by.
+
     Args:
         name: Of the column.
         absent: List of texts that count as missing.
-        recognize: Function of a Counter of texts, to their `Notation` or None.
-        take: Function that is given values, float64.
 
     Attributes:
         rows: Int. Texts so far.
@@ -294,27 +295,25 @@ class _Texts:
         notation: Notation, or None.
     """
 
-    def __init__(self, name, absent, recognize, take):
+    def __init__(self, name, absent):
         self._name = name
         self._blank = compiled(words_pattern(("", *absent)))
-        self._recognize = recognize
-        self._take = take
         self._settled = False
         self.rows = self.absent = 0
         self.counts: collections.Counter = collections.Counter()
         self.notation: Notation | None = None
         self.stray: collections.Counter = collections.Counter()
 
-    def update(self, texts):
+    def update(self, texts, column):
         self.rows += len(texts)
         for start in range(0, len(texts), BLOCK):
             block = texts[start : start + BLOCK]
             if not self._settled:
-                block = block[self._count(block.tolist()) :]
+                block = block[self._count(block.tolist(), column) :]
             if self.notation is not None and len(block):
-                self._read(block, self.notation)
+                self._read(block, self.notation, column)
 
-    def _count(self, texts):
+    def _count(self, texts, column):
         """How many were counted, until there were too many different ones."""
         if len(self.counts) + len(texts) <= MOST_LEVELS:
             self.counts.update(texts)
@@ -322,24 +321,24 @@ class _Texts:
         for place, text in enumerate(texts):
             self.counts[text] += 1
             if len(self.counts) > MOST_LEVELS:
-                self.settle()
+                self.settle(column)
                 if self.notation is None:
                     _refuse_levels(self._name)
                 return place + 1
         return len(texts)
 
-    def settle(self):
+    def settle(self, column):
         """Decides by the texts so far."""
         if self._settled:
             return
         self._settled = True
         for text in [t for t in self.counts if self._blank.fullmatch(t)]:
             self.absent += self.counts.pop(text)
-        self.notation = self._recognize(self.counts)
+        self.notation = column.recognize(self.counts)
         if self.notation is not None:
-            self._read_counted(self.notation)
+            self._read_counted(self.notation, column)
 
-    def _read_counted(self, notation):
+    def _read_counted(self, notation, column):
         """In the order of the alphabet, a block at a time."""
         texts = sorted(self.counts)
         values = notation.values(np.array(texts, object))
@@ -350,15 +349,15 @@ class _Texts:
             found = values[np.searchsorted(ends, rows, side="right")]
             present = found[~np.isnan(found)]
             self.absent += len(found) - len(present)
-            self._take(present)
+            column.take(present)
 
-    def _read(self, texts, notation):
+    def _read(self, texts, notation, column):
         """Those after the settlement, in the order of the rows."""
         values = notation.values(texts)
         lost = np.isnan(values)
         self.absent += int(lost.sum())
         self.stray.update(t for t in texts[lost] if not self._blank.fullmatch(t))
-        self._take(values[~lost])
+        column.take(values[~lost])
 
 
 class _Numbers:
