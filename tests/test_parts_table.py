@@ -1,4 +1,4 @@
-"""README's table of parts names things that exist."""
+"""The parts of the mission have places, and what the pages name exists."""
 
 import pathlib
 import re
@@ -10,9 +10,12 @@ import keras_trainkit.hypermodels
 import keras_trainkit.serving
 import keras_trainkit.tuners
 
-README = (pathlib.Path(__file__).parents[1] / "README.md").read_text()
+ROOT = pathlib.Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+MISSION = (ROOT / "docs" / "mission.md").read_text()
+OVERVIEW = (ROOT / "docs" / "families" / "index.md").read_text()
 ROWS = re.findall(
-    r"^\| ([A-H]\d*(?:[-, ]+[A-H]?\d+)*) \| (.*) \| (.*) \|$", README, re.M
+    r"^\| ([A-H]\d*(?:[-, ]+[A-H]?\d+)*) \| (.*) \| (.*) \|$", MISSION, re.M
 )
 FAMILIES = [
     "analysis",
@@ -36,17 +39,22 @@ def test_every_row_of_the_mission_is_there():
             assert re.search(rf"\b{letter}{number}\b", named), f"{letter}{number}"
 
 
-def test_every_part_that_the_readme_names_exists():
-    names = re.findall(rf"`({'|'.join(FAMILIES)})\.(\w+)", README)
+def test_every_part_that_a_page_names_exists():
+    names = re.findall(rf"`({'|'.join(FAMILIES)})\.(\w+)", MISSION)
     assert len(names) > 20
-    for family, name in names:
-        assert hasattr(getattr(keras_trainkit, family), name), f"{family}.{name}"
+    for page in PAGES:
+        for family, name in re.findall(
+            rf"`({'|'.join(FAMILIES)})\.(\w+)", page.read_text()
+        ):
+            assert hasattr(getattr(keras_trainkit, family), name), f"{page}: {name}"
 
 
-def test_every_public_part_is_in_the_readme():
+def test_every_public_part_is_in_the_overview_and_on_the_page_of_its_family():
     for family in FAMILIES:
+        page = (ROOT / "docs" / "families" / f"{family}.md").read_text()
         for name in getattr(keras_trainkit, family).__all__:
-            assert f"`{name}`" in README or f"`{family}.{name}" in README, name
+            assert f"`{name}`" in OVERVIEW, name
+            assert re.search(rf"^   {name}$", page, re.M), name
 
 
 def test_what_is_called_keras_own_is_in_keras():
