@@ -1,3 +1,4 @@
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -45,6 +46,26 @@ def pytest_collection_modifyitems(items):
     for item in items:
         for name in excluded & {marker.name for marker in item.iter_markers()}:
             item.add_marker(pytest.mark.skip(reason=f"{name}, backend is {BACKEND}"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def libraries_out_of_collections():
+    """Keras and its backend bring half a million objects, for ever alive.
+
+    A collection looks at each of them for a third of a second, and KerasTuner collects
+    twice for every model that it builds.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture
+def libraries_in_collections():
+    """As in a process that has frozen nothing."""
+    gc.unfreeze()
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -313,6 +313,7 @@ class Knot:
         self.itself = self
 
 
+@pytest.mark.usefixtures("libraries_in_collections")
 def test_what_a_search_leaves_is_still_collected():
     with quick_collections():
         assert gc.get_freeze_count() > 10_000  # Keras and its backend
@@ -322,16 +323,15 @@ def test_what_a_search_leaves_is_still_collected():
     assert gc.get_freeze_count() == 0
 
 
+@pytest.mark.usefixtures("libraries_in_collections")
 def test_what_its_caller_has_frozen_stays_frozen():
     gc.freeze()
-    try:
-        with quick_collections():
-            pass
-        assert gc.get_freeze_count() > 0
-    finally:
-        gc.unfreeze()
+    with quick_collections():
+        pass
+    assert gc.get_freeze_count() > 0
 
 
+@pytest.mark.usefixtures("libraries_in_collections")
 def test_nothing_stays_frozen_after_a_search_that_raised(tmp_path):
     def objective(hp):
         assert gc.get_freeze_count() > 0
