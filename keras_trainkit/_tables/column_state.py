@@ -1,9 +1,12 @@
-"""What `TableEncoder` remembers of each column."""
+"""State of a column: what `adapt` learned of it, and its check when read from a file.
+
+A `.keras` file holds the fields of `ColumnState`, so their names never change.
+"""
 
 import dataclasses
 import functools
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from keras_trainkit._tables.kinds import KINDS
 from keras_trainkit._tables.notation import Notation
@@ -14,27 +17,29 @@ CYCLES = {"day": DAY, "week": 7 * DAY, "year": 365.2425 * DAY}  # seconds
 
 
 @dataclasses.dataclass(frozen=True)
-class Learned:
-    """One adapted column. Plain values only, so that JSON holds it.
+class ColumnState:
+    """State of one adapted column, in plain values that JSON can hold.
 
     Args:
-        name: Of the column.
+        name: Name of the column.
         kind: "numeric", "boolean", "categorical" or "datetime".
         rows: Int. Adapted rows.
-        missing: Int. Those without a value.
-        fill: Float. What a missing value counts as; datetimes here in seconds.
+        missing: Int. Adapted rows without a value.
+        fill: Float. Value that stands in for a missing one; of datetimes in seconds,
+            as the four below.
         center: Float. Subtracted before scaling.
-        spread: Float. Divided by; 0 for a column that was constant.
+        spread: Float. Divisor of the scaling; 0 for a column that was constant.
         lowest: Float. Smallest value.
         highest: Float. Largest value.
-        cycles: List of the keys of `CYCLES` that a datetime goes round.
-        levels: List of the known texts or numbers, the most frequent first.
+        cycles: List of keys of `CYCLES`: of a datetime those that are encoded.
+        levels: List of the known levels, texts or numbers, the most frequent first.
         rare: Int. Levels that share a code with the unseen ones.
-        texts_of: "datetime" or "other" where levels are the texts of such values.
-        absent: List of the texts that count as missing, in any case, besides blank
-            ones. None in a file of a version that knew none: texts are as they are.
-        notation: Dict of the fields of a `Notation`, of a column of texts that stand
-            for numbers, datetimes or booleans; else None.
+        texts_of: "datetime" or "other" if the levels are the texts of such values.
+        absent: List of the texts that count as missing, in any case of letters, beside
+            blank ones. None in a file of a version before these were known: texts are
+            then as they are.
+        notation: Dict of the fields of a `Notation` if texts stand for numbers,
+            datetimes or booleans, else None.
         remark: Text on the column for the summary.
     """
 
@@ -56,14 +61,12 @@ class Learned:
     remark: str = ""
 
     @functools.cached_property
-    def written(self) -> Notation | None:
-        """The notation of its texts."""
-        if self.notation is None:
-            return None
-        return Notation.from_plain(self.notation)
+    def text_notation(self) -> Notation | None:
+        """`notation` as a `Notation`."""
+        return None if self.notation is None else Notation.from_plain(self.notation)
 
     @property
-    def levels_are(self):
+    def level_type(self) -> str | None:
         """ "text", "number", "datetime" or "other" if categorical, else None."""
         if not self.levels:
             return None
@@ -71,19 +74,24 @@ class Learned:
         return (self.texts_of or "text") if is_text else "number"
 
     @property
-    def has_texts(self) -> bool:
-        """Whether its levels are texts."""
-        return self.levels_are not in (None, "number")
+    def has_text_levels(self) -> bool:
+        """True for texts, also those of datetimes and of other values."""
+        return self.level_type not in (None, "number")
 
 
-FIELDS = {field.name for field in dataclasses.fields(Learned)}
-NUMBERS = ("fill", "center", "spread", "lowest", "highest")
-MOST_ROWS = 2**53
-MOST_SECONDS = 2**63 / 1e6  # of datetime64[us]
+FIELDS = (
+    *("name", "kind", "rows", "missing", "fill", "center", "spread", "lowest"),
+    *("highest", "cycles", "levels", "rare", "texts_of", "absent", "notation"),
+    "remark",
+)
+REQUIRED_FIELDS = ("name", "kind", "rows", "missing")
+NUMBER_FIELDS = ("fill", "center", "spread", "lowest", "highest")
+MAX_ROWS = 2**53
+MAX_SECONDS = 2**63 / 1e6  # of datetime64[us]
 
 
-def saved_columns(config, max_categories) -> list[Learned]:
-    """From a file, which anyone may have written.
+def states_from_config(config: Any, max_categories: int) -> list[ColumnState]:
+    """Checked column states from a file, which anyone may have edited.
 
     Args:
         config: What `get_build_config` of the encoder gave.
@@ -94,112 +102,118 @@ def saved_columns(config, max_categories) -> list[Learned]:
     columns = config.get("columns")
     if not isinstance(columns, list | tuple) or not columns:
         _refuse(config)
-    learned = [_saved_column(values, max_categories) for values in columns]
-    names = [column.name for column in learned]
-    if len(set(names)) < len(names) or len({column.rows for column in learned}) > 1:
+    states = [_state_from_config(fields, max_categories) for fields in columns]
+    names = [state.name for state in states]
+    if len(set(names)) < len(names) or len({state.rows for state in states}) > 1:
         _refuse(config)
-    return learned
+    return states
 
 
-def _saved_column(values, max_categories) -> Learned:
-    if not isinstance(values, dict) or not set(values) <= FIELDS:
-        _refuse(values)
-    if not {"name", "kind", "rows", "missing"} <= set(values):
-        _refuse(values)
-    column = Learned(**values)
-    sound = (
-        isinstance(column.name, str)
-        and bool(column.name)
-        and isinstance(column.kind, str)
-        and column.kind in KINDS
-        and all(_is_count(n) for n in (column.rows, column.missing, column.rare))
-        and 0 < column.rows >= column.missing
-        and all(_is_number(getattr(column, name)) for name in NUMBERS)
-        and column.spread >= 0
-        and column.lowest <= column.fill <= column.highest
-        and _are_cycles(column)
-        and _are_levels(column, max_categories)
-        and isinstance(column.remark, str)
-        and _are_words(column.absent)
-        and (column.written is None or column.written.kind == column.kind)
+def _state_from_config(fields: Any, max_categories: int) -> ColumnState:
+    if not isinstance(fields, dict) or not set(fields) <= set(FIELDS):
+        _refuse(fields)
+    if not set(REQUIRED_FIELDS) <= set(fields):
+        _refuse(fields)
+    state = ColumnState(**fields)
+    valid = (
+        isinstance(state.name, str)
+        and bool(state.name)
+        and isinstance(state.kind, str)
+        and state.kind in KINDS
+        and all(_is_count(n) for n in (state.rows, state.missing, state.rare))
+        and 0 < state.rows >= state.missing
+        and all(_is_number(getattr(state, name)) for name in NUMBER_FIELDS)
+        and state.spread >= 0
+        and state.lowest <= state.fill <= state.highest
+        and _has_valid_cycles(state)
+        and _has_valid_levels(state, max_categories)
+        and isinstance(state.remark, str)
+        and _are_words(state.absent)
+        and (state.text_notation is None or state.text_notation.kind == state.kind)
     )
-    if not sound or (column.kind == "datetime" and not _are_datetimes(column)):
-        _refuse(values)
-    return _of_floats(column)
+    if not valid or (state.kind == "datetime" and not _is_in_calendar(state)):
+        _refuse(fields)
+    return _with_floats(state)
 
 
-def _of_floats(column) -> Learned:
-    """As it was before JSON."""
-    made = {name: float(getattr(column, name)) for name in NUMBERS}
-    levels = column.levels if column.has_texts else list(map(float, column.levels))
-    return dataclasses.replace(column, **made, levels=levels)
+def _with_floats(state: ColumnState) -> ColumnState:
+    """Turns numbers that JSON gives back as integers into floats again."""
+    floats: dict[str, Any] = {
+        name: float(getattr(state, name)) for name in NUMBER_FIELDS
+    }
+    if not state.has_text_levels:
+        floats["levels"] = list(map(float, state.levels))
+    return dataclasses.replace(state, **floats)
 
 
-def _is_count(value):
-    return type(value) is int and 0 <= value <= MOST_ROWS
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= MAX_ROWS
 
 
-def _is_number(value):
+def _is_number(value: Any) -> bool:
     if type(value) not in (int, float):
         return False
     return abs(value) <= sys.float_info.max  # exact for any integer; False for NaN
 
 
-def _are_datetimes(column):
-    return column.lowest >= -MOST_SECONDS and column.highest <= MOST_SECONDS
+def _is_in_calendar(state: ColumnState) -> bool:
+    return state.lowest >= -MAX_SECONDS and state.highest <= MAX_SECONDS
 
 
-def _are_cycles(column):
-    cycles = column.cycles
+def _has_valid_cycles(state: ColumnState) -> bool:
+    cycles = state.cycles
     if not isinstance(cycles, list | tuple):
         return False
-    texts = all(isinstance(cycle, str) for cycle in cycles)
-    known = texts and set(cycles) <= set(CYCLES) and len(set(cycles)) == len(cycles)
-    return known and (not cycles or column.kind == "datetime")
+    are_texts = all(isinstance(cycle, str) for cycle in cycles)
+    if not are_texts or not set(cycles) <= set(CYCLES):
+        return False
+    return len(set(cycles)) == len(cycles) and (not cycles or state.kind == "datetime")
 
 
-def _are_levels(column, max_categories):
-    levels = column.levels
+def _has_valid_levels(state: ColumnState, max_categories: int) -> bool:
+    levels = state.levels
     if not isinstance(levels, list | tuple) or len(levels) > max_categories:
         return False
-    if column.texts_of not in ("", "datetime", "other"):
+    if state.texts_of not in ("", "datetime", "other"):
         return False
-    if column.kind != "categorical":
-        return not levels and not column.rare and not column.texts_of
-    texts = all(type(level) is str for level in levels)
-    fit = _is_text if texts else _is_code
-    different = all(map(fit, levels)) and len(set(levels)) == len(levels)
-    return bool(levels) and different and (texts or not column.texts_of)
+    if state.kind != "categorical":
+        return not levels and not state.rare and not state.texts_of
+    are_texts = all(type(level) is str for level in levels)
+    is_level = _is_text_level if are_texts else _is_number_level
+    if not levels or not all(map(is_level, levels)):
+        return False
+    return len(set(levels)) == len(levels) and (are_texts or not state.texts_of)
 
 
-def _is_text(level):
+def _is_text_level(level: str) -> bool:
     try:
         return bool(level.encode())
     except UnicodeEncodeError:
         return False
 
 
-def _is_code(level):
-    return _is_number(level) and abs(level) <= EXACT  # as older versions learned
+def _is_number_level(level: Any) -> bool:
+    # Today below `EXACT`; older versions learned this one too.
+    return _is_number(level) and abs(level) <= EXACT
 
 
-def _refuse(values) -> NoReturn:
-    raise ValueError(
-        "A saved column holds what `adapt` learned and must be one that it can learn, "
-        f"as the others under its own name. Received: {_shortened(values)}."
-    )
-
-
-def _shortened(values):
-    try:
-        return repr(values)[:200]
-    except ValueError:  # of integers beyond 4300 digits
-        return f"{type(values).__name__} of very large integers"
-
-
-def _are_words(absent):
+def _are_words(absent: Any) -> bool:
     if absent is None:
         return True
     return isinstance(absent, list | tuple) and all(
         isinstance(word, str) for word in absent
     )
+
+
+def _refuse(fields: Any) -> NoReturn:
+    raise ValueError(
+        "A saved column holds what `adapt` learned and must be one that it can learn, "
+        f"as the others under its own name. Received: {_shortened(fields)}."
+    )
+
+
+def _shortened(fields: Any) -> str:
+    try:
+        return repr(fields)[:200]
+    except ValueError:  # of integers beyond 4300 digits
+        return f"{type(fields).__name__} of very large integers"

@@ -1,385 +1,375 @@
-"""What `TableEncoder` learns of a column, gathered from any portions of its rows."""
+"""Learning of the column states from a table, or from chunks of one."""
 
 import collections
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
 
 import numpy as np
 
 from keras_trainkit._arrays import BlockBuffer
-from keras_trainkit._statistics import Extremes, Moments, Quantiles
+from keras_trainkit._statistics import DistinctShare, Extremes, Moments, Quantiles
 from keras_trainkit._statistics.centers import mean_and_deviation, median_and_spread
-from keras_trainkit._tables.column import Column
-from keras_trainkit._tables.column_state import CYCLES, DAY, EXACT, Learned
+from keras_trainkit._tables.column_state import CYCLES, DAY, EXACT, ColumnState
+from keras_trainkit._tables.columns import (
+    Column,
+    chunks_of,
+    raw_columns,
+    read_columns,
+    refuse_mixed,
+)
 from keras_trainkit._tables.kinds import (
-    NOTATIONS,
-    kind_of,
-    levels_of,
-    refuse_kind,
-    values_as,
+    DEFAULT_NOTATIONS,
+    auto_kind,
+    level_type_of,
+    refuse_values,
+    values_as_kind,
 )
-from keras_trainkit._tables.notation import (
-    ABSENT,
-    Notation,
-    compiled,
-    words_pattern,
-)
-from keras_trainkit._tables.objects import refuse_mixed
+from keras_trainkit._tables.notation import MISSING_WORDS, Notation
 from keras_trainkit._tables.recognition import (
-    STRAY,
+    MAX_STRAY_SHARE,
     Recognition,
-    first,
-    recognized,
-    recognized_as,
+    most_frequent,
+    recognize,
+    recognize_as,
     stray_texts,
 )
+from keras_trainkit._tables.text_counts import TextCounts
 
-BLOCK = 2**16  # values that enter the statistics together, however they arrived
+BLOCK = 2**16  # values that enter the statistics together
 QUANTILE_VALUES = 2**18  # kept per column, 2 MiB
-MOST_LEVELS = 1_000_000
-FEWEST_IDS = 20  # rows
-ID_SHARE = 0.95  # of different values
-HASHES = 1024  # kept to tell how many values are different
-STILL = 0.01  # share of a cycle; values that stay within it do not go round
+MAX_LEVELS = 1_000_000
+MIN_ID_ROWS = 20
+MIN_ID_SHARE = 0.95  # of different values in a column of identifiers
+MIN_CYCLE_SHARE = 0.01  # of a cycle; values that stay within it do not go round
 
 
-class Learner:
-    """Takes in a column in any portions; the same values give the same `learned`.
-
-    Numbers wait until a block of a fixed size is full, so that neither rounding nor
-    the quantiles' sketch see how the rows were cut. Texts are counted, and told apart
-    at the end.
+def learn(
+    table: Any,
+    kinds: Mapping[str, str],
+    missing_words: Callable[[str], list[str]],
+    scaling: str | None,
+    max_categories: int,
+) -> list[ColumnState]:
+    """Learns the state of each column, in the order of the table.
 
     Args:
-        name: Of the column.
-        kind: What the user calls it, or None.
-        absent: List of texts that count as missing.
+        table: One table, or an iterable of chunks with the same columns.
+        kinds: Kinds that the user gives, by column name.
+        missing_words: Function of a column name that gives the texts that stand for a
+            missing value there.
+        scaling: "robust", "standard" or None.
+        max_categories: Int. Most levels of a column that get a code of their own.
+    """
+    learners: dict[str, ColumnLearner] = {}
+    total = 0
+    for chunk in chunks_of(table):
+        raw = raw_columns(chunk)
+        if not learners:
+            _check_named(kinds, list(raw))
+            learners = {
+                name: ColumnLearner(
+                    name, kinds.get(name), scaling, max_categories, missing_words(name)
+                )
+                for name in raw
+            }
+        columns = read_columns(raw, list(learners))
+        for name, column in columns.items():
+            learners[name].update(column)
+        total += len(next(iter(columns.values())).values)
+    if not total:
+        raise ValueError(
+            "`table` is what is learned from and must have at least one row. "
+            "Received: none."
+        )
+    states = [learner.state() for learner in learners.values()]
+    for name, learner in learners.items():
+        if learner.warning:
+            warnings.warn(f"The column {name!r} {learner.warning}.", stacklevel=3)
+    return states
+
+
+def _check_named(kinds: Mapping[str, str], names: list[str]) -> None:
+    unknown = [name for name in kinds if name not in names]
+    if unknown:
+        raise ValueError(
+            "`categories` and `kinds` say what columns are and must name columns "
+            f"of the table, {names}. Received: {unknown}."
+        )
+
+
+class ColumnLearner:
+    """Takes in a column in any portions; equal values give an equal state.
+
+    Numbers wait until a block of a fixed size is full, so neither the rounding of the
+    statistics nor the sketch of the quantiles depends on how the rows were cut. Texts
+    are counted, and their notation is recognized at the end.
+
+    Args:
+        name: Name of the column.
+        kind: Kind that the user gives, or None.
+        scaling: "robust", "standard" or None.
+        max_categories: Int. Most levels with a code of their own.
+        missing_words: Texts that count as missing.
+
+    Attributes:
+        warning: Sentence that the user should be warned with, after the column's name;
+            "" for none.
     """
 
-    def __init__(self, name, kind, scaling, max_categories, absent=ABSENT):
+    def __init__(
+        self,
+        name: str,
+        kind: str | None,
+        scaling: str | None,
+        max_categories: int,
+        missing_words: list[str] | tuple[str, ...] = MISSING_WORDS,
+    ):
         self.name = name
-        self.kind = kind
-        self.absent = list(absent)
-        self.doubt = ""
         self.scaling = scaling
         self.max_categories = max_categories
-        self._wanted = kind
-        self._declared = self._mixed = False
-        self._fractions = 0
+        self.missing_words = list(missing_words)
+        self.warning = ""
+        self._given_kind = kind
+        self._kind = kind or ""  # "" until a value tells it
+        self._level_type: str | None = None
+        self._is_declared = self._is_mixed = False
+        self._num_fractions = 0
         self._remark = ""
-        self._texts = _Texts(name, absent)
-        self._levels_are = None
         self._rows = 0
-        self._absent = 0
-        self._counts: collections.Counter = collections.Counter()
-        self._numbers = _Numbers(scaling == "standard")
-        self._phases = {name: Extremes() for name in CYCLES}
+        self._missing = 0
+        self._levels: collections.Counter = collections.Counter()
+        self._numbers = _NumberStatistics(scaling == "standard")
+        self._phases = {cycle: Extremes() for cycle in CYCLES}
+        self._texts = TextCounts(self.missing_words, MAX_LEVELS)
 
-    def update(self, column: Column):
+    def update(self, column: Column) -> None:
         """Takes in some rows."""
         self._rows += len(column.values)
         if column.holds is None:
-            self._absent += len(column.values)
-            return
-        if column.holds == "text" and self._levels_are is None:
+            self._missing += len(column.values)
+        elif column.holds == "text" and self._level_type is None:
             self._update_texts(column)
-            return
-        self.kind = self.kind or kind_of(self.name, column)
-        if self.kind == "categorical":
-            self._levels_are = self._levels_are or levels_of(column)
-        if column.holds == "datetime":
-            self._check_finite(column.values)
-        values = values_as(self.name, column, self.kind, self._levels_are)
-        is_text = self._levels_are not in (None, "number")
-        present = values[(values != "") if is_text else ~np.isnan(values)]
-        self._absent += len(values) - len(present)
-        if is_text:
-            self._count(present)
-            return
-        self._check_finite(present)
-        if self.kind == "categorical":
-            self._check_exact(present)
-            self._count(present)
-            return
-        if self.kind == "numeric":
-            self._fractions += int(np.count_nonzero(present != np.floor(present)))
-        self.take(present)
+        else:
+            self._update_values(column)
 
-    def _update_texts(self, column):
-        self._declared |= column.declared
-        self._mixed |= column.mixed
+    def _update_texts(self, column: Column) -> None:
+        self._is_declared |= column.declared
+        self._is_mixed |= column.mixed
         present = column.values[column.values != ""]
-        self._absent += len(column.values) - len(present)
-        self._texts.update(present, self)
+        self._missing += len(column.values) - len(present)
+        for start in range(0, len(present), BLOCK):
+            rest = self._texts.count(present[start : start + BLOCK])
+            if self._texts.is_full and not self._texts.is_finished:
+                self._recognize_texts()
+                if self._texts.notation is None:
+                    _refuse_levels(self.name)
+            if self._texts.notation is not None and len(rest):
+                self._take_numbers(self._texts.read(rest, self._texts.notation))
 
-    def take(self, present):
+    def _update_values(self, column: Column) -> None:
+        self._kind = self._kind or auto_kind(self.name, column)
+        if self._kind == "categorical":
+            self._level_type = self._level_type or level_type_of(column)
+        if column.holds == "datetime":
+            _check_finite(self.name, column.values)
+        values = values_as_kind(self.name, column, self._kind, self._level_type)
+        has_text_levels = self._level_type not in (None, "number")
+        present = values[(values != "") if has_text_levels else ~np.isnan(values)]
+        self._missing += len(values) - len(present)
+        if not has_text_levels:
+            _check_finite(self.name, present)
+        if self._kind == "categorical":
+            if not has_text_levels:
+                _check_exact(self.name, present)
+            self._count_levels(present)
+            return
+        if self._kind == "numeric":
+            self._num_fractions += int(np.count_nonzero(present != np.floor(present)))
+        self._take_numbers(present)
+
+    def _count_levels(self, values: np.ndarray) -> None:
+        for start in range(0, len(values), BLOCK):
+            self._levels.update(values[start : start + BLOCK].tolist())
+            if len(self._levels) > MAX_LEVELS:
+                _refuse_levels(self.name)
+
+    def _take_numbers(self, present: np.ndarray) -> None:
         self._numbers.update(present)
-        if self.kind == "datetime":
+        if self._kind == "datetime":
             for cycle, extremes in self._phases.items():
                 turns = present / CYCLES[cycle]
                 extremes.update((turns - np.floor(turns))[:, np.newaxis])
 
-    def learned(self) -> Learned:
-        """What was learned; ValueError where there was no value."""
+    def state(self) -> ColumnState:
+        """State of the column; ValueError if it had no value."""
         if self._texts.rows:
-            self._settle_texts()
-        if self._rows == self._absent:
+            self._finish_texts()
+        if self._rows == self._missing:
             raise ValueError(
                 f"The column {self.name!r} is learned from its values and must have "
                 "one in the adapted rows (drop the column or fill it). "
                 "Received: missing values alone."
             )
-        made = {"kind": self.kind, "rows": self._rows, "missing": self._absent}
-        made["absent"] = self.absent
-        if self._notation is not None:
-            made["notation"] = self._notation.plain()
-        if self.kind == "categorical":
-            known = self._known_levels()
-            return Learned(self.name, **made, **known, remark=self._remarks())
-        found = self._numbers.found(None if self.kind == "boolean" else self.scaling)
-        if self.kind == "boolean":
-            found["fill"] = float(found["fill"] > 0.5)
-        if self.kind == "datetime":
-            found["cycles"] = self._cycles(found["highest"] - found["lowest"])
-            if self.scaling is None:
-                found["spread"] = DAY
-        return Learned(self.name, **made, **found, remark=self._remarks())
-
-    def _settle_texts(self):
-        """Texts as what they stand for, beside what came as numbers."""
-        others = self._rows - self._absent - self._texts.rows
-        self._texts.settle(self)
-        self._absent += self._texts.absent
-        self._check_late()
-        if self._texts.rows == self._texts.absent or self._notation is not None:
-            return
-        if self._mixed:
-            refuse_mixed(self.name)
-        if others:
-            refuse_kind(self.name, self.kind, self._levels_are, "texts")
-        self.kind, self._levels_are = "categorical", "text"
-        self._counts = self._texts.counts
-
-    @property
-    def _notation(self):
-        return self._texts.notation
-
-    def recognize(self, counts):
-        """The notation of texts, or None; sets the kind with it."""
-        if not counts or self._declared or self._wanted == "categorical":
-            return None
-        if self._wanted is not None:
-            found = recognized_as(self._wanted, counts, self._fractions)
-            self._check_all_read(found)
-        else:
-            found = self._recognized(counts)
-        self._remark = found.remark
-        self.doubt = found.remark if found.doubtful else ""
-        if found.notation is not None:
-            self.kind = found.notation.kind
-        return found.notation
-
-    def _recognized(self, counts):
-        """As the kind of those that came as numbers, where there are any."""
-        others = self._rows - self._absent - self._texts.rows
-        if self.kind in NOTATIONS:
-            stray = stray_texts(counts, NOTATIONS[self.kind])
-            found = Recognition(None if stray else NOTATIONS[self.kind], stray)
-        else:
-            found = recognized(counts, others, self._fractions)
-        made = found.notation.kind if found.notation else "categorical"
-        if others and made != self.kind:
-            shown = first(found.stray or counts)
-            refuse_kind(self.name, self.kind, self._levels_are, f"texts, as {shown!r}")
-        return found
-
-    def _check_all_read(self, found):
-        if found.doubtful:
-            _refuse_texts(self.name, self._wanted, found.remark)
-        if found.stray:
-            rows, shown = found.stray.total(), first(found.stray)
-            _refuse_texts(
-                self.name, self._wanted, f"{rows:,} others, such as {shown!r}"
-            )
-
-    def _check_late(self):
-        """Texts that came after there had been too many to wait any longer."""
-        stray = self._texts.stray
-        most = 0 if self._wanted else STRAY * self._texts.rows
-        if stray.total() > most:
-            received = f"{stray.total():,} others, such as {first(stray)!r}"
-            _refuse_texts(self.name, self.kind, received)
-
-    def _remarks(self):
-        remarks = [self._remark, self._id_remark()]
-        return "; ".join(filter(None, remarks))
-
-    def _id_remark(self):
-        present = self._rows - self._absent
-        if present < FEWEST_IDS:
-            return ""
-        if self.kind == "categorical" and self._levels_are == "text":
-            share = len(self._counts) / present
-            what = "text"
-        else:
-            share = self._numbers.whole_share() if self.kind == "numeric" else 0
-            what = "whole number"
-        if share < ID_SHARE:
-            return ""
-        return (
-            f"has nearly as many different {what}s as rows: drop it if it only names "
-            "them"
+        notation = self._texts.notation
+        is_categorical = self._kind == "categorical"
+        fields = self._level_fields() if is_categorical else self._number_fields()
+        return ColumnState(
+            self.name,
+            self._kind,
+            self._rows,
+            self._missing,
+            **fields,
+            absent=self.missing_words,
+            notation=None if notation is None else notation.plain(),
+            remark="; ".join(filter(None, [self._remark, self._id_remark()])),
         )
 
-    def _count(self, values):
-        for start in range(0, len(values), BLOCK):
-            self._counts.update(values[start : start + BLOCK].tolist())
-            if len(self._counts) > MOST_LEVELS:
-                _refuse_levels(self.name)
-
-    def _known_levels(self):
-        ordered = sorted(self._counts, key=lambda level: (-self._counts[level], level))
+    def _level_fields(self) -> dict[str, Any]:
+        counts = self._levels
+        ordered = sorted(counts, key=lambda level: (-counts[level], level))
         known = ordered[: self.max_categories]
         for level in known:
             _check_unicode(self.name, level)
-        others = self._levels_are in ("datetime", "other")
+        are_texts_of = self._level_type in ("datetime", "other")
         return {
             "levels": known,
             "rare": len(ordered) - len(known),
-            "texts_of": self._levels_are if others else "",
+            "texts_of": self._level_type if are_texts_of else "",
         }
 
-    def _check_finite(self, values):
-        if np.isinf(values).any():
-            raise ValueError(
-                f"The column {self.name!r} is scaled by its values and must hold "
-                "finite numbers (below 1.8e308; datetimes before the year 290,000) or "
-                "missing ones. Received: an infinite number."
-            )
+    def _number_fields(self) -> dict[str, Any]:
+        is_boolean = self._kind == "boolean"
+        fields = self._numbers.fields(None if is_boolean else self.scaling)
+        if is_boolean:
+            fields["fill"] = float(fields["fill"] > 0.5)
+        if self._kind == "datetime":
+            fields["cycles"] = self._cycles(fields["highest"] - fields["lowest"])
+            if self.scaling is None:
+                fields["spread"] = DAY
+        return fields
 
-    def _check_exact(self, values):
-        if (np.abs(values) >= EXACT).any():
-            raise ValueError(
-                f"The column {self.name!r} is encoded by its levels, compared as "
-                "float64, and must hold numbers below 2^53 (longer ones as texts). "
-                f"Received: {np.abs(values).max():.17g}."
-            )
-
-    def _cycles(self, span):
-        """Those the values have been round, and do not stand still in."""
+    def _cycles(self, span: float) -> list[str]:
+        """Cycles that the values span at least once and vary within."""
+        notation = self._texts.notation
+        is_time = notation is not None and notation.of == "time"  # of one day
         return [
-            name
-            for name, phase in self._phases.items()
-            if (span >= CYCLES[name] or self._is_time(name))
-            and phase.highest[0] - phase.lowest[0] > STILL
+            cycle
+            for cycle, phase in self._phases.items()
+            if (span >= CYCLES[cycle] or (is_time and cycle == "day"))
+            and phase.highest[0] - phase.lowest[0] > MIN_CYCLE_SHARE
         ]
 
-    def _is_time(self, cycle):
-        """Of the day, which goes round without a date."""
-        notation = self._texts.notation
-        return cycle == "day" and notation is not None and notation.of == "time"
+    def _id_remark(self) -> str:
+        """Remark on a column that seems to hold identifiers; "" for others."""
+        present = self._rows - self._missing
+        if present < MIN_ID_ROWS:
+            return ""
+        if self._level_type == "text":
+            share, values = len(self._levels) / present, "texts"
+        else:
+            is_numeric = self._kind == "numeric"
+            share = self._numbers.distinct_whole_share() if is_numeric else 0.0
+            values = "whole numbers"
+        if share < MIN_ID_SHARE:
+            return ""
+        return (
+            f"has nearly as many different {values} as rows: drop it if it only names "
+            "them"
+        )
 
-
-class _Texts:
-    """Rows of each different text, and, where there are too many, their values.
-
-    `column` in its methods is the learner: it is not kept, or the two would hold each
-    other, and with them megabytes, until the garbage collector comes by.
-
-    Args:
-        name: Of the column.
-        absent: List of texts that count as missing.
-
-    Attributes:
-        rows: Int. Texts so far.
-        absent: Int. Those that count as missing, known once they are settled.
-        counts: Counter of the others, where there is no notation.
-        notation: Notation, or None.
-    """
-
-    def __init__(self, name, absent):
-        self._name = name
-        self._blank = compiled(words_pattern(("", *absent)))
-        self._settled = False
-        self.rows = self.absent = 0
-        self.counts: collections.Counter = collections.Counter()
-        self.notation: Notation | None = None
-        self.stray: collections.Counter = collections.Counter()
-
-    def update(self, texts, column):
-        self.rows += len(texts)
-        for start in range(0, len(texts), BLOCK):
-            block = texts[start : start + BLOCK]
-            if not self._settled:
-                block = block[self._count(block.tolist(), column) :]
-            if self.notation is not None and len(block):
-                self._read(block, self.notation, column)
-
-    def _count(self, texts, column):
-        """How many were counted, until there were too many different ones."""
-        if len(self.counts) + len(texts) <= MOST_LEVELS:
-            self.counts.update(texts)
-            return len(texts)
-        for place, text in enumerate(texts):
-            self.counts[text] += 1
-            if len(self.counts) > MOST_LEVELS:
-                self.settle(column)
-                if self.notation is None:
-                    _refuse_levels(self._name)
-                return place + 1
-        return len(texts)
-
-    def settle(self, column):
-        """Decides by the texts so far."""
-        if self._settled:
+    def _finish_texts(self) -> None:
+        """Decides what the texts stand for, beside values that came as numbers."""
+        others = self._rows - self._missing - self._texts.rows
+        self._recognize_texts()
+        self._missing += self._texts.missing
+        self._check_late_texts()
+        are_missing = self._texts.rows == self._texts.missing
+        if are_missing or self._texts.notation is not None:
             return
-        self._settled = True
-        for text in [t for t in self.counts if self._blank.fullmatch(t)]:
-            self.absent += self.counts.pop(text)
-        self.notation = column.recognize(self.counts)
-        if self.notation is not None:
-            self._read_counted(self.notation, column)
+        if self._is_mixed:
+            refuse_mixed(self.name)
+        if others:
+            refuse_values(self.name, self._kind, self._level_type, "texts")
+        self._kind, self._level_type = "categorical", "text"
+        self._levels = self._texts.counts
 
-    def _read_counted(self, notation, column):
-        """In the order of the alphabet, a block at a time."""
-        texts = sorted(self.counts)
-        values = notation.values(np.array(texts, object))
-        ends = np.cumsum([self.counts[text] for text in texts])
-        self.counts.clear()
-        for start in range(0, int(ends[-1]), BLOCK):
-            rows = np.arange(start, min(start + BLOCK, ends[-1]))
-            found = values[np.searchsorted(ends, rows, side="right")]
-            present = found[~np.isnan(found)]
-            self.absent += len(found) - len(present)
-            column.take(present)
+    def _recognize_texts(self) -> None:
+        """Recognizes the notation of the texts so far, at the first call."""
+        texts = self._texts
+        if texts.is_finished:
+            return
+        texts.finish()
+        texts.notation = self._recognized_notation(texts.counts)
+        if texts.notation is not None:
+            for values in texts.read_counted(texts.notation, BLOCK):
+                self._take_numbers(values)
 
-    def _read(self, texts, notation, column):
-        """Those after the settlement, in the order of the rows."""
-        values = notation.values(texts)
-        lost = np.isnan(values)
-        self.absent += int(lost.sum())
-        self.stray.update(t for t in texts[lost] if not self._blank.fullmatch(t))
-        column.take(values[~lost])
+    def _recognized_notation(self, counts: Mapping[str, int]) -> Notation | None:
+        """Notation of the counted texts, or None; sets kind, remark and warning."""
+        if not counts or self._is_declared or self._given_kind == "categorical":
+            return None
+        if self._given_kind is not None:
+            found = recognize_as(self._given_kind, counts, self._num_fractions)
+            self._check_given_kind(self._given_kind, found)
+        else:
+            found = self._recognize_auto(counts)
+        self._remark = found.remark
+        self.warning = found.remark if found.doubtful else ""
+        if found.notation is not None:
+            self._kind = found.notation.kind
+        return found.notation
+
+    def _recognize_auto(self, counts: Mapping[str, int]) -> Recognition:
+        """Recognizes texts, which must agree with values that came as numbers."""
+        others = self._rows - self._missing - self._texts.rows
+        notation = DEFAULT_NOTATIONS.get(self._kind)
+        if notation is not None:
+            stray = stray_texts(counts, notation)
+            found = Recognition(None if stray else notation, stray)
+        else:
+            found = recognize(counts, others, self._num_fractions)
+        kind = found.notation.kind if found.notation else "categorical"
+        if others and kind != self._kind:
+            received = f"texts, as {most_frequent(found.stray or counts)!r}"
+            refuse_values(self.name, self._kind, self._level_type, received)
+        return found
+
+    def _check_given_kind(self, kind: str, found: Recognition) -> None:
+        if found.doubtful:
+            _refuse_texts(self.name, kind, found.remark)
+        if found.stray:
+            _refuse_stray(self.name, kind, found.stray)
+
+    def _check_late_texts(self) -> None:
+        """Refuses stray texts that came after the notation had to be recognized."""
+        stray = self._texts.stray
+        most = 0 if self._given_kind else MAX_STRAY_SHARE * self._texts.rows
+        if stray.total() > most:
+            _refuse_stray(self.name, self._kind, stray)
 
 
-class _Numbers:
-    """The statistics of one column, fed in blocks of equal size."""
+class _NumberStatistics:
+    """Statistics of the numbers of one column, fed in blocks of equal length."""
 
-    def __init__(self, with_moments):
+    def __init__(self, with_moments: bool):
         self._buffer = BlockBuffer(BLOCK)
         self._extremes = Extremes()
         self._quantiles = Quantiles(QUANTILE_VALUES)
-        self._different: _Different | None = _Different()
         self._moments = Moments() if with_moments else None
+        self._distinct: DistinctShare | None = DistinctShare()  # None: not all whole
 
-    def update(self, values):
+    def update(self, values: np.ndarray) -> None:
         for block in self._buffer.add(values):
             self._take(block)
 
-    def found(self, scaling):
+    def fields(self, scaling: str | None) -> dict[str, Any]:
+        """Fields of the column state, after the last update."""
         self._take(self._buffer.take_rest())
         center, spread = np.zeros(1), np.ones(1)
         if scaling == "robust":
             center, spread = median_and_spread(self._extremes, self._quantiles)
-        elif scaling == "standard":
+        elif self._moments is not None and scaling == "standard":
             center, spread = mean_and_deviation(self._extremes, self._moments)
         return {
             "fill": float(self._quantiles.quantile(0.5)[0]),
@@ -389,70 +379,43 @@ class _Numbers:
             "highest": float(self._extremes.highest[0]),
         }
 
-    def whole_share(self):
-        """Different numbers by all; 0 where one is not whole."""
-        return self._different.share() if self._different else 0.0
+    def distinct_whole_share(self) -> float:
+        """Share of different numbers; 0 if one of them is not whole."""
+        return self._distinct.share if self._distinct else 0.0
 
-    def _take(self, values):
-        if self._different and (values != np.floor(values)).any():
-            self._different = None
-        if self._different:
-            self._different.update(values)
+    def _take(self, values: np.ndarray) -> None:
+        if self._distinct and (values != np.floor(values)).any():
+            self._distinct = None
+        if self._distinct:
+            self._distinct.update(values)
         rows = values[:, np.newaxis]
         block = Quantiles(QUANTILE_VALUES)
         block.update(rows)
-        self._quantiles.merge(block)  # which leaves nothing waiting in it
+        self._quantiles.merge(block)  # leaves nothing waiting, unlike `update`
         self._extremes.update(rows)
         if self._moments is not None:
             self._moments.update(rows)
 
 
-class _Different:
-    """Share of different values, by those whose hashes are the smallest.
-
-    Source: Bar-Yossef et al., 2002, "Counting distinct elements in a data stream".
-    """
-
-    def __init__(self):
-        self._hashes = np.empty(0, "uint64")
-        self._counts = np.empty(0, "int64")
-
-    def update(self, values):
-        bits = (values + 0.0).view("uint64")  # -0.0 is 0.0
-        hashes = (bits ^ (bits >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15)
-        hashes ^= hashes >> np.uint64(32)
-        if len(self._hashes) == HASHES:
-            hashes = hashes[hashes <= self._hashes[-1]]
-        found, counts = np.unique(hashes, return_counts=True)
-        both = np.concatenate([self._hashes, found])
-        all_counts = np.concatenate([self._counts, counts])
-        self._hashes, places = np.unique(both, return_inverse=True)
-        self._counts = np.bincount(places, all_counts).astype("int64")
-        self._hashes = self._hashes[:HASHES]
-        self._counts = self._counts[: len(self._hashes)]
-
-    def share(self):
-        return len(self._hashes) / max(1, self._counts.sum())
+def _check_finite(name: str, values: np.ndarray) -> None:
+    if np.isinf(values).any():
+        raise ValueError(
+            f"The column {name!r} is scaled by its values and must hold finite numbers "
+            "(below 1.8e308; datetimes before the year 290,000) or missing ones. "
+            "Received: an infinite number."
+        )
 
 
-def _refuse_levels(name):
-    raise ValueError(
-        f"The column {name!r} is encoded by its levels and must have at most "
-        f"{MOST_LEVELS:,} different ones (an identifier is better dropped). "
-        "Received: more."
-    )
+def _check_exact(name: str, values: np.ndarray) -> None:
+    if (np.abs(values) >= EXACT).any():
+        raise ValueError(
+            f"The column {name!r} is encoded by its levels, compared as float64, and "
+            "must hold numbers below 2^53 (longer ones as texts). "
+            f"Received: {np.abs(values).max():.17g}."
+        )
 
 
-def _refuse_texts(name, kind, received):
-    wanted = {"numeric": "a number", "boolean": "yes or no"}
-    raise ValueError(
-        f"The column {name!r} is {kind}, so its texts must each be "
-        f"{wanted.get(kind, 'a datetime in ISO 8601')}, or missing (`missing_values` "
-        f"names further words). Received: {received}."
-    )
-
-
-def _check_unicode(name, level):
+def _check_unicode(name: str, level: Any) -> None:
     try:
         str(level).encode()
     except UnicodeEncodeError as error:
@@ -460,3 +423,25 @@ def _check_unicode(name, level):
             f"The column {name!r} is served as texts in UTF-8 and must hold no other "
             f"bytes or surrogates. Received: {level!r}."
         ) from error
+
+
+def _refuse_levels(name: str) -> NoReturn:
+    raise ValueError(
+        f"The column {name!r} is encoded by its levels and must have at most "
+        f"{MAX_LEVELS:,} different ones (an identifier is better dropped). "
+        "Received: more."
+    )
+
+
+def _refuse_stray(name: str, kind: str, stray: collections.Counter[str]) -> NoReturn:
+    received = f"{stray.total():,} others, such as {most_frequent(stray)!r}"
+    _refuse_texts(name, kind, received)
+
+
+def _refuse_texts(name: str, kind: str, received: str) -> NoReturn:
+    wanted = {"numeric": "a number", "boolean": "yes or no"}
+    raise ValueError(
+        f"The column {name!r} is {kind}, so its texts must each be "
+        f"{wanted.get(kind, 'a datetime in ISO 8601')}, or missing (`missing_values` "
+        f"names further words). Received: {received}."
+    )

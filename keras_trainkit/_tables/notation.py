@@ -1,8 +1,8 @@
-"""Texts that stand for numbers, datetimes, or yes and no.
+"""Notations of numbers, datetimes and booleans in texts, as regular expressions.
 
-The patterns mean the same to Python's `re` and to RE2, which TensorFlow uses: no class
-of either (`\\d`, `\\s`), no case folding, no look-ahead. Both take the first way
-through a pattern that reaches the end of the text.
+The patterns mean the same to Python's `re` and to RE2, which TensorFlow uses: no named
+character class (`\\d`, `\\s`), no case folding, no look-ahead. Of several ways to
+match, both take the first that reaches the end of the text.
 """
 
 import dataclasses
@@ -10,6 +10,7 @@ import fractions
 import functools
 import math
 import re
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ GAP = "[ \u00a0\u2007\u2009\u202f]"
 SIGNS = tuple("$€£¥₹₩₽₺₪₫₴₦₱฿")
 CURRENCIES = ("US$", "USD", "EUR", "GBP", "CHF", "JPY", "CNY", "INR", *SIGNS)
 UNITS = ("", "%", *CURRENCIES)
-ABSENT = (
+MISSING_WORDS = (
     *("?", "-", "--", ".", "na", "n/a", "#n/a", "nan", "nat", "<na>"),
     *("null", "none"),
 )
@@ -28,81 +29,82 @@ BOOLEANS = (
     (("on",), ("off",)),
 )
 WORDS = (*(word for pair in BOOLEANS for side in pair for word in side), "1", "0")
-LONGEST = 30  # digits, point and exponent of a number; TensorFlow reads up to 31
+MAX_DIGITS = 30  # digits, point and exponent of a number; TensorFlow reads up to 31
 NEGATIVE = "[^0-9.,]*[-\u2212(](?s:.*)"
 
 
 @dataclasses.dataclass(frozen=True)
 class Notation:
-    """The way in which a column writes its values. Plain values only, for JSON.
+    """Notation of the texts of a column, in plain values that JSON can hold.
 
     Args:
-        of: "number", "datetime", "time" or "boolean".
-        decimal: "." or ",", of numbers.
-        unit: One of `UNITS`, of numbers.
-        yes: Texts that mean 1, of booleans, in lower case.
-        no: Texts that mean 0.
+        of: What texts stand for: "number", "datetime", "time" or "boolean".
+        decimal: Decimal mark of numbers: "." or ",".
+        unit: Unit of numbers, one of `UNITS`.
+        yes: Words in lower case that mean 1, of booleans.
+        no: Words in lower case that mean 0.
     """
 
     of: str
     decimal: str = "."
     unit: str = ""
-    yes: tuple = ()
-    no: tuple = ()
+    yes: tuple[str, ...] = ()
+    no: tuple[str, ...] = ()
 
     @classmethod
-    def from_plain(cls, fields) -> "Notation":
-        """From a dict, which anyone may have written."""
-        made = {**fields} if isinstance(fields, dict) else {}
+    def from_plain(cls, saved: Any) -> "Notation":
+        """The notation that `plain` gave; checked, since anyone may edit a file."""
+        fields = {**saved} if isinstance(saved, dict) else {}
         for side in ("yes", "no"):
-            made[side] = tuple(made[side]) if isinstance(made.get(side), list) else ()
-        sound = (
-            set(made) == {field.name for field in dataclasses.fields(cls)}
-            and made["of"] in ("number", "datetime", "time", "boolean")
-            and made["decimal"] in (".", ",")
-            and made["unit"] in UNITS
-            and all(word in WORDS for word in made["yes"] + made["no"])
-            and (made["of"] == "boolean") == bool(made["yes"] and made["no"])
+            words = fields.get(side)
+            fields[side] = tuple(words) if isinstance(words, list) else ()
+        valid = (
+            set(fields) == {"of", "decimal", "unit", "yes", "no"}
+            and fields["of"] in ("number", "datetime", "time", "boolean")
+            and fields["decimal"] in (".", ",")
+            and fields["unit"] in UNITS
+            and all(word in WORDS for word in fields["yes"] + fields["no"])
+            and (fields["of"] == "boolean") == bool(fields["yes"] and fields["no"])
         )
-        if not sound:
+        if not valid:
             raise ValueError(
                 "A saved notation tells how texts are read and must be one that "
-                f"`adapt` can learn. Received: {str(fields)[:200]}."
+                f"`adapt` can learn. Received: {str(saved)[:200]}."
             )
-        return cls(**made)
+        return cls(**fields)
 
-    def plain(self) -> dict:
-        """As JSON gives it back."""
-        made = dataclasses.asdict(self)
-        return {**made, "yes": list(self.yes), "no": list(self.no)}
+    def plain(self) -> dict[str, Any]:
+        """The fields as JSON gives them back."""
+        fields = dataclasses.asdict(self)
+        return {**fields, "yes": list(self.yes), "no": list(self.no)}
 
     @property
     def kind(self) -> str:
-        """What a column so written counts as."""
+        """Kind of a column in this notation."""
         kinds = {"number": "numeric", "boolean": "boolean"}
         return kinds.get(self.of, "datetime")
 
     def value(self, text: str) -> float:
-        """NaN for a text that is not so written."""
+        """The value of a text; NaN for a text that is not in this notation."""
         if self.of == "number":
             return _number(text, self.decimal, self.unit)
         if self.of == "boolean":
             return _boolean(text, self.yes, self.no)
         return _seconds(text, TIME if self.of == "time" else DATETIME)
 
-    def values(self, texts) -> np.ndarray:
-        """Of objects `(rows,)`, as float64; each different text is read once."""
+    def values(self, texts: np.ndarray) -> np.ndarray:
+        """Objects `(rows,)` as float64; each different text is read once."""
         known = {text: self.value(text) for text in set(texts.tolist())}
         found = map(known.__getitem__, texts.tolist())
         return np.fromiter(found, "float64", len(texts))
 
-    def written(self, value: float) -> str:
-        """A text that `value` reads as the same number again; "" for NaN."""
+    def text(self, value: float) -> str:
+        """A text whose value this is; "" for NaN."""
         if math.isnan(value):
             return ""
         if self.of == "number":
-            needed = self.unit if self.unit == "%" else ""
-            return repr(float(value)).replace(".", self.decimal) + needed
+            sign = self.unit if self.unit == "%" else ""  # others may be left out
+            return repr(float(value)).replace(".", self.decimal) + sign
         if self.of == "boolean":
             return (self.yes if value else self.no)[0]
         micro = round(fractions.Fraction(value) * 1_000_000)
@@ -115,8 +117,8 @@ MOMENT = Notation("datetime")
 
 
 @functools.cache
-def number_pattern(decimal, unit) -> str:
-    """Of whole texts; one of its three groups holds the digits with their marks."""
+def number_pattern(decimal: str, unit: str) -> str:
+    """Pattern of a whole text; one of its three groups holds the digits and marks."""
     unit = _escaped(unit)
     if unit == "\\%":
         before, after = "", f"{SPACE}*%"
@@ -139,8 +141,8 @@ def number_pattern(decimal, unit) -> str:
     return f"{SPACE}*(?:{signed}|{risen}|{debit}){SPACE}*"
 
 
-def _grouped(decimal):
-    """Thousands with marks, and with spaces."""
+def _grouped(decimal: str) -> tuple[str, str]:
+    """Patterns of digits whose thousands are separated by marks, and by spaces."""
     first, others = "[1-9][0-9]{0,2}", "[0-9]{3}"
     marks = ("[.]" if decimal == "," else ",", "['\u2019]")
     ways = [f"{first}(?:{mark}{others})+" for mark in marks]
@@ -150,18 +152,18 @@ def _grouped(decimal):
 
 
 @functools.cache
-def marks_to_drop(decimal) -> str:
-    """Pattern of what stands between the digits of a number, but for `decimal`."""
+def marks_to_drop(decimal: str) -> str:
+    """Pattern of thousands separators, where `decimal` is the decimal mark."""
     return f"[{'.' if decimal == ',' else ','}'\u2019 \u00a0\u2007\u2009\u202f]"
 
 
 @functools.lru_cache(maxsize=256)
-def words_pattern(words) -> str:
-    """Of whole texts that are one of `words`, in any case, or blank around it."""
+def words_pattern(words: tuple[str, ...]) -> str:
+    """Pattern of a text that is one of `words`, in any case, blanks around it."""
     return f"{SPACE}*(?:{'|'.join(map(_of_any_case, words))}){SPACE}*"
 
 
-def _of_any_case(word):
+def _of_any_case(word: str) -> str:
     letters = (
         f"[{c.lower()}{c.upper()}]" if c.isascii() and c.isalpha() else _escaped(c)
         for c in word
@@ -169,7 +171,7 @@ def _of_any_case(word):
     return "".join(letters)
 
 
-def _escaped(text):
+def _escaped(text: str) -> str:
     punctuation = (c.isascii() and c.isprintable() and not c.isalnum() for c in text)
     return "".join(
         f"\\{c}" if special and c != " " else c
@@ -200,18 +202,18 @@ TIME = f"{SPACE}*()({_HOUR}):({_SIXTY}){_SECOND}()()(){SPACE}*"
 
 
 @functools.lru_cache(maxsize=256)
-def compiled(pattern):
-    """For `fullmatch`."""
+def compiled(pattern: str) -> re.Pattern[str]:
+    """A pattern, compiled once."""
     return re.compile(pattern)
 
 
-def _number(text, decimal, unit):
+def _number(text: str, decimal: str, unit: str) -> float:
     match = compiled(number_pattern(decimal, unit)).fullmatch(text)
     if match is None:
         return math.nan
     digits = "".join(group or "" for group in match.groups())
     digits = re.sub(marks_to_drop(decimal), "", digits).replace(",", ".")
-    if not digits or len(digits) > LONGEST:
+    if not digits or len(digits) > MAX_DIGITS:
         return math.nan
     value = float(digits)
     if math.isinf(value):
@@ -219,13 +221,14 @@ def _number(text, decimal, unit):
     return -value if compiled(NEGATIVE).fullmatch(text) else value
 
 
-def _boolean(text, yes, no):
+def _boolean(text: str, yes: tuple[str, ...], no: tuple[str, ...]) -> float:
     if compiled(words_pattern(yes)).fullmatch(text):
         return 1.0
     return 0.0 if compiled(words_pattern(no)).fullmatch(text) else math.nan
 
 
-def _seconds(text, pattern):
+def _seconds(text: str, pattern: str) -> float:
+    """Since 1970-01-01; since midnight where there is no date."""
     match = compiled(pattern).fullmatch(text)
     if match is None:
         return math.nan
@@ -238,15 +241,15 @@ def _seconds(text, pattern):
     total = days(year, month, day) * 86400 + clock
     total += offset if sign == "-" else -offset
     micro = int((fraction + "000000")[:6])
-    return (total * 1_000_000 + micro) / 1_000_000  # of integers, so rounded once
+    return (total * 1_000_000 + micro) / 1_000_000  # of integers: rounds once
 
 
-def _whole(digits):
+def _whole(digits: str) -> int:
     return int(digits or 0)
 
 
-def days(year, month, day):
-    """Since 1970-01-01, of integers or of tensors of them.
+def days(year: Any, month: Any, day: Any) -> Any:
+    """Days since 1970-01-01 of integers, or of tensors of them.
 
     Source: Hinnant, 2013, "chrono-compatible low-level date algorithms".
     """

@@ -1,66 +1,77 @@
-"""Columns of Python objects, whatever they are."""
+"""Python objects in a column: which type counts as what, as numbers and as texts."""
 
 import datetime
 import decimal
 import numbers
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from keras_trainkit._tables.column import (
-    PURPOSE,
-    Column,
-    of_numbers,
-    of_texts,
-    seconds,
-)
-
-ABSENT_TYPES = ("NoneType", "NAType", "NaTType")  # of pandas, which is not imported
+PURPOSE = "`table` holds one column per name and"  # begins errors about columns
+MISSING_TYPES = ("NoneType", "NAType", "NaTType")  # of pandas, which is not imported
 OTHER_TYPES = (tuple, datetime.time, datetime.timedelta, np.timedelta64)
-OTHER_NAMES = ("Interval", "Period")  # of pandas
+OTHER_TYPE_NAMES = ("Interval", "Period")  # of pandas
 
 
-def objects(values) -> np.ndarray:
-    """A sequence as an array, its items as they are."""
+def object_array(values: Sequence) -> np.ndarray:
+    """A sequence as an array of its items, unchanged."""
     array = np.empty(len(values), object)
     array[:] = values
     return array
 
 
-def of_objects(name, array) -> Column:
-    """By the types of the items; ValueError where they are of two kinds."""
-    types = set(map(type, array))
-    if types <= {str}:
-        return of_texts(array)
-    _check_types(name, types)
-    present = ~np.fromiter(map(is_absent, array), bool, len(array))
-    kept = array[present]
-    types = set(map(type, kept))
-    holds = set(map(_holds, types))
-    if holds == {"text", "other"}:  # intervals beside a word for what is in none
-        holds = {"other"}
-    if holds in ({"number", "text"}, {"boolean", "text"}):
-        texts = np.full(len(array), "", object)
-        texts[present] = [_as_text(name, value) for value in kept]
-        return Column("text", texts, mixed=True)
-    if len(holds) > 1:
-        refuse_mixed(name, holds)
-    if holds and holds <= {"text", "other"}:
-        texts = np.full(len(array), "", object)
-        texts[present] = [_text(name, value) for value in kept]
-        column = of_texts(texts)
-        if holds != {"other"}:
-            return column
-        return Column("other", texts, types=", ".join(_names(types)))
-    values = np.full(len(array), np.nan)
-    if holds == {"datetime"}:
-        values[present] = seconds(np.array(list(map(_in_utc, kept)), "datetime64[us]"))
-    elif holds:
-        values[present] = real_numbers(kept)
-    return of_numbers(holds.pop() if holds else None, values)
+def unmasked(array: np.ma.MaskedArray) -> np.ndarray:
+    """A masked array as objects, None where it is masked."""
+    values = np.array(array.data, object)
+    values[np.ma.getmaskarray(array)] = None
+    return values
 
 
-def real_numbers(array) -> np.ndarray:
+def value_type(type_: type) -> str | None:
+    """What a column of this type holds, as in `Column.holds`; None if it cannot."""
+    if issubclass(type_, str | bytes):
+        return "text"
+    if issubclass(type_, OTHER_TYPES) or type_.__name__ in OTHER_TYPE_NAMES:
+        return "other"  # NumPy counts a timedelta among the integers
+    if issubclass(type_, bool | np.bool_):
+        return "boolean"
+    if issubclass(type_, numbers.Real | decimal.Decimal):
+        return "number"
+    return "datetime" if issubclass(type_, datetime.date | np.datetime64) else None
+
+
+def type_names(types: Iterable[type]) -> list[str]:
+    """Names of types, for messages."""
+    return sorted(type_.__name__ for type_ in types)
+
+
+def check_types(name: str, types: Iterable[type]) -> None:
+    """Refuses types that no column may hold."""
+    unknown = [t for t in types if not value_type(t) and not _is_missing_type(t)]
+    if unknown:
+        raise ValueError(
+            f"{PURPOSE} each must hold real numbers, booleans, texts or datetimes "
+            "(others as texts: `.astype(str)`). "
+            f"Received: {', '.join(type_names(unknown))} in {name!r}."
+        )
+
+
+def is_missing(value: Any) -> bool:
+    """True for None, NaN, NaT and the missing values of pandas and decimal."""
+    if isinstance(value, decimal.Decimal):
+        return value.is_nan()  # a signaling NaN cannot be compared
+    return _is_missing_type(type(value)) or value != value
+
+
+def is_whole(value: Any) -> bool:
+    """True for an integer, a boolean, or a decimal written without a point."""
+    if isinstance(value, decimal.Decimal):
+        return value.is_finite() and int(value.as_tuple().exponent) >= 0
+    return isinstance(value, numbers.Integral | np.bool_)
+
+
+def real_numbers(array: np.ndarray) -> np.ndarray:
     """Objects that are real numbers as float64; infinity beyond its range."""
     try:
         return array.astype("float64")
@@ -68,95 +79,37 @@ def real_numbers(array) -> np.ndarray:
         return np.array([_float(value) for value in array])
 
 
-def numbers_in(array) -> tuple[np.ndarray, list[str]]:
-    """Objects as float64, NaN where missing, and the types that are no real numbers."""
+def numbers_in(array: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Objects as float64, NaN where missing, and names of types that are no numbers."""
     values = np.full(len(array), np.nan)
-    types = {kind for kind in set(map(type, array)) if not _stands_for_none(kind)}
-    wrong = [kind for kind in types if _holds(kind) not in ("number", "boolean")]
+    types = {type_ for type_ in set(map(type, array)) if not _is_missing_type(type_)}
+    wrong = [t for t in types if value_type(t) not in ("number", "boolean")]
     if not wrong:
-        present = ~np.fromiter(map(is_absent, array), bool, len(array))
+        present = ~np.fromiter(map(is_missing, array), bool, len(array))
         values[present] = real_numbers(array[present])
-    return values, _names(wrong)
+    return values, type_names(wrong)
 
 
-def is_whole(value) -> bool:
-    """An integer or boolean, or a decimal that is written without a point."""
-    if isinstance(value, decimal.Decimal):
-        return value.is_finite() and int(value.as_tuple().exponent) >= 0
-    return isinstance(value, numbers.Integral | np.bool_)
+def in_utc(moment: Any) -> Any:
+    """A datetime without time zone; one with a zone is converted to UTC.
+
+    Not by `astimezone`, which fails at both ends of the calendar.
+    """
+    if getattr(moment, "tzinfo", None) is None:
+        return moment
+    local = np.datetime64(moment.replace(tzinfo=None), "us")
+    return local - np.timedelta64(moment.utcoffset(), "us")
 
 
-def is_absent(value) -> bool:
-    """None, NaN, NaT and what pandas and decimal have of the kind."""
-    if isinstance(value, decimal.Decimal):
-        return value.is_nan()  # one that signals cannot be compared
-    return _stands_for_none(type(value)) or value != value
+def object_text(name: str, value: Any) -> str:
+    """The text of a text or of an "other" value, in the column `name`.
 
-
-def refuse_mixed(name, holds=("number", "text")):
-    """Of a column that has no meaning as a whole."""
-    raise ValueError(
-        f"{PURPOSE} each must hold (`.astype(str)` makes texts) values of one "
-        f"kind. Received: {' beside '.join(sorted(holds))} in {name!r}."
-    )
-
-
-def _check_types(name, types):
-    unknown = [k for k in types if not _holds(k) and not _stands_for_none(k)]
-    if unknown:
-        raise ValueError(
-            f"{PURPOSE} each must hold real numbers, booleans, texts or datetimes "
-            "(others as texts: `.astype(str)`). "
-            f"Received: {', '.join(_names(unknown))} in {name!r}."
-        )
-
-
-def _holds(kind):
-    if issubclass(kind, str | bytes):
-        return "text"
-    if issubclass(kind, OTHER_TYPES) or kind.__name__ in OTHER_NAMES:
-        return "other"  # NumPy counts a timedelta among the integers
-    if issubclass(kind, bool | np.bool_):
-        return "boolean"
-    if issubclass(kind, numbers.Real | decimal.Decimal):
-        return "number"
-    return "datetime" if issubclass(kind, datetime.date | np.datetime64) else None
-
-
-def _stands_for_none(kind):
-    return kind.__name__ in ABSENT_TYPES
-
-
-def _names(types):
-    return sorted(kind.__name__ for kind in types)
-
-
-def _float(value):
-    try:
-        return float(value)
-    except OverflowError:
-        return np.inf if value > 0 else -np.inf
-
-
-def _as_text(name, value) -> str:
-    """Of a number one whose point is not mistaken for a mark of thousands."""
-    if isinstance(value, str | bytes):
-        return _text(name, value)
-    if isinstance(value, bool | np.bool_):
-        return str(bool(value))
-    number = _float(value)
-    if number.is_integer() and abs(number) < 1e15:
-        return str(int(number))
-    text = repr(float(number))
-    return text if "e" in text else f"{text}0000"
-
-
-def _text(name, value) -> str:
-    """Bytes that are no UTF-8 become a text that no level equals."""
+    Bytes that are not UTF-8 become a text that equals no level.
+    """
     if isinstance(value, bytes):
         return value.decode("utf-8", "surrogateescape")
     if isinstance(value, str):
-        return str.__str__(value)  # an Enum of texts has words of its own
+        return str.__str__(value)  # an Enum of texts writes its own name otherwise
     if isinstance(value, tuple):
         return _tuple_text(name, value)
     if type(value).__name__ == "Interval":
@@ -168,16 +121,50 @@ def _text(name, value) -> str:
     return str(value)
 
 
-def _tuple_text(name, values):
-    """As Python writes it, whether a number in it is NumPy's or not."""
+def mixed_text(name: str, value: Any) -> str:
+    """The text of a value in a column of texts and numbers.
+
+    The decimal point of a number is written so that it cannot be mistaken for a
+    thousands separator.
+    """
+    if isinstance(value, str | bytes):
+        return object_text(name, value)
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value))
+    number = _float(value)
+    if number.is_integer() and abs(number) < 1e15:
+        return str(int(number))
+    text = repr(float(number))
+    return text if "e" in text else f"{text}0000"
+
+
+def _is_missing_type(type_: type) -> bool:
+    return type_.__name__ in MISSING_TYPES
+
+
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return np.inf if value > 0 else -np.inf
+
+
+def _tuple_text(name: str, values: tuple) -> str:
+    """As Python writes it; NumPy's numbers as Python's."""
     items: list[Any] = [v.item() if isinstance(v, np.generic) else v for v in values]
-    _check_types(name, set(map(type, items)))
-    parts = [_text(name, v) if isinstance(v, tuple) else _repr(v) for v in items]
+    check_types(name, set(map(type, items)))
+    parts = [
+        object_text(name, item) if isinstance(item, tuple) else _repr(item)
+        for item in items
+    ]
     return f"({', '.join(parts)}{',' * (len(parts) == 1)})"
 
 
-def _interval_text(interval):
-    """As pandas writes it, but for whole bounds, which a gap turns to floats."""
+def _interval_text(interval: Any) -> str:
+    """As pandas writes it, but without a point in whole bounds.
+
+    A missing interval in the column turns integer bounds into floats.
+    """
     left, right = (
         _repr(bound) if isinstance(bound, numbers.Real) else str(bound)
         for bound in (interval.left, interval.right)
@@ -188,14 +175,6 @@ def _interval_text(interval):
 
 
 def _repr(value: Any) -> str:
-    """The same of 1 and 1.0, which are equal."""
+    """The same text for 1 and 1.0, which are equal."""
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     return repr((float if value % 1 else int)(value) if is_number else value)
-
-
-def _in_utc(value):
-    """Without astimezone, which fails at both ends of the calendar."""
-    if getattr(value, "tzinfo", None) is None:
-        return value
-    moment = np.datetime64(value.replace(tzinfo=None), "us")
-    return moment - np.timedelta64(value.utcoffset(), "us")

@@ -1,8 +1,10 @@
-"""How a column of texts writes its values, told from its different texts."""
+"""Recognition of the notation of a column, from its different texts."""
 
 import collections
 import dataclasses
 import math
+from collections.abc import Mapping
+from typing import TypeAlias
 
 from keras_trainkit._tables.notation import (
     BOOLEANS,
@@ -13,8 +15,10 @@ from keras_trainkit._tables.notation import (
     compiled,
 )
 
-AROUND = "0123456789.,'\u2019+-\u2212() \t\n\r\f\v\u00a0\u2007\u2009\u202f"
-STRAY = 0.01  # share of the values that may be written otherwise
+Texts: TypeAlias = collections.Counter[str]  # rows of each text
+
+AROUND_UNIT = "0123456789.,'\u2019+-\u2212() \t\n\r\f\v\u00a0\u2007\u2009\u202f"
+MAX_STRAY_SHARE = 0.01  # of the values, which then count as missing
 CODE = f"{SPACE}*[-+\u2212]?(?:0[0-9]+|[0-9]{{16,}}){SPACE}*"
 DATE_LIKE = (
     f"{SPACE}*(?:[0-9]{{1,2}}[./-][0-9]{{1,2}}[./-][0-9]{{4}}|[0-9]{{4}}[./-][0-9]{{1,2}}"
@@ -25,75 +29,92 @@ YEAR = f"{SPACE}*[0-9]{{4}}{SPACE}*"
 
 @dataclasses.dataclass(frozen=True)
 class Recognition:
-    """What was recognized.
+    """Result of looking at the texts of a column.
 
     Args:
-        notation: None where the texts stay texts.
-        stray: Counter of the texts that are not so written.
+        notation: Notation of the texts; None if they stay texts.
+        stray: Counter of the texts that are not in a notation: in `notation`, or, if
+            that is None, in the one that came nearest.
         remark: Sentence for the user, after the column's name; "" for none.
-        doubtful: Whether the user should be warned.
+        doubtful: Bool. True if the user should be warned.
     """
 
     notation: Notation | None
-    stray: collections.Counter
+    stray: Texts
     remark: str = ""
     doubtful: bool = False
 
 
-def recognized(counts, numbers=0, fractions=0) -> Recognition:
-    """By the rules in the docstring of `layers.TableEncoder`.
+def recognize(
+    counts: Mapping[str, int], num_numbers: int = 0, num_fractions: int = 0
+) -> Recognition:
+    """Recognizes by the rules in the docstring of `layers.TableEncoder`.
 
     Args:
-        counts: Dict of each present text to its number of rows.
-        numbers: Int. Further rows of the column, which came as numbers.
-        fractions: Int. Those of them that are not whole.
+        counts: Rows of each text that is not missing.
+        num_numbers: Int. Further rows of the column, which came as numbers.
+        num_fractions: Int. Those of them that are not whole.
     """
-    if not numbers:
-        boolean = _of_booleans(counts)
+    if not num_numbers:
+        boolean = _boolean_notation(counts)
         if boolean is not None:
             return Recognition(boolean, collections.Counter())
-    rows = sum(counts.values()) + numbers
-    wordy = collections.Counter({t: n for t, n in counts.items() if not _digits(t)})
-    if wordy.total() * 2 > rows:
-        return Recognition(None, wordy)
-    if not numbers:
+    rows = sum(counts.values()) + num_numbers
+    words = collections.Counter({t: n for t, n in counts.items() if not _has_digit(t)})
+    if words.total() * 2 > rows:
+        return Recognition(None, words)
+    if not num_numbers:
         for notation in (MOMENT, Notation("time")):
-            stray = _stray_dates(counts, notation, STRAY * rows)
-            if _few(stray, rows):
-                return _read(notation, stray, rows)
-    return _of_numbers(counts, rows, fractions)
+            stray = _stray_dates(counts, notation, MAX_STRAY_SHARE * rows)
+            if _are_few(stray, rows):
+                return _in_notation(notation, stray, rows)
+    return _recognize_numbers(counts, rows, num_fractions)
 
 
-def _stray_dates(counts, notation, most):
-    """Those that are no such dates, as no year alone is; some, if over `most` rows."""
-    stray: collections.Counter = collections.Counter()
+def _stray_dates(
+    counts: Mapping[str, int], notation: Notation, most_rows: float
+) -> Texts:
+    """Texts that are no dates in this notation, or a year alone.
+
+    Stops at more than `most_rows` of them.
+    """
+    stray: Texts = collections.Counter()
     total = 0
     for text, rows in counts.items():
-        if math.isnan(notation.value(text)) or _is(YEAR, text):
+        if math.isnan(notation.value(text)) or _matches(YEAR, text):
             stray[text] = rows
             total += rows
-            if total > most:
+            if total > most_rows:
                 break
     return stray
 
 
-def _of_numbers(counts, rows, fractions):
-    vote = Vote(counts, fractions)
+def _recognize_numbers(
+    counts: Mapping[str, int], rows: int, num_fractions: int
+) -> Recognition:
+    vote = NumberVote(counts, num_fractions)
     stray = vote.stray
-    code = collections.Counter({t: n for t, n in counts.items() if _is(CODE, t)})
+    codes = collections.Counter({t: n for t, n in counts.items() if _matches(CODE, t)})
     if (rows - stray.total()) * 2 < rows:
-        return _texts(counts, stray, rows, vote.notation)
-    if code:
-        return _codes(code, stray, rows)
+        return _as_texts(counts, stray, rows, vote.notation)
+    if codes:
+        return _as_codes(codes, stray, rows)
     if vote.undecided:
         return Recognition(None, stray, vote.undecided, doubtful=True)
-    if _few(stray, rows):
-        return _read(vote.notation, stray, rows, vote.remark)
-    return _texts(counts, stray, rows, vote.notation)
+    if _are_few(stray, rows):
+        return _in_notation(vote.notation, stray, rows, vote.remark)
+    return _as_texts(counts, stray, rows, vote.notation)
 
 
-def recognized_as(kind, counts, fractions=0) -> Recognition:
-    """The notation of texts that the user calls numeric, boolean or datetime."""
+def recognize_as(
+    kind: str, counts: Mapping[str, int], num_fractions: int = 0
+) -> Recognition:
+    """The notation of texts that the user calls numeric, boolean or datetime.
+
+    Args:
+        kind: "numeric", "boolean" or "datetime".
+        counts, num_fractions: As in `recognize`.
+    """
     if kind == "boolean":
         yes, no = (
             tuple(word for family in BOOLEANS for word in family[side])
@@ -101,10 +122,10 @@ def recognized_as(kind, counts, fractions=0) -> Recognition:
         )
         notation = Notation("boolean", yes=(*yes, "1"), no=(*no, "0"))
     elif kind == "datetime":
-        ways = (MOMENT, Notation("time"))
-        notation = min(ways, key=lambda way: stray_texts(counts, way).total())
+        notations = (MOMENT, Notation("time"))
+        notation = min(notations, key=lambda n: stray_texts(counts, n).total())
     else:
-        vote = Vote(counts, fractions)
+        vote = NumberVote(counts, num_fractions)
         return Recognition(
             vote.notation,
             vote.stray,
@@ -114,47 +135,51 @@ def recognized_as(kind, counts, fractions=0) -> Recognition:
     return Recognition(notation, stray_texts(counts, notation))
 
 
-class Vote:
-    """Unit and decimal mark of a column of numbers, by the texts that tell them.
+class NumberVote:
+    """Unit and decimal mark of a column of numbers, by a vote of its texts.
+
+    A text such as `1,5` is a number with a decimal comma alone and votes for it, one
+    such as `1.5` votes for the point; `1,234` is a number with either and has no vote.
 
     Args:
-        counts: Dict of each text to its number of rows.
-        fractions: Int. Rows that came as numbers with a fraction, which count as
-            written with a point.
+        counts: Rows of each text.
+        num_fractions: Int. Rows that came as numbers with a fraction; they vote for
+            the point.
 
     Attributes:
-        notation: Notation.
-        undecided: Sentence that tells why it may be another one; "" for none.
-        remark: Sentence that tells how texts were read that may be meant otherwise.
+        notation: Notation that won.
+        undecided: Sentence that tells why another may be right; "" for none.
+        remark: Sentence that tells how texts without a vote were read; "" for none.
         stray: Counter of the texts that are not in this notation.
     """
 
-    def __init__(self, counts, fractions):
+    def __init__(self, counts: Mapping[str, int], num_fractions: int):
         unit = _unit(counts)
         point, comma = (Notation("number", mark, unit) for mark in ".,")
-        self._points, self._commas, self._either = fractions, 0, 0
+        self._points, self._commas, self._either = num_fractions, 0, 0
         self._examples: dict[str, str] = {}
-        by_point: collections.Counter = collections.Counter()
-        by_comma: collections.Counter = collections.Counter()
+        not_by_point: Texts = collections.Counter()
+        not_by_comma: Texts = collections.Counter()
         for text in sorted(counts):
-            values = point.value(text), comma.value(text)
-            self._count(text, counts[text], *values)
-            for value, lost in zip(values, (by_point, by_comma), strict=True):
-                if math.isnan(value):
-                    lost[text] = counts[text]
-        with_comma = self._commas > self._points
-        self.notation = comma if with_comma else point
-        self.stray = by_comma if with_comma else by_point
-        told = self._points or self._commas
-        thousands = self._examples.get("either", "").count(".") and unit not in (
-            "",
-            "%",
-        )
-        doubt = thousands if not told else self._is_doubtful(sum(counts.values()))
+            by_point, by_comma = point.value(text), comma.value(text)
+            self._count(text, counts[text], by_point, by_comma)
+            if math.isnan(by_point):
+                not_by_point[text] = counts[text]
+            if math.isnan(by_comma):
+                not_by_comma[text] = counts[text]
+        comma_won = self._commas > self._points
+        self.notation = comma if comma_won else point
+        self.stray = not_by_comma if comma_won else not_by_point
+        if self._points or self._commas:
+            doubt = self._is_doubtful(sum(counts.values()))
+        else:  # 1.234 may be thousands of a currency
+            has_point = "." in self._examples.get("either", "")
+            doubt = has_point and unit not in ("", "%")
         self.undecided = self._doubt() if doubt else ""
-        self.remark = "" if told or not self._either else self._reading()
+        unsure = self._either and not self._points and not self._commas
+        self.remark = self._reading() if unsure else ""
 
-    def _count(self, text, rows, by_point, by_comma):
+    def _count(self, text: str, rows: int, by_point: float, by_comma: float) -> None:
         if math.isnan(by_point) and math.isnan(by_comma):
             return
         if math.isnan(by_comma):
@@ -167,32 +192,32 @@ class Vote:
             self._either += rows
             self._examples.setdefault("either", text)
 
-    def _is_doubtful(self, rows):
-        """Texts such as 1,234 are safe where all others agree on the mark."""
+    def _is_doubtful(self, rows: int) -> bool:
+        """True if texts such as `1,234` occur and the votes do not agree."""
         if not self._either or not self._commas:
             return False
         more, fewer = sorted((self._points, self._commas), reverse=True)
-        return fewer > STRAY * more or more < STRAY * rows
+        return fewer > MAX_STRAY_SHARE * more or more < MAX_STRAY_SHARE * rows
 
-    def _doubt(self):
+    def _doubt(self) -> str:
         shown = ", ".join(repr(text) for text in self._examples.values())
         return (
             f"stays text: decimal marks and those of thousands, in {shown}, cannot be "
             'told apart (`frame[name].str.replace(",", "")` drops one)'
         )
 
-    def _reading(self):
+    def _reading(self) -> str:
         text = self._examples["either"]
         return f"has nothing that tells more: {text!r} is read as " + (
             f"{self.notation.value(text):.7g}"
         )
 
 
-def _unit(counts):
-    """The most frequent one; percent where most rows have it."""
-    found: collections.Counter = collections.Counter()
+def _unit(counts: Mapping[str, int]) -> str:
+    """The most frequent currency, or percent if at least half of the rows have it."""
+    found: Texts = collections.Counter()
     for text, rows in counts.items():
-        unit = text.strip(AROUND)
+        unit = text.strip(AROUND_UNIT)
         if unit in UNITS[1:]:
             found[unit] += rows
     if not found:
@@ -201,8 +226,8 @@ def _unit(counts):
     return "" if unit == "%" and found[unit] * 2 < sum(counts.values()) else unit
 
 
-def _of_booleans(counts):
-    """Words of one pair, both of which occur."""
+def _boolean_notation(counts: Mapping[str, int]) -> Notation | None:
+    """The pair of words, such as yes and no, of which both and no others occur."""
     for yes, no in BOOLEANS:
         notation = Notation("boolean", yes=yes, no=no)
         values = set(map(notation.value, counts)) if len(counts) < 1000 else set()
@@ -211,52 +236,58 @@ def _of_booleans(counts):
     return None
 
 
-def stray_texts(counts, notation) -> collections.Counter:
-    """Those that are not so written, with their rows."""
+def stray_texts(counts: Mapping[str, int], notation: Notation) -> Texts:
+    """Texts that are not in this notation, with their rows."""
     return collections.Counter(
         {text: n for text, n in counts.items() if math.isnan(notation.value(text))}
     )
 
 
-def _few(stray, rows):
-    return stray.total() <= STRAY * rows and stray.total() < rows
+def _are_few(stray: Texts, rows: int) -> bool:
+    return stray.total() <= MAX_STRAY_SHARE * rows and stray.total() < rows
 
 
-def _is(pattern, text):
+def _matches(pattern: str, text: str) -> bool:
     return compiled(pattern).fullmatch(text) is not None
 
 
-def _digits(text):
+def _has_digit(text: str) -> bool:
     return compiled("[0-9]").search(text) is not None
 
 
-def _read(notation, stray, rows, remark=""):
+def _in_notation(
+    notation: Notation, stray: Texts, rows: int, remark: str = ""
+) -> Recognition:
     if not stray:
         return Recognition(notation, stray, remark)
     what = "numbers" if notation.of == "number" else "dates and times"
+    shown = most_frequent(stray)
     remark = (
         f"is read as {what} but for {stray.total():,} of {rows:,} values, such as "
-        f"{first(stray)!r}, which count as missing (name them in `missing_values`, or "
+        f"{shown!r}, which count as missing (name them in `missing_values`, or "
         'call the column "categorical" in `kinds`)'
     )
     return Recognition(notation, stray, remark, doubtful=True)
 
 
-def _codes(code, stray, rows):
+def _as_codes(codes: Texts, stray: Texts, rows: int) -> Recognition:
     remark = (
-        f"stays text: digits such as {first(code)!r}, with a leading zero or more than "
-        'fifteen of them, are codes ("numeric" in `kinds` reads them)'
+        f"stays text: digits such as {most_frequent(codes)!r}, with a leading zero or "
+        'more than fifteen of them, are codes ("numeric" in `kinds` reads them)'
     )
-    mixed = code.total() <= STRAY * rows and _few(stray, rows)
-    return Recognition(None, stray, remark, doubtful=mixed)
+    few_codes = codes.total() <= MAX_STRAY_SHARE * rows and _are_few(stray, rows)
+    return Recognition(None, stray, remark, doubtful=few_codes)
 
 
-def _texts(counts, stray, rows, notation):
-    dates = sum(n for t, n in counts.items() if _is(DATE_LIKE, t))
-    moments = rows - stray_texts(counts, MOMENT).total()
-    if max(dates, moments) * 2 > rows:
-        odd = [t for t in stray if math.isnan(MOMENT.value(t))]
-        shown = first({t: counts[t] for t in odd or stray})
+def _as_texts(
+    counts: Mapping[str, int], stray: Texts, rows: int, notation: Notation
+) -> Recognition:
+    """Texts that stay texts, with a warning if most are numbers or dates."""
+    dates = sum(n for t, n in counts.items() if _matches(DATE_LIKE, t))
+    iso_dates = rows - stray_texts(counts, MOMENT).total()
+    if max(dates, iso_dates) * 2 > rows:
+        not_iso = [t for t in stray if math.isnan(MOMENT.value(t))]
+        shown = most_frequent({t: counts[t] for t in not_iso or stray})
         remark = (
             "stays text: not all values are dates in ISO 8601 (2024-01-31), such as "
             f"{shown!r} (`pandas.to_datetime` with a `format` reads other dates)"
@@ -267,11 +298,11 @@ def _texts(counts, stray, rows, notation):
     remark = (
         f"stays text: not all values are numbers{' in ' * bool(notation.unit)}"
         f"{notation.unit}; {stray.total():,} of {rows:,} are none, such as "
-        f"{first(stray)!r} (name them in `missing_values`)"
+        f"{most_frequent(stray)!r} (name them in `missing_values`)"
     )
     return Recognition(None, stray, remark, doubtful=True)
 
 
-def first(counts):
-    """The most frequent text, of equals the first in the alphabet."""
+def most_frequent(counts: Mapping[str, int]) -> str:
+    """The most frequent text; of several, the first in the alphabet."""
     return min(counts, key=lambda text: (-counts[text], text))

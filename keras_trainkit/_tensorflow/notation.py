@@ -1,10 +1,10 @@
-"""Tensors of texts, read in the graph as `_tables.notation` reads arrays of them."""
+"""Notations of texts in a TensorFlow graph; results as in `_tables.notation`."""
 
-import keras
+from collections.abc import Iterable
 
 from keras_trainkit._tables.notation import (
     DATETIME,
-    LONGEST,
+    MAX_DIGITS,
     NEGATIVE,
     TIME,
     Notation,
@@ -13,20 +13,16 @@ from keras_trainkit._tables.notation import (
     number_pattern,
     words_pattern,
 )
+from keras_trainkit._types import Tensor
 
 
-def is_text(tensor) -> bool:
-    """Whether it is a tensor of texts."""
-    return keras.backend.standardize_dtype(tensor.dtype) == "string"
+def are_words(texts: Tensor, words: Iterable[str]) -> Tensor:
+    """True for each text that is one of `words`, in any case, blanks around it."""
+    return _matches(texts, words_pattern(tuple(words)))
 
 
-def are_words(texts, words):
-    """Bools: which texts are one of `words`, in any case, or blank around it."""
-    return _fits(texts, words_pattern(tuple(words)))
-
-
-def values(texts, notation: Notation):
-    """float64 `(rows,)`; NaN for a text that is not so written."""
+def values(texts: Tensor, notation: Notation) -> Tensor:
+    """Values of texts, float64 `(rows,)`; NaN for one that is not in the notation."""
     if notation.of == "number":
         return _numbers(texts, notation.decimal, notation.unit)
     if notation.of == "boolean":
@@ -34,23 +30,23 @@ def values(texts, notation: Notation):
     return _seconds(texts, TIME if notation.of == "time" else DATETIME)
 
 
-def _numbers(texts, decimal, unit):
+def _numbers(texts: Tensor, decimal: str, unit: str) -> Tensor:
     import tensorflow as tf
 
     pattern = number_pattern(decimal, unit)
-    written = _fits(texts, pattern)
-    digits = _groups(texts, pattern, written, r"\1\2\3")
+    matches = _matches(texts, pattern)
+    digits = _groups(texts, pattern, matches, r"\1\2\3")
     digits = tf.strings.regex_replace(digits, marks_to_drop(decimal), "")
     digits = tf.strings.regex_replace(digits, ",", ".")
     length = tf.strings.length(digits)
-    written &= (length > 0) & (length <= LONGEST)
-    sign = tf.where(_fits(texts, NEGATIVE), "-", "")
-    digits = tf.where(written, tf.strings.join([sign, digits]), "0")
+    matches &= (length > 0) & (length <= MAX_DIGITS)
+    sign = tf.where(_matches(texts, NEGATIVE), "-", "")
+    digits = tf.where(matches, tf.strings.join([sign, digits]), "0")
     found = tf.strings.to_number(digits, tf.float64)
-    return tf.where(written & tf.math.is_finite(found), found, _nan())
+    return tf.where(matches & tf.math.is_finite(found), found, _nan())
 
 
-def _booleans(texts, yes, no):
+def _booleans(texts: Tensor, yes: tuple[str, ...], no: tuple[str, ...]) -> Tensor:
     import tensorflow as tf
 
     one, zero = tf.constant(1.0, tf.float64), tf.constant(0.0, tf.float64)
@@ -58,11 +54,11 @@ def _booleans(texts, yes, no):
     return tf.where(are_words(texts, yes), one, found)
 
 
-def _seconds(texts, pattern):
+def _seconds(texts: Tensor, pattern: str) -> Tensor:
     import tensorflow as tf
 
-    written = _fits(texts, pattern)
-    parts = [_groups(texts, pattern, written, rf"\{group}") for group in range(1, 9)]
+    matches = _matches(texts, pattern)
+    parts = [_groups(texts, pattern, matches, rf"\{group}") for group in range(1, 9)]
     date = tf.where(parts[0] == "", "1970", parts[0])
     date = tf.strings.join([date, "-01-01"])
     since = days(_whole(date, 0, 4), _whole(date, 5, 2), _whole(date, 8, 2))
@@ -76,41 +72,38 @@ def _seconds(texts, pattern):
     rest = tf.strings.as_string(size % 1_000_000, width=6, fill="0")
     sign = tf.where(micro < 0, "-", "")
     number = tf.strings.join([sign, tf.strings.as_string(size // 1_000_000), ".", rest])
-    return tf.where(written, tf.strings.to_number(number, tf.float64), _nan())
+    return tf.where(matches, tf.strings.to_number(number, tf.float64), _nan())
 
 
-def _fits(texts, pattern):
+def _matches(texts: Tensor, pattern: str) -> Tensor:
     import tensorflow as tf
 
     return tf.strings.regex_full_match(texts, f"(?:{pattern})")
 
 
-def _groups(texts, pattern, written, chosen):
-    """What groups of the pattern hold; "" where the text does not fit it."""
+def _groups(texts: Tensor, pattern: str, matches: Tensor, groups: str) -> Tensor:
+    """Groups of the pattern, such as "\\1\\2"; "" where the text does not match."""
     import tensorflow as tf
 
-    texts = tf.where(written, texts, "")
-    return tf.where(
-        written,
-        tf.strings.regex_replace(texts, f"^(?:{pattern})$", chosen, False),
-        "",
-    )
+    texts = tf.where(matches, texts, "")
+    found = tf.strings.regex_replace(texts, f"^(?:{pattern})$", groups, False)
+    return tf.where(matches, found, "")
 
 
-def _padded(texts, length):
-    """int64 of the first digits, with zeros after them."""
+def _padded(texts: Tensor, length: int) -> Tensor:
+    """The first `length` digits as int64, zeros after them where there are fewer."""
     import tensorflow as tf
 
     return _whole(tf.strings.join([texts, "0" * length]), 0, length)
 
 
-def _whole(texts, start, length):
+def _whole(texts: Tensor, start: int, length: int) -> Tensor:
     import tensorflow as tf
 
     return tf.strings.to_number(tf.strings.substr(texts, start, length), tf.int64)
 
 
-def _nan():
+def _nan() -> Tensor:
     import tensorflow as tf
 
     return tf.constant(float("nan"), tf.float64)

@@ -6,8 +6,7 @@ import numpy as np
 
 from keras_trainkit._arrays import as_numpy
 from keras_trainkit._checks import check_count
-from keras_trainkit._tables.objects import is_absent
-from keras_trainkit._tables.reading import unmasked
+from keras_trainkit._tables.objects import is_missing, unmasked
 
 
 def row_count(data):
@@ -36,7 +35,7 @@ def column_of(name, values, rows, purpose):
             f"`{name}` {purpose} and must hold one entry for each of the {rows} rows. "
             f"Received: {name} of shape {array.shape}."
         )
-    missing = sum(map(is_absent, array.ravel() if _may_miss(array) else ()))
+    missing = sum(map(is_missing, array.ravel() if _may_miss(array) else ()))
     if missing:
         raise ValueError(
             f"`{name}` {purpose}, so none may be missing (drop or name these rows "

@@ -2,7 +2,7 @@ import numpy as np
 
 from keras_trainkit._arrays import as_numpy
 from keras_trainkit._statistics import rows_of
-from keras_trainkit._tables.objects import is_absent
+from keras_trainkit._tables.objects import is_missing
 
 
 def row_sample(data, targets, limit, seed):
@@ -81,7 +81,7 @@ def _check_present(y):
         missing = int((~np.isfinite(y)).sum())
     else:
         entries = y if y.dtype.kind == "O" else ()
-        missing = sum(map(is_absent, entries))
+        missing = sum(map(is_missing, entries))
     if missing:
         raise ValueError(
             "`targets` are what features tell about and must be finite and present "

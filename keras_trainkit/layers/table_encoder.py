@@ -1,24 +1,32 @@
 import dataclasses
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_trainkit._checks import check_choice, check_count
 from keras_trainkit._serialization import serializable
-from keras_trainkit._tables.arguments import (
-    absent_texts,
-    check_as_named,
+from keras_trainkit._tables.column_state import ColumnState, states_from_config
+from keras_trainkit._tables.columns import check_names
+from keras_trainkit._tables.encoding import (
+    EncodingPlan,
+    encode_arrays,
+    encode_tensors,
+    plain_table,
+    sent_table,
+)
+from keras_trainkit._tables.kinds import (
     check_categories,
     check_kinds,
     check_missing_values,
-    check_named,
+    check_saved_kinds,
+    missing_words,
 )
-from keras_trainkit._tables.column_state import saved_columns
-from keras_trainkit._tables.encoding import encode_arrays, encode_tensors
-from keras_trainkit._tables.plan import TablePlan
-from keras_trainkit._tables.rows import learn, plain_table, sent_table
+from keras_trainkit._tables.learning import learn
 from keras_trainkit._tables.summary import summary_of
+from keras_trainkit._types import Tensor
 
 
 @serializable
@@ -101,8 +109,9 @@ class TableEncoder(keras.layers.Layer):
         categories: "auto", or a list of the names of further columns that are
             categorical, such as numbers that are mere codes (below 2^53), datetimes,
             intervals or periods.
-        max_categories: Int >= 1. Known levels per column; the rest, the rarest (of
-            equals the last in the alphabet), share code 1 with the unseen.
+        max_categories: Int >= 1. Levels per column with a code of their own. The
+            rarest beyond that number (ties: last alphabetically) share code 1 with
+            unseen values.
         missing: "indicator" adds a column of 0 and 1 to `numeric` for each column that
             is not categorical and had a missing value in `adapt`; "fill" adds none.
         scaling: Of numbers and datetimes. "robust" is `layers.RobustScaling` (its
@@ -149,13 +158,13 @@ class TableEncoder(keras.layers.Layer):
 
     def __init__(
         self,
-        categories="auto",
-        max_categories=256,
-        missing="indicator",
-        scaling="robust",
-        kinds=None,
-        missing_values="auto",
-        **kwargs,
+        categories: str | Sequence[str] = "auto",
+        max_categories: int = 256,
+        missing: str = "indicator",
+        scaling: str | None = "robust",
+        kinds: dict[str, str] | None = None,
+        missing_values: str | Sequence[str] | dict[str, Sequence[str]] = "auto",
+        **kwargs: Any,
     ):
         super().__init__(autocast=False, **kwargs)
         check_categories(categories)
@@ -173,13 +182,13 @@ class TableEncoder(keras.layers.Layer):
         self.scaling = scaling
         self.kinds = kinds
         self.missing_values = missing_values
-        self._plan: TablePlan | None = None
+        self._plan: EncodingPlan | None = None
         self._lookup = None
         if keras.config.backend() == "tensorflow":  # there is none with texts besides
             # Told a vocabulary, it leaves saving to us; its own breaks at newlines.
             self._lookup = keras.layers.StringLookup(mask_token="", vocabulary=["-"])
 
-    def adapt(self, table):
+    def adapt(self, table: Any) -> None:
         """Learns columns, levels, fill values and scaling, afresh at every call.
 
         Chunks are read one after the other and not kept. The result does not depend on
@@ -199,33 +208,34 @@ class TableEncoder(keras.layers.Layer):
         Warns:
             UserWarning: See the table of texts above.
         """
-        absent = functools.partial(absent_texts, self.missing_values)
-        self._take(
-            learn(table, self._named(), absent, self.scaling, self.max_categories)
-        )
+        words = functools.partial(missing_words, self.missing_values)
+        kinds = self._named_kinds()
+        self._assign(learn(table, kinds, words, self.scaling, self.max_categories))
 
-    def __call__(self, table, *args, **kwargs):
+    def __call__(self, table: Any, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
         if self._lookup is not None and _has_tensors(table):
             return super().__call__(table, *args, **kwargs)
-        return encode_arrays(self._learned_plan(), self._plain(table))
+        plan = self._adapted_plan()
+        return encode_arrays(plan, plain_table(table, plan.states, self.kinds or {}))
 
-    def call(self, inputs):
-        plan = self._learned_plan()
-        check_named(list(plan.names), list(inputs))
+    def call(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        plan = self._adapted_plan()
+        check_names(plan.names, inputs)
         return encode_tensors(plan, inputs, self._lookup)
 
-    def get_build_config(self):
+    def get_build_config(self) -> dict[str, Any] | None:
         if self._plan is None:
             return None
-        return {"columns": [dataclasses.asdict(c) for c in self._plan.columns]}
+        return {"columns": [dataclasses.asdict(s) for s in self._plan.states]}
 
-    def build_from_config(self, config):
-        columns = saved_columns(config, self.max_categories)
-        check_as_named({column.name: column.kind for column in columns}, self._named())
-        self._take(columns)
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        states = states_from_config(config, self.max_categories)
+        kinds = {state.name: state.kind for state in states}
+        check_saved_kinds(kinds, self._named_kinds())
+        self._assign(states)
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "TableEncoder":
         try:
             return super().from_config(config)
         except (TypeError, AttributeError, KeyError) as error:  # Keras makes them these
@@ -234,7 +244,7 @@ class TableEncoder(keras.layers.Layer):
                 f"`get_config` gives. Received: {error}"
             ) from error
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "categories": _plain_copy(self.categories),
@@ -248,17 +258,17 @@ class TableEncoder(keras.layers.Layer):
     @property
     def column_names(self) -> tuple[str, ...]:
         """The columns of a table, in the order of the adapted one."""
-        return self._learned_plan().names
+        return self._adapted_plan().names
 
     @property
     def numeric_names(self) -> tuple[str, ...]:
         """Names of the columns of `numeric`: values, then cycles, then flags."""
-        return self._learned_plan().numeric_names
+        return self._adapted_plan().numeric_names
 
     @property
     def categorical_names(self) -> tuple[str, ...]:
         """The columns that `categorical` is made of."""
-        return tuple(column.name for column in self._learned_plan().categories)
+        return tuple(column.name for column in self._adapted_plan().categories)
 
     @property
     def numeric_shape(self) -> tuple[int]:
@@ -268,11 +278,11 @@ class TableEncoder(keras.layers.Layer):
     @property
     def category_sizes(self) -> tuple[int, ...]:
         """Codes of each categorical column: its known levels, and 2."""
-        return self._learned_plan().category_sizes
+        return self._adapted_plan().category_sizes
 
     def levels(self, column: str) -> tuple:
         """Known levels of a categorical column, in the order of their codes from 2."""
-        known = {c.name: c.levels for c in self._learned_plan().categories}
+        known = {c.name: c.levels for c in self._adapted_plan().categories}
         if column not in known:
             raise ValueError(
                 "`column` is the one whose levels are asked for and must be one of "
@@ -287,7 +297,7 @@ class TableEncoder(keras.layers.Layer):
         read, and name columns of at least 20 values, texts or whole numbers, of which
         95 % are different: identifiers, most likely, from which nothing can be learned.
         """
-        return summary_of(self._learned_plan().columns, self.missing == "indicator")
+        return summary_of(self._adapted_plan().states, self.missing == "indicator")
 
     def plain_columns(self, table) -> dict[str, np.ndarray]:
         """The columns as tensors can hold them; what an exported model is sent.
@@ -310,35 +320,24 @@ class TableEncoder(keras.layers.Layer):
             | datetime             | float64: seconds since 1970-01-01 (UTC where    |
             |                      | the values have a time zone), NaN where missing |
         """
-        columns = self._learned_plan().columns
-        plain = sent_table(table, columns, self.kinds or {})
-        for column in columns:
-            if column.kind == "boolean" and column.written is None:
-                values = np.nan_to_num(plain[column.name], nan=-1)
-                plain[column.name] = values.astype("int32")
-            elif column.has_texts or column.written is not None:
-                plain[column.name] = _encodable(plain[column.name])
-        return plain
+        return sent_table(table, self._adapted_plan().states, self.kinds or {})
 
-    def _named(self) -> dict[str, str]:
-        """The kinds of the columns that the user named."""
+    def _named_kinds(self) -> dict[str, str]:
+        """Kinds of the columns that `categories` and `kinds` name."""
         kinds = dict(self.kinds or {})
         if self.categories != "auto":
             kinds.update(dict.fromkeys(self.categories, "categorical"))
         return kinds
 
-    def _take(self, columns):
-        plan = TablePlan(columns, self.missing == "indicator", self.scaling)
+    def _assign(self, states: list[ColumnState]) -> None:
+        plan = EncodingPlan(states, self.missing == "indicator", self.scaling)
         if self._lookup is not None:
             # As objects, for in NumPy's own texts "\0" is lost.
             self._lookup.set_vocabulary(np.array(plan.vocabulary or ["-"], object))
         self._plan = plan
         self.built = True
 
-    def _plain(self, table):
-        return plain_table(table, self._learned_plan().columns, self.kinds or {})
-
-    def _learned_plan(self):
+    def _adapted_plan(self) -> EncodingPlan:
         if self._plan is None:
             raise ValueError(
                 f"{self.name} encodes by what it learned from a table: call "
@@ -347,7 +346,7 @@ class TableEncoder(keras.layers.Layer):
         return self._plan
 
 
-def _has_tensors(table):
+def _has_tensors(table: Any) -> bool:
     values = table.values() if isinstance(table, dict) else ()
     return any(
         keras.ops.is_tensor(value) or isinstance(value, keras.KerasTensor)
@@ -355,27 +354,8 @@ def _has_tensors(table):
     )
 
 
-def _encodable(texts):
-    """Those that UTF-8 cannot hold as bytes, for tensors are made of bytes."""
-    try:
-        "".join(texts).encode()
-    except UnicodeEncodeError:
-        encoded = np.empty(len(texts), object)
-        encoded[:] = [text if _is_utf8(text) else _as_bytes(text) for text in texts]
-        return encoded
-    return texts
-
-
-def _is_utf8(text):
-    return text == text.encode("utf-8", "ignore").decode()
-
-
-def _as_bytes(text):
-    return text.encode("utf-8", "surrogatepass")
-
-
-def _plain_copy(value):
-    """Of a list or dict that Keras has wrapped to watch it."""
+def _plain_copy(value: Any) -> Any:
+    """Plain copy of a list or dict, which Keras wraps to watch its changes."""
     if isinstance(value, dict):
         return dict(value)
     return list(value) if isinstance(value, list) else value

@@ -77,7 +77,7 @@ def test_a_chunk_of_another_kind_or_with_other_columns_is_refused():
 
 
 def test_too_many_levels_end_the_reading(monkeypatch):
-    monkeypatch.setattr(learning, "MOST_LEVELS", 1000)
+    monkeypatch.setattr(learning, "MAX_LEVELS", 1000)
     read = []
 
     def endless():
@@ -103,12 +103,12 @@ def test_what_is_kept_of_a_long_column_is_bounded(monkeypatch):
     monkeypatch.setattr(learning, "BLOCK", 256)
     monkeypatch.setattr(learning, "QUANTILE_VALUES", 1024)
     rng = np.random.default_rng(0)
-    learner = learning.Learner("x", None, "robust", 9)
-    from keras_trainkit._tables.reading import read
+    learner = learning.ColumnLearner("x", None, "robust", 9)
+    from keras_trainkit._tables.columns import read
 
     for _ in range(100):
         learner.update(read("x", rng.random(1000)))
     kept = sum(map(len, learner._numbers._quantiles._columns[0].levels))
     waiting = learner._numbers._buffer.num_rows
     assert kept <= 1024 and waiting < 256
-    assert learner.learned().fill == pytest.approx(0.5, abs=0.02)
+    assert learner.state().fill == pytest.approx(0.5, abs=0.02)

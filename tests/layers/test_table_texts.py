@@ -374,7 +374,7 @@ def test_a_column_of_numbers_reads_their_texts_later():
 
 
 def test_more_different_texts_than_are_counted_are_still_numbers(monkeypatch):
-    monkeypatch.setattr(learning, "MOST_LEVELS", 100)
+    monkeypatch.setattr(learning, "MAX_LEVELS", 100)
     texts = [f"${number:,}.50" for number in range(5000, 5400)]
     learned = adapted({"x": texts}).get_build_config()["columns"][0]
     assert (learned["lowest"], learned["fill"], learned["highest"]) == (

@@ -1,0 +1,263 @@
+"""Columns of a table, whatever type brings them, each as one plain NumPy array."""
+
+import dataclasses
+import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+from keras import ops
+
+from keras_trainkit._tables.objects import (
+    PURPOSE,
+    check_types,
+    in_utc,
+    is_missing,
+    mixed_text,
+    object_array,
+    object_text,
+    real_numbers,
+    type_names,
+    unmasked,
+    value_type,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """Values of one column.
+
+    Args:
+        holds: Type of the values: "number", "boolean", "text", "datetime", "other"
+            (values that can be levels and nothing else, such as intervals), or None
+            where every value is missing.
+        values: `(rows,)`. Numbers, booleans (0, 1) and datetimes (seconds since
+            1970-01-01, UTC) as float64, NaN where missing; texts, and the texts of
+            other values, as objects, "" where missing.
+        declared: Bool. True if pandas' category type says that it is categorical.
+        types: Names of the types of other values, for messages.
+        mixed: Bool. True if some of the texts came as numbers or booleans.
+    """
+
+    holds: str | None
+    values: np.ndarray
+    declared: bool = False
+    types: str = ""
+    mixed: bool = False
+
+
+def is_table(data: Any) -> bool:
+    """True for one table: a mapping, or a frame, told by its columns."""
+    return isinstance(data, Mapping) or hasattr(data, "columns")
+
+
+def chunks_of(data: Any) -> Iterator[Any]:
+    """Yields `data` itself if it is one table, else the tables that it yields."""
+    if is_table(data):
+        yield data
+        return
+    if isinstance(data, str | bytes | np.ndarray) or not hasattr(data, "__iter__"):
+        _refuse_table(data, ", or an iterable of these")
+    for chunk in data:
+        if not is_table(chunk):
+            _refuse_table(chunk, ", or an iterable of these")
+        yield chunk
+
+
+def raw_columns(table: Any) -> dict[str, Any]:
+    """The columns of one table by name, in its order, not read yet."""
+    if not is_table(table):
+        _refuse_table(table, " (in `adapt` also an iterable of these)")
+    names = list(table if isinstance(table, Mapping) else table.columns)
+    wrong = [name for name in names if not isinstance(name, str) or not name]
+    if wrong or len(set(names)) < len(names) or not names:
+        raise ValueError(
+            f"{PURPOSE} each name must be a non-empty string that occurs once "
+            "(numbers: `frame.rename(columns=str)`), at least one of them. "
+            f"Received: columns {names}."
+        )
+    return {name: table[name] for name in names}
+
+
+def read_columns(columns: dict[str, Any], names: Sequence[str]) -> dict[str, Column]:
+    """Reads raw columns, which must have these names and be equally long."""
+    check_names(names, columns)
+    found = {name: read(name, columns[name]) for name in names}
+    rows = {name: len(column.values) for name, column in found.items()}
+    if len(set(rows.values())) > 1:
+        raise ValueError(
+            "`table` holds one value per row and column, so its columns must be "
+            f"equally long. Received: rows {rows}."
+        )
+    return found
+
+
+def check_names(expected: Sequence[str], received: Iterable[str]) -> None:
+    """Refuses other names than the expected ones; their order is free."""
+    received = list(received)
+    missing = [name for name in expected if name not in received]
+    unknown = [name for name in received if name not in expected]
+    if missing or unknown:
+        raise ValueError(
+            "`table` is encoded by the columns of the adapted one and must have "
+            f"exactly these. Received: {missing} missing, {unknown} unknown."
+        )
+
+
+def read(name: str, column: Any) -> Column:
+    """The column as a `Column`; ValueError naming it where it is none."""
+    if ops.is_tensor(column):
+        column = ops.convert_to_numpy(column)
+    if isinstance(column, np.ma.MaskedArray):
+        column = unmasked(column)
+    if isinstance(column, Sequence) and not isinstance(column, str | bytes):
+        column = object_array(column)
+    elif not hasattr(column, "dtype") and hasattr(column, "__array__"):  # pyarrow
+        column = np.asarray(column)
+    dtype = getattr(column, "dtype", None)
+    if dtype is None or np.ndim(column) != 1:
+        raise ValueError(
+            f"{PURPOSE} each must be a sequence of one value per row. Received: "
+            f"{type(column).__name__} of shape {np.shape(column)} for {name!r}."
+        )
+    if hasattr(dtype, "categories") and hasattr(dtype, "ordered"):
+        return _category_column(name, getattr(column, "cat", column))
+    if isinstance(dtype, np.dtype):
+        return _array_column(name, np.asarray(column))
+    return _extension_column(name, column)
+
+
+def seconds(array: np.ndarray) -> np.ndarray:
+    """datetime64 of any unit as seconds since 1970-01-01, NaN for NaT.
+
+    Infinity for what int64 cannot count in microseconds (the year 300,000).
+    """
+    whole = array.astype("datetime64[us]")
+    values = np.where(np.isnat(whole), np.nan, whole.astype("int64") / 1e6)
+    if np.datetime_data(array.dtype)[0] in ("Y", "M", "W", "D", "h", "m", "s", "ms"):
+        lost = (whole.astype(array.dtype) != array) & ~np.isnat(array)
+        values[lost] = np.inf
+    return values
+
+
+def datetime_texts(values: np.ndarray) -> np.ndarray:
+    """Seconds since 1970-01-01 as texts in ISO 8601, as short as possible.
+
+    `2020-01-31` at midnight, else `2020-01-31T12:00:00`, with microseconds where there
+    are any; "" for NaN and infinity.
+    """
+    different, rows = np.unique(values, return_inverse=True)
+    texts = np.full(len(different), "", object)
+    for index in np.flatnonzero(np.isfinite(different)):
+        moment = np.datetime64(round(different[index] * 1e6), "us")
+        text = str(moment).removesuffix(".000000").removesuffix("T00:00:00")
+        texts[index] = text
+    return texts[rows]
+
+
+def refuse_mixed(name: str, types: Iterable[str] = ("number", "text")) -> NoReturn:
+    """Refuses a column whose values have several types."""
+    raise ValueError(
+        f"{PURPOSE} each must hold (`.astype(str)` makes texts) values of one "
+        f"kind. Received: {' beside '.join(sorted(types))} in {name!r}."
+    )
+
+
+def _category_column(name: str, column: Any) -> Column:
+    """Only categories that occur in the rows decide what the column holds."""
+    codes = np.asarray(column.codes)
+    levels = read(name, [*column.categories, None])
+    if levels.mixed:
+        refuse_mixed(name)
+    holds = levels.holds if (codes >= 0).any() else None
+    values = levels.values[codes]  # code -1 takes the None at the end
+    return Column(holds, values, declared=True, types=levels.types)
+
+
+def _extension_column(name: str, column: Any) -> Column:
+    """pandas' nullable, text and time zone types; whatever else NumPy can read."""
+    kind = getattr(column.dtype, "kind", "O")
+    if not hasattr(column.dtype, "na_value"):
+        return _array_column(name, np.asarray(column))
+    if kind in "biuf":
+        values = column.to_numpy("float64", na_value=np.nan)
+        return _number_column("boolean" if kind == "b" else "number", values)
+    if kind == "M" and column.dtype.type is datetime.date:  # pyarrow's days
+        column = getattr(column, "array", column).__arrow_array__()
+        return _array_column(name, np.asarray(column))
+    if kind == "M":
+        return _array_column(name, column.to_numpy("datetime64[us]"))
+    try:
+        return _array_column(name, column.to_numpy(object, na_value=None))
+    except NotImplementedError:  # pyarrow's views of texts
+        return _array_column(name, object_array(list(column)))
+
+
+def _array_column(name: str, array: np.ndarray) -> Column:
+    kind = array.dtype.kind
+    if kind == "b":
+        return Column("boolean", array.astype("float64"))
+    if kind in "iuf":
+        return _number_column("number", array.astype("float64", copy=False))
+    if kind == "M":
+        return _number_column("datetime", seconds(array))
+    if kind in "US":
+        array = array.astype(object)
+        return _text_column(array) if kind == "U" else _object_column(name, array)
+    if kind == "m":
+        array = object_array(array.astype("timedelta64[us]").tolist())
+    if array.dtype.kind == "O":
+        return _object_column(name, array)
+    raise ValueError(
+        f"{PURPOSE} each must hold real numbers, booleans, texts or datetimes "
+        "(others as texts: `.astype(str)`). "
+        f"Received: dtype={array.dtype} for {name!r}."
+    )
+
+
+def _object_column(name: str, array: np.ndarray) -> Column:
+    """By the types of the objects; ValueError where they do not go together."""
+    types = set(map(type, array))
+    if types <= {str}:
+        return _text_column(array)
+    check_types(name, types)
+    present = ~np.fromiter(map(is_missing, array), bool, len(array))
+    objects = array[present]
+    types = set(map(type, objects))
+    holds = set(map(value_type, types))
+    if holds == {"text", "other"}:  # intervals, and a word for what is in none
+        holds = {"other"}
+    texts = np.full(len(array), "", object)
+    if holds in ({"number", "text"}, {"boolean", "text"}):
+        texts[present] = [mixed_text(name, value) for value in objects]
+        return Column("text", texts, mixed=True)
+    if len(holds) > 1:
+        refuse_mixed(name, map(str, holds))
+    if holds == {"text"}:
+        texts[present] = [object_text(name, value) for value in objects]
+        return _text_column(texts)
+    if holds == {"other"}:
+        texts[present] = [object_text(name, value) for value in objects]
+        return Column("other", texts, types=", ".join(type_names(types)))
+    values = np.full(len(array), np.nan)
+    if holds == {"datetime"}:
+        moments = np.array(list(map(in_utc, objects)), "datetime64[us]")
+        values[present] = seconds(moments)
+    elif holds:
+        values[present] = real_numbers(objects)
+    return _number_column(holds.pop() if holds else None, values)
+
+
+def _text_column(texts: np.ndarray) -> Column:
+    return Column("text" if (texts != "").any() else None, texts)
+
+
+def _number_column(holds: str | None, values: np.ndarray) -> Column:
+    return Column(None if np.isnan(values).all() else holds, values)
+
+
+def _refuse_table(data: Any, also: str) -> NoReturn:
+    raise ValueError(
+        "`table` is what the columns are read from and must be a DataFrame, a dict of "
+        f"column names to arrays{also}. Received: {type(data).__name__}."
+    )
