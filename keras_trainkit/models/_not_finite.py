@@ -12,12 +12,13 @@ _MOST_NAMED = 5
 
 
 class SaysNotFinite(keras.callbacks.Callback):
-    """Warns once, at the end of the first epoch with a loss or weight of NaN.
+    """Warns once: after the first batch with a loss of NaN, or at the end of an epoch.
 
-    Epochs only: looking at the loss of each batch would wait for each batch. Weights
-    too: TensorFlow's relu makes 0 of NaN, so the loss stays finite, and the gradient
-    is NaN. The data are read then, not before, for a model may have been given NaN on
-    purpose.
+    The loss is at hand after each batch, since Keras hands it to callbacks, in a thread
+    of its own where the backend has one, so that training does not wait. At the end
+    of an epoch weights are looked at too: TensorFlow's relu makes 0 of NaN, so the
+    loss stays finite while the gradient is NaN. The data are read then, not before,
+    for a model may have been given NaN on purpose.
 
     Args:
         training: `(x, y, sample_weight)` as given to `fit`.
@@ -28,22 +29,35 @@ class SaysNotFinite(keras.callbacks.Callback):
         super().__init__()
         self.data = {"loss": training, "val_loss": validation}
         self.said = False
+        self.epoch = 0
+        self.async_safe = True  # for Keras: batches do not wait for this callback
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not self.said and _is_nan(logs, "loss"):
+            place = f"after batch {batch + 1} of epoch {self.epoch + 1}"
+            self._say(f"The loss is NaN {place}.", "loss")
 
     def on_epoch_end(self, epoch, logs=None):
+        place = f"in epoch {epoch + 1}"
         if self.said:
             return
-        logs = logs or {}
-        if math.isnan(logs.get("loss", 0.0)):
-            self._say("The loss is NaN", epoch, "loss")
+        if _is_nan(logs, "loss"):
+            self._say(f"The loss is NaN {place}.", "loss")
         elif any(map(_is_not_finite, self.model.trainable_variables)):
-            self._say("Weights are NaN or infinite", epoch, "loss")
-        elif math.isnan(logs.get("val_loss", 0.0)):
-            self._say("The val_loss is NaN", epoch, "val_loss")
+            self._say(f"Weights are NaN or infinite {place}.", "loss")
+        elif _is_nan(logs, "val_loss"):
+            self._say(f"The val_loss is NaN {place}.", "val_loss")
 
-    def _say(self, found, epoch, key):
+    def _say(self, found, key):
         self.said = True
-        text = _told(f"{found} in epoch {epoch + 1}.", self.data[key])
-        warnings.warn(text, stacklevel=2)
+        warnings.warn(_told(found, self.data[key]), stacklevel=2)
+
+
+def _is_nan(logs, name):
+    return math.isnan((logs or {}).get(name, 0.0))
 
 
 def _is_not_finite(variable):

@@ -33,9 +33,10 @@ class TaskModel(keras.Model):
     fits. `models.loss_for` and `models.metrics_for` give those that do. Losses and
     metrics of one's own are not judged.
 
-    `fit` warns (UserWarning) at the end of the first epoch with a loss or validation
-    loss of NaN, or a weight that is NaN or infinite, and names the columns of the
-    inputs, the targets or the weights of rows that are, in arrays and tables.
+    `fit` warns (UserWarning) after the first batch with a loss of NaN, and at the end
+    of the first epoch with a validation loss of NaN or a weight that is NaN or
+    infinite. It names the columns of the inputs, the targets or the weights of rows
+    that are, in arrays and tables.
 
     Args:
         inputs: As in `keras.Model`.

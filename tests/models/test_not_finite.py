@@ -23,7 +23,7 @@ def said_by_fit(model, x, y, **arguments):
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         model.fit(x, y, epochs=2, verbose=0, **arguments)
-    return [str(w.message) for w in seen if "in epoch" in str(w.message)]
+    return [str(w.message) for w in seen if " epoch " in str(w.message)]
 
 
 def with_nan(array, *place):
@@ -37,8 +37,41 @@ def test_column_with_nan_is_named_once(model):
     said = said_by_fit(model, with_nan(X, 4, 1), Y)
     model.set_weights(weights)
     assert len(said) == 1
-    assert said[0].startswith("The loss is NaN in epoch 1.")
+    assert said[0].startswith("The loss is NaN after batch 1 of epoch 1.")
     assert "NaN or infinity is in column 1 of the inputs: fill" in said[0]
+
+
+def test_a_loss_of_nan_is_said_at_its_batch_not_at_the_end_of_the_epoch(model):
+    """The first two batches of four are finite."""
+    seen = []
+
+    class Listening(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append(sum("epoch" in str(w.message) for w in caught))
+
+    weights = model.get_weights()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(
+            with_nan(X, 4, 1),
+            Y,
+            batch_size=2,
+            shuffle=False,
+            verbose=0,
+            callbacks=[Listening()],  # called before the model's own
+        )
+    model.set_weights(weights)
+    (said,) = [str(w.message) for w in caught if "epoch" in str(w.message)]
+    assert said.startswith("The loss is NaN after batch 3 of epoch 1. NaN or infinity")
+    assert seen == [1]
+
+
+@pytest.mark.filterwarnings("error:The loss is NaN")
+def test_a_loss_of_nan_ends_a_fit_where_warnings_are_errors(model):
+    weights = model.get_weights()
+    with pytest.raises(UserWarning, match="NaN after batch 1 of epoch 1"):
+        model.fit(with_nan(X, 4, 1), Y, epochs=5, verbose=0)
+    model.set_weights(weights)
 
 
 def test_targets_and_weights_of_rows_are_named(model):
@@ -92,7 +125,7 @@ def test_nan_that_an_activation_hides_from_the_loss_is_said_too(activation):
     model = models.mlp((3,), 1, hidden_units=(4,), activation=activation)
     model.compile("sgd", "mse")
     (said,) = said_by_fit(model, with_nan(X, 4, 1), Y)
-    assert "in epoch 1. NaN or infinity is in column 1 of the inputs" in said
+    assert "epoch 1. NaN or infinity is in column 1 of the inputs" in said
 
 
 def test_columns_of_a_dictionary_and_of_a_table_are_named():
