@@ -2,10 +2,13 @@
 
 import json
 import os
+import pathlib
 import resource
+import shutil
 import signal
 import sqlite3
 import sys
+import tempfile
 import time
 
 import keras_tuner
@@ -320,3 +323,39 @@ def test_a_first_start_on_a_full_disk_is_named_and_taken_up(size, tmp_path):
     tuner = Searcher(directory=tmp_path, seed=3, max_trials=2)
     tuner.search(verbose=0)
     assert len(table(tuner)) == 2
+
+
+def as_nobody(function):
+    """Runs the function in a fork that may write no folder of root's."""
+
+    def child():
+        if os.geteuid() == 0:
+            os.setuid(65534)
+        function()
+
+    return in_child(child)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_folder_that_may_not_be_written_is_named(begun):
+    folder = pathlib.Path(tempfile.mkdtemp())  # pytest's own is closed to others
+    try:
+        if begun:
+            searcher(tuners.RandomSearch)(
+                max_trials=2, directory=folder, project_name="shelf"
+            ).search(verbose=0)
+        for path in [*folder.rglob("*"), folder]:
+            path.chmod(0o555 if path.is_dir() else 0o444)
+
+        def search():
+            with pytest.raises(ValueError, match=rf"write to.*{folder}/shelf"):
+                searcher(tuners.RandomSearch)(
+                    max_trials=4, directory=folder, project_name="shelf"
+                ).search(verbose=0)
+
+        assert as_nobody(search) == 0
+    finally:
+        for path in [folder, *folder.rglob("*")]:
+            if path.is_dir():
+                path.chmod(0o755)
+        shutil.rmtree(folder)
