@@ -74,17 +74,11 @@ def read_search(name, source) -> Search:
 
 
 def _of_kit(study, objective):
-    from keras_trainkit.tuners._trial_queue import (
-        RESULT,
-        finished,
-        read_slots,
-        trial_name,
-    )
+    from keras_trainkit.tuners._trial_queue import finished, read_trials
 
     ended = []
-    for slot in finished(read_slots(study.get_trials(deepcopy=False))):
-        epochs = slot.trial.user_attrs.get(RESULT, {}).get("epochs", 0)
-        ended.append(_ended(trial_name(slot.place), slot.trial, epochs))
+    for record in finished(read_trials(study.get_trials(deepcopy=False))):
+        ended.append(_ended(record.name, record.trial, record.epochs or 0))
     return Search(objective, _direction(study), _in_order(ended))
 
 

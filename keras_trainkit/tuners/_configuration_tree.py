@@ -12,7 +12,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
 
 from keras_trainkit.tuners._process_identity import is_orphan
-from keras_trainkit.tuners._trial_queue import RESULT, SETTLED, is_counted
+from keras_trainkit.tuners._trial_queue import SETTLED
 
 _MOST_LISTED = 10_000
 # One that failed before it drew anything does not tell that there is nothing to draw.
@@ -27,15 +27,14 @@ class Tried:
     """The tree of the configurations that are done or under way.
 
     Args:
-        slots: Places of the search, that of the trial which asks left out.
+        records: Records of the search, that of the trial which asks left out.
     """
 
-    def __init__(self, slots):
+    def __init__(self, records):
         self._root = _Node()
-        for slot in slots:
-            path = path_of(slot)
-            if path or slot.trial.state in _ENDED:
-                self._root.add(path)
+        for record in records:
+            if record.path or record.state in _ENDED:
+                self._root.add(record.path)
 
     def has_more(self) -> bool:
         """Whether something is left."""
@@ -104,17 +103,6 @@ class _Node:
         return True
 
 
-def path_of(slot) -> list[tuple]:
-    """Name, distribution and value of all that a place has drawn, in that order."""
-    trial = slot.trial
-    given = trial.system_attrs.get("fixed_params", {})
-    values = {**given, **trial.params}
-    known = {n: d for t in slot.attempts for n, d in t.distributions.items()}
-    path = trial.user_attrs.get(RESULT, {}).get("path")
-    names = list(values) if path is None else [name for name, _ in path]
-    return [(n, known[n], values[n]) for n in names if n in known and n in values]
-
-
 def step_of(name, distribution, value) -> tuple:
     """A name and a value, equal where the values mean the same."""
     if isinstance(distribution, CategoricalDistribution):
@@ -151,46 +139,45 @@ _LONGEST_WAIT_SECONDS = 60
 def settle(store, claim):
     """Says that this trial has drawn its values; raises `Repeated` if it must go.
 
-    Waits for trials of earlier places that may still come to the same values, a minute
+    Waits for trials of lower indices that may still come to the same values, a minute
     at most. Values from ranges without steps are never the same, and nothing is
     looked up for them.
     """
     deadline = time.monotonic() + _LONGEST_WAIT_SECONDS
-    slots = store.slots()
-    mine = _steps(next(slot for slot in slots if slot.place == claim.place))
+    records = store.records()
+    mine = _steps(next(record for record in records if record.index == claim.index))
     if mine is None:
         return
     store.storage.set_trial_user_attr(claim.key, SETTLED, True)
     while True:
-        others = [slot for slot in store.slots() if slot.place != claim.place]
-        if any(_has_taken(slot, mine, claim.place) for slot in others):
+        others = [record for record in store.records() if record.index != claim.index]
+        if any(_has_taken(record, mine, claim.index) for record in others):
             raise Repeated
-        undecided = any(_may_take(slot, mine, claim.place) for slot in others)
+        undecided = any(_may_take(record, mine, claim.index) for record in others)
         if not undecided or time.monotonic() > deadline:
             return
         time.sleep(_LOOK_SECONDS)
 
 
-def _steps(slot):
+def _steps(record):
     """What a place has drawn; None where its values cannot come twice."""
-    path = path_of(slot)
+    path = record.path
     if any(size_of(distribution) == math.inf for _, distribution, _ in path):
         return None
     return {step_of(*part) for part in path}
 
 
-def _has_taken(slot, mine, place):
-    decided = is_counted(slot) or slot.place < place and not _is_drawing(slot)
-    return decided and _steps(slot) == mine
+def _has_taken(record, mine, index):
+    decided = record.is_finished or record.index < index and not _is_drawing(record)
+    return decided and _steps(record) == mine
 
 
-def _may_take(slot, mine, place):
-    if slot.place > place or not _is_drawing(slot) or is_orphan(slot.trial):
+def _may_take(record, mine, index):
+    if record.index > index or not _is_drawing(record) or is_orphan(record.trial):
         return False
-    theirs = _steps(slot)
+    theirs = _steps(record)
     return theirs is not None and theirs <= mine
 
 
-def _is_drawing(slot):
-    running = slot.trial.state == TrialState.RUNNING
-    return running and SETTLED not in slot.trial.user_attrs
+def _is_drawing(record):
+    return record.state == TrialState.RUNNING and not record.is_settled

@@ -129,10 +129,10 @@ def _parts_of_list(data, share):
 def _parts_of_table(table, share):
     names = list(getattr(table, "column_names", table.columns))  # pyarrow has both
     share /= max(1, len(names))
-    for place, name in enumerate(names):
+    for number, name in enumerate(names):
         yield str(name).encode()
         if hasattr(table, "iloc"):
-            yield from _parts_of_array(table.iloc[:, place], share)
+            yield from _parts_of_array(table.iloc[:, number], share)
         else:
             yield from _parts_of_array(table[name], share)
 

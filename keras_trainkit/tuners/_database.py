@@ -53,21 +53,21 @@ def open_database(
         "skip_table_creation": has_tables,
         "skip_compatibility_check": has_tables,
     }
-    place = shown(url)
+    location = shown(url)
     try:
         parsed = sqlalchemy.make_url(url)
-        backend = _open(parsed, place, options)
+        backend = _open(parsed, location, options)
     except ImportError as error:
         raise ImportError(
             f"`storage` needs the driver that its URL names ({error.__cause__}). For "
             "PostgreSQL: pip install keras-trainkit[postgres], and a URL "
-            f"postgresql+psycopg://user@host/database. Received: storage={place!r}."
+            f"postgresql+psycopg://user@host/database. Received: storage={location!r}."
         ) from error
     except (sqlalchemy.exc.ArgumentError, ValueError) as error:
         raise ValueError(
             "`storage` names the database that machines share and must be a URL such "
             "as postgresql+psycopg://user@host/database. "
-            f"Received: storage={place!r}: {masked(error, url)}"
+            f"Received: storage={location!r}: {masked(error, url)}"
         ) from None  # it may hold the password
     except (sqlalchemy.exc.SQLAlchemyError, StorageFailed) as error:
         raise refusal(url, error) from None
@@ -76,7 +76,7 @@ def open_database(
             _check_whole(backend.engine, url)
         sqlalchemy.event.listen(backend.engine, "begin", lock_before_reading)
     weakref.finalize(backend, _close, backend.engine, os.getpid())
-    return PatientStorage(backend, place)
+    return PatientStorage(backend, location)
 
 
 def refusal(url, error) -> RefusedDatabase:
@@ -170,13 +170,13 @@ class _Connection(sqlite3.Connection):
         self.execute("PRAGMA synchronous=NORMAL")
 
 
-def _open(url, place, options):
+def _open(url, location, options):
     """Tries again while other processes make the same tables, or the file is locked.
 
     Whenever one of many loses such a race another has made a table, so it ends.
     """
     if options["skip_table_creation"]:
-        return PatientStorage.patiently(lambda: _backend(url, options), place)
+        return PatientStorage.patiently(lambda: _backend(url, options), location)
     deadline = time.monotonic() + _START_SECONDS
     while True:
         try:

@@ -5,12 +5,9 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from optuna.trial import TrialState
 
 from keras_trainkit.tuners._trial_queue import (
-    REASON,
-    RESULT,
-    Slot,
+    TrialRecord,
     finished,
     ranked,
-    trial_name,
 )
 
 
@@ -34,7 +31,7 @@ class StudyOracle(keras_tuner.Oracle):
     @property
     def trials(self):
         """Dict from `trial_id` to KerasTuner's `Trial`, read now."""
-        found = (self._view(slot) for slot in self._store().slots())
+        found = (self._view(record) for record in self._store().records())
         return {trial.trial_id: trial for trial in found}
 
     @trials.setter
@@ -48,19 +45,19 @@ class StudyOracle(keras_tuner.Oracle):
 
     def get_best_trials(self, num_trials=1):
         """The completed trials, best first; never one that was stopped or failed."""
-        best = ranked(self._store().slots(), self.objective.direction)
-        return [self._view(slot) for slot in best[:num_trials]]
+        best = ranked(self._store().records(), self.objective.direction)
+        return [self._view(record) for record in best[:num_trials]]
 
     def remaining_trials(self):
-        """Places that are not tried yet; None without `max_trials`."""
+        """Configurations that are not tried yet; None without `max_trials`."""
         if self.max_trials is None:
             return None
-        return max(0, self.max_trials - len(self._store().slots()))
+        return max(0, self.max_trials - len(self._store().records()))
 
     @property
     def start_order(self):
         """Ids of the trials that have begun, in the order of the search."""
-        return [trial_name(slot.place) for slot in self._store().slots()]
+        return [record.name for record in self._store().records()]
 
     @start_order.setter
     def start_order(self, value):
@@ -69,7 +66,7 @@ class StudyOracle(keras_tuner.Oracle):
     @property
     def end_order(self):
         """Ids of the trials that are done."""
-        return [trial_name(slot.place) for slot in finished(self._store().slots())]
+        return [record.name for record in finished(self._store().records())]
 
     @end_order.setter
     def end_order(self, value):
@@ -77,9 +74,9 @@ class StudyOracle(keras_tuner.Oracle):
 
     def get_trial(self, trial_id):
         """The trial with this id."""
-        for slot in self._store().slots():
-            if trial_name(slot.place) == str(trial_id):
-                return self._view(slot)
+        for record in self._store().records():
+            if record.name == str(trial_id):
+                return self._view(record)
         raise KeyError(trial_id)
 
     def update_trial(self, trial_id, metrics, step=0):
@@ -107,8 +104,8 @@ class StudyOracle(keras_tuner.Oracle):
     def reload(self, *args):
         """Nothing: the study is read when it is asked."""
 
-    def _view(self, slot):
-        return as_trial(slot, self.get_space(), self.objective)
+    def _view(self, record):
+        return as_keras_tuner_trial(record, self.get_space(), self.objective)
 
 
 _STATUS = {
@@ -120,24 +117,25 @@ _STATUS = {
 }
 
 
-def as_trial(slot: Slot, space: keras_tuner.HyperParameters, objective) -> Trial:
-    """One place as KerasTuner's `Trial`."""
-    result = slot.trial.user_attrs.get(RESULT, {})
+def as_keras_tuner_trial(
+    record: TrialRecord, space: keras_tuner.HyperParameters, objective
+) -> Trial:
+    """Converts a record to KerasTuner's `Trial`."""
     hyperparameters = space.copy()
-    hyperparameters.values = dict(result.get("values", {}))
+    hyperparameters.values = dict(record.values)
     trial = Trial(
         hyperparameters,
-        trial_name(slot.place),
-        _STATUS[slot.trial.state],
-        slot.trial.user_attrs.get(REASON),
+        record.name,
+        _STATUS[record.state],
+        record.reason,
     )
-    trial.best_step = result.get("best_step", 0)
-    for name, value in result.get("metrics", {}).items():
+    trial.best_step = record.best_epoch or 0
+    for name, value in record.metrics.items():
         direction = objective.direction if name == objective.name else None
         trial.metrics.register(name, direction=direction or _direction(name))
         trial.metrics.update(name, value, step=trial.best_step)
-    if slot.trial.state == TrialState.COMPLETE:
-        trial.score = slot.trial.value
+    if record.score is not None:
+        trial.score = record.score
     return trial
 
 

@@ -31,20 +31,20 @@ class StorageFailed(StorageInternalError):
     """What keeps a search fails, and will not be well by itself.
 
     Args:
-        place: String. The database or file.
+        location: String. The database or file.
         reason: String.
     """
 
-    def __init__(self, place: str, reason: str):
-        super().__init__(place, reason)
-        self.place = place
+    def __init__(self, location: str, reason: str):
+        super().__init__(location, reason)
+        self.location = location
         self.reason = reason
 
     def __str__(self):
         return (
             "The search is kept in a database and in files beside it, which must be "
             "whole and writable, on a disk with room left, and not away for more than "
-            f"{PATIENCE_SECONDS} seconds. Received: {self.place}: {self.reason}"
+            f"{PATIENCE_SECONDS} seconds. Received: {self.location}: {self.reason}"
         )
 
 
@@ -109,7 +109,7 @@ def lock_before_reading(connection):
 def _repeated(name):
     def method(self, *args, **kwargs):
         function = getattr(self._cached, name)
-        return self.patiently(lambda: function(*args, **kwargs), self._place)
+        return self.patiently(lambda: function(*args, **kwargs), self._location)
 
     method.__name__ = name
     return method
@@ -134,16 +134,16 @@ class PatientStorage(_Repeating):
 
     Args:
         backend: `optuna.storages.RDBStorage`.
-        place: String. The database, for messages.
+        location: String. The database, for messages.
     """
 
-    def __init__(self, backend: optuna.storages.RDBStorage, place: str):
+    def __init__(self, backend: optuna.storages.RDBStorage, location: str):
         self._backend = backend
         self._cached = optuna.storages.get_storage(backend)
-        self._place = place
+        self._location = location
 
     @staticmethod
-    def patiently(call: Callable, place: str):
+    def patiently(call: Callable, location: str):
         """The result of `call()`, tried again while its error may pass."""
         deadline, wait = None, 0.1
         while True:
@@ -158,12 +158,12 @@ class PatientStorage(_Repeating):
                     warned = False
                 reason = reason_of(found)
                 if not may_pass(found) or time.monotonic() > deadline:
-                    raise StorageFailed(place, reason) from error
+                    raise StorageFailed(location, reason) from error
             if not warned:
                 _logger.warning(
                     "The database of the search does not answer and is asked again "
                     "for %d seconds: %s: %s",
-                    *(PATIENCE_SECONDS, place, reason),
+                    *(PATIENCE_SECONDS, location, reason),
                 )
                 warned = True
             time.sleep(random.uniform(0.5, 1) * wait)
@@ -175,7 +175,7 @@ class PatientStorage(_Repeating):
             return super().get_all_trials(study_id, deepcopy, states)
         except KeyError as error:
             reason = "the study was deleted while it was in use"
-            raise StorageFailed(self._place, reason) from error
+            raise StorageFailed(self._location, reason) from error
 
     def set_trial_state_values(self, trial_id, state, values=None):
         """See Optuna."""
@@ -191,7 +191,7 @@ class PatientStorage(_Repeating):
                     return True
                 raise
 
-        done = self.patiently(write, self._place)
+        done = self.patiently(write, self._location)
         if not done and state == TrialState.RUNNING and attempts > 1:
             self._give_back(trial_id)
         return done
@@ -204,7 +204,7 @@ class PatientStorage(_Repeating):
         """Keys of the running trials that were silent for too long."""
         # Optuna 5 has a public function only to fail them all.
         return self.patiently(
-            lambda: self._backend._get_stale_trial_ids(study_id), self._place
+            lambda: self._backend._get_stale_trial_ids(study_id), self._location
         )
 
     def add_study_user_attr(self, study_id: int, key: str, value) -> bool:
@@ -226,7 +226,7 @@ class PatientStorage(_Repeating):
                 return False
             return True
 
-        return self.patiently(write, self._place)
+        return self.patiently(write, self._location)
 
     def dispose(self):
         """Closes the connections that are not in use."""

@@ -9,14 +9,11 @@ import numpy as np
 from optuna.trial import TrialState
 
 from keras_trainkit.tuners._cross_validation import row_count, rows
-from keras_trainkit.tuners._oracle import as_trial
+from keras_trainkit.tuners._oracle import as_keras_tuner_trial
 from keras_trainkit.tuners._training import Training
 from keras_trainkit.tuners._trial_queue import (
-    REASON,
-    RESULT,
     finished,
     ranked,
-    trial_name,
 )
 
 
@@ -30,7 +27,7 @@ class SearchResults(keras_tuner.Tuner):
         standard deviation over folds and executions), `best_epoch`, `epochs`,
         `seconds`, `attempts`, `reason`, and `hp:` with each hyperparameter's name.
         """
-        return trials_frame(self._store.slots())
+        return trials_frame(self._store.records())
 
     def histories(self, trial_id) -> list[dict[str, list[float]]]:
         """Every epoch's logs of a trial, a dict for each of its trainings.
@@ -41,19 +38,13 @@ class SearchResults(keras_tuner.Tuner):
         Args:
             trial_id: String, as in `trials_frame`.
         """
-        found = self._result_of(trial_id)
-        if found is not None:
-            return found.get("history", [])
+        for record in self._store.records():
+            if record.name == trial_id:
+                return record.histories
         raise ValueError(
             "`trial_id` names a trial of the search and must be in the index of "
             f"`trials_frame()`. Received: trial_id={trial_id!r}."
         )
-
-    def _result_of(self, trial_id):
-        for slot in self._store.slots():
-            if trial_name(slot.place) == trial_id:
-                return slot.trial.user_attrs.get(RESULT, {})
-        return None
 
     def refit_best(self, *fit_args, **fit_kwargs):
         """Trains the best trial again, with its own seed, and returns the model.
@@ -111,8 +102,8 @@ class SearchResults(keras_tuner.Tuner):
             return model.evaluate(encode(x), y, **kwargs)
 
         metrics = evaluate(x, y, **kwargs)
-        best = ranked(self._store.slots(), self.oracle.objective.direction)[0]
-        warn_of_gap(best.trial, metrics, evaluate, (x, y), self.oracle.objective)
+        best = ranked(self._store.records(), self.oracle.objective.direction)[0]
+        warn_of_gap(best, metrics, evaluate, (x, y), self.oracle.objective)
         return metrics
 
     def get_best_hyperparameters(self, num_trials=1, *, robust=False):
@@ -126,14 +117,17 @@ class SearchResults(keras_tuner.Tuner):
         if not robust:
             return super().get_best_hyperparameters(num_trials)
         space, objective = self.oracle.get_space(), self.oracle.objective
-        best = ranked_by_neighbours(self._store.slots(), space, objective.direction)
-        found = [as_trial(slot, space, objective) for slot in best[:num_trials]]
+        best = ranked_by_neighbours(self._store.records(), space, objective.direction)
+        found = [
+            as_keras_tuner_trial(record, space, objective)
+            for record in best[:num_trials]
+        ]
         return [trial.hyperparameters for trial in found]
 
     def results_summary(self, num_trials=10):
         """Prints the best trials, then how many were stopped or failed."""
         super().results_summary(num_trials)
-        print_others(self._store.slots())
+        print_others(self._store.records())
 
     def load_model(self, trial):
         """The model of a trial at its best epoch; see KerasTuner."""
@@ -145,8 +139,9 @@ class SearchResults(keras_tuner.Tuner):
             )
         model = self._try_build(trial.hyperparameters)
         if not model.built:
-            result = self._result_of(trial.trial_id)
-            model.build_from_config(result["build_config"])
+            records = self._store.records()
+            record = next(r for r in records if r.name == trial.trial_id)
+            model.build_from_config(record.build_config)
         with warnings.catch_warnings():
             # The new model's optimizer has no slots yet to put the saved ones into.
             message = "Skipping variable loading for optimizer"
@@ -155,8 +150,8 @@ class SearchResults(keras_tuner.Tuner):
         return model
 
 
-def trials_frame(slots):
-    """A pandas DataFrame with a row per place; see `RandomSearch.trials_frame`."""
+def trials_frame(records):
+    """A pandas DataFrame with a row per record; see `RandomSearch.trials_frame`."""
     try:
         import pandas as pd
     except ImportError as error:
@@ -164,41 +159,41 @@ def trials_frame(slots):
             "`trials_frame` returns a pandas DataFrame: "
             "pip install keras-trainkit[examples]."
         ) from error
-    rows = [_row(slot) for slot in slots]
+    rows = [_row(record) for record in records]
     return pd.DataFrame(rows).set_index("trial") if rows else pd.DataFrame()
 
 
-def _row(slot):
-    result = slot.trial.user_attrs.get(RESULT, {})
+def _row(record):
     return {
-        "trial": trial_name(slot.place),
-        "state": slot.trial.state.name,
-        "score": slot.trial.value if result.get("scores") else None,
-        "spread": result.get("spread"),
-        "best_epoch": result.get("best_step"),
-        "epochs": result.get("epochs"),
-        "seconds": result.get("seconds"),
-        "attempts": len(slot.attempts),
-        "reason": slot.trial.user_attrs.get(REASON),
-        **{f"hp:{name}": value for name, value in result.get("values", {}).items()},
+        "trial": record.name,
+        "state": record.state.name,
+        "score": record.score if record.scores else None,
+        "spread": record.spread,
+        "best_epoch": record.best_epoch,
+        "epochs": record.epochs,
+        "seconds": record.seconds,
+        "attempts": len(record.attempts),
+        "reason": record.reason,
+        **{f"hp:{name}": value for name, value in record.values.items()},
     }
 
 
 def refit(tuner, args, kwargs):
     """The model of the best trial's best training, with the same seed."""
-    best = ranked(tuner._store.slots(), tuner.oracle.objective.direction)
+    best = ranked(tuner._store.records(), tuner.oracle.objective.direction)
     if not best:
         raise ValueError(
             "`refit_best` trains the best trial again, so the search must have "
             "completed one. Received: a search with none."
         )
-    trial = as_trial(best[0], tuner.oracle.get_space(), tuner.oracle.objective)
-    result = best[0].trial.user_attrs[RESULT]
-    training = Training(tuner, trial, best[0].place, attempt=result["attempt"])
+    trial = as_keras_tuner_trial(
+        best[0], tuner.oracle.get_space(), tuner.oracle.objective
+    )
+    training = Training(tuner, trial, best[0].index, attempt=best[0].retry)
     kwargs = tuner._fit_kwargs(dict(kwargs))
     callbacks = kwargs.pop("callbacks", None) or []
     tuner._prepare(args, kwargs)
-    execution = 0 if tuner.folds > 1 else _best_execution(result["scores"], tuner)
+    execution = 0 if tuner.folds > 1 else _best_execution(best[0].scores, tuner)
     training.train(0, execution, args, kwargs, callbacks, scored=tuner.folds == 1)
     return training.model
 
@@ -211,17 +206,17 @@ def _best_execution(scores, tuner):
 _NEIGHBOURS = 5
 
 
-def ranked_by_neighbours(slots, space, direction):
-    """The completed places by the mean score of the nearest ones, themselves included.
+def ranked_by_neighbours(records, space, direction):
+    """The completed records by the mean score of the nearest ones, themselves included.
 
     Distances are between cumulative probabilities (so a logarithmic range counts in
     its logarithm), choices without an order are 0 or 1 apart, and an entry that only
     one of two trials has is 1 apart.
     """
-    done = ranked(slots, direction)
-    values = [slot.trial.user_attrs[RESULT]["values"] for slot in done]
+    done = ranked(records, direction)
+    values = [record.values for record in done]
     definitions = {hp.name: hp for hp in space.space}
-    scores = np.array([slot.trial.value for slot in done])
+    scores = np.array([record.score for record in done])
     means = []
     for mine in values:
         distances = [_distance(mine, other, definitions) for other in values]
@@ -256,7 +251,7 @@ def warn_of_gap(best, metrics, evaluate, data, objective):
     """Warns when the best trial's score is better than on test rows by its spread.
 
     Args:
-        best: Optuna's trial.
+        best: `TrialRecord`.
         metrics: Dict of the test rows.
         evaluate: Function of x and y that returns such a dict.
         data: `(x, y)`, the test rows.
@@ -265,15 +260,15 @@ def warn_of_gap(best, metrics, evaluate, data, objective):
     test = _value(metrics, objective)
     if test is None:  # it came from a `fit` that computes it in its own way
         return
-    spread = best.user_attrs[RESULT]["spread"]
+    spread = best.spread
     if spread is None:
         spread = _spread_by_chance(evaluate, data, objective)
-    gap = (test - best.value) * (-1 if objective.direction == "max" else 1)
+    gap = (test - best.score) * (-1 if objective.direction == "max" else 1)
     if spread is None or gap <= spread:
         return
     warnings.warn(
         f"The search has fitted its validation rows: {objective.name} of the best "
-        f"trial was {best.value:.5g} there and is {test:.5g} on rows that the search "
+        f"trial was {best.score:.5g} there and is {test:.5g} on rows that the search "
         f"has not seen, worse by {gap:.2g}, where its spread is {spread:.2g}. Report "
         "the latter; `folds`, `executions_per_trial` and more validation rows help.",
         stacklevel=3,
@@ -301,17 +296,17 @@ def _spread_by_chance(evaluate, data, objective):
     return _STANDARD_ERRORS * statistics.stdev(found) / math.sqrt(_PARTS)
 
 
-def print_others(slots):
+def print_others(records):
     """Prints how many trials were stopped or failed, and why the first one did."""
-    states = [slot.trial.state for slot in finished(slots)]
+    states = [record.state for record in finished(records)]
     stopped, failed = states.count(TrialState.PRUNED), states.count(TrialState.FAIL)
     if stopped:
         print(f"\n{stopped} trials were stopped before their end")
     if failed:
-        print(f"\n{failed} trials failed, the first with {first_reason(slots)}")
+        print(f"\n{failed} trials failed, the first with {first_reason(records)}")
 
 
-def first_reason(slots) -> str:
+def first_reason(records) -> str:
     """Why the first failed trial failed."""
-    reasons = (slot.trial.user_attrs.get(REASON) for slot in finished(slots))
+    reasons = (record.reason for record in finished(records))
     return next((reason for reason in reasons if reason), "no reason")

@@ -16,7 +16,7 @@ class SeededSampler(optuna.samplers.BaseSampler):
     """A new sampler for every trial and parameter, seeded by what they are called.
 
     Optuna stores no generator, so a search that goes on in another process would draw
-    other values. Here a value depends on the seed, the trial's place in the search and
+    other values. Here a value depends on the seed, the trial's index in the search and
     the finished trials alone, and values that are given take nothing from the others.
     Samplers learn from failed trials too, see `with_failures`. Values that lead to
     nothing new are drawn again, and then taken at random from those that do.
@@ -29,7 +29,7 @@ class SeededSampler(optuna.samplers.BaseSampler):
     def __init__(self, make, seed):
         self._make = make
         self._seed = seed
-        self._place = 0
+        self._index = 0
         self._forced: dict = {}
         self._one_by_one = False
         self._relative: optuna.samplers.BaseSampler | None = None
@@ -38,16 +38,16 @@ class SeededSampler(optuna.samplers.BaseSampler):
         self._tried: Tried | None = None
         self._steps: list = []
 
-    def begin(self, place: int, one_by_one: bool, tried=None, steps=()):
+    def begin(self, index: int, one_by_one: bool, tried=None, steps=()):
         """Says which trial comes.
 
         Args:
-            place: Int.
+            index: Int.
             one_by_one: Bool. Nothing is drawn jointly, since parts are chosen by hand.
             tried: `Tried`, or None where a configuration may come again.
             steps: List that grows with what this trial has drawn.
         """
-        self._place = place
+        self._index = index
         self._forced = {}
         self._suggested = {}
         self._tried, self._steps = tried, steps
@@ -111,7 +111,7 @@ class SeededSampler(optuna.samplers.BaseSampler):
         found = self._tried.open_values(self._steps, name, distribution)
         if not found:
             return otherwise
-        return found[derive(self._seed, self._place, "open", name) % len(found)]
+        return found[derive(self._seed, self._index, "open", name) % len(found)]
 
     def _seen_as(self, study, trial):
         if self._seen is None:
@@ -119,11 +119,11 @@ class SeededSampler(optuna.samplers.BaseSampler):
         return self._seen
 
     def _seeded(self, name, attempt=0):
-        parts = [self._seed, self._place, "draw", name]
+        parts = [self._seed, self._index, "draw", name]
         # Left out where it is 0, so that a search keeps its numbers.
         sampler = self._make(derive(*parts, *([attempt] if attempt else [])))
-        if hasattr(sampler, "place"):
-            sampler.place = self._place
+        if hasattr(sampler, "index"):
+            sampler.index = self._index
         if hasattr(sampler, "tried"):
             sampler.tried, sampler.steps = self._tried, self._steps
         return sampler

@@ -19,12 +19,10 @@ from keras_trainkit.tuners._processes import (
 from keras_trainkit.tuners._search_study import beating
 from keras_trainkit.tuners._trial import run_claimed, run_isolated
 from keras_trainkit.tuners._trial_queue import (
-    REASON,
     claim,
     finished,
     ranked,
     recover,
-    trial_name,
 )
 
 _WAIT_SECONDS = 0.2
@@ -40,36 +38,36 @@ def run_loop(tuner, args, kwargs, progress):
     mine = None
     wait = _WAIT_SECONDS
     while True:
-        slots = recover(store)
+        records = recover(store)
         if mine is not None:
-            check_failures(slots, mine, tuner.oracle)
-        progress.show(slots)
-        if tuner._is_adequate(slots):
+            check_failures(records, mine, tuner.oracle)
+        progress.show(records)
+        if tuner._is_adequate(records):
             return
         chosen = tuner._record.chosen()
         most = tuner.oracle.max_trials
-        claimed = claim(store, slots, most, chosen, tuner._wants_more)
-        mine = None if claimed is None else claimed.place
+        claimed = claim(store, records, most, chosen, tuner._wants_more)
+        mine = None if claimed is None else claimed.index
         if claimed is not None:
             _run(tuner, claimed, args, kwargs)
             wait = _WAIT_SECONDS
-        elif _others_at_work(store.slots()):
+        elif _others_at_work(store.records()):
             time.sleep(wait)
             wait = min(1.5 * wait, _LONGEST_WAIT_SECONDS)
         else:
             return
 
 
-def check_failures(slots, place, oracle):
+def check_failures(records, index, oracle):
     """Raises when too many trials in a row failed, the one just run among them."""
-    done = finished(slots)
-    failed = {s.place for s in done if s.trial.state == TrialState.FAIL}
-    if place not in failed:
+    done = finished(records)
+    failed = {r.index for r in done if r.state == TrialState.FAIL}
+    if index not in failed:
         return
     limit = oracle.max_consecutive_failed_trials
     last = done[-limit:]
-    if len(last) == limit and all(s.trial.state == TrialState.FAIL for s in last):
-        reason = last[-1].trial.user_attrs[REASON]
+    if len(last) == limit and all(r.state == TrialState.FAIL for r in last):
+        reason = last[-1].reason
         raise RuntimeError(
             f"`max_consecutive_failed_trials` is the number of failed trials in a row "
             f"that ends a search, and it is reached. Received: {limit} failures, the "
@@ -86,8 +84,8 @@ def _run(tuner, claimed, args, kwargs):
         tuner._store.leave(claimed.key)
 
 
-def _others_at_work(slots):
-    return any(slot.lost or is_run(slot.trial) for slot in slots)
+def _others_at_work(records):
+    return any(record.is_lost or is_run(record.trial) for record in records)
 
 
 _LOOK_SECONDS = 1
@@ -106,7 +104,7 @@ def run_workers(tuner, workers, args, kwargs, progress):
             multiprocessing.connection.wait(
                 [process.sentinel for process, _ in alive], _LOOK_SECONDS
             )
-            progress.show(tuner._store.slots())
+            progress.show(tuner._store.records())
             alive = [pair for pair in alive if not _has_ended(*pair)]
         if all(process.exitcode != 0 for process, _ in started):
             raise RuntimeError(
@@ -133,20 +131,20 @@ def _work(tuner, workers, args, kwargs):
     run_loop(tuner, args, kwargs, silent)
 
 
-def is_adequate(slots, direction, min_improvement, patience) -> bool:
-    """Whether `patience` places in a row brought no more than `min_improvement`.
+def is_adequate(records, direction, min_improvement, patience) -> bool:
+    """Whether `patience` trials in a row brought no more than `min_improvement`.
 
-    Counted along the places that are done; small improvements add up, as they do in
+    Counted along the trials that are done; small improvements add up, as they do in
     `callbacks.EarlyStopping`.
     """
     sign = -1 if direction == "max" else 1
     reference, waited = math.inf, 0
-    for slot in slots:
-        if not slot.trial.state.is_finished():
+    for record in records:
+        if not record.state.is_finished():
             return False  # what comes after it is not decided yet
         value = math.inf
-        if slot.trial.state == TrialState.COMPLETE:
-            value = sign * slot.trial.value
+        if record.score is not None:
+            value = sign * record.score
         if reference - value > min_improvement:
             reference, waited = value, 0
         elif math.isfinite(reference):
@@ -176,23 +174,23 @@ class Progress:
         self._done = 0
         self._shown: str | None = None
 
-    def show(self, slots):
+    def show(self, records):
         """Writes the line if it has changed."""
-        done = len(finished(slots))
+        done = len(finished(records))
         if self._done_before is None:
             self._done_before = done
         if done != self._done:
             self._done, self._latest = done, time.monotonic()
-        text = self._text(slots, done)
+        text = self._text(records, done)
         if self._silent or not done or self._shown == text:
             return
         self._shown = text
         start, end = ("\r", "") if sys.stdout.isatty() else ("", "\n")
         print(f"{start}{text}", end=end, flush=True)
 
-    def say_what_was_there(self, slots, folder):
+    def say_what_was_there(self, records, folder):
         """Writes how many trials are older than this start."""
-        done = len(finished(slots))
+        done = len(finished(records))
         if done and not self._silent:
             print(f"Search: {done} of the trials were there already, in {folder}")
 
@@ -201,14 +199,14 @@ class Progress:
         if self._shown is not None and sys.stdout.isatty():
             print()
 
-    def _text(self, slots, done):
+    def _text(self, records, done):
         total = "" if self._max_trials is None else f"/{self._max_trials}"
         text = f"Search: {done}{total} trials"
-        best = ranked(slots, self._objective.direction)
+        best = ranked(records, self._objective.direction)
         if best:
             text += (
-                f" | best {self._objective.name} {best[0].trial.value:.5g} "
-                f"(trial {trial_name(best[0].place)})"
+                f" | best {self._objective.name} {best[0].score:.5g} "
+                f"(trial {best[0].name})"
             )
         left = self._seconds_left(done)
         return text if left is None else f"{text} | {_clock(left)} left"

@@ -33,7 +33,7 @@ from keras_trainkit.tuners._process_identity import (
     searched_by,
 )
 from keras_trainkit.tuners._seeds import derive
-from keras_trainkit.tuners._trial_queue import REASON, Slot, read_slots
+from keras_trainkit.tuners._trial_queue import REASON, TrialRecord, read_trials
 
 HEARTBEAT_SECONDS = 10
 _DIRECTIONS = {
@@ -106,9 +106,9 @@ class Store:
         """All trials, read now."""
         return self.study.get_trials(deepcopy=False)
 
-    def slots(self) -> list[Slot]:
-        """The places of the search, read now."""
-        return read_slots(self.trials())
+    def records(self) -> list[TrialRecord]:
+        """The records of the search, read now."""
+        return read_trials(self.trials())
 
     def key(self, trial) -> int:
         """Optuna's key of the trial."""

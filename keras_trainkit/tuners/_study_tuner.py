@@ -44,7 +44,6 @@ from keras_trainkit.tuners._search_study import (
     sqlite_url,
 )
 from keras_trainkit.tuners._training import Training
-from keras_trainkit.tuners._trial_queue import trial_name
 
 
 class StudyTuner(SearchResults):
@@ -182,7 +181,7 @@ class StudyTuner(SearchResults):
         verbose = fit_kwargs.get("verbose", "auto")
         progress = Progress(self.oracle.objective, self.oracle.max_trials, verbose)
         self._remove_unfinished_weights()
-        progress.say_what_was_there(self._store.slots(), self._folder)
+        progress.say_what_was_there(self._store.records(), self._folder)
         self.on_search_begin()
         try:
             if workers == 1:
@@ -245,8 +244,8 @@ class StudyTuner(SearchResults):
     def _make_sampler(self, seed) -> optuna.samplers.BaseSampler:
         raise NotImplementedError
 
-    def _wants_more(self, slots):
-        return self.allow_repeats or Tried(slots).has_more()
+    def _wants_more(self, records):
+        return self.allow_repeats or Tried(records).has_more()
 
     def _judge_of(self, claim):
         return None
@@ -254,11 +253,11 @@ class StudyTuner(SearchResults):
     def _fit_kwargs(self, kwargs):
         return kwargs
 
-    def _is_adequate(self, slots):
+    def _is_adequate(self, records):
         if self.patience is None:
             return False
         return is_adequate(
-            slots,
+            records,
             self.oracle.objective.direction,
             self.min_improvement or 0,
             self.patience,
@@ -320,9 +319,9 @@ class StudyTuner(SearchResults):
         """Deletes what killed processes were writing, each as large as a model."""
         found = _files.unfinished_weights(self._folder)  # before it is asked who lives
         living = {
-            self._weights_path(trial_name(slot.place)).parent
-            for slot in (self._store.slots() if found else ())
-            if slot.trial.state == TrialState.RUNNING and not is_orphan(slot.trial)
+            self._weights_path(record.name).parent
+            for record in (self._store.records() if found else ())
+            if record.state == TrialState.RUNNING and not is_orphan(record.trial)
         }
         for path in found:
             if path.parent not in living:
@@ -393,11 +392,11 @@ class StudyTuner(SearchResults):
             self.hypermodel.declare_hyperparameters(hyperparameters)
 
     def _refuse_nothing(self):
-        slots = self._store.slots()
-        if all(slot.trial.state != TrialState.COMPLETE for slot in slots):
+        records = self._store.records()
+        if all(record.state != TrialState.COMPLETE for record in records):
             raise RuntimeError(
-                f"No trial of the search completed. Received: {len(slots)} trials, "
-                f"the first failed one with {first_reason(slots)}"
+                f"No trial of the search completed. Received: {len(records)} trials, "
+                f"the first failed one with {first_reason(records)}"
             )
 
 

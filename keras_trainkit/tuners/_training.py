@@ -21,7 +21,7 @@ class Training:
     Args:
         tuner: The tuner.
         trial: KerasTuner's trial.
-        place: Int, the trial's place in the search.
+        index: Int, the trial's index in the search.
         attempt: Int, how many attempts at this trial failed before.
         judge: Function of epochs and best value, or None; see `Recorder`.
         report: Function of a fold and its value that says whether to go on, or None.
@@ -35,7 +35,7 @@ class Training:
         self,
         tuner,
         trial,
-        place,
+        index,
         *,
         attempt=0,
         judge=None,
@@ -46,7 +46,7 @@ class Training:
     ):
         self.tuner = tuner
         self.trial = trial
-        self.place = place
+        self.index = index
         self.attempt = attempt
         self.histories: list[dict] = []
         self.build_config = None
@@ -83,8 +83,8 @@ class Training:
         return scores
 
     def seed(self, fold, execution):
-        """The seed of one training: a function of the search's seed and its place."""
-        parts = [self.tuner.seed, self.place, execution]
+        """The seed of one training: a function of the search's seed and its index."""
+        parts = [self.tuner.seed, self.index, execution]
         # Left out where they are 0, so that a plain search keeps its numbers.
         parts += [name for name in (fold, self.attempt) if fold or self.attempt]
         return derive(*parts)

@@ -55,7 +55,7 @@ def run_claimed(tuner, claim, args, kwargs):
         _logger.warning(
             "Trial %s was run again by another process while this one was silent; its "
             "result there counts.",
-            trial_name(claim.place),
+            trial_name(claim.index),
         )
         return
     except BaseException as error:
@@ -80,26 +80,26 @@ def _prepared(tuner, claim):
     attrs = store.storage.get_trial(claim.key).user_attrs
     chosen = attrs.get(CHOSEN, {}).get("values", {})
     sampler = store.study.sampler = tuner._sampler
-    slots = store.slots()
-    first = _begins_with_defaults(tuner.hypermodel, slots, claim.place)
-    others = [slot for slot in slots if slot.place != claim.place]
+    records = store.records()
+    first = _begins_with_defaults(tuner.hypermodel, records, claim.index)
+    others = [record for record in records if record.index != claim.index]
     asked: dict[str, Any] = {
         "tried": None if tuner.allow_repeats else Tried(others),
         "steps": [],
     }
-    sampler.begin(claim.place, one_by_one=bool(chosen) or first, **asked)
+    sampler.begin(claim.index, one_by_one=bool(chosen) or first, **asked)
     drawn = optuna.trial.Trial(store.study_of_one_trial(sampler), claim.key)
     asking = Asking(
         *(drawn, chosen, sampler.force, tuner._as_parameter),
         suggest=sampler.suggest if first else None,
         **asked,
     )
-    trial = Trial(tuner._asking_hyperparameters(asking), trial_name(claim.place))
+    trial = Trial(tuner._asking_hyperparameters(asking), trial_name(claim.index))
     ending = _Ending(tuner, claim, trial, asking, drawn, is_judged=not first)
     return ending, chosen
 
 
-def _begins_with_defaults(hypermodel, slots, place):
+def _begins_with_defaults(hypermodel, records, index):
     """Whether this trial is the recipe that a hypermodel's defaults are.
 
     It is the first that is not chosen by hand, and nothing stops it, so that no search
@@ -107,8 +107,8 @@ def _begins_with_defaults(hypermodel, slots, place):
     """
     if not getattr(hypermodel, "begins_with_defaults", False):
         return False
-    drawn = (slot.place for slot in slots if CHOSEN not in slot.trial.user_attrs)
-    return place == next(drawn, None)
+    drawn = (record.index for record in records if not record.chosen)
+    return index == next(drawn, None)
 
 
 def _attempts(ending, args, kwargs):
@@ -187,7 +187,7 @@ class _Ending:
         tuner._training = self._training = Training(
             tuner,
             self.trial,
-            self.claim.place,
+            self.claim.index,
             attempt=attempt,
             judge=tuner._judge_of(self.claim) if self._is_judged else None,
             settle=self.settle,

@@ -1,18 +1,22 @@
-"""The places of a search, read from the trials of its study.
+"""The queue of a search: its trials in order, claimed, and queued again after a death.
 
-A place is one configuration to be tried, counted from 0. Most places have one trial.
-Where a process died the place has a second, which says so in `retry_of`. A place whose
-values another process had drawn at the same moment is left out, and its number with
-it. All other numbers follow from what a trial was created with, so every process counts
-alike.
+A record is one configuration to be tried, and its index counts from 0. Most records
+have one trial of Optuna. Where a process died over it a record has a second, which says
+so in `retry_of`. A record whose values another process had drawn at the same moment is
+left out, and its index with it. All other indices follow from what a trial was created
+with, so every process counts alike.
+
+In one turn of the search a process calls `recover`, which reads the records, and then
+`claim`.
 """
 
 import dataclasses
 import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
-import optuna
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from keras_trainkit.tuners._process_identity import (
     CANDIDATE,
@@ -21,48 +25,168 @@ from keras_trainkit.tuners._process_identity import (
     is_orphan,
 )
 
+# Attributes of a trial.
 RETRY_OF = "retry_of"
 CHOSEN = "chosen"
 REASON = "reason"
 RESULT = "result"
-SURPLUS = "surplus"
-REPEATED = "repeated"
 SETTLED = "settled"
 
+# Reasons of trials that are no records.
+SURPLUS = "surplus"
+REPEATED = "repeated"
 
-@dataclasses.dataclass
-class Slot:
-    """A place and its attempts, the last of which counts."""
+MAX_DEATHS = 10
 
-    place: int
-    attempts: list[optuna.trial.FrozenTrial]
+
+@dataclasses.dataclass(frozen=True)
+class TrialRecord:
+    """One configuration of a search: what was drawn, and how it ended.
+
+    Args:
+        index: Int. Place in the queue.
+        attempts: Trials of Optuna. There is more than one where processes died; the
+            last counts.
+    """
+
+    index: int
+    attempts: Sequence[FrozenTrial]
 
     @property
-    def trial(self) -> optuna.trial.FrozenTrial:
+    def name(self) -> str:
+        """KerasTuner's `trial_id`."""
+        return trial_name(self.index)
+
+    @property
+    def trial(self) -> FrozenTrial:
         """The attempt that counts."""
         return self.attempts[-1]
 
     @property
-    def lost(self) -> bool:
-        """Whether a process died over it and nobody has taken it up."""
-        return was_lost(self.trial)
+    def state(self) -> TrialState:
+        """Optuna's state: COMPLETE, PRUNED for stopped, FAIL, RUNNING or WAITING."""
+        return self.trial.state
+
+    @property
+    def is_lost(self) -> bool:
+        """True if a process died over it and nobody has queued it again."""
+        return self.state == TrialState.FAIL and self.reason is None
+
+    @property
+    def is_finished(self) -> bool:
+        """True if it completed, was stopped, or failed with a reason."""
+        return self.state.is_finished() and not self.is_lost
+
+    @property
+    def is_settled(self) -> bool:
+        """True if it has drawn all values that its model is built with."""
+        return SETTLED in self.trial.user_attrs
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """Values chosen by hand, `{"key": ..., "order": ..., "values": ...}`, or {}."""
+        return self.trial.user_attrs.get(CHOSEN, {})
+
+    @property
+    def reason(self) -> str | None:
+        """Message of the error that it failed with."""
+        return self.trial.user_attrs.get(REASON)
+
+    @property
+    def score(self) -> float | None:
+        """The objective of a completed trial, the mean over its trainings."""
+        return self.trial.value if self.state == TrialState.COMPLETE else None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The configuration, as KerasTuner names it."""
+        return self._result.get("values", {})
+
+    @property
+    def path(self) -> list[tuple]:
+        """Name, distribution and value of all that was drawn, in that order."""
+        given = self.trial.system_attrs.get("fixed_params", {})
+        values = {**given, **self.trial.params}
+        known = {n: d for t in self.attempts for n, d in t.distributions.items()}
+        path = self._result.get("path")
+        names = list(values) if path is None else [name for name, _ in path]
+        return [(n, known[n], values[n]) for n in names if n in known and n in values]
+
+    @property
+    def scores(self) -> list[float]:
+        """The objective of each training of a completed trial."""
+        return self._result.get("scores", [])
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation of `scores`; None for a single training."""
+        return self._result.get("spread")
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Metrics at the best epoch, the mean over the trainings."""
+        return self._result.get("metrics", {})
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch with the best objective, from 0, in the best training."""
+        return self._result.get("best_step")
+
+    @property
+    def histories(self) -> list[dict[str, list[float]]]:
+        """Logs of every epoch, a dict for each training."""
+        return self._result.get("history", [])
+
+    @property
+    def epochs(self) -> int | None:
+        """Epochs of all trainings."""
+        return self._result.get("epochs")
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds that the trial took."""
+        return self._result.get("seconds")
+
+    @property
+    def retry(self) -> int:
+        """Number of failures, retried in the same process, before the result."""
+        return self._result["attempt"]
+
+    @property
+    def build_config(self) -> dict[str, Any] | None:
+        """Shapes for `build_from_config`, of a model that `fit` built."""
+        return self._result.get("build_config")
+
+    @property
+    def _result(self) -> dict[str, Any]:
+        return self.trial.user_attrs.get(RESULT, {})
 
 
-def was_lost(trial) -> bool:
-    """Whether this attempt ended without a result and without a reason."""
-    return trial.state == TrialState.FAIL and REASON not in trial.user_attrs
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """A trial that this process runs: index of its record, Optuna's number and key."""
+
+    index: int
+    number: int
+    key: int
 
 
-def read_slots(trials) -> list[Slot]:
-    """The places in their order; attempts that came twice are left out.
+def trial_name(index: int) -> str:
+    """KerasTuner's `trial_id`."""
+    return f"{index:04d}"
 
-    Trials that plain Optuna made and ran have no place: not `study.ask()`, whatever is
-    told of it, nor `study.add_trial()`. What `study.enqueue_trial()` queued has one.
+
+def read_trials(trials: Iterable[FrozenTrial]) -> list[TrialRecord]:
+    """The records in the order of the search; attempts that came twice are left out.
+
+    Trials that plain Optuna made and ran are no records: not `study.ask()`, whatever is
+    told of it, nor `study.add_trial()`. What `study.enqueue_trial()` queued is one.
     """
+    trials = list(trials)
     again = {trial.user_attrs.get(RETRY_OF) for trial in trials}
     trials = [t for t in trials if t.number in again or not _is_foreign(t)]
-    slots: list[Slot] = []
-    slot_of: dict[int, Slot] = {}
+    records: list[list[FrozenTrial]] = []  # the attempts of each
+    attempts_of: dict[int, list[FrozenTrial]] = {}
     retried, chosen = set(), set()
     for trial in sorted(trials, key=lambda trial: trial.number):
         attrs = trial.user_attrs
@@ -70,137 +194,49 @@ def read_slots(trials) -> list[Slot]:
         if attrs.get(REASON) == SURPLUS or original in retried:
             continue
         if original is not None:
-            if original not in slot_of:
+            if original not in attempts_of:
                 continue
             retried.add(original)
-            slot_of[original].attempts.append(trial)
-            slot_of[trial.number] = slot_of[original]
+            attempts_of[original].append(trial)
+            attempts_of[trial.number] = attempts_of[original]
         elif key not in chosen:
             if key is not None:
                 chosen.add(key)
-            slot_of[trial.number] = Slot(len(slots), [trial])
-            slots.append(slot_of[trial.number])
-    return [slot for slot in slots if slot.trial.user_attrs.get(REASON) != REPEATED]
+            attempts_of[trial.number] = [trial]
+            records.append(attempts_of[trial.number])
+    found = [TrialRecord(*pair) for pair in enumerate(records)]
+    return [record for record in found if record.reason != REPEATED]
 
 
-def _is_foreign(trial):
+def _is_foreign(trial: FrozenTrial) -> bool:
     ours = trial.state == TrialState.WAITING or "fixed_params" in trial.system_attrs
     return not ours and not any(map(_is_ours, trial.user_attrs))
 
 
-def _is_ours(name):
+def _is_ours(name: str) -> bool:
     return name in (RETRY_OF, CHOSEN, REASON, RESULT, OWNER) or name.startswith(
         CANDIDATE
     )
 
 
-def numbers_of(slots) -> set[int]:
-    """Numbers of the trials that belong to some place."""
-    return {trial.number for slot in slots for trial in slot.attempts}
+def finished(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The records that are done."""
+    return [record for record in records if record.is_finished]
 
 
-def is_counted(slot) -> bool:
-    """Whether the place is done: completed, stopped, or failed with a reason."""
-    return slot.trial.state.is_finished() and not slot.lost
-
-
-def finished(slots) -> list[Slot]:
-    """The places that are done."""
-    return [slot for slot in slots if is_counted(slot)]
-
-
-def trial_name(place: int) -> str:
-    """KerasTuner's `trial_id`."""
-    return f"{place:04d}"
-
-
-def ranked(slots, direction) -> list[Slot]:
-    """The completed places, best first; equals in the order of the search."""
-    done = [
-        slot
-        for slot in slots
-        if slot.trial.state == TrialState.COMPLETE and math.isfinite(slot.trial.value)
-    ]
+def ranked(records: Iterable[TrialRecord], direction: str) -> list[TrialRecord]:
+    """The completed records, best first; equals in the order of the search."""
     sign = -1 if direction == "max" else 1
-    return sorted(done, key=lambda slot: (sign * slot.trial.value, slot.place))
+    scores = [(record.score, record) for record in records]
+    done = [
+        (sign * score, record.index, record)
+        for score, record in scores
+        if score is not None and math.isfinite(score)
+    ]
+    return [record for _, _, record in sorted(done, key=lambda part: part[:2])]
 
 
-@dataclasses.dataclass(frozen=True)
-class Claim:
-    """A trial that this process runs."""
-
-    place: int
-    number: int
-    key: int
-
-
-def claim(store, slots, max_trials, chosen, wants_more) -> Claim | None:
-    """The first waiting place, or a new one; None if there is none to be had.
-
-    Args:
-        store: `Store`.
-        slots: The places as they were a moment ago.
-        max_trials: Int or None, the number of places.
-        chosen: List of dicts `{"key", "values"}`, to be tried first.
-        wants_more: Function of the places that says whether a new one makes sense.
-    """
-    while True:
-        for slot in slots[:max_trials]:
-            if slot.trial.state == TrialState.WAITING:
-                claimed = _take(store, slot)
-                if claimed is not None:
-                    return claimed
-        if max_trials is not None and len(slots) >= max_trials:
-            return None
-        entry = _next_chosen(store, chosen)
-        if entry is None and not wants_more(slots):
-            return None
-        slots = _add(store, entry, max_trials)
-
-
-def _take(store, slot):
-    key = store.key(slot.trial)
-    name, me = candidate()
-    try:
-        if name not in slot.trial.user_attrs:
-            store.storage.set_trial_user_attr(key, name, me)
-        if not store.take(key):
-            return None
-        store.begin(key)
-        store.storage.set_trial_user_attr(key, OWNER, me)
-    except UpdateFinishedTrialError:  # another process took it, and ended it since
-        store.leave(key)
-        return None
-    return Claim(slot.place, slot.trial.number, key)
-
-
-def _next_chosen(store, chosen):
-    taken = {
-        trial.user_attrs[CHOSEN]["key"]
-        for trial in (store.trials() if chosen else ())
-        if CHOSEN in trial.user_attrs and trial.user_attrs.get(REASON) != SURPLUS
-    }
-    return next((entry for entry in chosen if entry["key"] not in taken), None)
-
-
-def _add(store, entry, max_trials):
-    attrs = dict([candidate()])
-    if entry is not None:
-        attrs[CHOSEN] = entry
-    key = store.add(state=TrialState.WAITING, user_attrs=attrs)
-    trials = store.trials()
-    number = next(trial.number for trial in trials if store.key(trial) == key)
-    slots = read_slots(trials)
-    if number not in numbers_of(slots[:max_trials]):
-        store.fail(key, SURPLUS)
-        return store.slots()
-    return slots
-
-
-DEATHS = 10
-
-
-def recover(store) -> list[Slot]:
+def recover(store) -> list[TrialRecord]:
     """Fails what dead processes left running and queues the same values again.
 
     Written as a repair of what the study shows, so it may be killed at any point and
@@ -208,39 +244,39 @@ def recover(store) -> list[Slot]:
     everyone who reads them.
 
     Returns:
-        The places, read after the repair.
+        The records, read after the repair.
     """
     store.check_file()
     store.fail_stale()
     trials = store.trials()
     if _fail_the_dead(store, trials):
         trials = store.trials()
-    slots = read_slots(trials)
-    lost = [slot for slot in slots if slot.lost]
-    for slot in lost:
-        _queue_again(store, slot)
-    belonging = numbers_of(slots)
+    records = read_trials(trials)
+    lost = [record for record in records if record.is_lost]
+    for record in lost:
+        _queue_again(store, record)
+    belonging = _numbers_of(records)
     for trial in trials:
         if trial.number not in belonging and trial.state == TrialState.WAITING:
             store.fail(store.key(trial), SURPLUS)
-    return store.slots() if lost else slots
+    return read_trials(store.trials()) if lost else records
 
 
-def _fail_the_dead(store, trials):
+def _fail_the_dead(store, trials: list[FrozenTrial]) -> bool:
     running = [trial for trial in trials if trial.state == TrialState.RUNNING]
     dead = [trial for trial in running if is_orphan(trial) or store.is_left(trial)]
     for trial in dead:
         store.fail(store.key(trial))
-    return dead
+    return bool(dead)
 
 
-def _queue_again(store, slot):
-    lost = slot.trial
-    attrs = {RETRY_OF: lost.number}
-    if CHOSEN in lost.user_attrs:
-        attrs[CHOSEN] = lost.user_attrs[CHOSEN]
-    if len(slot.attempts) >= DEATHS:
-        attrs[REASON] = f"Its process died {len(slot.attempts)} times."
+def _queue_again(store, record: TrialRecord) -> None:
+    lost = record.trial
+    attrs: dict[str, Any] = {RETRY_OF: lost.number}
+    if record.chosen:
+        attrs[CHOSEN] = record.chosen
+    if len(record.attempts) >= MAX_DEATHS:
+        attrs[REASON] = f"Its process died {len(record.attempts)} times."
         store.add(state=TrialState.FAIL, user_attrs=attrs)
         return
     values = {**lost.system_attrs.get("fixed_params", {}), **lost.params}
@@ -249,3 +285,77 @@ def _queue_again(store, slot):
         user_attrs=attrs,
         system_attrs={"fixed_params": values},
     )
+
+
+def _numbers_of(records: Iterable[TrialRecord]) -> set[int]:
+    return {trial.number for record in records for trial in record.attempts}
+
+
+def claim(
+    store,
+    records: list[TrialRecord],
+    max_trials: int | None,
+    chosen: list[dict],
+    wants_more: Callable[[list[TrialRecord]], bool],
+) -> Claim | None:
+    """Takes the first waiting trial, or adds one; None if there is none to be had.
+
+    Args:
+        store: `Store`.
+        records: The records as they were a moment ago.
+        max_trials: Int or None. Records that the search may have.
+        chosen: List of dicts `{"key", "values"}`, to be tried first.
+        wants_more: Function of the records that is true if a new one makes sense.
+    """
+    while True:
+        for record in records[:max_trials]:
+            if record.state == TrialState.WAITING:
+                claimed = _take(store, record)
+                if claimed is not None:
+                    return claimed
+        if max_trials is not None and len(records) >= max_trials:
+            return None
+        entry = _next_chosen(store, chosen)
+        if entry is None and not wants_more(records):
+            return None
+        records = _add(store, entry, max_trials)
+
+
+def _take(store, record: TrialRecord) -> Claim | None:
+    key = store.key(record.trial)
+    name, me = candidate()
+    try:
+        if name not in record.trial.user_attrs:
+            store.storage.set_trial_user_attr(key, name, me)
+        if not store.take(key):
+            return None
+        store.begin(key)
+        store.storage.set_trial_user_attr(key, OWNER, me)
+    except UpdateFinishedTrialError:  # another process took it, and ended it since
+        store.leave(key)
+        return None
+    return Claim(record.index, record.trial.number, key)
+
+
+def _next_chosen(store, chosen: list[dict]) -> dict | None:
+    taken = {
+        trial.user_attrs[CHOSEN]["key"]
+        for trial in (store.trials() if chosen else ())
+        if CHOSEN in trial.user_attrs and trial.user_attrs.get(REASON) != SURPLUS
+    }
+    return next((entry for entry in chosen if entry["key"] not in taken), None)
+
+
+def _add(store, entry: dict | None, max_trials: int | None) -> list[TrialRecord]:
+    name, me = candidate()
+    attrs: dict[str, Any] = {name: me}
+    if entry is not None:
+        attrs[CHOSEN] = entry
+    key = store.add(state=TrialState.WAITING, user_attrs=attrs)
+    trials = store.trials()
+    number = next(trial.number for trial in trials if store.key(trial) == key)
+    records = read_trials(trials)
+    if number not in _numbers_of(records[:max_trials]):
+        store.fail(key, SURPLUS)
+        return read_trials(store.trials())
+    return records

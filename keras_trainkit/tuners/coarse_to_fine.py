@@ -9,7 +9,6 @@ import keras_tuner
 import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution, IntDistribution
-from optuna.trial import TrialState
 
 from keras_trainkit._checks import check_count, check_number
 from keras_trainkit.tuners._study_tuner import StudyTuner
@@ -121,13 +120,13 @@ class _CoarseSampler(optuna.samplers.BaseSampler):
 
     Args:
         store: `Store`.
-        starts: First place of each round.
+        starts: First index of each round.
         shrink: Width left after a round.
         direction: `"min"` or `"max"`.
         seed: Int.
     """
 
-    place = 0  # set by SeededSampler
+    index = 0  # set by SeededSampler
 
     def __init__(self, store, starts, shrink, direction, seed):
         self._store = store
@@ -147,15 +146,15 @@ class _CoarseSampler(optuna.samplers.BaseSampler):
     def sample_independent(self, study, trial, param_name, param_distribution):
         """A value from the window."""
         scored = self._scored(param_name)
-        begun = [start for start in self._starts[1:] if start <= self.place]
+        begun = [start for start in self._starts[1:] if start <= self.index]
         if _is_choice(param_distribution):
-            seen = [(v, s) for place, v, s in scored if begun and place < begun[-1]]
+            seen = [(v, s) for index, v, s in scored if begun and index < begun[-1]]
             share = self._shrink ** len(begun) if seen else 1.0
             kept = _kept_choices(seen, param_distribution, share)
             return kept[self._rng.integers(len(kept))]
         window = _Window()
         for start in begun:
-            earlier = [(s, v) for place, v, s in scored if place < start]
+            earlier = [(s, v) for index, v, s in scored if index < start]
             if earlier:
                 _, best = min(earlier, key=lambda pair: pair[0])
                 share = _to_share(best, param_distribution)
@@ -165,11 +164,11 @@ class _CoarseSampler(optuna.samplers.BaseSampler):
         )
 
     def _scored(self, name):
-        """Place, value and score (lower is better) of every completed trial."""
+        """Index, value and score (lower is better) of every completed trial."""
         return [
-            (slot.place, slot.trial.params[name], self._sign * slot.trial.value)
-            for slot in self._store.slots()
-            if slot.trial.state == TrialState.COMPLETE and name in slot.trial.params
+            (record.index, record.trial.params[name], self._sign * record.score)
+            for record in self._store.records()
+            if record.score is not None and name in record.trial.params
         ]
 
 

@@ -10,7 +10,6 @@ import optuna
 from keras_trainkit._checks import check_count
 from keras_trainkit.tuners._score import best_epoch
 from keras_trainkit.tuners._study_tuner import StudyTuner
-from keras_trainkit.tuners._trial_queue import RESULT
 
 _INITIAL_POINTS = 10
 
@@ -137,24 +136,23 @@ class Hyperband(StudyTuner):
         return {**kwargs, "epochs": self.max_epochs}
 
     def _judge_of(self, claim):
-        rungs = _rungs_of(claim.place, self.max_epochs, self.factor)
+        rungs = _rungs_of(claim.index, self.max_epochs, self.factor)
 
         def judge(epochs, best):
             if epochs not in rungs:
                 return True
-            others = self._values_at(epochs, claim.place)
+            others = self._values_at(epochs, claim.index)
             maximize = self.oracle.objective.direction == "max"
             return _goes_on(best, others, self.factor, maximize)
 
         return judge
 
-    def _values_at(self, epochs, place):
+    def _values_at(self, epochs, index):
         """The best value up to this epoch of every other trial that reached it."""
         found = []
-        for slot in self._store.slots():
-            result = slot.trial.user_attrs.get(RESULT, {})
-            history: dict = next(iter(result.get("history", [])), {})
-            if slot.place == place or not history:
+        for record in self._store.records():
+            history = next(iter(record.histories), {})
+            if record.index == index or not history:
                 continue
             cut = {name: values[:epochs] for name, values in history.items()}
             if min(map(len, cut.values())) < epochs:
@@ -185,15 +183,15 @@ def _brackets(max_epochs: int, factor: int) -> list[tuple[int, list[int]]]:
     return found
 
 
-def _rungs_of(place: int, max_epochs: int, factor: int) -> list[int]:
-    """The epochs at which the trial at this place is judged."""
+def _rungs_of(index: int, max_epochs: int, factor: int) -> list[int]:
+    """The epochs at which the trial of this index is judged."""
     planned = _brackets(max_epochs, factor)
-    place %= sum(size for size, _ in planned)
+    index %= sum(size for size, _ in planned)
     for size, rungs in planned:
-        if place < size:
+        if index < size:
             return rungs
-        place -= size
-    raise AssertionError(place)
+        index -= size
+    raise AssertionError(index)
 
 
 def _goes_on(value: float | None, others: list[float], factor: int, maximize: bool):

@@ -11,7 +11,7 @@ from searching import METHODS, forked, searcher, table, waited_for
 
 from keras_trainkit import tuners
 from keras_trainkit.tuners._configuration_tree import Tried
-from keras_trainkit.tuners._trial_queue import Slot
+from keras_trainkit.tuners._trial_queue import TrialRecord
 
 every_method = pytest.mark.parametrize("method", METHODS)
 
@@ -195,7 +195,7 @@ def test_joint_draws_of_a_model_lead_to_something_new(tmp_path):
 def test_grids_of_many_values_are_not_listed():
     trial = optuna.create_study().ask()
     trial.suggest_int("a", 0, 10**9)
-    tried = Tried([Slot(0, trial.study.get_trials())])
+    tried = Tried([TrialRecord(0, trial.study.get_trials())])
     distribution = trial.distributions["a"]
     assert tried.has_more()
     assert tried.open_values([], "a", distribution) == []

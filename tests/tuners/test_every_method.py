@@ -9,7 +9,7 @@ from searching import METHODS, hill, in_child, killed_at, searcher, table
 
 from keras_trainkit import tuners
 from keras_trainkit.tuners._search_loop import Progress
-from keras_trainkit.tuners._trial_queue import Slot
+from keras_trainkit.tuners._trial_queue import TrialRecord
 
 every_method = pytest.mark.parametrize("method", METHODS)
 
@@ -200,7 +200,7 @@ def test_a_fatal_error_ends_the_search_at_once(make):
 
 
 def test_a_process_that_always_dies_over_one_trial_is_given_up(make, monkeypatch):
-    monkeypatch.setattr("keras_trainkit.tuners._trial_queue.DEATHS", 2)
+    monkeypatch.setattr("keras_trainkit.tuners._trial_queue.MAX_DEATHS", 2)
 
     def deadly(hp):
         return killed_at(1)(hp)
@@ -288,11 +288,11 @@ def test_progress_says_the_same_once_and_counts_the_time_left_down(monkeypatch, 
     clock = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
     trial = optuna.trial.create_trial(value=0.5)
-    slots = [Slot(place, [trial]) for place in range(3)]
+    records = [TrialRecord(place, [trial]) for place in range(3)]
     progress = Progress(keras_tuner.Objective("val_loss", "min"), 4, verbose="auto")
-    progress.show(slots[:1])  # done before this start
+    progress.show(records[:1])  # done before this start
     for clock[0], count in [(10.0, 2), (11.0, 2), (19.0, 2), (20.0, 3), (27.0, 3)]:
-        progress.show(slots[:count])
+        progress.show(records[:count])
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(" | ")[0] for line in lines] == [
         "Search: 1/4 trials",

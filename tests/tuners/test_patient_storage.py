@@ -166,7 +166,7 @@ def test_weights_that_cannot_be_written_end_the_search(tmp_path):
     with pytest.raises(StorageFailed, match="trial_0000: .*No space left"):
         tuner.search(verbose=0)
     assert [row[1] for row in table(tuner)] == ["FAILED"]
-    assert tuner._store.slots()[0].lost
+    assert tuner._store.records()[0].is_lost
 
 
 def test_a_file_that_is_deleted_under_a_search_ends_it(tmp_path):

@@ -201,9 +201,9 @@ def test_a_lost_trial_is_taken_up_once_by_all_who_find_it(store, tmp_path):
 
     assert in_child(die) == 9
     at_once(4, lambda name: recover(store), tmp_path)
-    (slot,) = recover(store)
-    assert [t.state for t in slot.attempts] == [TrialState.FAIL, TrialState.WAITING]
-    assert slot.trial.system_attrs["fixed_params"] == {"x": 0.25}
+    (record,) = recover(store)
+    assert [t.state for t in record.attempts] == [TrialState.FAIL, TrialState.WAITING]
+    assert record.trial.system_attrs["fixed_params"] == {"x": 0.25}
 
 
 def test_a_killed_search_goes_on_as_if_it_had_not_been(shared, tmp_path):

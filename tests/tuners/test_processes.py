@@ -30,7 +30,7 @@ from keras_trainkit.tuners import _search_study
 from keras_trainkit.tuners._process_identity import OWNER, myself
 from keras_trainkit.tuners._processes import quick_collections
 from keras_trainkit.tuners._search_study import beating
-from keras_trainkit.tuners._trial_queue import claim, read_slots, recover
+from keras_trainkit.tuners._trial_queue import claim, read_trials, recover
 
 
 @pytest.fixture
@@ -42,9 +42,9 @@ def store(tmp_path):
 
 
 def claimed(store, **options):
-    settings = {"max_trials": 9, "chosen": [], "wants_more": lambda slots: True}
+    settings = {"max_trials": 9, "chosen": [], "wants_more": lambda records: True}
     options = {**settings, **options}
-    return claim(store, store.slots(), **options)
+    return claim(store, store.records(), **options)
 
 
 def test_two_workers_share_the_trials_of_one(tmp_path):
@@ -105,7 +105,7 @@ def test_a_trial_of_a_dead_process_is_taken_up_with_its_values(store):
     assert (first.state, second.state) == (TrialState.FAIL, TrialState.WAITING)
     assert second.system_attrs["fixed_params"] == {"x": 0.25}
     again = claimed(store)
-    assert (again.place, again.number) == (0, 1)
+    assert (again.index, again.number) == (0, 1)
 
 
 @pytest.mark.parametrize("line", range(1, 7))
@@ -125,9 +125,9 @@ def test_a_process_may_die_on_any_write_of_a_claim(line, store):
     assert status in (7, 9)
     recover(store)
     mine = claimed(store)
-    assert mine.place == 0
-    slots = store.slots()
-    assert len(slots) == 1 and slots[0].trial.state == TrialState.RUNNING
+    assert mine.index == 0
+    records = store.records()
+    assert len(records) == 1 and records[0].trial.state == TrialState.RUNNING
 
 
 def test_of_several_processes_one_takes_a_trial(store, tmp_path):
@@ -173,7 +173,7 @@ def test_a_trial_of_a_living_process_is_left_alone(store):
     recover(store)
     (trial,) = store.trials()
     assert trial.state == TrialState.RUNNING and trial.user_attrs[OWNER] == myself()
-    assert claimed(store).place == 1 and mine.place == 0
+    assert claimed(store).index == 1 and mine.index == 0
 
 
 def test_a_silent_trial_of_another_machine_is_taken_up(store, monkeypatch):
@@ -211,7 +211,7 @@ def test_a_trial_beyond_the_last_place_is_surplus(store):
     for _ in range(3):
         store.add(state=TrialState.WAITING)
     places = [claimed(store, max_trials=2) for _ in range(3)]
-    assert [mine and mine.place for mine in places] == [0, 1, None]
+    assert [mine and mine.index for mine in places] == [0, 1, None]
 
 
 def test_entries_that_came_twice_count_once(store):
@@ -221,7 +221,9 @@ def test_entries_that_came_twice_count_once(store):
     store.add(state=TrialState.WAITING, user_attrs={"chosen": {"key": "k"}})
     store.add(state=TrialState.WAITING, user_attrs={"chosen": {"key": "k"}})
     store.add(state=TrialState.WAITING)
-    numbers = [[t.number for t in slot.attempts] for slot in read_slots(store.trials())]
+    numbers = [
+        [t.number for t in record.attempts] for record in read_trials(store.trials())
+    ]
     assert numbers == [[0, 1], [3], [5]]
 
 
