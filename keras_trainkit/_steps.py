@@ -6,8 +6,10 @@ graph does not know yet, where a maximum over an empty axis fails on some backen
 
 from keras import ops
 
+from keras_trainkit._types import Shape, Tensor
 
-def valid_steps(inputs, mask):
+
+def valid_steps(inputs: Tensor, mask: Tensor | None) -> Tensor:
     """The mask as booleans; without one every step of `inputs` is valid."""
     if mask is None:
         return ops.ones_like(inputs[:, :, 0], dtype="bool")
@@ -21,31 +23,31 @@ def valid_steps(inputs, mask):
     return mask
 
 
-def _may_equal(shape, other):
-    """Whether two shapes agree where both are known."""
+def _may_equal(shape: Shape, other: Shape) -> bool:
+    """True if two shapes agree where both are known."""
     pairs = zip(shape, other, strict=True)
     return all(None in pair or pair[0] == pair[1] for pair in pairs)
 
 
-def step_numbers(valid):
+def step_numbers(valid: Tensor) -> Tensor:
     """0, 1, 2... along each row, `(batch, time)`."""
     return ops.cumsum(ops.ones_like(valid, dtype="int32"), axis=1) - 1
 
 
-def steps_before_first(valid):
-    """How many steps come before the first valid one, `(batch, 1)`; all if none is."""
+def steps_before_first(valid: Tensor) -> Tensor:
+    """Number of steps before the first valid one, `(batch, 1)`; all if none is."""
     unseen = ops.equal(ops.cumsum(ops.cast(valid, "int32"), axis=1), 0)
     return _count(unseen)
 
 
-def steps_to_last(valid):
-    """How many steps there are up to the last valid one, `(batch, 1)`; 0 if none is."""
+def steps_to_last(valid: Tensor) -> Tensor:
+    """Number of steps up to the last valid one, `(batch, 1)`; 0 if none is."""
     steps = ops.cast(valid, "int32")
     seen_before = ops.cumsum(steps, axis=1) - steps
     return _count(seen_before < ops.sum(steps, axis=1, keepdims=True))
 
 
-def take_steps(x, positions):
+def take_steps(x: Tensor, positions: Tensor) -> Tensor:
     """Row r of the result holds the steps `positions[r]` of row r of `x`."""
     batch, time, *features = ops.shape(x)
     every_step = ops.reshape(x, (batch * time, *features))
@@ -55,5 +57,11 @@ def take_steps(x, positions):
     return ops.reshape(taken, (*ops.shape(positions), *features))
 
 
-def _count(flags):
+def over_features(mask: Tensor, x: Tensor) -> Tensor:
+    """A mask of steps with an axis of size 1 for each further axis of `x`."""
+    further_axes = len(x.shape) - len(mask.shape)
+    return ops.reshape(mask, (*ops.shape(mask), *[1] * further_axes))
+
+
+def _count(flags: Tensor) -> Tensor:
     return ops.sum(ops.cast(flags, "int32"), axis=1, keepdims=True)

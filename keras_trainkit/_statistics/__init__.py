@@ -1,7 +1,8 @@
-"""Statistics of data that arrives in batches, per feature, float64 on the host.
+"""Statistics of data that comes in batches, per feature, in float64 with NumPy.
 
-`rows_of` reads what a user passes to `adapt`; the others take its rows in any order
-and any portions: `update(rows)`, `merge(other)`. NaN counts as absent.
+`rows_of` reads what a user passes to `adapt`. Each statistic takes in its rows, in any
+order and any portions, by `update(rows)`; NaN counts as missing. `centers` makes a
+center and a spread of statistics. `DistinctShare` takes one column without NaN.
 """
 
 from keras_trainkit._statistics.covariance import Covariance

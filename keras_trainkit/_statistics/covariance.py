@@ -4,8 +4,8 @@ import numpy as np
 class Covariance:
     """Count, mean and covariance of rows, in one pass.
 
-    Keeps its digits when the values are large and their spread is small, as `Moments`
-    does. A row with a NaN is left out whole. Memory is that of features^2 floats.
+    Precise even if the values are large and their spread is small, as `Moments`. A row
+    with a NaN is left out whole. Memory is that of features^2 floats.
 
     Attributes:
         count: Int. Rows seen, without those left out.
@@ -16,12 +16,12 @@ class Covariance:
     (the pairwise update, here of products).
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.count = 0
         self.mean = np.array(0.0)
         self.products = np.array(0.0)
 
-    def update(self, rows):
+    def update(self, rows: np.ndarray) -> None:
         """Takes in `(rows, features)`, float64."""
         rows = rows[~np.isnan(rows).any(axis=1)]
         if not len(rows):
@@ -33,12 +33,12 @@ class Covariance:
             products = deviations.T @ deviations - len(rows) * np.outer(slip, slip)
             self._take(len(rows), mean + slip, products)
 
-    def merge(self, other: "Covariance"):
+    def merge(self, other: "Covariance") -> None:
         """Takes in what `other` has seen."""
         if other.count:
             self._take(other.count, other.mean, other.products)
 
-    def _take(self, count, mean, products):
+    def _take(self, count: int, mean: np.ndarray, products: np.ndarray) -> None:
         total = self.count + count
         step = mean - self.mean
         self.mean = self.mean + step * (count / total)

@@ -9,21 +9,21 @@ class Extremes:
         highest: `(features,)`; -inf for a feature without a value.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.lowest = np.array(np.inf)
         self.highest = np.array(-np.inf)
 
-    def update(self, rows):
+    def update(self, rows: np.ndarray) -> None:
         """Takes in `(rows, features)`; NaN is skipped."""
         self._take(
             np.fmin.reduce(rows, axis=0, initial=np.inf),
             np.fmax.reduce(rows, axis=0, initial=-np.inf),
         )
 
-    def merge(self, other: "Extremes"):
+    def merge(self, other: "Extremes") -> None:
         """Takes in what `other` has seen."""
         self._take(other.lowest, other.highest)
 
-    def _take(self, lowest, highest):
+    def _take(self, lowest: np.ndarray, highest: np.ndarray) -> None:
         self.lowest = np.minimum(self.lowest, lowest)
         self.highest = np.maximum(self.highest, highest)

@@ -4,8 +4,8 @@ import numpy as np
 class Moments:
     """Count, mean and variance of each feature, in one pass.
 
-    Keeps its digits when the values are large and their spread is small (1e8 with a
-    deviation of 4), where the mean of squares less the square of the mean has none.
+    Precise even if the values are large and their spread is small, such as 1e8 with a
+    deviation of 4, where "mean of squares minus square of the mean" has no digit right.
 
     Attributes:
         count: `(features,)`. Values seen, NaN not counted.
@@ -16,7 +16,7 @@ class Moments:
     (the pairwise update).
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.count = np.array(0)
         self.mean = np.array(0.0)
         self.squares = np.array(0.0)
@@ -26,7 +26,7 @@ class Moments:
         """Standard deviation of the values seen (divided by n), `(features,)`."""
         return np.sqrt(self.squares / np.maximum(self.count, 1))
 
-    def update(self, rows):
+    def update(self, rows: np.ndarray) -> None:
         """Takes in `(rows, features)`, float64; NaN is skipped."""
         present = ~np.isnan(rows)
         count = present.sum(axis=0)
@@ -38,11 +38,11 @@ class Moments:
             squares = (deviations**2).sum(axis=0) - count * slip**2
             self._take(count, mean + slip, squares)
 
-    def merge(self, other: "Moments"):
+    def merge(self, other: "Moments") -> None:
         """Takes in what `other` has seen."""
         self._take(other.count, other.mean, other.squares)
 
-    def _take(self, count, mean, squares):
+    def _take(self, count: np.ndarray, mean: np.ndarray, squares: np.ndarray) -> None:
         total = self.count + count
         share = count / np.maximum(total, 1)
         step = mean - self.mean

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import numpy as np
 
 from keras_trainkit._checks import check_count, check_number
@@ -8,13 +10,13 @@ PENDING_VALUES = 2**21  # 16 MiB wait before they are split into columns
 class Quantiles:
     """Quantiles of each feature: exact at first, then within a known rank error.
 
-    Up to `limit` values a feature, they are kept as they are and `quantile` equals
+    Up to `limit` values per feature are all kept, and `quantile` equals
     `np.nanquantile` of all data at once, whatever the order and the portions. Beyond
-    that the memory stays at `limit` values a feature: the fullest level is sorted and
-    every second value dropped, the others count twice. One such step moves the rank
-    of no value by more than the weight of what it dropped; `rank_error` is the sum of
-    these bounds, so it holds for any data and any order, without chance: below 1e-4
-    for 1000 times `limit` values.
+    that, memory stays at `limit` values per feature: the fullest level is sorted, every
+    second value is dropped, and the others count twice. One such step moves the rank of
+    a value by at most the weight of a dropped one. `rank_error` is the sum of these
+    bounds, so it holds for any data in any order: below 1e-4 for 1000 times `limit`
+    values.
 
     Args:
         limit: Int >= 64. Values kept per feature, 8 bytes each.
@@ -42,13 +44,13 @@ class Quantiles:
         """Bound on the error of a rank, as a share of the count, `(features,)`."""
         return np.array([column.rank_error for column in self._split()])
 
-    def update(self, rows):
+    def update(self, rows: np.ndarray) -> None:
         """Takes in `(rows, features)`; NaN is skipped."""
         self._pending.append(np.array(rows, "float64"))
         if sum(block.size for block in self._pending) > PENDING_VALUES:
             self._split()
 
-    def merge(self, other: "Quantiles"):
+    def merge(self, other: "Quantiles") -> None:
         """Takes in what `other` has seen; its rank error comes with it."""
         theirs = other._split()
         if not self._split():
@@ -58,7 +60,7 @@ class Quantiles:
             for level, values in enumerate(their.levels):
                 column.add(values, level)
 
-    def quantile(self, q) -> np.ndarray:
+    def quantile(self, q: float | Sequence[float]) -> np.ndarray:
         """Values at the shares `q` of the sorted data, interpolated linearly.
 
         Args:
@@ -78,7 +80,7 @@ class Quantiles:
         """Per feature the values kept, each once and rising, and how many each is."""
         return [column.distinct() for column in self._split()]
 
-    def _split(self):
+    def _split(self) -> list["_Column"]:
         if self._pending:
             rows = np.concatenate(self._pending)
             self._pending = []
@@ -92,29 +94,29 @@ class Quantiles:
 class _Column:
     """One feature. A value of `levels[h]` stands for `2**h` values seen."""
 
-    def __init__(self, limit):
+    def __init__(self, limit: int):
         self.limit = limit
         self.levels = [np.empty(0)]
         self.moved = 0
         self._first = 0
 
     @property
-    def count(self):
+    def count(self) -> int:
         return sum(len(values) << level for level, values in enumerate(self.levels))
 
     @property
-    def rank_error(self):
+    def rank_error(self) -> float:
         heaviest = 1 << len(self.levels) - 1  # one value kept covers so many ranks
         return (self.moved + heaviest - 1) / max(self.count, 1)
 
-    def add(self, values, level):
+    def add(self, values: np.ndarray, level: int) -> None:
         while len(self.levels) <= level:
             self.levels.append(np.empty(0))
         self.levels[level] = np.concatenate([self.levels[level], values])
         while sum(map(len, self.levels)) > self.limit:
             self._halve(int(np.argmax([len(values) for values in self.levels])))
 
-    def _halve(self, level):
+    def _halve(self, level: int) -> None:
         values = np.sort(self.levels[level])
         paired = len(values) // 2 * 2
         self.levels[level] = values[paired:]
@@ -123,11 +125,11 @@ class _Column:
         self._first = 1 - self._first  # so that the errors of two steps cancel
         self.add(kept, level + 1)
 
-    def distinct(self):
+    def distinct(self) -> tuple[np.ndarray, np.ndarray]:
         values, which = np.unique(np.concatenate(self.levels), return_inverse=True)
         return values, np.bincount(which, self._weights(), len(values)).astype("int64")
 
-    def quantile(self, q):
+    def quantile(self, q: np.ndarray) -> np.ndarray:
         values = np.concatenate(self.levels)
         if not len(values):
             return np.full(q.shape, np.nan)
@@ -139,6 +141,6 @@ class _Column:
         high = values[np.searchsorted(ends, np.ceil(position), side="right")]
         return low + (high - low) * (position - below)
 
-    def _weights(self):
+    def _weights(self) -> np.ndarray:
         sizes = [len(level) for level in self.levels]
         return np.repeat(1 << np.arange(len(sizes)), sizes)

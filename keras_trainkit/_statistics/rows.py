@@ -1,3 +1,6 @@
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
 import keras
 import numpy as np
 
@@ -7,7 +10,9 @@ from keras_trainkit._tables.numbers import number_array
 CHUNK_VALUES = 2**21  # 16 MiB at a time, however large the array
 
 
-def rows_of(data, mask=None, mask_value=None):
+def rows_of(
+    data: Any, mask: Any = None, mask_value: float | None = None
+) -> Iterator[np.ndarray]:
     """Yields the steps of `data` as float64 arrays `(rows, features)`.
 
     Every axis but the last counts as rows. An array is read in chunks, so a memory
@@ -43,7 +48,8 @@ def rows_of(data, mask=None, mask_value=None):
             yield part
 
 
-def _paired(data, mask):
+def _paired(data: Any, mask: Any) -> Iterator[tuple[Any, Any]]:
+    """Yields arrays, each with its mask or None."""
     if _is_array(data) or (isinstance(data, (list, tuple)) and not _batched(data)):
         yield data, mask
     elif isinstance(data, tuple):
@@ -61,24 +67,26 @@ def _paired(data, mask):
             _refuse_mask_count("more")
 
 
-def _is_array(data):
+def _is_array(data: Any) -> bool:
     return hasattr(data, "__array__") or hasattr(data, "flat_values")
 
 
-def _batched(items):
-    """Whether a list holds batches, not the numbers of one array."""
+def _batched(items: Sequence) -> bool:
+    """True if a list holds batches, not the numbers of one array."""
     first = items[0] if items else None
     return _is_array(_first_input(first)) or isinstance(first, dict)
 
 
-def _first_input(batch):
+def _first_input(batch: Any) -> Any:
+    """x of a batch (x, y) or (x, y, sample_weight), else the batch itself."""
     pair = isinstance(batch, (tuple, list)) and len(batch) in (1, 2, 3)
     if pair and (isinstance(batch, tuple) or _is_array(batch[0])):
         return batch[0]
     return batch
 
 
-def _check_ends(data):
+def _check_ends(data: Any) -> None:
+    """Refuses data that is no iterable, or one without end."""
     if isinstance(data, dict) or not hasattr(data, "__iter__"):
         raise ValueError(
             "`data` is what the statistics are learned from and must be one array or "
@@ -96,21 +104,21 @@ def _check_ends(data):
         )
 
 
-def _next_mask(masks):
+def _next_mask(masks: Iterator) -> Any:
     try:
         return next(masks)
     except StopIteration:
         _refuse_mask_count("fewer")
 
 
-def _refuse_mask_count(word):
+def _refuse_mask_count(word: str) -> NoReturn:
     raise ValueError(
         "`mask` says which steps count and must hold one array for each batch of "
         f"`data`. Received: {word} masks than batches."
     )
 
 
-def _numbers(values):
+def _numbers(values: Any) -> np.ndarray:
     values = getattr(values, "flat_values", values)  # a ragged tensor's steps
     array = number_array(values, _WANTED)
     if array.dtype.kind not in "biuf":
@@ -129,7 +137,7 @@ _WANTED = (
 )
 
 
-def _flat_mask(mask, shape):
+def _flat_mask(mask: Any, shape: tuple[int, ...]) -> np.ndarray | None:
     if mask is None:
         return None
     mask = as_numpy(mask)
@@ -142,7 +150,7 @@ def _flat_mask(mask, shape):
     return mask.reshape(-1)
 
 
-def _check_finite(rows):
+def _check_finite(rows: np.ndarray) -> None:
     infinite = np.flatnonzero(np.isinf(rows).any(axis=0))
     if len(infinite):
         raise ValueError(

@@ -1,6 +1,7 @@
-"""Rows of data: how many, what a column says of each, what an empty part means."""
+"""Rows of data: their number, columns with an entry for each, empty parts."""
 
 import numbers
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -9,8 +10,8 @@ from keras_trainkit._checks import check_count
 from keras_trainkit._tables.objects import is_missing, unmasked
 
 
-def row_count(data):
-    """Rows of `data`: an int is the answer; the arrays of a dict or tuple agree."""
+def row_count(data: Any) -> int:
+    """Rows of `data`, all of whose arrays must have as many; an int is their number."""
     if isinstance(data, numbers.Integral):
         check_count("data", data, "is the number of rows, or what has them")
         return int(data)
@@ -23,8 +24,13 @@ def row_count(data):
     return counts[0]
 
 
-def column_of(name, values, rows, purpose):
-    """`values` as an array with one entry for each row, none of them missing."""
+def column_of(name: str, values: Any, rows: int, purpose: str) -> np.ndarray:
+    """`values` as an array with one entry for each row, none of them missing.
+
+    Args:
+        name: Argument that gives the values, for messages.
+        purpose: Its purpose, as in `_checks`.
+    """
     if isinstance(values, np.ma.MaskedArray):
         values = unmasked(values)
     array = as_numpy(values)
@@ -44,8 +50,8 @@ def column_of(name, values, rows, purpose):
     return array
 
 
-def codes_of(column):
-    """The distinct entries of a column and the number of each row's entry."""
+def codes_of(column: np.ndarray) -> tuple[list, np.ndarray]:
+    """The different entries of a column, and for each row the number of its entry."""
     entries = column.tolist()
     numbers_of: dict = {}
     codes = [
@@ -55,7 +61,15 @@ def codes_of(column):
     return list(numbers_of), np.array(codes)
 
 
-def _counts(data):
+def refuse_empty(name: str, received: str) -> NoReturn:
+    """Refuses a split whose part `name` has no rows."""
+    raise ValueError(
+        f"The {name} part must have at least one row: give other sizes, or more or "
+        f"smaller groups or times. Received: {received}."
+    )
+
+
+def _counts(data: Any) -> list[int]:
     if isinstance(data, dict):
         parts = tuple(data.values())
     elif isinstance(data, tuple):
@@ -72,14 +86,7 @@ def _counts(data):
     return [count for part in parts for count in _counts(part)]
 
 
-def _may_miss(array):
+def _may_miss(array: np.ndarray) -> bool:
     if array.dtype.kind == "f":
-        return np.isnan(array).any()
+        return bool(np.isnan(array).any())
     return array.dtype.kind in "OmM"
-
-
-def refuse_empty(name, received):
-    raise ValueError(
-        f"The {name} part must have at least one row: give other sizes, or more or "
-        f"smaller groups or times. Received: {received}."
-    )

@@ -1,6 +1,7 @@
-"""The column to predict, and that of weights, as numbers."""
+"""The column of targets, and that of weights, as numbers."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,22 +14,27 @@ _INT32 = np.iinfo("int32")
 
 
 class TargetColumn:
-    """Reads chunks of the column; whole numbers throughout make it one of int32."""
+    """Reads the target column chunk by chunk, and finds its type.
 
-    def __init__(self, labels):
+    Args:
+        labels: Dict of each entry to its number, or None for a column of numbers.
+    """
+
+    def __init__(self, labels: Any):
         self._labels = None if labels is None else _checked(labels)
-        self._whole = True
+        self._is_whole = True
 
     @property
-    def dtype(self):
-        return "int32" if self._whole else keras.config.floatx()
+    def dtype(self) -> str:
+        """ "int32" if all entries so far were whole numbers, else Keras' float type."""
+        return "int32" if self._is_whole else keras.config.floatx()
 
-    def read(self, column, rows):
-        """float64, `(rows,)`, whatever the type will be."""
+    def read(self, column: Any, rows: int) -> np.ndarray:
+        """Targets as float64 `(rows,)`, whatever their type will be."""
         values = column_of("target", column, rows, "is what is predicted")
         if self._labels is not None:
             values = _labelled(values.tolist(), self._labels)
-        values, whole = _as_numbers(values)
+        values, is_whole = _as_numbers(values)
         if values.dtype.kind not in "biuf" or values.ndim != 1:
             raise ValueError(
                 "`target` is what is predicted and must hold a number in each row, or "
@@ -38,12 +44,12 @@ class TargetColumn:
         found = values.astype("float64")
         _check_finite("target", "is what is predicted", found)
         fits = (found >= _INT32.min) & (found <= _INT32.max)
-        self._whole &= whole and bool(fits.all())
+        self._is_whole &= is_whole and bool(fits.all())
         return found
 
 
-def weights_of(column, rows):
-    """float32, `(rows,)`."""
+def weights_of(column: Any, rows: int) -> np.ndarray:
+    """Weights of the rows as float32 `(rows,)`."""
     purpose = "weighs the rows in the loss"
     values, _ = _as_numbers(column_of("sample_weight", column, rows, purpose))
     if values.dtype.kind not in "biuf" or values.ndim != 1:
@@ -60,7 +66,7 @@ def weights_of(column, rows):
     return values.astype("float32")
 
 
-def _labelled(entries, labels):
+def _labelled(entries: list, labels: Mapping) -> np.ndarray:
     unknown = [entry for entry in entries if not _has(labels, entry)]
     if unknown:
         raise ValueError(
@@ -71,22 +77,22 @@ def _labelled(entries, labels):
     return np.array([labels[entry] for entry in entries])
 
 
-def _has(labels, entry):
+def _has(labels: Mapping, entry: Any) -> bool:
     try:
         return entry in labels
     except TypeError:  # a list
         return False
 
 
-def _as_numbers(values):
-    """Objects that are real numbers as float64, and whether all are whole ones."""
+def _as_numbers(values: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Objects that are real numbers as float64, and True if all are whole numbers."""
     if values.dtype.kind != "O" or values.ndim != 1:
         return values, values.dtype.kind in "biu"
     found, wrong = numbers_in(values)
     return (values, False) if wrong else (found, all(map(is_whole, values)))
 
 
-def _checked(labels):
+def _checked(labels: Any) -> dict:
     if not isinstance(labels, Mapping) or not labels:
         raise ValueError(
             "`labels` tell the number of each entry of the target and must be a dict, "
@@ -97,7 +103,7 @@ def _checked(labels):
     return dict(labels)
 
 
-def _check_finite(name, purpose, values):
+def _check_finite(name: str, purpose: str, values: np.ndarray) -> None:
     infinite = int(np.isinf(values).sum())
     if infinite:
         raise ValueError(

@@ -1,4 +1,6 @@
 import reprlib
+from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
@@ -7,7 +9,7 @@ from keras_trainkit._checks import check_choice, check_count, check_number
 
 
 def pad_sequences(
-    sequences,
+    sequences: Iterable,
     max_length: int | None = None,
     *,
     padding: str = "post",
@@ -74,7 +76,7 @@ def pad_sequences(
     return padded, lengths
 
 
-def _as_array(number, steps):
+def _as_array(number: int, steps: Any) -> np.ndarray:
     try:
         array = np.asarray(steps)
     except ValueError:  # rows of unequal length
@@ -88,7 +90,7 @@ def _as_array(number, steps):
     return array
 
 
-def _shape_of_a_step(arrays):
+def _shape_of_a_step(arrays: list[np.ndarray]) -> tuple[int, ...]:
     shapes = {array.shape[1:] for array in arrays if len(array)}
     if not shapes:
         raise ValueError(
@@ -103,7 +105,7 @@ def _shape_of_a_step(arrays):
     return shapes.pop()
 
 
-def _dtype(arrays, value):
+def _dtype(arrays: list[np.ndarray], value: float) -> str:
     if any(array.dtype.kind == "f" for array in arrays):
         return keras.config.floatx()
     if value != int(value):

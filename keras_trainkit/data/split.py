@@ -1,11 +1,10 @@
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_trainkit._checks import check_count, check_number, check_seed
 from keras_trainkit.data._rows import refuse_empty, row_count
-from keras_trainkit.data._split_at_random import split_at_random
-from keras_trainkit.data._split_in_order import split_in_order
+from keras_trainkit.data._splitters import split_at_random, split_by_time
 
 
 class Split(NamedTuple):
@@ -23,13 +22,13 @@ class Split(NamedTuple):
 
 
 def split(
-    data,
+    data: Any,
     *,
     validation: float | None = 0.16,
     test: float | None = 0.2,
-    stratify=None,
-    groups=None,
-    order=None,
+    stratify: Any = None,
+    groups: Any = None,
+    order: Any = None,
     gap: int = 0,
     seed: int | None = 0,
 ) -> Split:
@@ -93,11 +92,11 @@ def split(
     _check_together(order, gap, stratify, groups)
     sizes = _sizes(rows, validation_rows, test_rows)
     if order is not None:
-        return Split(*split_in_order(order, sizes, gap))
+        return Split(*split_by_time(order, sizes, gap))
     return Split(*split_at_random(sizes, stratify, groups, seed))
 
 
-def _part_rows(name, size, rows):
+def _part_rows(name: str, size: float | None, rows: int) -> int:
     if size is None:
         return 0
     purpose = f"is the size of the {name} part, a share or a number of rows,"
@@ -112,7 +111,7 @@ def _part_rows(name, size, rows):
     return found
 
 
-def _sizes(rows, validation, test):
+def _sizes(rows: int, validation: int, test: int) -> tuple[int, int, int]:
     if not validation and not test:
         raise ValueError(
             "`validation` and `test` are the parts kept from training and at least one "
@@ -125,7 +124,7 @@ def _sizes(rows, validation, test):
     return train, validation, test
 
 
-def _check_together(order, gap, stratify, groups):
+def _check_together(order: Any, gap: int, stratify: Any, groups: Any) -> None:
     if order is None and gap:
         raise ValueError(
             "`gap` is the number of rows left out between parts in order of time and "

@@ -1,14 +1,14 @@
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from os import PathLike
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_trainkit._checks import check_count, check_flag, check_seed
-from keras_trainkit.data._records import Records
-from keras_trainkit.data._row_file import stored
-from keras_trainkit.data._row_order import RowOrder
-from keras_trainkit.data._table_chunks import chunks_of, divided
+from keras_trainkit._tables.columns import chunks_of
+from keras_trainkit.data._row_store import RowFile, RowOrder, RowPacker, store_rows
 from keras_trainkit.data._target_column import TargetColumn, weights_of
 
 
@@ -79,7 +79,7 @@ class TableBatches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        table,
+        table: Any,
         encoder: Callable,
         target: str | None = None,
         *,
@@ -88,7 +88,7 @@ class TableBatches(keras.utils.PyDataset):
         batch_size: int = 256,
         shuffle: bool = True,
         seed: int | None = 0,
-        directory=None,
+        directory: str | PathLike[str] | None = None,
     ):
         super().__init__()
         check_count("batch_size", batch_size, "is the number of rows per batch")
@@ -101,48 +101,42 @@ class TableBatches(keras.utils.PyDataset):
         seeds = np.random.SeedSequence(seed) if shuffle else None
         self._names = {"target": target, "sample_weight": sample_weight}
         self._target = TargetColumn(labels)
-        self._records = Records()
-        pieces = self._pieces(table, encoder)
-        self._file = stored(pieces, seeds, directory)
-        if self._file is None:
-            raise ValueError(
-                "`table` is what batches are made of and must have at least one row. "
-                "Received: none."
-            )
+        self._packer = RowPacker()
+        self._file = _stored(self._pieces(table, encoder), seeds, directory)
         self.num_rows = self._file.rows
         run = max(1, batch_size // 16)
         self._order = RowOrder(self.num_rows, run, seeds)
         self._given = np.zeros(len(self), bool)
         self._in_epoch = False
 
-    def __len__(self):
+    def __len__(self) -> int:
         return math.ceil(self.num_rows / self.batch_size)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple:
         if not 0 <= index < len(self):
             raise IndexError(f"There are {len(self)} batches. Received: {index}.")
         self._given[index] |= self._in_epoch
         start = index * self.batch_size
         stop = min(start + self.batch_size, self.num_rows)
         spans = self._order.spans(self.epoch, start, stop)
-        inputs, others = self._records.unpack(self._file.read(spans))
+        inputs, others = self._packer.unpack(self._file.read(spans))
         if others:
             others[0] = others[0].astype(self._target.dtype)
         return inputs, *others
 
-    def on_epoch_begin(self):
+    def on_epoch_begin(self) -> None:
         self._in_epoch = True
 
-    def on_epoch_end(self):
-        """Goes on to the next order, unless Keras only looked at a batch or two."""
+    def on_epoch_end(self) -> None:
+        """Goes on to the next order, unless Keras only tried a batch or two."""
         self._in_epoch = False
         if self._given.all():
             self.epoch += 1
             self._given[:] = False
 
-    def _pieces(self, table, encoder):
+    def _pieces(self, table: Any, encoder: Callable) -> Iterator[np.ndarray]:
         for chunk in chunks_of(table):
-            inputs, columns, rows = divided(chunk, self._names)
+            inputs, columns, rows = _divided(chunk, self._names)
             if not rows:
                 continue
             others = []
@@ -150,10 +144,49 @@ class TableBatches(keras.utils.PyDataset):
                 others.append(self._target.read(columns["target"], rows))
             if columns["sample_weight"] is not None:
                 others.append(weights_of(columns["sample_weight"], rows))
-            yield self._records.pack(encoder(inputs), others, rows)
+            yield self._packer.pack(encoder(inputs), others, rows)
 
 
-def _check_encoder(encoder):
+def _stored(
+    pieces: Iterator[np.ndarray],
+    seeds: np.random.SeedSequence | None,
+    directory: str | PathLike[str] | None,
+) -> RowFile:
+    file = store_rows(pieces, seeds, directory)
+    if file is None:
+        raise ValueError(
+            "`table` is what batches are made of and must have at least one row. "
+            "Received: none."
+        )
+    return file
+
+
+def _divided(
+    chunk: Any, names: Mapping[str, str | None]
+) -> tuple[Any, dict[str, Any], int]:
+    """The chunk without the columns `names`, these columns, and the number of rows.
+
+    Args:
+        names: Dict of argument to the column that it names, None for no column.
+    """
+    columns = list(chunk if isinstance(chunk, Mapping) else chunk.columns)
+    for argument, name in names.items():
+        if name is not None and name not in columns:
+            raise ValueError(
+                f"`{argument}` names a column of the table and must be one of "
+                f"{columns}. Received: {argument}={name!r}."
+            )
+    kept = [name for name in columns if name not in names.values()]
+    if isinstance(chunk, Mapping):
+        inputs = {name: chunk[name] for name in kept}
+    else:
+        inputs = chunk[kept]
+    taken = {a: None if name is None else chunk[name] for a, name in names.items()}
+    rows = len(chunk[columns[0]]) if columns else 0
+    return inputs, taken, rows
+
+
+def _check_encoder(encoder: Any) -> None:
     if not callable(encoder):
         raise ValueError(
             "`encoder` turns a chunk of the table into arrays and must be a function, "
@@ -162,7 +195,7 @@ def _check_encoder(encoder):
         )
 
 
-def _check_names(target, labels, sample_weight):
+def _check_names(target: Any, labels: Any, sample_weight: Any) -> None:
     for argument, name in (("target", target), ("sample_weight", sample_weight)):
         if name is not None and (not isinstance(name, str) or not name):
             raise ValueError(

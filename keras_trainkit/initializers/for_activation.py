@@ -1,6 +1,7 @@
 """The initializer that fits an activation, found by evaluating the activation."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -110,11 +111,11 @@ def for_activation(
     )
 
 
-def _elementwise(activation):
-    """`activation` as a function of a NumPy vector; of a layer, a fresh copy.
+def _elementwise(activation: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """`activation` as a function of a NumPy vector; a layer is copied first.
 
-    It gets two equal columns, for an activation that works along the last axis
-    (softmax) is constant on one, and Keras warns of it.
+    The activation gets two equal columns: with one, softmax would be constant, and
+    Keras would warn.
     """
     if isinstance(activation, keras.layers.Layer):
         function = type(activation).from_config(
@@ -128,7 +129,7 @@ def _elementwise(activation):
         except ValueError as error:
             raise _unusable(activation, "is no activation that Keras knows") from error
 
-    def evaluate(x):
+    def evaluate(x: np.ndarray) -> np.ndarray:
         columns = np.stack([x, x], axis=1)
         y = function(ops.convert_to_tensor(columns, dtype="float32"))
         if tuple(y.shape) != columns.shape:
@@ -142,11 +143,13 @@ def _elementwise(activation):
     return evaluate
 
 
-def _gain(evaluate, activation):
-    """The g with E[f(sqrt(g) z)^2] = 1; None where Glorot's linear view is the rule."""
+def _gain(
+    evaluate: Callable[[np.ndarray], np.ndarray], activation: Any
+) -> float | None:
+    """The g with E[f(sqrt(g) z)^2] = 1; None for the activations that take Glorot."""
     points, weights = _normal_quadrature()
 
-    def second_moment(gain):
+    def second_moment(gain: float) -> float:
         with np.errstate(over="ignore"):
             return weights @ evaluate(np.sqrt(gain) * points) ** 2
 
@@ -170,7 +173,7 @@ def _gain(evaluate, activation):
     return float(np.exp(middle))
 
 
-def _normal_quadrature():
+def _normal_quadrature() -> tuple[np.ndarray, np.ndarray]:
     """Points and weights of E over z ~ N(0, 1): Gauss-Legendre on unit panels.
 
     Panels meet at 0, where rectifiers have their kink; Gauss-Hermite over the whole
@@ -183,7 +186,7 @@ def _normal_quadrature():
     return points, np.tile(weights / 2.0, len(starts)) * density
 
 
-def _unusable(activation, reason):
+def _unusable(activation: Any, reason: str) -> ValueError:
     return ValueError(
         "`activation` decides how large the kernel's weights start and must be the "
         "name of a Keras activation, an elementwise function or layer that keeps a "

@@ -2,15 +2,20 @@
 
 import contextlib
 import math
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_trainkit._types import Layer, Model, Tensor
+
 _MIN_ROWS = 256
 _TOLERANCE = 0.1
 _MAX_ATTEMPTS = 10
+
+Targets: TypeAlias = dict[str, tuple[Layer, Tensor]]  # name: layer, input kernel
 
 
 def lsuv(model: keras.Model, batch: Any) -> dict[str, tuple[float, float]]:
@@ -91,7 +96,7 @@ def lsuv(model: keras.Model, batch: Any) -> dict[str, tuple[float, float]]:
     return {name: (before[name], after[name]) for name in before}
 
 
-def _check_rows(batch):
+def _check_rows(batch: Any) -> None:
     leaves = keras.tree.flatten(batch)
     rows = [getattr(leaf, "shape", None) for leaf in leaves]
     if not rows or not all(shape and shape[0] >= _MIN_ROWS for shape in rows):
@@ -101,9 +106,9 @@ def _check_rows(batch):
         )
 
 
-def _targets(model):
-    """Name to (layer, input kernel); a layer found twice keeps its first name."""
-    targets: dict[str, tuple] = {}
+def _targets(model: Model) -> Targets:
+    """The kernels to scale; a layer that occurs twice keeps its first name."""
+    targets: Targets = {}
     for name, layer in _inner_layers(model):
         seen = any(layer is other for other, _ in targets.values())
         if layer.trainable and not seen:
@@ -112,8 +117,8 @@ def _targets(model):
     return targets
 
 
-def _inner_layers(model, prefix=""):
-    """Pairs of name and layer, those inside models and `Bidirectional` included."""
+def _inner_layers(model: Model, prefix: str = "") -> Iterator[tuple[str, Layer]]:
+    """Yields names and layers, also those inside models and `Bidirectional`."""
     for layer in model.layers:
         name = prefix + layer.name
         if isinstance(layer, keras.Model):
@@ -125,7 +130,7 @@ def _inner_layers(model, prefix=""):
             yield name, layer
 
 
-def _input_kernels(layer):
+def _input_kernels(layer: Layer) -> list[tuple[str, Tensor]]:
     """Pairs of a suffix of the name and a variable that multiplies the inputs."""
     owner = getattr(layer, "cell", layer)
     if hasattr(layer, "forward_weights"):  # both directions in one layer
@@ -138,7 +143,9 @@ def _input_kernels(layer):
     return [pair for pair in found if isinstance(pair[1], keras.Variable)]
 
 
-def _scale_to_unit_variance(model, batch, name, target):
+def _scale_to_unit_variance(
+    model: Model, batch: Any, name: str, target: tuple[Layer, Tensor]
+) -> None:
     kernel = target[1]
     for _ in range(_MAX_ATTEMPTS):
         variance = _variances(model, batch, {name: target})[name]
@@ -154,23 +161,25 @@ def _scale_to_unit_variance(model, batch, name, target):
     )
 
 
-def _variances(model, batch, targets):
-    """Name to variance of inputs times kernel, in the order in which layers ran."""
-    moments: dict[str, list] = {}
+def _variances(model: Model, batch: Any, targets: Targets) -> dict[str, float]:
+    """Variance of inputs times kernel by name, in the order in which layers ran."""
+    outputs: dict[str, list[np.ndarray]] = {}
     with contextlib.ExitStack() as stack:
         for name, (layer, kernel) in targets.items():
-            stack.enter_context(_watched(name, layer, kernel, moments))
+            stack.enter_context(_watched(name, layer, kernel, outputs))
         model(batch, training=False)
-    return {name: _pooled_variance(parts) for name, parts in moments.items()}
+    return {name: _pooled_variance(parts) for name, parts in outputs.items()}
 
 
 @contextlib.contextmanager
-def _watched(name, layer, kernel, outputs):
-    """Appends what each call of `layer` multiplies out to `outputs[name]`."""
-    own = vars(layer).get("call")  # the watch of the layer's other direction
+def _watched(
+    name: str, layer: Layer, kernel: Tensor, outputs: dict[str, list[np.ndarray]]
+) -> Iterator[None]:
+    """Appends inputs times kernel at each call of `layer` to `outputs[name]`."""
+    own = vars(layer).get("call")  # set while its other direction is watched
     call = layer.call
 
-    def watching(*args, **kwargs):
+    def watching(*args: Any, **kwargs: Any) -> Any:
         inputs = args[0] if args else kwargs[next(iter(kwargs))]
         values = ops.matmul(inputs, ops.cast(kernel, inputs.dtype))
         bias = getattr(layer, "bias", None)
@@ -193,7 +202,7 @@ def _watched(name, layer, kernel, outputs):
             layer.call = own
 
 
-def _pooled_variance(parts):
+def _pooled_variance(parts: list[np.ndarray]) -> float:
     with np.errstate(invalid="ignore", over="ignore"):
         values = np.concatenate(parts)
         return float(np.var(values)) if values.size else 0.0

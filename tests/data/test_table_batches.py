@@ -13,7 +13,7 @@ import pytest
 from comparing import assert_close, assert_equal
 
 from keras_trainkit import callbacks, layers, models, optimizers
-from keras_trainkit.data import TableBatches, _row_file
+from keras_trainkit.data import TableBatches, _row_store
 
 TOWNS = np.array(["Ulm", "Bonn", "Kiel"])
 
@@ -60,7 +60,7 @@ def joined(batches):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(_row_file, "BLOCK_BYTES", 1000)  # 125 rows of one int64
+    monkeypatch.setattr(_row_store, "BLOCK_BYTES", 1000)  # 125 rows of one int64
 
 
 # What an epoch consists of
@@ -471,14 +471,14 @@ def test_the_file_has_no_name_and_goes_with_the_batches(tmp_path):
 def test_what_is_held_while_reading_does_not_grow_with_the_table(small_blocks):
     largest = 0
 
-    class Watched(_row_file.RowFile):
+    class Watched(_row_store.RowFile):
         def append(self, records):
             nonlocal largest
             largest = max(largest, records.nbytes)
             super().append(records)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_row_file, "RowFile", Watched)
+        patch.setattr(_row_store, "RowFile", Watched)
         batches = batches_of({"row": np.arange(6000)} for _ in range(3))
     assert batches.num_rows == 18_000
     assert largest <= 2 * 1000
