@@ -2,55 +2,68 @@
 
 import os
 import warnings
+from typing import Any
+
+import keras_tuner
 
 from keras_trainkit._checks import check_count, check_flag, check_number, check_seed
 from keras_trainkit.tuners._files import check_project_name
 
 
-def check_arguments(tuner, seed, project_name):
+def check_arguments(
+    *,
+    seed: Any,
+    project_name: Any,
+    max_trials: Any,
+    executions_per_trial: Any,
+    folds: Any,
+    min_improvement: Any,
+    patience: Any,
+    isolate: Any,
+    trial_timeout: Any,
+    allow_repeats: Any,
+) -> None:
     """Raises before anything is written."""
     check_seed("seed", seed)
     check_project_name(project_name)
-    if tuner.max_trials is not None:
-        check_count("max_trials", tuner.max_trials, "is the number of configurations")
+    if max_trials is not None:
+        check_count("max_trials", max_trials, "is the number of configurations")
     check_count(
         "executions_per_trial",
-        tuner.executions_per_trial,
+        executions_per_trial,
         "is the number of trainings of one configuration",
     )
-    check_count("folds", tuner.folds, "is the number of folds, 1 for none,")
-    check_flag("isolate", tuner.isolate, "decides whether trials get their own process")
+    check_count("folds", folds, "is the number of folds, 1 for none,")
+    check_flag("isolate", isolate, "decides whether trials get their own process")
     check_flag(
         "allow_repeats",
-        tuner.allow_repeats,
+        allow_repeats,
         "decides whether a configuration may be tried again",
     )
-    _check_adequate(tuner)
-    _check_timeout(tuner)
-    _check_chief()
+    _check_stop_criterion(min_improvement, patience)
+    _check_timeout(trial_timeout, isolate)
+    _check_no_chief()
 
 
-def refuse_given(name, value, why):
-    """Refuses an argument of KerasTuner that makes no sense here."""
-    if value is not None:
-        raise ValueError(f"`{name}` {why}. Received: {name}={value!r}.")
+def check_no_keras_tuner_arguments(logger: Any, tuner_id: Any) -> None:
+    """Refuses arguments of KerasTuner that make no sense here, and says what does."""
+    if logger is not None:
+        raise ValueError(
+            "`logger` logs trials, which are in `study` here, for Optuna's dashboard "
+            "too; give `search` a callback such as keras.callbacks.TensorBoard for the "
+            f"epochs. Received: logger={logger!r}."
+        )
+    if tuner_id is not None:
+        raise ValueError(
+            "`tuner_id` names a worker of KerasTuner's chief; use `workers` of "
+            "`search`, or the same `storage` on each machine. "
+            f"Received: tuner_id={tuner_id!r}."
+        )
 
 
-def refuse_kerastuners(logger, tuner_id):
-    """Refuses what the constructors of KerasTuner take beside these arguments."""
-    refuse_given(
-        *("logger", logger),
-        "logs trials, which are in `study` here, for Optuna's dashboard too; give "
-        "`search` a callback such as keras.callbacks.TensorBoard for the epochs",
-    )
-    refuse_given(
-        *("tuner_id", tuner_id),
-        "names a worker of KerasTuner's chief; use `workers` of `search`, or the same "
-        "`storage` on each machine",
-    )
-
-
-def warn_of_penalties(objective, hypermodel):
+def warn_if_loss_includes_penalties(
+    objective: keras_tuner.Objective, hypermodel: Any
+) -> None:
     """Warns where the loss holds what is searched, as the hypermodel says."""
     fair = getattr(hypermodel, "objective", None)
     if objective.name == "val_loss" and getattr(fair, "name", "val_loss") != "val_loss":
@@ -61,15 +74,14 @@ def warn_of_penalties(objective, hypermodel):
         )
 
 
-def _check_adequate(tuner):
-    improvement, patience = tuner.min_improvement, tuner.patience
+def _check_stop_criterion(min_improvement: Any, patience: Any) -> None:
     if patience is not None:
         check_count("patience", patience, "is the number of trials to wait")
-    if improvement is None:
+    if min_improvement is None:
         return
     check_number(
         "min_improvement",
-        improvement,
+        min_improvement,
         "is the least improvement of the objective that counts",
         at_least=0,
     )
@@ -77,27 +89,27 @@ def _check_adequate(tuner):
         raise ValueError(
             "`patience` is the number of trials that may bring no more than "
             "`min_improvement` and must be given with it. Received: patience=None, "
-            f"min_improvement={improvement}."
+            f"min_improvement={min_improvement}."
         )
 
 
-def _check_timeout(tuner):
-    if tuner.trial_timeout is None:
+def _check_timeout(trial_timeout: Any, isolate: bool) -> None:
+    if trial_timeout is None:
         return
     check_number(
         "trial_timeout",
-        tuner.trial_timeout,
+        trial_timeout,
         "is the number of seconds that a trial may take",
         above=0,
     )
-    if not tuner.isolate:
+    if not isolate:
         raise ValueError(
             "`trial_timeout` ends the process of a trial, so it needs `isolate=True`. "
-            f"Received: trial_timeout={tuner.trial_timeout}, isolate=False."
+            f"Received: trial_timeout={trial_timeout}, isolate=False."
         )
 
 
-def _check_chief():
+def _check_no_chief() -> None:
     if "KERASTUNER_ORACLE_IP" in os.environ:
         raise ValueError(
             "Machines share a search through `storage`, the URL of a database, not "

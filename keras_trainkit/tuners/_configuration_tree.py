@@ -1,21 +1,35 @@
-"""What a search has tried, as a tree, and what is left.
+"""The configurations that a search has tried, as a tree, and those that are left.
 
 A trial's path is the list of names and values in the order in which they were asked
 for. What is asked next depends on the values before, so the paths form a tree. Nothing
 is left when every value of every name has been followed to an end.
+
+Each configuration is tried once. Two processes may still draw the same at the same
+moment; then `settle` lets the first of them keep it.
 """
 
 import math
 import time
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, TypeAlias
 
-from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+)
 from optuna.trial import TrialState
 
 from keras_trainkit.tuners._process_identity import is_orphan
-from keras_trainkit.tuners._trial_queue import SETTLED
+from keras_trainkit.tuners._search_study import SETTLED, SearchStudy
+from keras_trainkit.tuners._trial_queue import Claim, TrialRecord, read_trials
 
-_MOST_LISTED = 10_000
-# One that failed before it drew anything does not tell that there is nothing to draw.
+Step: TypeAlias = tuple[str, Hashable]
+
+_MAX_LISTED = 10_000
+_SETTLE_POLL_SECONDS = 0.05
+_MAX_SETTLE_SECONDS = 60
+# A trial that failed before it drew anything may have had something to draw.
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -23,43 +37,35 @@ class Repeated(Exception):
     """The configuration has been tried, or another process is trying it."""
 
 
-class Tried:
+class ConfigurationTree:
     """The tree of the configurations that are done or under way.
 
     Args:
         records: Records of the search, that of the trial which asks left out.
     """
 
-    def __init__(self, records):
+    def __init__(self, records: Iterable[TrialRecord]):
         self._root = _Node()
         for record in records:
-            if record.path or record.state in _ENDED:
-                self._root.add(record.path)
+            path = record.path
+            if path or record.state in _ENDED:
+                self._root.add(path)
 
     def has_more(self) -> bool:
-        """Whether something is left."""
+        """True if some configuration is left."""
         return not self._root.is_closed()
 
-    def is_open(self, steps, name, distribution, value) -> bool:
-        """Whether something is left behind a value.
-
-        Args:
-            steps: List of `step_of` of the names asked for before.
-            name: String.
-            distribution: Optuna's distribution.
-            value: What might be drawn.
-        """
-        return not self.is_tried([*steps, step_of(name, distribution, value)])
-
-    def is_tried(self, steps) -> bool:
-        """Whether nothing is left behind these steps."""
+    def is_closed(self, steps: Iterable[Step]) -> bool:
+        """True if nothing is left behind these steps."""
         node: _Node | None = self._root
         for step in steps:
             node = node.children.get(step) if node is not None else None
         return node is not None and node.is_closed()
 
-    def is_joint_open(self, values: dict, distributions: dict) -> bool:
-        """Whether values that are drawn together lead to something that is left."""
+    def is_joint_open(
+        self, values: dict[str, Any], distributions: dict[str, BaseDistribution]
+    ) -> bool:
+        """True if values that are drawn together lead to something that is left."""
         node: _Node | None = self._root
         while node is not None and not node.is_closed():
             name = next((name for name in node.sizes if name in values), None)
@@ -69,23 +75,57 @@ class Tried:
             node = node.children.get(step)
         return node is None
 
-    def open_values(self, steps, name, distribution) -> list:
-        """The values with something left behind them; none where they are too many."""
-        if size_of(distribution) > _MOST_LISTED:
+
+class PartialConfiguration:
+    """The values that one trial has drawn so far, among those of the other trials.
+
+    Args:
+        index: Int. Index of the trial's record.
+        tree: `ConfigurationTree` of the others, or None where a configuration may be
+            tried again.
+    """
+
+    def __init__(self, index: int, tree: ConfigurationTree | None = None):
+        self.index = index
+        self._tree = tree
+        self._steps: list[Step] = []
+
+    def add(self, name: str, distribution: BaseDistribution, value: Any) -> None:
+        """Takes a value; raises `Repeated` if nothing is left behind it."""
+        self._steps.append(step_of(name, distribution, value))
+        if self._tree is not None and self._tree.is_closed(self._steps):
+            raise Repeated
+
+    def is_open(self, name: str, distribution: BaseDistribution, value: Any) -> bool:
+        """True if something is left behind a value that might be drawn next."""
+        if self._tree is None:
+            return True
+        step = step_of(name, distribution, value)
+        return not self._tree.is_closed([*self._steps, step])
+
+    def open_values(self, name: str, distribution: BaseDistribution) -> list[Any]:
+        """The values with something left behind them; [] where they are too many."""
+        if self._tree is None or size_of(distribution) > _MAX_LISTED:
             return []
         values = _values(distribution)
-        return [v for v in values if self.is_open(steps, name, distribution, v)]
+        return [value for value in values if self.is_open(name, distribution, value)]
+
+    def is_joint_open(
+        self, values: dict[str, Any], distributions: dict[str, BaseDistribution]
+    ) -> bool:
+        """True if values that are drawn together lead to something that is left."""
+        return self._tree is None or self._tree.is_joint_open(values, distributions)
 
 
 class _Node:
-    """What was asked next after the same values."""
+    """The names that were asked for next after the same values."""
 
-    def __init__(self):
-        self.children: dict = {}
-        self.sizes: dict = {}
+    def __init__(self) -> None:
+        self.children: dict[Step, _Node] = {}
+        self.sizes: dict[str, float] = {}
         self._ends = False
 
-    def add(self, path):
+    def add(self, path: Iterable[tuple[str, BaseDistribution, Any]]) -> None:
         node = self
         for name, distribution, value in path:
             node.sizes[name] = size_of(distribution)
@@ -93,7 +133,7 @@ class _Node:
             node = node.children.setdefault(step, _Node())
         node._ends = True
 
-    def is_closed(self):
+    def is_closed(self) -> bool:
         if not self.sizes:
             return self._ends
         for name, size in self.sizes.items():
@@ -103,7 +143,7 @@ class _Node:
         return True
 
 
-def step_of(name, distribution, value) -> tuple:
+def step_of(name: str, distribution: Any, value: Any) -> Step:
     """A name and a value, equal where the values mean the same."""
     if isinstance(distribution, CategoricalDistribution):
         return name, distribution.to_internal_repr(value)
@@ -112,8 +152,8 @@ def step_of(name, distribution, value) -> tuple:
     return name, round((value - distribution.low) / distribution.step)
 
 
-def size_of(distribution) -> float:
-    """How many values there are; infinity for a range without steps."""
+def size_of(distribution: Any) -> float:
+    """Number of values; infinity for a range without steps."""
     if isinstance(distribution, CategoricalDistribution):
         return len(distribution.choices)
     if distribution.single():
@@ -123,7 +163,7 @@ def size_of(distribution) -> float:
     return round((distribution.high - distribution.low) / distribution.step) + 1
 
 
-def _values(distribution):
+def _values(distribution: Any) -> Sequence[Any]:
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices
     if distribution.single():
@@ -132,52 +172,49 @@ def _values(distribution):
     return [distribution.low + step * distribution.step for step in steps]
 
 
-_LOOK_SECONDS = 0.05
-_LONGEST_WAIT_SECONDS = 60
-
-
-def settle(store, claim):
+def settle(study: SearchStudy, claim: Claim) -> None:
     """Says that this trial has drawn its values; raises `Repeated` if it must go.
 
     Waits for trials of lower indices that may still come to the same values, a minute
     at most. Values from ranges without steps are never the same, and nothing is
     looked up for them.
     """
-    deadline = time.monotonic() + _LONGEST_WAIT_SECONDS
-    records = store.records()
-    mine = _steps(next(record for record in records if record.index == claim.index))
-    if mine is None:
+    deadline = time.monotonic() + _MAX_SETTLE_SECONDS
+    records = read_trials(study.trials())
+    own = next(record for record in records if record.index == claim.index)
+    steps = _steps(own)
+    if steps is None:
         return
-    store.storage.set_trial_user_attr(claim.key, SETTLED, True)
+    study.set_attribute(claim.key, SETTLED, True)
     while True:
-        others = [record for record in store.records() if record.index != claim.index]
-        if any(_has_taken(record, mine, claim.index) for record in others):
+        others = [r for r in read_trials(study.trials()) if r.index != claim.index]
+        if any(_has_taken(record, steps, claim.index) for record in others):
             raise Repeated
-        undecided = any(_may_take(record, mine, claim.index) for record in others)
+        undecided = any(_may_take(record, steps, claim.index) for record in others)
         if not undecided or time.monotonic() > deadline:
             return
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_SETTLE_POLL_SECONDS)
 
 
-def _steps(record):
-    """What a place has drawn; None where its values cannot come twice."""
+def _steps(record: TrialRecord) -> set[Step] | None:
+    """The values that were drawn; None if a range without steps is among them."""
     path = record.path
     if any(size_of(distribution) == math.inf for _, distribution, _ in path):
         return None
     return {step_of(*part) for part in path}
 
 
-def _has_taken(record, mine, index):
-    decided = record.is_finished or record.index < index and not _is_drawing(record)
-    return decided and _steps(record) == mine
+def _has_taken(record: TrialRecord, steps: set[Step], index: int) -> bool:
+    is_first = record.index < index and not _is_drawing(record)
+    return (record.is_finished or is_first) and _steps(record) == steps
 
 
-def _may_take(record, mine, index):
+def _may_take(record: TrialRecord, steps: set[Step], index: int) -> bool:
     if record.index > index or not _is_drawing(record) or is_orphan(record.trial):
         return False
     theirs = _steps(record)
-    return theirs is not None and theirs <= mine
+    return theirs is not None and theirs <= steps
 
 
-def _is_drawing(record):
+def _is_drawing(record: TrialRecord) -> bool:
     return record.state == TrialState.RUNNING and not record.is_settled

@@ -1,6 +1,8 @@
 """Cross-validation: the arguments of `search` cut into folds, and Wilcoxon's test."""
 
 import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import optuna
 
@@ -8,9 +10,14 @@ from keras_trainkit._arrays import as_numpy
 from keras_trainkit._folds import fold_rows
 
 _GIVEN_BY_FOLDS = ("validation_data", "validation_split")
+# One-sided, the smallest p of three folds is 1/8: a trial that is worse than the best
+# in each of its first three folds is given up.
+_P_THRESHOLD = 0.15
 
 
-def folded(args, kwargs, folds, seed):
+def folded(
+    args: tuple[Any, ...], kwargs: dict[str, Any], folds: int, seed: int
+) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
     """For each fold its `(args, kwargs)` with `x`, `y` and `validation_data`."""
     x, y, weights, rest, others = _arrays(args, kwargs)
     labels = y if not isinstance(y, dict | list | tuple) else None
@@ -23,45 +30,23 @@ def folded(args, kwargs, folds, seed):
         yield (rows(x, train), rows(y, train), *rest), fold
 
 
-def without_folds(args, kwargs):
-    """`(x, y)`, or None where the arguments do not tell."""
+def data_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
+    """`(x, y)` among the arguments, or None where there is no `x`."""
     found = [*args[:2], *(kwargs[name] for name in ("x", "y") if name in kwargs)]
     return (found[0], found[1] if len(found) > 1 else None) if found else None
 
 
-def _arrays(args, kwargs):
-    kwargs = dict(kwargs)
-    for name in _GIVEN_BY_FOLDS:
-        if kwargs.get(name) is not None:
-            raise ValueError(
-                f"`folds` takes the validation rows from the training rows, so "
-                f"`{name}` must be left out. Received: {name}."
-            )
-    args = list(args)
-    x = args.pop(0) if args else kwargs.pop("x", None)
-    y = args.pop(0) if args else kwargs.pop("y", None)
-    weights = kwargs.pop("sample_weight", None)
-    if x is None or y is None:
-        raise ValueError(
-            "`folds` cuts arrays into folds, so `search` must get `x` and `y` as "
-            "arrays, or dicts or lists of them. Received: "
-            f"x of type {type(x).__name__}, y of type {type(y).__name__}."
-        )
-    return x, y, weights, args, kwargs
-
-
-def _parts(data):
+def row_count(data: Any) -> int:
+    """Number of rows of the arrays."""
+    parts = data
     if isinstance(data, dict):
-        return list(data.values())
-    return list(data) if isinstance(data, list | tuple) else [data]
+        parts = list(data.values())
+    elif not isinstance(data, list | tuple):
+        parts = [data]
+    return len(parts[0])
 
 
-def row_count(data):
-    """How many rows the arrays have."""
-    return len(_parts(data)[0])
-
-
-def rows(data, numbers):
+def rows(data: Any, numbers: Sequence[int]) -> Any:
     """These rows of an array, or of every array in a dict, list or tuple."""
     if data is None:
         return None
@@ -74,24 +59,41 @@ def rows(data, numbers):
     return as_numpy(data)[numbers]
 
 
-# One-sided, the smallest p of three folds is 1/8: a trial that is worse than the best
-# in each of its first three folds is given up.
-_THRESHOLD = 0.15
+def wilcoxon_test(trial: optuna.Trial, folds: int) -> Callable[[int, float], bool]:
+    """Function of a fold and its score; False says that the trial is to be stopped.
 
-
-def make_pruner():
-    """Optuna's pruner for paired values."""
+    Optuna's pruner compares a trial with the best one, fold by fold.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.pruners.WilcoxonPruner(p_threshold=_THRESHOLD)
+        trial.study.pruner = optuna.pruners.WilcoxonPruner(p_threshold=_P_THRESHOLD)
 
-
-def reporter(trial: optuna.Trial, folds: int):
-    """Function of a fold and its value that says whether to go on."""
-    trial.study.pruner = make_pruner()
-
-    def goes_on(fold, value):
-        trial.report(value, fold)
+    def may_continue(fold: int, score: float) -> bool:
+        trial.report(score, fold)
         return fold == folds - 1 or not trial.should_prune()
 
-    return goes_on
+    return may_continue
+
+
+def _arrays(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Any, Any, Any, tuple[Any, ...], dict[str, Any]]:
+    """`x`, `y`, `sample_weight`, and the other arguments."""
+    kwargs = dict(kwargs)
+    for name in _GIVEN_BY_FOLDS:
+        if kwargs.get(name) is not None:
+            raise ValueError(
+                f"`folds` takes the validation rows from the training rows, so "
+                f"`{name}` must be left out. Received: {name}."
+            )
+    rest = list(args)
+    x = rest.pop(0) if rest else kwargs.pop("x", None)
+    y = rest.pop(0) if rest else kwargs.pop("y", None)
+    weights = kwargs.pop("sample_weight", None)
+    if x is None or y is None:
+        raise ValueError(
+            "`folds` cuts arrays into folds, so `search` must get `x` and `y` as "
+            "arrays, or dicts or lists of them. Received: "
+            f"x of type {type(x).__name__}, y of type {type(y).__name__}."
+        )
+    return x, y, weights, tuple(rest), kwargs

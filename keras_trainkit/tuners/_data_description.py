@@ -9,23 +9,36 @@ import datetime
 import decimal
 import hashlib
 import itertools
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
 
-from keras_trainkit.tuners._cross_validation import without_folds
+from keras_trainkit.tuners._cross_validation import data_of
+
+_MAX_BYTES = 2**21
+_MAX_OBJECTS = 10_000
+_MIN_ROWS = 64
+_PLAIN = (str, bytes, int, float, complex, type(None), decimal.Decimal, np.generic)
+_TIMES = (datetime.date, datetime.time, datetime.timedelta)
+# Of objects that look like an array and are none.
+_NO_ARRAY = (AttributeError, IndexError, NotImplementedError, TypeError, ValueError)
+_SPARSE = ("data", "indices", "indptr", "row", "col", "offsets")
 
 
-def described(args, kwargs) -> tuple[dict, dict]:
+def data_description(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, str | None]]:
     """Epochs, columns and shapes of x and y, and the values of all data.
 
-    What it returns can be written as JSON.
+    Both dicts can be written as JSON.
 
     Args:
         args: Positional arguments of the search.
         kwargs: Its keyword arguments, as `fit` gets them.
     """
-    x, y = without_folds(args, kwargs) or (None, None)
+    x, y = data_of(args, kwargs) or (None, None)
     shapes = {"epochs": kwargs.get("epochs"), "x": _shapes(x), "y": _shapes(y)}
     return shapes, {
         "x": fingerprint(x),
@@ -35,7 +48,7 @@ def described(args, kwargs) -> tuple[dict, dict]:
     }
 
 
-def _shapes(data):
+def _shapes(data: Any) -> Any:
     if data is None or isinstance(data, keras.utils.PyDataset):
         return None
     if isinstance(data, dict):
@@ -48,23 +61,13 @@ def _shapes(data):
     return None if shape is None else [int(size) for size in shape]
 
 
-_MOST_BYTES = 2**21
-_MOST_OBJECTS = 10_000
-_FEWEST = 64
-_PLAIN = (str, bytes, int, float, complex, type(None), decimal.Decimal, np.generic)
-_TIMES = (datetime.date, datetime.time, datetime.timedelta)
-# Of objects that look like an array and are none.
-_NO_ARRAY = (AttributeError, IndexError, NotImplementedError, TypeError, ValueError)
-_SPARSE = ("data", "indices", "indptr", "row", "col", "offsets")
-
-
-def fingerprint(data) -> str | None:
+def fingerprint(data: Any) -> str | None:
     """A hash of the values; None where they cannot be looked at without a cost.
 
     | data                                     | what counts                           |
     | ---------------------------------------- | ------------------------------------- |
     | arrays, tensors, numbers, texts          | values and their type                 |
-    | dicts, lists and tuples of these         | likewise, with names and places       |
+    | dicts, lists and tuples of these         | likewise, with names and order        |
     | tables of pandas, polars and pyarrow     | columns and values, not the index     |
     | sparse matrices of SciPy                 | what they store                       |
     | `tf.data` sets                           | shapes, types, number of elements: to |
@@ -88,8 +91,8 @@ def fingerprint(data) -> str | None:
     return found.hexdigest()
 
 
-def _parts(data, share=1.0):
-    """Bytes of the data, of which `share` of all that is looked at may be."""
+def _parts(data: Any, share: float = 1.0) -> Iterator[bytes]:
+    """Bytes of the data, no more than `share` of `_MAX_BYTES` or of `_MAX_OBJECTS`."""
     if data is None:
         return
     if isinstance(data, _PLAIN + _TIMES):
@@ -116,17 +119,17 @@ def _parts(data, share=1.0):
         yield from _parts(list(getattr(data.dataset, "tensors", ())), share)
 
 
-def _parts_of_list(data, share):
+def _parts_of_list(data: list | tuple, share: float) -> Iterator[bytes]:
     yield f"{type(data).__name__} {len(data)}".encode()
     width = len(data[0]) if data and isinstance(data[0], list | tuple) else 1
-    most = max(_FEWEST, int(share * _MOST_OBJECTS) // max(1, width))
+    most = max(_MIN_ROWS, int(share * _MAX_OBJECTS) // max(1, width))
     step = max(1, -(-len(data) // most))
     share /= max(1, min(len(data), most))
     for part in itertools.islice(data, None, None, step):
         yield from _parts(part, share)
 
 
-def _parts_of_table(table, share):
+def _parts_of_table(table: Any, share: float) -> Iterator[bytes]:
     names = list(getattr(table, "column_names", table.columns))  # pyarrow has both
     share /= max(1, len(names))
     for number, name in enumerate(names):
@@ -137,18 +140,18 @@ def _parts_of_table(table, share):
             yield from _parts_of_array(table[name], share)
 
 
-def _parts_of_array(array, share):
+def _parts_of_array(array: Any, share: float) -> Iterator[bytes]:
     """Rows that lie evenly apart, as bytes; objects as what they say of themselves."""
     rows = _length(array)
-    kind = str(getattr(array, "dtype", getattr(array, "type", "")))
-    yield f"{kind} {tuple(getattr(array, 'shape', (rows,)))}".encode()
+    dtype = str(getattr(array, "dtype", getattr(array, "type", "")))
+    yield f"{dtype} {tuple(getattr(array, 'shape', (rows,)))}".encode()
     if not rows:
         return
     row = np.asarray(_as_numpy(array[:1]))
     listed = row.dtype.kind in "OTV"
     size = row.size if listed else row.nbytes
-    most = share * (_MOST_OBJECTS if listed else _MOST_BYTES) // max(1, size)
-    step = max(1, -(-rows // max(_FEWEST, int(most))))
+    most = share * (_MAX_OBJECTS if listed else _MAX_BYTES) // max(1, size)
+    step = max(1, -(-rows // max(_MIN_ROWS, int(most))))
     sampled = np.asarray(_as_numpy(array[::step]))
     if listed:
         yield from _parts_of_list(sampled.ravel().tolist(), 1.0)
@@ -156,7 +159,7 @@ def _parts_of_array(array, share):
         yield np.ascontiguousarray(sampled).tobytes()
 
 
-def _as_numpy(array):
+def _as_numpy(array: Any) -> Any:
     if hasattr(array, "detach"):
         array = array.detach().cpu()
     for name in ("to_numpy", "numpy"):
@@ -165,7 +168,7 @@ def _as_numpy(array):
     return array
 
 
-def _length(data):
+def _length(data: Any) -> int | None:
     if not hasattr(data, "__getitem__") or not hasattr(data, "dtype"):
         return len(data) if hasattr(data, "num_chunks") else None
     shape = getattr(data, "shape", None)

@@ -1,4 +1,4 @@
-"""A connection to the database that a study is in."""
+"""A connection to the database of a study, and its URL without passwords."""
 
 import os
 import pathlib
@@ -9,6 +9,7 @@ import time
 import urllib.parse
 import warnings
 import weakref
+from typing import Any, TypeAlias
 
 import optuna
 import sqlalchemy
@@ -17,29 +18,32 @@ from keras_trainkit.tuners._patient_storage import (
     PatientStorage,
     StorageFailed,
     database_error,
+    is_transient,
     lock_before_reading,
-    may_pass,
     reason_of,
 )
 
-_START_SECONDS = 60
+Url: TypeAlias = str | sqlalchemy.URL
+
 LOCK_SECONDS = 60
+_START_SECONDS = 60
 _SECRET = re.compile(r"pass|pwd|secret|token", re.IGNORECASE)
+_InternalError = optuna.exceptions.StorageInternalError
 
 
 class RefusedDatabase(ValueError):
-    """A database that cannot be opened, or holds nothing that can be read."""
+    """A database that cannot be opened, or whose content cannot be read."""
 
 
 def open_database(
-    url, heartbeat: int, grace: int, *, has_tables: bool = False
+    url: Url, heartbeat: int, grace: int, *, has_tables: bool = False
 ) -> PatientStorage:
     """Optuna's storage at a URL, its tables made if there are none.
 
     Args:
         url: String or `sqlalchemy.URL`.
-        heartbeat: Seconds between two signs of life of a running trial.
-        grace: Seconds of silence after which a trial counts as dead.
+        heartbeat: Seconds between two heartbeats of a running trial.
+        grace: Seconds without a heartbeat after which a trial counts as dead.
         has_tables: Do not look for the tables, which takes a while. They were found
             before, so a database that is away is waited for.
 
@@ -53,7 +57,7 @@ def open_database(
         "skip_table_creation": has_tables,
         "skip_compatibility_check": has_tables,
     }
-    location = shown(url)
+    location = masked_url(url)
     try:
         parsed = sqlalchemy.make_url(url)
         backend = _open(parsed, location, options)
@@ -67,10 +71,10 @@ def open_database(
         raise ValueError(
             "`storage` names the database that machines share and must be a URL such "
             "as postgresql+psycopg://user@host/database. "
-            f"Received: storage={location!r}: {masked(error, url)}"
+            f"Received: storage={location!r}: {masked_text(error, url)}"
         ) from None  # it may hold the password
     except (sqlalchemy.exc.SQLAlchemyError, StorageFailed) as error:
-        raise refusal(url, error) from None
+        raise refused_database(url, error) from None
     if parsed.get_backend_name() == "sqlite":
         if not has_tables:
             _check_whole(backend.engine, url)
@@ -79,38 +83,41 @@ def open_database(
     return PatientStorage(backend, location)
 
 
-def refusal(url, error) -> RefusedDatabase:
+def refused_database(url: Url, error: BaseException) -> RefusedDatabase:
     """The error for a database that cannot be opened."""
-    reason = masked(reason_of(error), url)
+    reason = masked_text(reason_of(error), url)
     if file_of(url) is None:
         return RefusedDatabase(
             "`storage` names the database that machines share and must be one that "
             "this machine reaches and may write to. "
-            f"Received: storage={shown(url)!r}: {reason}"
+            f"Received: storage={masked_url(url)!r}: {reason}"
         )
     return RefusedDatabase(
         "`directory` or `storage` names the file that keeps the search, which must be "
         "a whole SQLite database that this process may write to, on a disk with room "
-        f"left. Received: {shown(url)!r}: {reason}"
+        f"left. Received: {masked_url(url)!r}: {reason}"
     )
 
 
-def file_of(url) -> pathlib.Path | None:
+def sqlite_url(path: pathlib.Path) -> sqlalchemy.URL:
+    """The URL of a file."""
+    return sqlalchemy.URL.create("sqlite", database=str(path.absolute()))
+
+
+def file_of(url: Url) -> pathlib.Path | None:
     """The file that a URL of SQLite names; None for other databases."""
     try:
         parsed = sqlalchemy.make_url(url)
     except (sqlalchemy.exc.ArgumentError, ValueError):
         return None
-    if parsed.get_backend_name() != "sqlite" or parsed.database in (
-        None,
-        "",
-        ":memory:",
-    ):
+    if parsed.get_backend_name() != "sqlite" or parsed.query:
         return None
-    return None if parsed.query else pathlib.Path(parsed.database)
+    if not parsed.database or parsed.database == ":memory:":
+        return None
+    return pathlib.Path(parsed.database)
 
 
-def shown(url) -> str:
+def masked_url(url: Url) -> str:
     """The URL without its passwords; the path of a file."""
     try:
         parsed = sqlalchemy.make_url(url)
@@ -127,20 +134,20 @@ def shown(url) -> str:
     return masked.replace("%2A%2A%2A", "***")
 
 
-def masked(error, url) -> str:
-    """What an error says, without the passwords of the URL."""
-    text = str(error).strip()
+def masked_text(text: object, url: Url) -> str:
+    """A message of the database, without the passwords of the URL."""
+    masked = str(text).strip()
     for secret in sorted(_secrets(url), key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return text
+        masked = masked.replace(secret, "***")
+    return masked
 
 
-def _is_secret(name, value):
-    found = value if isinstance(value, str) else " ".join(value)
-    return bool(_SECRET.search(name) or _SECRET.search(found))
+def _is_secret(name: str, value: str | tuple[str, ...]) -> bool:
+    text = value if isinstance(value, str) else " ".join(value)
+    return bool(_SECRET.search(name) or _SECRET.search(text))
 
 
-def _secrets(url):
+def _secrets(url: Url) -> set[str]:
     """Every form in which a driver could show a password."""
     if isinstance(url, sqlalchemy.URL):
         url = url.render_as_string(hide_password=False)
@@ -160,17 +167,19 @@ def _secrets(url):
 class _Connection(sqlite3.Connection):
     """A file whose log is written ahead, which survives a killed process.
 
-    What a loss of power may take are the last commits, never the file; a commit costs
-    a tenth of a millisecond in place of six. Not for a file on a network.
+    A loss of power may take the last commits, never the file; a commit costs a tenth
+    of a millisecond instead of six. Not for a file on a network.
     """
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.execute("PRAGMA journal_mode=WAL")
         self.execute("PRAGMA synchronous=NORMAL")
 
 
-def _open(url, location, options):
+def _open(
+    url: sqlalchemy.URL, location: str, options: dict[str, Any]
+) -> optuna.storages.RDBStorage:
     """Tries again while other processes make the same tables, or the file is locked.
 
     Whenever one of many loses such a race another has made a table, so it ends.
@@ -181,27 +190,26 @@ def _open(url, location, options):
     while True:
         try:
             return _backend(url, options)
-        except (sqlalchemy.exc.SQLAlchemyError, _Internal) as error:
+        except (sqlalchemy.exc.SQLAlchemyError, _InternalError) as error:
             if time.monotonic() > deadline or not _is_race(database_error(error)):
                 raise
         time.sleep(random.uniform(0.02, 0.2))
 
 
-_Internal = optuna.exceptions.StorageInternalError
-
-
-def _is_race(error):
+def _is_race(error: BaseException) -> bool:
     if not isinstance(error, sqlalchemy.exc.DBAPIError):
         return False
     if isinstance(error, sqlalchemy.exc.IntegrityError):
         return True
-    if isinstance(error.orig, sqlite3.Error) and may_pass(error):
+    if isinstance(error.orig, sqlite3.Error) and is_transient(error):
         return True
     return "exist" in str(error.orig) or "deadlock" in str(error.orig)
 
 
-def _backend(url, options):
-    engine: dict[str, object] = {"pool_pre_ping": True}  # servers hang up in the end
+def _backend(
+    url: sqlalchemy.URL, options: dict[str, Any]
+) -> optuna.storages.RDBStorage:
+    engine: dict[str, Any] = {"pool_pre_ping": True}  # servers hang up in the end
     text = url.render_as_string(hide_password=False)
     if url.get_backend_name() == "sqlite":
         engine = {"connect_args": {"timeout": LOCK_SECONDS, "factory": _Connection}}
@@ -217,23 +225,23 @@ def _backend(url, options):
         return optuna.storages.RDBStorage(text, engine_kwargs=engine, **options)
 
 
-def _check_whole(engine, url):
+def _check_whole(engine: sqlalchemy.Engine, url: Url) -> None:
     try:
         with engine.connect() as connection:
             found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
     except sqlalchemy.exc.SQLAlchemyError as error:
-        raise refusal(url, error) from None
+        raise refused_database(url, error) from None
     if found != "ok":
-        raise refusal(url, StorageFailed("", f"its content is torn: {found}"))
+        raise refused_database(url, StorageFailed("", f"its content is torn: {found}"))
 
 
 class _Creator:
-    """Connects to a file, from whichever thread the connection is used in then."""
+    """Connects to a file; the connection may then be used from another thread."""
 
-    def __init__(self, file):
+    def __init__(self, file: pathlib.Path):
         self._file = file
 
-    def __call__(self):
+    def __call__(self) -> sqlite3.Connection:
         return sqlite3.connect(
             self._file,
             timeout=LOCK_SECONDS,
@@ -242,6 +250,6 @@ class _Creator:
         )
 
 
-def _close(engine, owner):
+def _close(engine: sqlalchemy.Engine, owner: int) -> None:
     """Hangs up, unless this is a fork: the connections are its parent's."""
     engine.dispose(close=os.getpid() == owner)

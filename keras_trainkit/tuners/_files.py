@@ -1,21 +1,17 @@
-"""What a search writes beside its study."""
+"""Files that a search writes beside its study: a marker, locks, and weights."""
 
 import contextlib
 import json
 import os
 import pathlib
 import tempfile
-
-import keras
+from collections.abc import Iterator
+from typing import Any
 
 from keras_trainkit._disk import replace
+from keras_trainkit._types import Model
 from keras_trainkit.tuners._patient_storage import StorageFailed
-from keras_trainkit.tuners._process_identity import (
-    is_dead,
-    is_here,
-    myself,
-    searched_by,
-)
+from keras_trainkit.tuners._process_identity import is_dead, this_process
 
 MARKER = "keras_trainkit_search.json"
 DATABASE = "study.db"
@@ -24,7 +20,7 @@ _SEARCHING = ".searching."
 _BEGUN = "begun"
 
 
-def check_project_name(project_name):
+def check_project_name(project_name: Any) -> None:
     """Refuses names that would lead out of the directory."""
     named = isinstance(project_name, str) and project_name not in ("", ".", "..")
     if not named or any(mark in project_name for mark in ("/", "\\", "\0")):
@@ -34,7 +30,7 @@ def check_project_name(project_name):
         )
 
 
-def check_folder(folder: pathlib.Path):
+def check_folder(folder: pathlib.Path) -> None:
     """Refuses a folder that holds other things than a search of the kit."""
     if not folder.exists() or (folder / MARKER).exists():
         return
@@ -47,21 +43,21 @@ def check_folder(folder: pathlib.Path):
         )
 
 
-def begin(folder: pathlib.Path, content: dict, *, anew: bool = False) -> bool:
-    """Makes the folder and the file by which the kit knows its own folders.
+def begin(folder: pathlib.Path, content: dict[str, Any], *, anew: bool = False) -> bool:
+    """Makes the folder and the marker by which the kit knows its own folders.
 
-    The file says that the search is about to be made, until `finish`: whatever is
+    The marker says that the search is about to be made, until `finish`: whatever is
     missing then was never there.
 
     Args:
         folder: Folder of the search.
-        content: What the file says.
+        content: Content of the marker.
         anew: The search that is there is about to be deleted.
 
     Returns:
-        Whether the search was made before, in the database that `content` names.
+        True if the search was made before, in the database that `content` names.
     """
-    with refused_writing(folder):
+    with naming_folder(folder):
         folder.mkdir(parents=True, exist_ok=True)
         found = None if anew else _marker(folder)
         if found is None or _BEGUN in found:
@@ -71,58 +67,40 @@ def begin(folder: pathlib.Path, content: dict, *, anew: bool = False) -> bool:
     return moved or found.get("storage") == content["storage"]
 
 
-def finish(folder: pathlib.Path, content: dict):
-    """Says that the search is made."""
+def finish(folder: pathlib.Path, content: dict[str, Any]) -> None:
+    """Writes into the marker that the search is made."""
     if _BEGUN in (_marker(folder) or {_BEGUN: True}):
-        with refused_writing(folder):
+        with naming_folder(folder):
             _write_marker(folder, content)
 
 
-def delete_search(folder: pathlib.Path):
-    """Deletes what the kit wrote but its marker; other files stay, and their folders.
-
-    The log goes before the database, which would take up another one's log.
-    """
-    with refused_writing(folder):
-        for end in ("-wal", "-shm", "-journal", ""):
-            (folder / f"{DATABASE}{end}").unlink(missing_ok=True)
-        for weights in folder.glob(f"trial_*/*{WEIGHTS}"):
-            weights.unlink()
-        for trial in folder.glob("trial_*"):
-            if trial.is_dir() and not any(trial.iterdir()):
-                trial.rmdir()
-
-
 @contextlib.contextmanager
-def searching(folder: pathlib.Path):
-    """Within it the folder says that this process searches in it."""
-    with refused_writing(folder):
-        _remove_left(folder)
+def searching(folder: pathlib.Path) -> Iterator[None]:
+    """Within it a file in the folder says that this process searches in it."""
+    with naming_folder(folder):
+        _remove_locks_of_the_dead(folder)
         number, name = tempfile.mkstemp(".json", f"{_SEARCHING}{os.getpid()}.", folder)
         file = pathlib.Path(name)
     try:
         os.close(number)
-        with refused_writing(folder):
-            file.write_text(json.dumps(myself()))
+        with naming_folder(folder):
+            file.write_text(json.dumps(this_process()))
         yield
     finally:
         file.unlink(missing_ok=True)
 
 
-def refuse_while_searched(folder: pathlib.Path):
-    """Raises if a living process searches in the folder."""
-    for file in folder.glob(f"{_SEARCHING}*"):
-        owner = _owner_in(file)
-        if owner is not None and is_here(owner) and not is_dead(owner):
-            raise searched_by(owner)
+def searching_processes(folder: pathlib.Path) -> list[dict[str, Any]]:
+    """Identities of the processes that say that they search in the folder."""
+    return [identity for _, identity in _locks(folder)]
 
 
-def unfinished_weights(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Files that `save_weights` is writing, or was when its process was killed."""
-    return list(folder.glob(f"trial_*/.*.{WEIGHTS}"))
+def weights_path(folder: pathlib.Path, trial_id: str) -> pathlib.Path:
+    """File of the best weights of a trial."""
+    return folder / f"trial_{trial_id}" / WEIGHTS
 
 
-def save_weights(model: keras.Model, path: pathlib.Path):
+def save_weights(model: Model, path: pathlib.Path) -> None:
     """Writes the weights whole or not at all.
 
     Raises:
@@ -140,9 +118,14 @@ def save_weights(model: keras.Model, path: pathlib.Path):
             temporary.unlink(missing_ok=True)
 
 
+def unfinished_weights(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Files that `save_weights` is writing, or was when its process was killed."""
+    return list(folder.glob(f"trial_*/.*.{WEIGHTS}"))
+
+
 @contextlib.contextmanager
-def refused_writing(folder: pathlib.Path):
-    """Names the folder in which something cannot be written."""
+def naming_folder(folder: pathlib.Path) -> Iterator[None]:
+    """Within it an error of the disk becomes one that names the folder."""
     try:
         yield
     except OSError as error:
@@ -153,11 +136,11 @@ def refused_writing(folder: pathlib.Path):
         ) from error
 
 
-def _is_foreign(path):
+def _is_foreign(path: pathlib.Path) -> bool:
     return not path.name.startswith((f".{MARKER}.", _SEARCHING))
 
 
-def _marker(folder):
+def _marker(folder: pathlib.Path) -> dict[str, Any] | None:
     try:
         found = json.loads((folder / MARKER).read_text())
     except FileNotFoundError:
@@ -167,7 +150,7 @@ def _marker(folder):
     return found if isinstance(found, dict) else {}
 
 
-def _write_marker(folder, content):
+def _write_marker(folder: pathlib.Path, content: dict[str, Any]) -> None:
     temporary = folder / f".{MARKER}.{os.getpid()}"
     try:
         temporary.write_text(json.dumps(content, indent=1))
@@ -177,17 +160,18 @@ def _write_marker(folder, content):
             temporary.unlink(missing_ok=True)
 
 
-def _remove_left(folder):
-    """Removes what killed processes left of themselves."""
-    for file in folder.glob(f"{_SEARCHING}*"):
-        owner = _owner_in(file)
-        if owner is not None and is_dead(owner):
+def _remove_locks_of_the_dead(folder: pathlib.Path) -> None:
+    for file, identity in _locks(folder):
+        if is_dead(identity):
             file.unlink(missing_ok=True)
 
 
-def _owner_in(file):
-    try:
-        owner = json.loads(file.read_text())
-    except (OSError, ValueError):
-        return None
-    return owner
+def _locks(folder: pathlib.Path) -> Iterator[tuple[pathlib.Path, dict[str, Any]]]:
+    """Each lock with the identity of the process that wrote it."""
+    for file in folder.glob(f"{_SEARCHING}*"):
+        try:
+            identity = json.loads(file.read_text())
+        except (OSError, ValueError):
+            continue
+        if identity is not None:
+            yield file, identity

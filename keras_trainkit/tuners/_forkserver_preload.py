@@ -1,6 +1,6 @@
-"""What the server that workers and isolated trials are forked from loads, once.
+"""Imports of the server from which workers and isolated trials are forked.
 
-Only that server imports this module. What is loaded by then is left out of garbage
+Only that server imports this module, once, by name. Its objects are left out of garbage
 collections: each looks at half a million objects of the backend, which takes 0.3 s, and
 KerasTuner asks for two before every build.
 """

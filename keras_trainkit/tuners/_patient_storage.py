@@ -7,28 +7,29 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import optuna
 import sqlalchemy
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from keras_trainkit.tuners._process_identity import OWNER
 
 PATIENCE_SECONDS = 300
 _LONGEST_WAIT_SECONDS = 5
-# PostgreSQL's and MySQL's words for a disk without room.
+# Codes of PostgreSQL and MySQL for a disk without room.
 _FULL = ("53100", 1021, 1114)
-_MAY_PASS = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
+_TRANSIENT = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 
 _logger = logging.getLogger(__name__)
 _locking = threading.local()
+_Result = TypeVar("_Result")
 
 
 class StorageFailed(StorageInternalError):
-    """What keeps a search fails, and will not be well by itself.
+    """The database or a file of the search fails, and will not recover by itself.
 
     Args:
         location: String. The database or file.
@@ -40,7 +41,7 @@ class StorageFailed(StorageInternalError):
         self.location = location
         self.reason = reason
 
-    def __str__(self):
+    def __str__(self) -> str:
         return (
             "The search is kept in a database and in files beside it, which must be "
             "whole and writable, on a disk with room left, and not away for more than "
@@ -49,29 +50,29 @@ class StorageFailed(StorageInternalError):
 
 
 def database_error(error: BaseException) -> BaseException:
-    """The database's error behind the one that Optuna raises in its place."""
+    """The database's error behind the one that Optuna raises instead of it."""
     while isinstance(error, StorageInternalError) and error.__cause__ is not None:
         error = error.__cause__
     return error
 
 
 def reason_of(error: BaseException) -> str:
-    """What the database said."""
+    """Message of the database."""
     found = database_error(error)
     if isinstance(found, StorageFailed):
         return found.reason
     return str(getattr(found, "orig", None) or found).strip()
 
 
-def may_pass(error: BaseException) -> bool:
-    """Whether the same may succeed later: a lock, a server that is started again."""
+def is_transient(error: BaseException) -> bool:
+    """True if the same call may succeed later: a lock, a server that is restarted."""
     if isinstance(error, sqlalchemy.exc.TimeoutError):
         return True  # no connection was free
     if not isinstance(error, sqlalchemy.exc.DBAPIError):
         return False
     if isinstance(error.orig, sqlite3.Error):
         code = getattr(error.orig, "sqlite_errorcode", None)
-        return code is not None and code & 0xFF in _MAY_PASS
+        return code is not None and code & 0xFF in _TRANSIENT
     codes = (
         getattr(error.orig, "sqlstate", None),
         *getattr(error.orig, "args", ())[:1],
@@ -81,12 +82,12 @@ def may_pass(error: BaseException) -> bool:
         sqlalchemy.exc.InterfaceError,
         sqlalchemy.exc.InternalError,
     )
-    passing = error.connection_invalidated or isinstance(error, of_connection)
-    return passing and not any(code in _FULL for code in codes)
+    transient = error.connection_invalidated or isinstance(error, of_connection)
+    return transient and not any(code in _FULL for code in codes)
 
 
 @contextlib.contextmanager
-def locked_before_reading():
+def locked_before_reading() -> Iterator[None]:
     """Within it nobody else writes between this thread's reads and its writes.
 
     Optuna locks the row it looks at, which SQLite does not have, and Python's sqlite3
@@ -100,14 +101,14 @@ def locked_before_reading():
         _locking.first = False
 
 
-def lock_before_reading(connection):
+def lock_before_reading(connection: sqlalchemy.Connection) -> None:
     """Listener for the beginning of SQLite's transactions."""
     if getattr(_locking, "first", False):
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _repeated(name):
-    def method(self, *args, **kwargs):
+def _repeated(name: str) -> Callable:
+    def method(self: "PatientStorage", *args: Any, **kwargs: Any) -> Any:
         function = getattr(self._cached, name)
         return self.patiently(lambda: function(*args, **kwargs), self._location)
 
@@ -143,8 +144,8 @@ class PatientStorage(_Repeating):
         self._location = location
 
     @staticmethod
-    def patiently(call: Callable, location: str):
-        """The result of `call()`, tried again while its error may pass."""
+    def patiently(call: Callable[[], _Result], location: str) -> _Result:
+        """The result of `call()`, tried again while its error is transient."""
         deadline, wait = None, 0.1
         while True:
             try:
@@ -157,19 +158,23 @@ class PatientStorage(_Repeating):
                     deadline = time.monotonic() + PATIENCE_SECONDS
                     warned = False
                 reason = reason_of(found)
-                if not may_pass(found) or time.monotonic() > deadline:
+                if not is_transient(found) or time.monotonic() > deadline:
                     raise StorageFailed(location, reason) from error
             if not warned:
                 _logger.warning(
                     "The database of the search does not answer and is asked again "
                     "for %d seconds: %s: %s",
-                    *(PATIENCE_SECONDS, location, reason),
+                    PATIENCE_SECONDS,
+                    location,
+                    reason,
                 )
                 warned = True
             time.sleep(random.uniform(0.5, 1) * wait)
             wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
 
-    def get_all_trials(self, study_id, deepcopy=True, states=None):
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Any = None
+    ) -> list[FrozenTrial]:
         """See Optuna. A study that was deleted meanwhile is a failure."""
         try:
             return super().get_all_trials(study_id, deepcopy, states)
@@ -177,17 +182,19 @@ class PatientStorage(_Repeating):
             reason = "the study was deleted while it was in use"
             raise StorageFailed(self._location, reason) from error
 
-    def set_trial_state_values(self, trial_id, state, values=None):
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
         """See Optuna."""
         attempts = 0
 
-        def write():
+        def write() -> bool:
             nonlocal attempts
             attempts += 1
             try:
                 return self._cached.set_trial_state_values(trial_id, state, values)
             except UpdateFinishedTrialError:
-                if attempts > 1 and self._stands(trial_id, state, values):
+                if attempts > 1 and self._is_written(trial_id, state, values):
                     return True
                 raise
 
@@ -196,19 +203,19 @@ class PatientStorage(_Repeating):
             self._give_back(trial_id)
         return done
 
-    def record_heartbeat(self, trial_id: int):
-        """Says that the trial's process lives; tried once, the next sign comes soon."""
+    def record_heartbeat(self, trial_id: int) -> None:
+        """Writes a heartbeat of the trial; tried once, since the next comes soon."""
         self._backend.record_heartbeat(trial_id)
 
     def stale(self, study_id: int) -> list[int]:
-        """Keys of the running trials that were silent for too long."""
+        """Keys of the running trials whose last heartbeat is too long ago."""
         # Optuna 5 has a public function only to fail them all.
         return self.patiently(
             lambda: self._backend._get_stale_trial_ids(study_id), self._location
         )
 
-    def add_study_user_attr(self, study_id: int, key: str, value) -> bool:
-        """Writes the attribute; False if it, or an attempt at it, stands already.
+    def add_study_user_attr(self, study_id: int, key: str, value: Any) -> bool:
+        """Writes the attribute; False if it, or an attempt at it, exists already.
 
         `set_study_user_attr` replaces what another process wrote a moment ago.
         """
@@ -218,7 +225,7 @@ class PatientStorage(_Repeating):
         )
         row = dict(zip(names, (study_id, key, json.dumps(value)), strict=True))
 
-        def write():
+        def write() -> bool:
             try:
                 with self._backend.engine.begin() as connection:
                     connection.execute(sqlalchemy.insert(table).values(row))
@@ -228,16 +235,18 @@ class PatientStorage(_Repeating):
 
         return self.patiently(write, self._location)
 
-    def dispose(self):
+    def dispose(self) -> None:
         """Closes the connections that are not in use."""
         self._backend.engine.dispose()
 
-    def _stands(self, trial_id, state, values):
+    def _is_written(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None
+    ) -> bool:
         trial = self._backend.get_trial(trial_id)
         wanted = None if values is None else [float(value) for value in values]
         return trial.state == state and trial.values == wanted
 
-    def _give_back(self, trial_id):
+    def _give_back(self, trial_id: int) -> None:
         """Fails a trial that this process may have taken; it is queued again then."""
         trial = self._backend.get_trial(trial_id)
         if trial.state == TrialState.RUNNING and OWNER not in trial.user_attrs:

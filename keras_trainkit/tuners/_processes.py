@@ -11,30 +11,34 @@ import pickle
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
 
-_LAST_SECONDS = 60
+PRELOAD = ["keras_trainkit.tuners._forkserver_preload"]
+_EXIT_SECONDS = 60
 # Below the 64 KiB that Linux keeps for a pipe, so that nobody waits for a reader.
-_MOST_BYTES = 40_000
+_MAX_BYTES = 40_000
 _NAME = "keras_trainkit"
 _UNGUARDED = 78  # exit code
 _has_entered = False
 _counter = itertools.count(1)
-PRELOADED = ["keras_trainkit.tuners._forkserver_preload"]
 
 
-def warm_up():
-    """Lets the server that children are forked from load, beside other work."""
+def warm_up() -> None:
+    """Starts the server that children are forked from, so that it loads meanwhile."""
     if _context().get_start_method() == "forkserver":
         from multiprocessing import forkserver  # not on every system
 
         forkserver.ensure_running()
 
 
-def start(target, *args):
+def start(target: Callable[..., None], *args: Any) -> tuple[BaseProcess, Connection]:
     """Starts a process and returns it with the connection its error comes through.
 
     Where the system can, children are forked from a server that has imported Keras
-    and done nothing with it, which takes a tenth of a second in place of several.
+    and done nothing with it, which takes a tenth of a second instead of several.
     """
     context = _context()
     receiver, sender = context.Pipe(duplex=False)
@@ -54,12 +58,12 @@ def start(target, *args):
     return process, receiver
 
 
-def end_if_script_is_imported():
+def end_if_script_is_imported() -> None:
     """Ends a child that meets the search while it imports the script of its parent.
 
     Python does that first in a new process, so a script that searches without
     `if __name__ == "__main__":` would search again and again. The parent says so, see
-    `check_guarded`; here no more than its output is left to be written.
+    `check_guarded`; this child only writes out what it has printed.
     """
     if multiprocessing.current_process().name.startswith(_NAME) and not _has_entered:
         sys.stdout.flush()
@@ -67,7 +71,7 @@ def end_if_script_is_imported():
         os._exit(_UNGUARDED)
 
 
-def check_guarded(process):
+def check_guarded(process: BaseProcess) -> None:
     """Raises if `end_if_script_is_imported` ended the process."""
     if process.exitcode == _UNGUARDED:
         raise RuntimeError(
@@ -77,17 +81,19 @@ def check_guarded(process):
         )
 
 
-def wait_for_end(process, receiver, seconds: float | None = None) -> bool:
+def wait_for_end(
+    process: BaseProcess, receiver: Connection, seconds: float | None = None
+) -> bool:
     """Waits until the process has ended; False if it takes longer than `seconds`.
 
-    One that has done its work and does not end, as with a thread of a library in it,
-    is waited for `_LAST_SECONDS` longer.
+    A process that has done its work and does not end, as with a thread of a library
+    in it, is waited for `_EXIT_SECONDS` longer.
 
     Raises:
-        Exception: What the child raised.
+        Exception: The child raised it.
     """
     deadline = math.inf if seconds is None else time.monotonic() + seconds
-    waited_for = [receiver, process.sentinel]
+    waited_for: list[Any] = [receiver, process.sentinel]
     while True:
         left = max(0, deadline - time.monotonic())
         timeout = None if math.isinf(left) else left
@@ -95,7 +101,7 @@ def wait_for_end(process, receiver, seconds: float | None = None) -> bool:
         if receiver in ready:
             raise_error_of(receiver)
             waited_for.remove(receiver)
-            deadline = min(deadline, time.monotonic() + _LAST_SECONDS)
+            deadline = min(deadline, time.monotonic() + _EXIT_SECONDS)
         elif ready:
             process.join()
             return True
@@ -103,8 +109,8 @@ def wait_for_end(process, receiver, seconds: float | None = None) -> bool:
             return receiver not in waited_for
 
 
-def raise_error_of(receiver):
-    """Raises what ended the child, if it has said so."""
+def raise_error_of(receiver: Connection) -> None:
+    """Raises the error that ended the child, if it has sent one."""
     try:
         pickled, text = receiver.recv()
     except (EOFError, OSError):
@@ -116,16 +122,16 @@ def raise_error_of(receiver):
     raise error
 
 
-def stop(process, receiver):
-    """Ends the process, if it has not, and lets go of it."""
+def stop(process: BaseProcess, receiver: Connection) -> None:
+    """Kills the process, if it has not ended, and frees what it held."""
     process.kill()
     process.join()
     process.close()
     receiver.close()
 
 
-def died_how(process) -> str:
-    """A sentence on a process that ended without saying why."""
+def death_message(process: BaseProcess) -> str:
+    """A sentence on a process that ended without sending an error."""
     if process.exitcode is None:
         return "Its process did not end."
     if process.exitcode == -9:
@@ -135,62 +141,7 @@ def died_how(process) -> str:
     return f"Its process ended with exit code {process.exitcode}."
 
 
-def _context():
-    methods = multiprocessing.get_all_start_methods()
-    if "forkserver" not in methods:
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    return context
-
-
-def _enter(target, args, sender):
-    global _has_entered
-    _has_entered = True
-    _end_with_parent()
-    try:
-        target(*args)
-    except Exception as error:
-        sender.send(_sendable(error))
-        raise SystemExit(1) from None
-    finally:
-        sender.close()
-
-
-def _end_with_parent():
-    parent = multiprocessing.parent_process()
-    thread = threading.Thread(target=_wait_for_end, args=(parent,), daemon=True)
-    thread.start()
-
-
-def _wait_for_end(parent):
-    multiprocessing.connection.wait([parent.sentinel])
-    os._exit(1)
-
-
-def _sendable(error):
-    """The error as bytes and as text, short enough for the buffer of a pipe."""
-    text = shortened(f"{type(error).__name__}: {error}")
-    for found in (error, _short(error), RuntimeError(text)):
-        try:
-            pickled = pickle.dumps(found)
-            pickle.loads(pickled)
-        except Exception:
-            continue
-        if len(pickled) < _MOST_BYTES:
-            break
-    return pickled, text
-
-
-def _short(error):
-    arguments = [shortened(a) if isinstance(a, str) else a for a in error.args]
-    try:
-        return type(error)(*arguments)
-    except Exception:
-        return RuntimeError(*arguments)
-
-
-def shortened(text: str, length: int = 4000) -> str:
+def shorten(text: str, length: int = 4000) -> str:
     """The beginning and the end of a text that is too long to be kept."""
     if len(text) <= length:
         return text
@@ -199,8 +150,8 @@ def shortened(text: str, length: int = 4000) -> str:
 
 
 @contextlib.contextmanager
-def quick_collections():
-    """Leaves what exists now out of Python's collections.
+def frozen_objects() -> Iterator[None]:
+    """Within it garbage collections pass over all that exists now (`gc.freeze`).
 
     KerasTuner collects twice before it builds a model. Half a million objects of
     TensorFlow and Keras are looked at each time, a third of a second for nothing.
@@ -214,3 +165,60 @@ def quick_collections():
         yield
     finally:
         gc.unfreeze()
+
+
+def _context() -> Any:
+    methods = multiprocessing.get_all_start_methods()
+    if "forkserver" not in methods:
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOAD)
+    return context
+
+
+def _enter(
+    target: Callable[..., None], args: tuple[Any, ...], sender: Connection
+) -> None:
+    global _has_entered
+    _has_entered = True
+    _end_with_parent()
+    try:
+        target(*args)
+    except Exception as error:
+        sender.send(_picklable(error))
+        raise SystemExit(1) from None
+    finally:
+        sender.close()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    thread = threading.Thread(target=_exit_with, args=(parent,), daemon=True)
+    thread.start()
+
+
+def _exit_with(parent: BaseProcess) -> None:
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)
+
+
+def _picklable(error: Exception) -> tuple[bytes, str]:
+    """The error as bytes and as text, short enough for the buffer of a pipe."""
+    text = shorten(f"{type(error).__name__}: {error}")
+    for found in (error, _with_short_arguments(error), RuntimeError(text)):
+        try:
+            pickled = pickle.dumps(found)
+            pickle.loads(pickled)
+        except Exception:
+            continue
+        if len(pickled) < _MAX_BYTES:
+            break
+    return pickled, text
+
+
+def _with_short_arguments(error: Exception) -> Exception:
+    arguments = [shorten(a) if isinstance(a, str) else a for a in error.args]
+    try:
+        return type(error)(*arguments)
+    except Exception:
+        return RuntimeError(*arguments)

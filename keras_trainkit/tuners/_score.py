@@ -1,10 +1,13 @@
-"""What a training returned, as one number and what belongs to it."""
+"""Score of a training: what it returned, as one number and its metrics."""
 
 import dataclasses
 import math
+import statistics
+from collections.abc import Iterable
 from typing import Any
 
 import keras
+import keras_tuner
 import numpy as np
 from keras_tuner.errors import FatalTypeError, FatalValueError
 
@@ -23,14 +26,23 @@ class Score:
     history: dict[str, list[float]] = dataclasses.field(default_factory=dict)
 
 
-def scores_of(results, objective) -> list[Score]:
+def scores_of(results: Any, objective: keras_tuner.Objective) -> list[Score]:
     """The trainings behind a number, a dict, a History, or a list of these."""
     if isinstance(results, list):
         return [score for part in results for score in scores_of(part, objective)]
     return [_score(results, objective)]
 
 
-def best_epoch(history: dict[str, list], objective) -> int | None:
+def mean_metrics(scores: Iterable[Score]) -> dict[str, float]:
+    """The mean of each metric that all trainings have."""
+    metrics = [score.metrics for score in scores]
+    names = set.intersection(*map(set, metrics))
+    return {name: statistics.fmean(m[name] for m in metrics) for name in sorted(names)}
+
+
+def best_epoch(
+    history: dict[str, list[float]], objective: keras_tuner.Objective
+) -> int | None:
     """The epoch with the best finite objective; None if there is none."""
     best, best_value = None, math.nan
     length = min(map(len, history.values()), default=0)
@@ -56,7 +68,13 @@ def as_floats(history: dict[str, Any]) -> dict[str, list[float]]:
     return found
 
 
-def _score(results, objective):
+def logs_as_floats(logs: dict[str, Any]) -> dict[str, float]:
+    """Likewise for the logs of one epoch."""
+    history = as_floats({name: [value] for name, value in logs.items()})
+    return {name: values[0] for name, values in history.items()}
+
+
+def _score(results: Any, objective: keras_tuner.Objective) -> Score:
     if isinstance(results, Score):
         return results
     if isinstance(results, keras.callbacks.History):
@@ -72,7 +90,9 @@ def _score(results, objective):
     )
 
 
-def _score_of_history(results, objective):
+def _score_of_history(
+    results: keras.callbacks.History, objective: keras_tuner.Objective
+) -> Score:
     history = as_floats(results.history)
     if not history:
         raise FatalValueError(
@@ -88,24 +108,25 @@ def _score_of_history(results, objective):
     return Score(float(objective.get_value(metrics)), metrics, epoch, history)
 
 
-def _score_of_metrics(results, objective):
-    metrics = {name: values[0] for name, values in as_floats_once(results).items()}
+def _score_of_metrics(
+    results: dict[str, Any], objective: keras_tuner.Objective
+) -> Score:
+    metrics = logs_as_floats(results)
     _check_objective(metrics, objective)
     return _finite(float(objective.get_value(metrics)), metrics, objective)
 
 
-def as_floats_once(metrics):
-    """Like `as_floats`, for one value each."""
-    return as_floats({name: [value] for name, value in metrics.items()})
-
-
-def _finite(value, metrics, objective):
+def _finite(
+    value: float, metrics: dict[str, float], objective: keras_tuner.Objective
+) -> Score:
     if not math.isfinite(value):
         raise NotFinite(f"{objective.name} was {value}.")
     return Score(value, metrics)
 
 
-def _check_objective(metrics, objective):
+def _check_objective(
+    metrics: dict[str, float], objective: keras_tuner.Objective
+) -> None:
     if not objective.has_value(metrics):
         raise FatalValueError(
             "`objective` names the result to search by and must be one of "

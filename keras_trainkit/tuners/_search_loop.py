@@ -1,161 +1,50 @@
-"""A process's share of a search: trial after trial until nothing is left."""
+"""The loop of a search: trial after trial, in one process or shared by workers."""
 
+import functools
 import math
 import multiprocessing.connection
 import os
+import pathlib
 import sys
 import time
+from collections.abc import Iterable
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
 
+import keras_tuner
 from optuna.trial import TrialState
 
-from keras_trainkit.tuners._process_identity import is_run
+from keras_trainkit.tuners._configuration_tree import ConfigurationTree
+from keras_trainkit.tuners._oracle import StudyOracle
+from keras_trainkit.tuners._process_identity import is_claimed
 from keras_trainkit.tuners._processes import (
     check_guarded,
-    died_how,
+    death_message,
     raise_error_of,
     start,
     stop,
 )
-from keras_trainkit.tuners._search_study import beating
+from keras_trainkit.tuners._search import Search, Tuner
+from keras_trainkit.tuners._search_study import heartbeat
 from keras_trainkit.tuners._trial import run_claimed, run_isolated
 from keras_trainkit.tuners._trial_queue import (
+    Claim,
+    TrialRecord,
     claim,
     finished,
     ranked,
+    read_trials,
     recover,
 )
 
 _WAIT_SECONDS = 0.2
 _LONGEST_WAIT_SECONDS = 2
-
-
-def run_loop(tuner, args, kwargs, progress):
-    """Runs trials until the search is over, whoever ran them.
-
-    A process that finds nothing to do while others are at work waits: they may die.
-    """
-    store = tuner._store
-    mine = None
-    wait = _WAIT_SECONDS
-    while True:
-        records = recover(store)
-        if mine is not None:
-            check_failures(records, mine, tuner.oracle)
-        progress.show(records)
-        if tuner._is_adequate(records):
-            return
-        chosen = tuner._record.chosen()
-        most = tuner.oracle.max_trials
-        claimed = claim(store, records, most, chosen, tuner._wants_more)
-        mine = None if claimed is None else claimed.index
-        if claimed is not None:
-            _run(tuner, claimed, args, kwargs)
-            wait = _WAIT_SECONDS
-        elif _others_at_work(store.records()):
-            time.sleep(wait)
-            wait = min(1.5 * wait, _LONGEST_WAIT_SECONDS)
-        else:
-            return
-
-
-def check_failures(records, index, oracle):
-    """Raises when too many trials in a row failed, the one just run among them."""
-    done = finished(records)
-    failed = {r.index for r in done if r.state == TrialState.FAIL}
-    if index not in failed:
-        return
-    limit = oracle.max_consecutive_failed_trials
-    last = done[-limit:]
-    if len(last) == limit and all(r.state == TrialState.FAIL for r in last):
-        reason = last[-1].reason
-        raise RuntimeError(
-            f"`max_consecutive_failed_trials` is the number of failed trials in a row "
-            f"that ends a search, and it is reached. Received: {limit} failures, the "
-            f"last one {reason}"
-        )
-
-
-def _run(tuner, claimed, args, kwargs):
-    run = run_isolated if tuner.isolate else run_claimed
-    try:
-        with beating(tuner._store, claimed.key):
-            run(tuner, claimed, args, kwargs)
-    finally:
-        tuner._store.leave(claimed.key)
-
-
-def _others_at_work(records):
-    return any(record.is_lost or is_run(record.trial) for record in records)
-
-
-_LOOK_SECONDS = 1
-
-
-def run_workers(tuner, workers, args, kwargs, progress):
-    """Starts `workers` processes and waits until the search is over.
-
-    A worker that is killed leaves its trial to the others. The search fails when the
-    last of them has died, or when one raises what ends a search.
-    """
-    started = [start(_work, tuner, workers, args, kwargs) for _ in range(workers)]
-    alive = list(started)
-    try:
-        while alive:
-            multiprocessing.connection.wait(
-                [process.sentinel for process, _ in alive], _LOOK_SECONDS
-            )
-            progress.show(tuner._store.records())
-            alive = [pair for pair in alive if not _has_ended(*pair)]
-        if all(process.exitcode != 0 for process, _ in started):
-            raise RuntimeError(
-                f"All {workers} workers died before the search was over. The last: "
-                f"{died_how(started[-1][0])}"
-            )
-    finally:
-        for child in started:
-            stop(*child)
-
-
-def _has_ended(process, receiver):
-    if receiver.poll():
-        raise_error_of(receiver)
-    check_guarded(process)
-    return process.exitcode is not None
-
-
-def _work(tuner, workers, args, kwargs):
-    # The backend's threads start with its first operation, after this.
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads))
-    silent = Progress(tuner.oracle.objective, tuner.max_trials, verbose=0)
-    run_loop(tuner, args, kwargs, silent)
-
-
-def is_adequate(records, direction, min_improvement, patience) -> bool:
-    """Whether `patience` trials in a row brought no more than `min_improvement`.
-
-    Counted along the trials that are done; small improvements add up, as they do in
-    `callbacks.EarlyStopping`.
-    """
-    sign = -1 if direction == "max" else 1
-    reference, waited = math.inf, 0
-    for record in records:
-        if not record.state.is_finished():
-            return False  # what comes after it is not decided yet
-        value = math.inf
-        if record.score is not None:
-            value = sign * record.score
-        if reference - value > min_improvement:
-            reference, waited = value, 0
-        elif math.isfinite(reference):
-            waited += 1
-        if waited >= patience:
-            return True
-    return False
+_POLL_SECONDS = 1
 
 
 class Progress:
-    """Trials done, the best so far, the time left.
+    """One line on trials done, the best so far, and the time left.
 
     On a terminal the line is written over; elsewhere there is one per trial.
 
@@ -165,7 +54,9 @@ class Progress:
         verbose: 0 for silence.
     """
 
-    def __init__(self, objective, max_trials, verbose):
+    def __init__(
+        self, objective: keras_tuner.Objective, max_trials: int | None, verbose: Any
+    ):
         self._objective = objective
         self._max_trials = max_trials
         self._silent = verbose == 0
@@ -174,7 +65,7 @@ class Progress:
         self._done = 0
         self._shown: str | None = None
 
-    def show(self, records):
+    def show(self, records: list[TrialRecord]) -> None:
         """Writes the line if it has changed."""
         done = len(finished(records))
         if self._done_before is None:
@@ -188,18 +79,18 @@ class Progress:
         start, end = ("\r", "") if sys.stdout.isatty() else ("", "\n")
         print(f"{start}{text}", end=end, flush=True)
 
-    def say_what_was_there(self, records, folder):
+    def show_earlier(self, records: list[TrialRecord], folder: pathlib.Path) -> None:
         """Writes how many trials are older than this start."""
         done = len(finished(records))
         if done and not self._silent:
             print(f"Search: {done} of the trials were there already, in {folder}")
 
-    def close(self):
+    def close(self) -> None:
         """Ends the line."""
         if self._shown is not None and sys.stdout.isatty():
             print()
 
-    def _text(self, records, done):
+    def _text(self, records: list[TrialRecord], done: int) -> str:
         total = "" if self._max_trials is None else f"/{self._max_trials}"
         text = f"Search: {done}{total} trials"
         best = ranked(records, self._objective.direction)
@@ -211,15 +102,150 @@ class Progress:
         left = self._seconds_left(done)
         return text if left is None else f"{text} | {_clock(left)} left"
 
-    def _seconds_left(self, done):
-        here = done - self._done_before
+    def _seconds_left(self, done: int) -> float | None:
+        here = done - (self._done_before or 0)
         if self._max_trials is None or not here or done >= self._max_trials:
             return None
         spent = self._latest - self._began
         return spent / here * (self._max_trials - done)
 
 
-def _clock(seconds):
+def run_loop(search: Search, progress: Progress) -> None:
+    """Runs trials until the search is over, whoever ran them.
+
+    A process that finds nothing to do while others are at work waits: they may die.
+    """
+    tuner, study = search.tuner, search.study
+    own: Claim | None = None
+    wait: float = _WAIT_SECONDS
+    while True:
+        records = recover(study)
+        if own is not None:
+            check_failures(records, own.index, tuner.oracle)
+        progress.show(records)
+        if _has_converged(records, tuner):
+            return
+        wants_more = functools.partial(_wants_more, tuner)
+        own = claim(study, records, tuner.oracle.max_trials, wants_more)
+        if own is not None:
+            _run(search, own)
+            wait = _WAIT_SECONDS
+        elif _others_are_at_work(read_trials(study.trials())):
+            time.sleep(wait)
+            wait = min(1.5 * wait, _LONGEST_WAIT_SECONDS)
+        else:
+            return
+
+
+def run_workers(search: Search, workers: int, progress: Progress) -> None:
+    """Starts `workers` processes and waits until the search is over.
+
+    A worker that is killed leaves its trial to the others. The search fails when the
+    last of them has died, or when one raises what ends a search.
+    """
+    started = [start(_work, search, workers) for _ in range(workers)]
+    alive = list(started)
+    try:
+        while alive:
+            multiprocessing.connection.wait(
+                [process.sentinel for process, _ in alive], _POLL_SECONDS
+            )
+            progress.show(read_trials(search.study.trials()))
+            alive = [pair for pair in alive if not _has_ended(*pair)]
+        if all(process.exitcode != 0 for process, _ in started):
+            raise RuntimeError(
+                f"All {workers} workers died before the search was over. The last: "
+                f"{death_message(started[-1][0])}"
+            )
+    finally:
+        for child in started:
+            stop(*child)
+
+
+def check_failures(
+    records: Iterable[TrialRecord], index: int, oracle: StudyOracle
+) -> None:
+    """Raises when too many trials in a row failed, the one just run among them."""
+    done = finished(records)
+    failed = {record.index for record in done if record.state == TrialState.FAIL}
+    if index not in failed:
+        return
+    limit = oracle.max_consecutive_failed_trials
+    last = done[-limit:]
+    if len(last) == limit and all(record.index in failed for record in last):
+        raise RuntimeError(
+            f"`max_consecutive_failed_trials` is the number of failed trials in a row "
+            f"that ends a search, and it is reached. Received: {limit} failures, the "
+            f"last one {last[-1].reason}"
+        )
+
+
+def has_converged(
+    records: Iterable[TrialRecord],
+    direction: str,
+    min_improvement: float,
+    patience: int,
+) -> bool:
+    """Stop criterion: `patience` trials without `min_improvement`.
+
+    Counted along the trials that are done; small improvements add up, as they do in
+    `callbacks.EarlyStopping`.
+    """
+    sign = -1 if direction == "max" else 1
+    reference, waited = math.inf, 0
+    for record in records:
+        if not record.state.is_finished():
+            return False  # what comes after it is not decided yet
+        value = math.inf if record.score is None else sign * record.score
+        if reference - value > min_improvement:
+            reference, waited = value, 0
+        elif math.isfinite(reference):
+            waited += 1
+        if waited >= patience:
+            return True
+    return False
+
+
+def _has_converged(records: list[TrialRecord], tuner: Tuner) -> bool:
+    if tuner.patience is None:
+        return False
+    direction = tuner.oracle.objective.direction
+    return has_converged(records, direction, tuner.min_improvement or 0, tuner.patience)
+
+
+def _wants_more(tuner: Tuner, records: list[TrialRecord]) -> bool:
+    return tuner.allow_repeats or ConfigurationTree(records).has_more()
+
+
+def _run(search: Search, own: Claim) -> None:
+    run = run_isolated if search.tuner.isolate else run_claimed
+    try:
+        with heartbeat(search.study, own.key):
+            run(search, own)
+    finally:
+        search.study.leave(own.key)
+
+
+def _others_are_at_work(records: list[TrialRecord]) -> bool:
+    return any(record.is_lost or is_claimed(record.trial) for record in records)
+
+
+def _has_ended(process: BaseProcess, receiver: Connection) -> bool:
+    if receiver.poll():
+        raise_error_of(receiver)
+    check_guarded(process)
+    return process.exitcode is not None
+
+
+def _work(search: Search, workers: int) -> None:
+    # The backend's threads start with its first operation, after this.
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads))
+    oracle = search.tuner.oracle
+    run_loop(search, Progress(oracle.objective, oracle.max_trials, verbose=0))
+
+
+def _clock(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}"

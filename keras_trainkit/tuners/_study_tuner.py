@@ -1,93 +1,111 @@
-"""What every tuner of the kit is: KerasTuner's interface over one study of Optuna."""
+"""Base class of the tuners: KerasTuner's interface over one study of Optuna."""
 
 import contextlib
+import os
 import pathlib
 import random
+import warnings
+from collections.abc import Callable
+from typing import Any
 
 import keras_tuner
 import optuna
+from keras_tuner.engine.trial import Trial
 from keras_tuner.errors import FailedTrialError
 from optuna.trial import TrialState
 
 from keras_trainkit._checks import check_count
+from keras_trainkit._types import Model
 from keras_trainkit.tuners import _files
 from keras_trainkit.tuners._arguments import (
     check_arguments,
-    refuse_kerastuners,
-    warn_of_penalties,
+    check_no_keras_tuner_arguments,
+    warn_if_loss_includes_penalties,
 )
-from keras_trainkit.tuners._configuration_tree import Tried
-from keras_trainkit.tuners._cross_validation import reporter, without_folds
-from keras_trainkit.tuners._data_description import described
-from keras_trainkit.tuners._database import shown
-from keras_trainkit.tuners._hyperparameters import AskingHyperParameters, as_parameter
-from keras_trainkit.tuners._oracle import StudyOracle
+from keras_trainkit.tuners._configuration_tree import PartialConfiguration
+from keras_trainkit.tuners._data_description import data_description
+from keras_trainkit.tuners._database import Url, masked_url, sqlite_url
+from keras_trainkit.tuners._hyperparameters import Parameter, as_parameter
+from keras_trainkit.tuners._oracle import StudyOracle, as_keras_tuner_trial
+from keras_trainkit.tuners._overwrite import delete_search
 from keras_trainkit.tuners._process_identity import is_orphan
 from keras_trainkit.tuners._processes import (
     end_if_script_is_imported,
-    quick_collections,
+    frozen_objects,
     warm_up,
 )
-from keras_trainkit.tuners._results import SearchResults, first_reason
+from keras_trainkit.tuners._results import (
+    find_record,
+    first_reason,
+    print_failures,
+    ranked_by_neighbours,
+    refit,
+    trials_frame,
+    warn_if_overfitted,
+)
 from keras_trainkit.tuners._sampler import SeededSampler
-from keras_trainkit.tuners._search_loop import (
-    Progress,
-    is_adequate,
-    run_loop,
-    run_workers,
-)
-from keras_trainkit.tuners._search_study import (
-    Record,
-    Store,
-    delete_study,
-    refuse_running,
-    sqlite_url,
-)
-from keras_trainkit.tuners._training import Training
+from keras_trainkit.tuners._search import Search
+from keras_trainkit.tuners._search_loop import Progress, run_loop, run_workers
+from keras_trainkit.tuners._search_study import SearchStudy
+from keras_trainkit.tuners._training import RunningTrial, prepare
+from keras_trainkit.tuners._trial_queue import ranked
 
 
-class StudyTuner(SearchResults):
+class StudyTuner(keras_tuner.Tuner):
     """A `keras_tuner.Tuner` that keeps nothing itself: the study is the only truth.
 
     Subclasses say how values are drawn (`_make_sampler`, `_as_parameter`), when a trial
-    is stopped (`_judge_of`) and what `fit` must be told (`_fit_kwargs`). Arguments: see
+    is stopped (`judge`) and what `fit` must be told (`fit_arguments`). Arguments: see
     `RandomSearch`.
     """
 
-    _as_parameter = staticmethod(as_parameter)
+    _as_parameter: Callable[[Any], Parameter] = staticmethod(as_parameter)
 
     def __init__(
         self,
-        hypermodel=None,
-        objective="val_loss",
-        max_trials=10,
+        hypermodel: keras_tuner.HyperModel | Callable | None = None,
+        objective: str | keras_tuner.Objective | list | None = "val_loss",
+        max_trials: int | None = 10,
         *,
-        seed=None,
-        directory=".",
-        project_name="search",
-        storage=None,
-        executions_per_trial=1,
-        folds=1,
-        min_improvement=None,
-        patience=None,
-        isolate=False,
-        trial_timeout=None,
-        allow_repeats=False,
-        overwrite=False,
-        hyperparameters=None,
-        tune_new_entries=True,
-        allow_new_entries=True,
-        max_retries_per_trial=0,
-        max_consecutive_failed_trials=3,
-        optimizer=None,
-        loss=None,
-        metrics=None,
-        max_model_size=None,
-        distribution_strategy=None,
-        logger=None,
-        tuner_id=None,
+        seed: int | None = None,
+        directory: str | os.PathLike = ".",
+        project_name: str = "search",
+        storage: str | None = None,
+        executions_per_trial: int = 1,
+        folds: int = 1,
+        min_improvement: float | None = None,
+        patience: int | None = None,
+        isolate: bool = False,
+        trial_timeout: float | None = None,
+        allow_repeats: bool = False,
+        overwrite: bool = False,
+        hyperparameters: keras_tuner.HyperParameters | None = None,
+        tune_new_entries: bool = True,
+        allow_new_entries: bool = True,
+        max_retries_per_trial: int = 0,
+        max_consecutive_failed_trials: int = 3,
+        optimizer: Any = None,
+        loss: Any = None,
+        metrics: list | None = None,
+        max_model_size: int | None = None,
+        distribution_strategy: Any = None,
+        logger: Any = None,
+        tuner_id: str | None = None,
     ):
-        refuse_kerastuners(logger, tuner_id)
+        check_no_keras_tuner_arguments(logger, tuner_id)
+        check_arguments(
+            seed=seed,
+            project_name=project_name,
+            max_trials=max_trials,
+            executions_per_trial=executions_per_trial,
+            folds=folds,
+            min_improvement=min_improvement,
+            patience=patience,
+            isolate=isolate,
+            trial_timeout=trial_timeout,
+            allow_repeats=allow_repeats,
+        )
+        self._check_hypermodel(hypermodel)
         self.max_trials = max_trials
         self.storage = storage
         self.executions_per_trial = executions_per_trial
@@ -97,24 +115,25 @@ class StudyTuner(SearchResults):
         self.isolate = isolate
         self.trial_timeout = trial_timeout
         self.allow_repeats = allow_repeats
-        check_arguments(self, seed, project_name)
-        _check_hypermodel(self, hypermodel)
         oracle = StudyOracle(
-            self._get_store,
+            hyperparameters,
             objective=objective,
             max_trials=max_trials,
-            hyperparameters=_own_space(
-                hyperparameters, tune_new_entries and allow_new_entries
-            ),
             tune_new_entries=tune_new_entries,
             allow_new_entries=allow_new_entries,
             max_retries_per_trial=max_retries_per_trial,
             max_consecutive_failed_trials=max_consecutive_failed_trials,
         )
-        self._given = None if hyperparameters is None else hyperparameters.copy()
-        self._explored = None
-        self._open(pathlib.Path(directory or "."), project_name, oracle, overwrite)
-        self.seed = self._agree(seed, oracle.objective)
+        self._explored: keras_tuner.HyperParameters | None = None
+        self._folder = pathlib.Path(directory or ".") / project_name
+        url = storage or sqlite_url(self._folder / _files.DATABASE)
+        content = {"study": project_name, "storage": masked_url(url)}
+        exists = self._make_folder(url, content, overwrite)
+        self._search_study = oracle.study = SearchStudy(
+            url, project_name, oracle.objective.direction, exists=exists
+        )
+        self.seed = self._agree(oracle.objective, seed)
+        _files.finish(self._folder, content)
         super().__init__(
             oracle,
             hypermodel,
@@ -127,20 +146,19 @@ class StudyTuner(SearchResults):
             project_name=project_name,
             executions_per_trial=executions_per_trial,
         )
-        warn_of_penalties(oracle.objective, hypermodel)
+        warn_if_loss_includes_penalties(oracle.objective, hypermodel)
         self._sampler = SeededSampler(self._make_sampler, self.seed)
-        self._training: Training | None = None
-        self._last_search: tuple | None = None
+        self._last_search: tuple[tuple[Any, ...], dict[str, Any]] | None = None
 
-    def __getstate__(self):
-        return {**self.__dict__, "_training": None, "_last_search": None}
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_last_search": None}
 
     @property
     def study(self) -> optuna.Study:
         """The Optuna study that holds the search."""
-        return self._store.study
+        return self._search_study.optuna_study
 
-    def search(self, *fit_args, workers=1, **fit_kwargs):
+    def search(self, *fit_args: Any, workers: int = 1, **fit_kwargs: Any) -> None:
         """Tries configurations until `max_trials` are done or nothing is left.
 
         Args:
@@ -166,50 +184,40 @@ class StudyTuner(SearchResults):
         check_count("workers", workers, "is the number of processes")
         end_if_script_is_imported()
         with _files.searching(self._folder):
-            self._search(fit_args, workers, fit_kwargs)
+            self._run(self._make_search(fit_args, fit_kwargs), workers)
 
-    def _search(self, fit_args, workers, fit_kwargs):
-        if workers > 1 or self.isolate:
-            warm_up()
-        self._last_search = (fit_args, dict(fit_kwargs))
-        self._record.agree_on_data(
-            *described(fit_args, self._fit_kwargs(dict(fit_kwargs)))
-        )
-        self._prepare(fit_args, fit_kwargs)
-        self._record.agree_on_space(self._explored or self._explore())
-        self._load_space()
-        verbose = fit_kwargs.get("verbose", "auto")
-        progress = Progress(self.oracle.objective, self.oracle.max_trials, verbose)
-        self._remove_unfinished_weights()
-        progress.say_what_was_there(self._store.records(), self._folder)
-        self.on_search_begin()
-        try:
-            if workers == 1:
-                with quick_collections():
-                    run_loop(self, fit_args, fit_kwargs, progress)
-            else:
-                run_workers(self, workers, fit_args, fit_kwargs, progress)
-        finally:
-            progress.close()
-            self._load_space()
-        self.on_search_end()
-        self._refuse_nothing()
-
-    def run_trial(self, trial, *args, **kwargs):
+    def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
         """Trains one configuration; to be overridden as in KerasTuner.
 
         Returns:
             The result, or a list of results: of `HyperModel.fit` for every execution
             and fold, as numbers with their metrics.
         """
-        if self._training is None:
+        if not isinstance(trial, RunningTrial):
             raise ValueError(
                 "`run_trial` is called by `search`, one trial after the other, and "
                 "must not be called otherwise. Received: a call outside of a search."
             )
-        return self._training.run(args, self._fit_kwargs(dict(kwargs)))
+        return trial.training.run(args, self.fit_arguments(dict(kwargs)))
 
-    def enqueue(self, values: dict):
+    def on_trial_end(self, trial: Trial) -> None:
+        """Hook; the study holds the trial already."""
+
+    def judge(self, index: int, epochs: int, best: float | None) -> bool:
+        """Hook after each epoch of a trial's first training; False stops the trial.
+
+        Args:
+            index: Int. Index of the trial in the search.
+            epochs: Int. Epochs done.
+            best: Float. Best finite value of the objective so far, or None.
+        """
+        return True
+
+    def fit_arguments(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Hook: the keyword arguments of `fit`, made of those of `search`."""
+        return kwargs
+
+    def enqueue(self, values: dict) -> None:
         """Queues a configuration chosen by hand: it is tried before all others.
 
         It counts as one of `max_trials`. The same values are queued once only, so a
@@ -224,75 +232,241 @@ class StudyTuner(SearchResults):
                 "`values` is a configuration to be tried and must be a dict from names "
                 f"of hyperparameters to values. Received: values={values!r}."
             )
-        self._record.choose(values)
+        self._search_study.choose(values)
 
-    def on_trial_end(self, trial):
-        """Hook; the study holds the trial already."""
-
-    def save(self):
-        """Nothing: the study is stored as it grows."""
-
-    def reload(self):
-        """Nothing: the study is read when it is asked."""
-
-    def search_space_summary(self, extended=False):
+    def search_space_summary(self, extended: bool = False) -> None:
         """Prints the hyperparameters; see KerasTuner."""
         if not self.oracle.get_space().space:
             self._explore()
         super().search_space_summary(extended)
 
-    def _make_sampler(self, seed) -> optuna.samplers.BaseSampler:
+    def trials_frame(self) -> Any:
+        """A pandas DataFrame with a row per trial.
+
+        Columns: `state` (COMPLETE, PRUNED for stopped, FAIL), `score`, `spread` (the
+        standard deviation over folds and executions), `best_epoch`, `epochs`,
+        `seconds`, `attempts`, `reason`, and `hp:` with each hyperparameter's name.
+        """
+        return trials_frame(self.oracle.records())
+
+    def histories(self, trial_id: str) -> list[dict[str, list[float]]]:
+        """Every epoch's logs of a trial, a dict for each of its trainings.
+
+        Folds come one after the other, within each its executions. Trials that were
+        stopped or failed have what they came to.
+
+        Args:
+            trial_id: String, as in `trials_frame`.
+        """
+        return find_record(self.oracle.records(), trial_id).histories
+
+    def results_summary(self, num_trials: int = 10) -> None:
+        """Prints the best trials, then how many were stopped or failed."""
+        super().results_summary(num_trials)
+        print_failures(self.oracle.records())
+
+    def get_best_hyperparameters(
+        self, num_trials: int = 1, *, robust: bool = False
+    ) -> list[keras_tuner.HyperParameters]:
+        """Configurations from the best on.
+
+        Args:
+            num_trials: Int. How many.
+            robust: Bool. Rank by the mean score of the five nearest trials in place of
+                a trial's own.
+        """
+        if not robust:
+            return super().get_best_hyperparameters(num_trials)
+        space, objective = self.oracle.get_space(), self.oracle.objective
+        records = self.oracle.records()
+        best = ranked_by_neighbours(records, space, objective.direction)
+        found = [as_keras_tuner_trial(r, space, objective) for r in best[:num_trials]]
+        return [trial.hyperparameters for trial in found]
+
+    def load_model(self, trial: Trial) -> Model:
+        """The model of a trial at its best epoch; see KerasTuner."""
+        path = _files.weights_path(self._folder, trial.trial_id)
+        if not path.exists():
+            raise ValueError(
+                f"The weights of trial {trial.trial_id} are in the directory of the "
+                f"machine that ran it and must be at {path}. Received: no such file."
+            )
+        model = self._try_build(trial.hyperparameters)
+        if not model.built:
+            record = find_record(self.oracle.records(), trial.trial_id)
+            model.build_from_config(record.build_config)
+        with warnings.catch_warnings():
+            # The new model's optimizer has no slots yet to put the saved ones into.
+            message = "Skipping variable loading for optimizer"
+            warnings.filterwarnings("ignore", message, UserWarning)
+            model.load_weights(path)
+        return model
+
+    def refit_best(self, *fit_args: Any, **fit_kwargs: Any) -> Model:
+        """Trains the best trial again, with its own seed, and returns the model.
+
+        With the data of the search the model, at its best epoch, has the score that is
+        recorded (of the best execution; to the last bit on a CPU). After a search with
+        `folds` it is trained on all rows given: leave out callbacks that watch
+        validation rows.
+
+        Args:
+            *fit_args: As for `search`; those of the last `search` if left out.
+            **fit_kwargs: Likewise.
+        """
+        if not fit_args and not fit_kwargs:
+            if self._last_search is None:
+                raise ValueError(
+                    "`refit_best` trains on the data of the last `search` of this "
+                    "object, or on what it is given. Received: neither."
+                )
+            fit_args, fit_kwargs = self._last_search
+        return refit(self._make_search(fit_args, fit_kwargs), self.oracle.records())
+
+    def evaluate_best(
+        self, x: Any, y: Any = None, *, model: Model | None = None, **kwargs: Any
+    ) -> dict[str, float]:
+        """Evaluates the best model on test rows, which the search must not have seen.
+
+        The best of many trials is good on the validation rows partly by chance. Where
+        its score there is better than here by more than its spread, a warning says so.
+        The spread is that of the trial's executions and folds; of a trial with one
+        training, two standard errors of the score here, from ten parts of the rows
+        (20 at least; for a data set and for fewer rows there is no warning).
+
+        Args:
+            x: As in `Model.evaluate`; taken through `hypermodel.encode` if there is
+                such a method.
+            y: Likewise.
+            model: `keras.Model` to evaluate in place of the one that the search kept;
+                needed after a search with `folds`, from `refit_best`.
+            **kwargs: Passed on to `Model.evaluate`.
+
+        Returns:
+            Dict of metrics.
+        """
+        if self.folds > 1 and model is None:
+            raise ValueError(
+                "`model` is the best configuration trained on all rows and must be "
+                "given after a search with folds: tuner.refit_best(x, y). "
+                "Received: model=None."
+            )
+        if model is None:
+            model = self.get_best_models()[0]
+        encode = getattr(self.hypermodel, "encode", lambda x: x)
+
+        def evaluate(x: Any, y: Any, **kwargs: Any) -> dict[str, float]:
+            kwargs = {"verbose": 0, **kwargs, "return_dict": True}
+            return model.evaluate(encode(x), y, **kwargs)
+
+        metrics = evaluate(x, y, **kwargs)
+        best = ranked(self.oracle.records(), self.oracle.objective.direction)[0]
+        warn_if_overfitted(best, metrics, evaluate, (x, y), self.oracle.objective)
+        return metrics
+
+    def save(self) -> None:
+        """Nothing: the study is stored as it grows."""
+
+    def reload(self) -> None:
+        """Nothing: the study is read when it is asked."""
+
+    def _make_sampler(
+        self, seed: int, configuration: PartialConfiguration
+    ) -> optuna.samplers.BaseSampler:
+        """The sampler for one draw; what the trial has drawn before may be used."""
         raise NotImplementedError
 
-    def _wants_more(self, records):
-        return self.allow_repeats or Tried(records).has_more()
-
-    def _judge_of(self, claim):
-        return None
-
-    def _fit_kwargs(self, kwargs):
-        return kwargs
-
-    def _is_adequate(self, records):
-        if self.patience is None:
-            return False
-        return is_adequate(
-            records,
-            self.oracle.objective.direction,
-            self.min_improvement or 0,
-            self.patience,
+    def _make_search(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Search:
+        return Search(
+            tuner=self,
+            study=self._search_study,
+            sampler=self._sampler,
+            as_parameter=self._as_parameter,
+            build=self._try_build,
+            copy_callbacks=self._copy_callbacks,
+            folder=self._folder,
+            args=args,
+            kwargs=kwargs,
         )
 
-    def _report_of(self, drawn):
-        return None if self.folds == 1 else reporter(drawn, self.folds)
+    def _run(self, search: Search, workers: int) -> None:
+        if workers > 1 or self.isolate:
+            warm_up()
+        args, kwargs = search.args, search.kwargs
+        self._last_search = (args, dict(kwargs))
+        study = self._search_study
+        study.agree_on_data(*data_description(args, self.fit_arguments(dict(kwargs))))
+        prepare(self.hypermodel, args, kwargs)
+        study.agree_on_space(self._explored or self._explore())
+        self.oracle.load_space()
+        objective, max_trials = self.oracle.objective, self.oracle.max_trials
+        progress = Progress(objective, max_trials, kwargs.get("verbose", "auto"))
+        self._remove_unfinished_weights()
+        progress.show_earlier(self.oracle.records(), self._folder)
+        self.on_search_begin()
+        try:
+            if workers == 1:
+                with frozen_objects():
+                    run_loop(search, progress)
+            else:
+                run_workers(search, workers, progress)
+        finally:
+            progress.close()
+            self.oracle.load_space()
+        self.on_search_end()
+        self._check_that_one_completed()
 
-    def _get_store(self):
-        return self._store
+    def _remove_unfinished_weights(self) -> None:
+        """Deletes what killed processes were writing, each as large as a model."""
+        # Listed before it is asked who lives: a process that starts later is not in it.
+        found = _files.unfinished_weights(self._folder)
+        living = {
+            _files.weights_path(self._folder, record.name).parent
+            for record in (self.oracle.records() if found else ())
+            if record.state == TrialState.RUNNING and not is_orphan(record.trial)
+        }
+        for path in found:
+            if path.parent not in living:
+                path.unlink(missing_ok=True)
 
-    def _open(self, directory, project_name, oracle, overwrite):
-        self._folder = directory / project_name
+    def _check_that_one_completed(self) -> None:
+        records = self.oracle.records()
+        if all(record.state != TrialState.COMPLETE for record in records):
+            raise RuntimeError(
+                f"No trial of the search completed. Received: {len(records)} trials, "
+                f"the first failed one with {first_reason(records)}"
+            )
+
+    def _copy_callbacks(
+        self, callbacks: list[Any], trial: Trial, number: int
+    ) -> list[Any]:
+        callbacks = self._deepcopy_callbacks(callbacks)
+        self._configure_tensorboard_dir(callbacks, trial, number)
+        return callbacks
+
+    def _check_hypermodel(self, hypermodel: Any) -> None:
+        if hypermodel is None and type(self).run_trial is StudyTuner.run_trial:
+            raise ValueError(
+                "`hypermodel` is the space to be searched and must be a HyperModel or "
+                "a function, but in a subclass with its own `run_trial`. "
+                "Received: hypermodel=None."
+            )
+
+    def _make_folder(self, url: Url, content: dict[str, Any], overwrite: bool) -> bool:
+        """Returns True if the search was made before, and is not overwritten."""
         _files.check_folder(self._folder)
-        url = self.storage or sqlite_url(self._folder / _files.DATABASE)
-        self._content = {"study": project_name, "storage": shown(url)}
         if overwrite:
-            self._delete(url, project_name)
-        exists = _files.begin(self._folder, self._content)
-        self._store = Store(
-            url, project_name, oracle.objective.direction, exists=exists
-        )
-        self._record = Record(self._store)
+            end_if_script_is_imported()
+            is_shared = self.storage is not None
+            delete_search(self._folder, content, url, is_shared=is_shared)
+        return _files.begin(self._folder, content)
 
-    def _delete(self, url, project_name):
-        end_if_script_is_imported()
-        _files.refuse_while_searched(self._folder)
-        if self.storage is None:
-            refuse_running(url, project_name)
-        else:
-            delete_study(url, project_name)
-        _files.begin(self._folder, self._content, anew=True)
-        _files.delete_search(self._folder)
+    def _agree(self, objective: keras_tuner.Objective, seed: int | None) -> int:
+        """Describes the search in the study, or checks that it is this one.
 
-    def _agree(self, seed, objective):
+        Returns:
+            The seed, that of whoever has begun the search if `seed` is None.
+        """
         description = {
             "objective": objective.name,
             "direction": objective.direction,
@@ -302,47 +476,20 @@ class StudyTuner(SearchResults):
             "lists": self._as_parameter is not as_parameter,
             "method": _method_of(type(self)),
         }
-        first = self._record.begin(description)
+        first_seed = self._search_study.first_seed(description)
         if seed is None:
-            description["seed"] = first
-        self._record.agree(description)
-        _files.finish(self._folder, self._content)
-        return first
+            description["seed"] = first_seed
+        self._search_study.agree(description)
+        return first_seed
 
-    def _prepare(self, args, kwargs):
-        prepare = getattr(self.hypermodel, "prepare", None)
-        data = without_folds(args, kwargs)
-        if prepare is not None and data is not None:
-            prepare(*data)
-
-    def _remove_unfinished_weights(self):
-        """Deletes what killed processes were writing, each as large as a model."""
-        found = _files.unfinished_weights(self._folder)  # before it is asked who lives
-        living = {
-            self._weights_path(record.name).parent
-            for record in (self._store.records() if found else ())
-            if record.state == TrialState.RUNNING and not is_orphan(record.trial)
-        }
-        for path in found:
-            if path.parent not in living:
-                path.unlink(missing_ok=True)
-
-    def _weights_path(self, trial_id):
-        return self._folder / f"trial_{trial_id}" / _files.WEIGHTS
-
-    def _callbacks_of(self, callbacks, trial, number):
-        callbacks = self._deepcopy_callbacks(callbacks)
-        self._configure_tensorboard_dir(callbacks, trial, number)
-        return callbacks
-
-    def _populate_initial_space(self):
+    def _populate_initial_space(self) -> None:
         """The space as far as it is known before `search`; called by the constructor.
 
         Building may need what `prepare` learns from the data. Until then the space is
         what the hypermodel declares.
         """
-        self._load_space()
-        if self._record.space() is not None or self.hypermodel is None:
+        self.oracle.load_space()
+        if self._search_study.space() is not None or self.hypermodel is None:
             return
         prepares = hasattr(self.hypermodel, "prepare")
         if prepares and getattr(self.hypermodel, "prepared", None) is None:
@@ -350,75 +497,23 @@ class StudyTuner(SearchResults):
             self.hypermodel.declare_hyperparameters(space)
             self.oracle.update_space(space)
         else:
-            self._explored = self._build_all()
+            self._explored = self._explore_all_branches()
 
-    def _explore(self):
+    def _explore(self) -> keras_tuner.HyperParameters:
+        """Builds the hypermodel anew until its whole space is known."""
+        given = self.oracle.given
         self.oracle.hyperparameters = (
-            keras_tuner.HyperParameters() if self._given is None else self._given.copy()
+            keras_tuner.HyperParameters() if given is None else given.copy()
         )
-        return self._build_all()
+        return self._explore_all_branches()
 
-    def _build_all(self):
+    def _explore_all_branches(self) -> keras_tuner.HyperParameters:
         # The defaults may be a configuration that the hypermodel refuses.
         with contextlib.suppress(FailedTrialError):
             super()._populate_initial_space()
         return self.oracle.get_space()
 
-    def _load_space(self):
-        space = self._record.space()
-        if space is not None:
-            self.oracle.hyperparameters = space
 
-    def _learn_space(self, hyperparameters):
-        if not self.oracle.allow_new_entries:
-            return
-        known = len(self.oracle.hyperparameters.space)
-        self.oracle.update_space(hyperparameters)
-        new = self.oracle.get_space().get_config()["space"][known:]
-        self._record.add_to_space(new)
-
-    def _asking_hyperparameters(self, asking):
-        return AskingHyperParameters(
-            asking,
-            self._given,
-            self.oracle.tune_new_entries,
-            self.oracle.allow_new_entries,
-        )
-
-    def _ask_ahead(self, hyperparameters):
-        """Draws what is known before the model is built, as KerasTuner does."""
-        hyperparameters.ask_given()
-        if self.hypermodel is not None:
-            self.hypermodel.declare_hyperparameters(hyperparameters)
-
-    def _refuse_nothing(self):
-        records = self._store.records()
-        if all(record.state != TrialState.COMPLETE for record in records):
-            raise RuntimeError(
-                f"No trial of the search completed. Received: {len(records)} trials, "
-                f"the first failed one with {first_reason(records)}"
-            )
-
-
-def _method_of(cls):
+def _method_of(cls: type) -> str:
     kit = (base for base in cls.__mro__ if base.__module__.startswith("keras_trainkit"))
     return next(kit).__name__
-
-
-def _check_hypermodel(tuner, hypermodel):
-    if hypermodel is None and type(tuner).run_trial is StudyTuner.run_trial:
-        raise ValueError(
-            "`hypermodel` is the space to be searched and must be a HyperModel or a "
-            "function, but in a subclass with its own `run_trial`. "
-            "Received: hypermodel=None."
-        )
-
-
-def _own_space(given, may_grow):
-    """The definitions of the caller, who keeps theirs as they are where new ones come.
-
-    Args:
-        given: `keras_tuner.HyperParameters` or None.
-        may_grow: Bool. Whether definitions of the hypermodel are added.
-    """
-    return given.copy() if given is not None and may_grow else given

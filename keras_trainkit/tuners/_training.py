@@ -1,80 +1,106 @@
-"""The trainings of one trial: every fold, every execution."""
+"""The trainings of one trial: every fold, every execution, each with a callback.
 
+A trial is stopped here: after each epoch the callback asks `judge`, see `Hyperband`,
+and after each fold `report` tells, see `wilcoxon_test`.
+"""
+
+import dataclasses
 import inspect
 import math
+import pathlib
 import statistics
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import keras_tuner
 import optuna
+from keras_tuner.engine.trial import Trial
 
 from keras_trainkit._tensorflow.custom_gradients import release_graphs
-from keras_trainkit.tuners._cross_validation import folded
+from keras_trainkit._types import Model
+from keras_trainkit.tuners._cross_validation import data_of, folded
 from keras_trainkit.tuners._files import save_weights
-from keras_trainkit.tuners._score import Score, as_floats, as_floats_once, scores_of
+from keras_trainkit.tuners._score import (
+    Score,
+    as_floats,
+    logs_as_floats,
+    mean_metrics,
+    scores_of,
+)
+from keras_trainkit.tuners._search import Search, Tuner
 from keras_trainkit.tuners._seeds import derive
 
 
 class Training:
-    """What one trial does, and what it leaves.
+    """Trains one trial, and keeps what the trainings leave.
 
     Args:
-        tuner: The tuner.
+        search: `Search`.
         trial: KerasTuner's trial.
-        index: Int, the trial's index in the search.
-        attempt: Int, how many attempts at this trial failed before.
-        judge: Function of epochs and best value, or None; see `Recorder`.
-        report: Function of a fold and its value that says whether to go on, or None.
+        index: Int. Index of the trial in the search.
+        retry: Int. How often this trial has failed before.
+        judge: Function of epochs and best value, for the first training; see
+            `_TrainingCallback`. Or None.
+        report: Function of a fold and its score; False stops the trial. Or None.
         settle: Function to be called when the first model is built, or None.
-        curve: Function of epochs and the objective, for the first training; see
-            `Recorder`. Or None.
+        show_epoch: Function of epochs and the objective, for the first training; see
+            `_TrainingCallback`. Or None.
         weights: Path for the best weights, or None.
+
+    Attributes:
+        histories: Logs of every epoch, a dict for each training.
+        build_config: Shapes of a model that `fit` built, or None.
+        model: The best model.
+        stopped_at: Epochs and best value at which `judge` stopped it, or None.
     """
 
     def __init__(
         self,
-        tuner,
-        trial,
-        index,
+        search: Search,
+        trial: Trial,
+        index: int,
         *,
-        attempt=0,
-        judge=None,
-        report=None,
-        settle=None,
-        curve=None,
-        weights=None,
+        retry: int = 0,
+        judge: Callable[[int, float | None], bool] | None = None,
+        report: Callable[[int, float], bool] | None = None,
+        settle: Callable[[], None] | None = None,
+        show_epoch: Callable[[int, float], None] | None = None,
+        weights: pathlib.Path | None = None,
     ):
-        self.tuner = tuner
-        self.trial = trial
-        self.index = index
-        self.attempt = attempt
-        self.histories: list[dict] = []
-        self.build_config = None
-        self.model: keras.Model | None = None
-        self.stopped: tuple[int, float] | None = None
+        self.retry = retry
+        self.histories: list[dict[str, list[float]]] = []
+        self.build_config: dict[str, Any] | None = None
+        self.model: Model | None = None
+        self.stopped_at: tuple[int, float] | None = None
+        self._search = search
+        self._tuner = search.tuner
+        self._objective = search.tuner.oracle.objective
+        self._trial = trial
+        self._index = index
         self._judge = judge
         self._report = report
         self._settle = settle
-        self._curve = curve
+        self._show_epoch = show_epoch
         self._weights = weights
         self._best = math.nan
 
     @property
-    def epochs(self):
+    def epochs(self) -> int:
         """Epochs of all trainings so far."""
         return sum(len(next(iter(h.values()), ())) for h in self.histories)
 
-    def run(self, args, kwargs) -> list[Score]:
-        """All trainings; raises TrialPruned where one was stopped."""
+    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Score]:
+        """Runs all trainings; raises TrialPruned where one was stopped."""
         kwargs = dict(kwargs)
         callbacks = kwargs.pop("callbacks", None) or []
-        folds = self.tuner.folds
+        folds = self._tuner.folds
         if folds == 1:
             return self._executions(0, args, kwargs, callbacks)
         scores = []
-        cut = folded(args, kwargs, folds, derive(self.tuner.seed, "folds"))
+        cut = folded(args, kwargs, folds, derive(self._tuner.seed, "folds"))
         for fold, (fold_args, fold_kwargs) in enumerate(cut):
-            self.tuner._prepare(fold_args, fold_kwargs)
+            prepare(self._tuner.hypermodel, fold_args, fold_kwargs)
             found = self._executions(fold, fold_args, fold_kwargs, callbacks)
             scores.extend(found)
             mean = statistics.fmean(score.value for score in found)
@@ -82,34 +108,70 @@ class Training:
                 raise optuna.TrialPruned
         return scores
 
-    def seed(self, fold, execution):
-        """The seed of one training: a function of the search's seed and its index."""
-        parts = [self.tuner.seed, self.index, execution]
-        # Left out where they are 0, so that a plain search keeps its numbers.
-        parts += [name for name in (fold, self.attempt) if fold or self.attempt]
-        return derive(*parts)
+    def train(
+        self,
+        fold: int,
+        execution: int,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        callbacks: list[Any],
+    ) -> Score:
+        """Runs one training; keeps the model at its best epoch if none was better."""
+        fitted = self._fit(fold, execution, args, kwargs, callbacks)
+        model, result = fitted.model, fitted.result
+        scores = scores_of(result, self._objective)
+        value = statistics.fmean(score.value for score in scores)
+        score = scores[0] if len(scores) == 1 else Score(value, mean_metrics(scores))
+        if isinstance(result, keras.callbacks.History):
+            self.histories[-1] = as_floats(result.history)
+        if model.built and not fitted.was_built:
+            self.build_config = model.get_build_config()
+        self._keep(model, fitted.best_weights, score)
+        return score
 
-    def _executions(self, fold, args, kwargs, callbacks):
+    def train_to_last_epoch(
+        self,
+        execution: int,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        callbacks: list[Any],
+    ) -> None:
+        """Runs one training without a score; keeps the model as it is at the end."""
+        self.model = self._fit(0, execution, args, kwargs, callbacks).model
+
+    def _executions(
+        self,
+        fold: int,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        callbacks: list[Any],
+    ) -> list[Score]:
         return [
             self.train(fold, execution, args, kwargs, callbacks)
-            for execution in range(self.tuner.executions_per_trial)
+            for execution in range(self._tuner.executions_per_trial)
         ]
 
-    def train(self, fold, execution, args, kwargs, callbacks, *, scored=True):
-        """One training; without a score the weights of the last epoch are kept."""
-        tuner, trial = self.tuner, self.trial
-        keras.utils.set_random_seed(self.seed(fold, execution))
+    def _fit(
+        self,
+        fold: int,
+        execution: int,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        callbacks: list[Any],
+    ) -> "_Fitted":
+        tuner, trial = self._tuner, self._trial
+        keras.utils.set_random_seed(self._seed(fold, execution))
         release_graphs()
-        model = tuner._try_build(trial.hyperparameters)
+        model = self._search.build(trial.hyperparameters)
         if self._settle is not None:
             self._settle()
-        needs_config = not model.built
-        first = fold == execution == 0
-        watching = (self._judge, self._curve) if first else ()
-        recorder = Recorder(tuner, trial, tuner.oracle.objective, *watching)
+        was_built = model.built
+        is_first = fold == execution == 0
+        watching = (self._judge, self._show_epoch) if is_first else ()
+        callback = _TrainingCallback(tuner, trial, self._objective, *watching)
         number = fold * tuner.executions_per_trial + execution
-        watched = tuner._callbacks_of(callbacks, trial, number)
-        watched += [recorder, *_batch_hooks(tuner, trial)]
+        watched = self._search.copy_callbacks(callbacks, trial, number)
+        watched += [callback, *_batch_callbacks(tuner, trial)]
         try:
             result = tuner.hypermodel.fit(
                 trial.hyperparameters,
@@ -118,121 +180,132 @@ class Training:
                 callbacks=watched,
                 **_quiet(tuner.hypermodel.fit, kwargs),
             )
-        except Stopped:
+        except _StopIgnored:
             result = None
         finally:
-            self.histories.append(recorder.history)
-        if recorder.stopped:
-            if recorder.best is not None:
-                self.stopped = (recorder.epochs, recorder.best)
+            self.histories.append(callback.history)
+        if callback.is_stopped:
+            if callback.best is not None:
+                self.stopped_at = (callback.epochs, callback.best)
             raise optuna.TrialPruned
-        if not scored:
-            self.model = model
-            return None
-        score = _one(scores_of(result, tuner.oracle.objective))
-        if isinstance(result, keras.callbacks.History):
-            self.histories[-1] = as_floats(result.history)
-        if needs_config and model.built:
-            self.build_config = model.get_build_config()
-        self._keep(model, recorder, score)
-        return score
+        return _Fitted(model, was_built, result, callback.best_weights)
 
-    def _keep(self, model, recorder, score):
-        better = math.isnan(self._best) or self.tuner.oracle.objective.better_than(
+    def _seed(self, fold: int, execution: int) -> int:
+        """A function of the search's seed, the trial's index and the training."""
+        parts = [self._tuner.seed, self._index, execution]
+        # Left out where they are 0, so that a plain search keeps its numbers.
+        parts += [number for number in (fold, self.retry) if fold or self.retry]
+        return derive(*parts)
+
+    def _keep(self, model: Model, best_weights: list | None, score: Score) -> None:
+        is_better = math.isnan(self._best) or self._objective.better_than(
             score.value, self._best
         )
-        if not better:
+        if not is_better:
             return
         self._best = score.value
-        if recorder.best_weights is not None and model.built:
-            model.set_weights(recorder.best_weights)
+        if best_weights is not None and model.built:
+            model.set_weights(best_weights)
         self.model = model
         if self._weights is not None and model.built and model.weights:
             save_weights(model, self._weights)
 
 
-def _one(scores):
-    if len(scores) == 1:
-        return scores[0]
-    names = set.intersection(*(set(score.metrics) for score in scores))
-    mean = {n: statistics.fmean(s.metrics[n] for s in scores) for n in sorted(names)}
-    return Score(statistics.fmean(score.value for score in scores), mean)
+class RunningTrial(Trial):
+    """KerasTuner's trial, with the training that `run_trial` is to carry out."""
+
+    training: Training
 
 
-def _batch_hooks(tuner, trial):
-    base = keras_tuner.Tuner
-    changed = any(
-        getattr(type(tuner), name) is not getattr(base, name)
-        for name in ("on_batch_begin", "on_batch_end")
-    )
-    return [BatchHooks(tuner, trial)] if changed else []
+def prepare(hypermodel: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Calls the hypermodel's `prepare` with the training rows, if it has one."""
+    method = getattr(hypermodel, "prepare", None)
+    data = data_of(args, kwargs)
+    if method is not None and data is not None:
+        method(*data)
 
 
-def _quiet(fit, kwargs):
-    """`verbose=0` for a `fit` that takes it; 2 prints a line per epoch."""
-    shown = 2 if kwargs.get("verbose") == 2 else 0
-    parameters = inspect.signature(fit).parameters.values()
-    takes = any(p.kind is p.VAR_KEYWORD or p.name == "verbose" for p in parameters)
-    return {**kwargs, "verbose": shown} if takes else kwargs
+@dataclasses.dataclass(frozen=True)
+class _Fitted:
+    """A model after `fit`, and what `fit` returned."""
+
+    model: Model
+    was_built: bool
+    result: Any
+    best_weights: list[Any] | None
 
 
-class Stopped(Exception):
+class _StopIgnored(Exception):
     """A training that was told to stop went on."""
 
 
-class Recorder(keras.callbacks.Callback):
-    """Keeps every epoch's logs and the best weights, and stops at a rung.
+class _TrainingCallback(keras.callbacks.Callback):
+    """Keeps every epoch's logs and the best weights, and stops the training.
 
     Args:
         tuner: Tuner whose epoch hooks are called.
         trial: KerasTuner's trial, passed to the hooks.
         objective: KerasTuner's objective.
-        judge: Function of the number of epochs done and the best value so far that
-            says whether to go on. None never stops.
-        curve: Function of the number of epochs done and the objective, called after
-            each but the one that ends with a stop. None for none.
+        judge: Function of the number of epochs done and the best value so far; False
+            stops the training. None never stops.
+        show_epoch: Function of the number of epochs done and the objective, called
+            after each but the one that ends with a stop. None for none.
+
+    Attributes:
+        history: Logs of every epoch.
+        epochs: Epochs done.
+        best: Best finite value of the objective, or None.
+        best_weights: Weights at that epoch, or None.
+        is_stopped: True if `judge` stopped the training.
     """
 
-    def __init__(self, tuner, trial, objective, judge=None, curve=None):
+    def __init__(
+        self,
+        tuner: Tuner,
+        trial: Trial,
+        objective: keras_tuner.Objective,
+        judge: Callable[[int, float | None], bool] | None = None,
+        show_epoch: Callable[[int, float], None] | None = None,
+    ):
         super().__init__()
         self._tuner = tuner
         self._trial = trial
         self._objective = objective
         self._judge = judge
-        self._curve = curve
+        self._show_epoch = show_epoch
         self.history: dict[str, list[float]] = {}
         self.epochs = 0
         self.best: float | None = None
-        self.best_weights: list | None = None
-        self.stopped = False
+        self.best_weights: list[Any] | None = None
+        self.is_stopped = False
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """KerasTuner's hook."""
         self._tuner.on_epoch_begin(self._trial, self.model, epoch, logs=logs)
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Records, keeps the weights, judges."""
-        if self.stopped:
-            raise Stopped
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Keeps logs and weights, then asks `judge`."""
+        if self.is_stopped:
+            raise _StopIgnored
         self._tuner.on_epoch_end(self._trial, self.model, epoch, logs=logs)
-        logs = as_floats_once(logs or {})
+        logs = logs_as_floats(logs or {})
         self.epochs += 1
-        for name, values in logs.items():
-            self.history.setdefault(name, []).extend(values)
-        value = self._value({name: values[0] for name, values in logs.items()})
+        for name, number in logs.items():
+            self.history.setdefault(name, []).append(number)
+        value = self._value(logs)
         self._keep_if_best(value)
         if self._judge is not None and not self._judge(self.epochs, self.best):
-            self.stopped = True
+            self.is_stopped = True
             self.model.stop_training = True
-        elif self._curve is not None and value is not None:
-            self._curve(self.epochs, value)
+        elif self._show_epoch is not None and value is not None:
+            self._show_epoch(self.epochs, value)
 
-    def _value(self, logs):
+    def _value(self, logs: dict[str, float]) -> float | None:
         if not self._objective.has_value(logs):
             return None
         return float(self._objective.get_value(logs))
 
-    def _keep_if_best(self, value):
+    def _keep_if_best(self, value: float | None) -> None:
         if value is None:
             self.best_weights = None  # computed after training, by the last weights
             return
@@ -240,25 +313,39 @@ class Recorder(keras.callbacks.Callback):
             return
         if self.best is None or self._objective.better_than(value, self.best):
             self.best = value
-            self.best_weights = _weights(self.model)
+            is_model = isinstance(self.model, keras.Model)
+            self.best_weights = self.model.get_weights() if is_model else None
 
 
-def _weights(model):
-    return model.get_weights() if isinstance(model, keras.Model) else None
+class _BatchCallback(keras.callbacks.Callback):
+    """Calls KerasTuner's hooks around batches, for tuners that override them."""
 
-
-class BatchHooks(keras.callbacks.Callback):
-    """KerasTuner's hooks around batches, for tuners that override them."""
-
-    def __init__(self, tuner, trial):
+    def __init__(self, tuner: Tuner, trial: Trial):
         super().__init__()
         self._tuner = tuner
         self._trial = trial
 
-    def on_batch_begin(self, batch, logs=None):
+    def on_batch_begin(self, batch: int, logs: Any = None) -> None:
         """KerasTuner's hook."""
         self._tuner.on_batch_begin(self._trial, self.model, batch, logs)
 
-    def on_batch_end(self, batch, logs=None):
+    def on_batch_end(self, batch: int, logs: Any = None) -> None:
         """KerasTuner's hook."""
         self._tuner.on_batch_end(self._trial, self.model, batch, logs)
+
+
+def _batch_callbacks(tuner: Tuner, trial: Trial) -> list[keras.callbacks.Callback]:
+    base = keras_tuner.Tuner
+    is_overridden = any(
+        getattr(type(tuner), name) is not getattr(base, name)
+        for name in ("on_batch_begin", "on_batch_end")
+    )
+    return [_BatchCallback(tuner, trial)] if is_overridden else []
+
+
+def _quiet(fit: Callable, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """`verbose=0` for a `fit` that takes it; 2 prints a line per epoch."""
+    shown = 2 if kwargs.get("verbose") == 2 else 0
+    parameters = inspect.signature(fit).parameters.values()
+    takes = any(p.kind is p.VAR_KEYWORD or p.name == "verbose" for p in parameters)
+    return {**kwargs, "verbose": shown} if takes else kwargs

@@ -1,6 +1,7 @@
-"""Running one claimed trial, from its values to its end in the study."""
+"""One claimed trial, from its values to its end in the study, here or in a child."""
 
 import contextlib
+import functools
 import json
 import logging
 import math
@@ -13,44 +14,62 @@ from typing import Any
 import optuna
 from keras_tuner.engine.trial import Trial
 from keras_tuner.errors import FailedTrialError, FatalError
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import TrialState
 
-from keras_trainkit.tuners._configuration_tree import Repeated, Tried, settle
-from keras_trainkit.tuners._hyperparameters import Asking
+from keras_trainkit.tuners._configuration_tree import (
+    ConfigurationTree,
+    PartialConfiguration,
+    Repeated,
+    settle,
+)
+from keras_trainkit.tuners._cross_validation import wilcoxon_test
+from keras_trainkit.tuners._files import weights_path
+from keras_trainkit.tuners._hyperparameters import (
+    SuggestedHyperParameters,
+    SuggestedValues,
+)
 from keras_trainkit.tuners._patient_storage import StorageFailed
 from keras_trainkit.tuners._processes import (
     check_guarded,
-    died_how,
-    shortened,
+    death_message,
+    shorten,
     start,
     stop,
     wait_for_end,
 )
-from keras_trainkit.tuners._score import scores_of
-from keras_trainkit.tuners._training import Training
+from keras_trainkit.tuners._score import Score, mean_metrics, scores_of
+from keras_trainkit.tuners._search import Search
+from keras_trainkit.tuners._search_study import REASON, REPEATED, RESULT
+from keras_trainkit.tuners._training import RunningTrial, Training
 from keras_trainkit.tuners._trial_queue import (
-    CHOSEN,
-    REASON,
-    REPEATED,
-    RESULT,
+    Claim,
+    TrialRecord,
+    read_trials,
     trial_name,
 )
+
+_MAX_REASON = 2000
+_MAX_TRACEBACK = 20_000
 
 _logger = logging.getLogger(__name__)
 
 
-def run_claimed(tuner, claim, args, kwargs):
-    """Runs the trial and writes how it ended; raises what must end the search.
+class ClaimLost(Exception):
+    """Another process ended the trial that this one runs."""
+
+
+def run_claimed(search: Search, claim: Claim) -> None:
+    """Runs the trial and writes how it ended; raises errors that end the search.
 
     A trial that another process has taken up meanwhile, since this one was silent, is
-    its own: what came of it here is left out.
+    that process's own: the result here is left out.
     """
-    store = tuner._store
+    tuner, study = search.tuner, search.study
     try:
-        ending, chosen = _prepared(tuner, claim)
-        tuner.on_trial_begin(ending.trial)
-        _attempts(ending, args, kwargs)
+        writer = _begin(search, claim)
+        tuner.on_trial_begin(writer.trial)
+        _run_attempts(search, writer)
     except (ClaimLost, UpdateFinishedTrialError):
         _logger.warning(
             "Trial %s was run again by another process while this one was silent; its "
@@ -59,92 +78,132 @@ def run_claimed(tuner, claim, args, kwargs):
         )
         return
     except BaseException as error:
-        # An interrupt, or a storage that failed: nobody's fault, to be run again. A
-        # trial that has its reason by now stays as it is. A process of its own leaves
-        # its end to the one that started it.
+        # An interrupt, or a storage that failed: no fault of the trial, which is to be
+        # run again. A trial that has its reason by now stays as it is. An isolated
+        # process leaves its end to the one that started it.
         if isinstance(error, Exception) or not tuner.isolate:
             with contextlib.suppress(Exception):
-                store.fail(claim.key)
+                study.fail(claim.key)
         raise
-    tuner.on_trial_end(ending.trial)
-    if not ending.is_dropped:
-        _warn_of_unused(chosen, ending.trial)
+    tuner.on_trial_end(writer.trial)
+    if not writer.is_dropped:
+        _warn_of_unused(writer.chosen, writer.trial)
 
 
-class ClaimLost(Exception):
-    """Another process ended the trial that this one runs."""
+def run_isolated(search: Search, claim: Claim) -> None:
+    """Runs the trial in a child, which gives all its memory back when it ends.
+
+    A child that ends without a result, by whatever way, is a failed trial.
+    """
+    study = search.study
+    attempts = 1 + search.tuner.oracle.max_retries_per_trial
+    try:
+        for attempt in range(attempts):
+            reason = _run_in_child(search, claim)
+            if study.storage.get_trial(claim.key).state != TrialState.RUNNING:
+                return
+            if attempt == attempts - 1:
+                study.fail(claim.key, reason)
+    except BaseException:
+        # The search ends, and the trial is to be run again if it has no reason.
+        with contextlib.suppress(Exception):
+            study.fail(claim.key)
+        raise
 
 
-def _prepared(tuner, claim):
-    store = tuner._store
-    attrs = store.storage.get_trial(claim.key).user_attrs
-    chosen = attrs.get(CHOSEN, {}).get("values", {})
-    sampler = store.study.sampler = tuner._sampler
-    records = store.records()
-    first = _begins_with_defaults(tuner.hypermodel, records, claim.index)
+def _run_in_child(search: Search, claim: Claim) -> str:
+    """Returns why the trial failed, if the child left it without an end."""
+    timeout = search.tuner.trial_timeout
+    process, receiver = start(run_claimed, search, claim)
+    try:
+        if not wait_for_end(process, receiver, timeout):
+            return f"It took longer than trial_timeout={timeout} seconds."
+        check_guarded(process)
+        return death_message(process)
+    finally:
+        stop(process, receiver)
+
+
+def _begin(search: Search, claim: Claim) -> "_TrialWriter":
+    """Prepares the draws of the trial, all but those that `run_trial` asks for."""
+    tuner, study, sampler = search.tuner, search.study, search.sampler
+    records = read_trials(study.trials())
+    own = TrialRecord(claim.index, [study.storage.get_trial(claim.key)])
+    chosen = own.chosen.get("values", {})
+    takes_defaults = _takes_defaults(tuner.hypermodel, records, claim.index)
     others = [record for record in records if record.index != claim.index]
-    asked: dict[str, Any] = {
-        "tried": None if tuner.allow_repeats else Tried(others),
-        "steps": [],
-    }
-    sampler.begin(claim.index, one_by_one=bool(chosen) or first, **asked)
-    drawn = optuna.trial.Trial(store.study_of_one_trial(sampler), claim.key)
-    asking = Asking(
-        *(drawn, chosen, sampler.force, tuner._as_parameter),
-        suggest=sampler.suggest if first else None,
-        **asked,
+    configuration = PartialConfiguration(
+        claim.index, None if tuner.allow_repeats else ConfigurationTree(others)
     )
-    trial = Trial(tuner._asking_hyperparameters(asking), trial_name(claim.index))
-    ending = _Ending(tuner, claim, trial, asking, drawn, is_judged=not first)
-    return ending, chosen
+    study.optuna_study.sampler = sampler
+    sampler.begin(configuration, one_by_one=bool(chosen) or takes_defaults)
+    drawn = optuna.trial.Trial(study.study_of_one_trial(sampler), claim.key)
+    suggested = SuggestedValues(
+        drawn,
+        configuration,
+        search.as_parameter,
+        chosen=chosen,
+        force=sampler.force,
+        prefer=sampler.prefer if takes_defaults else None,
+    )
+    return _TrialWriter(
+        search, claim, drawn, suggested, chosen, is_judged=not takes_defaults
+    )
 
 
-def _begins_with_defaults(hypermodel, records, index):
-    """Whether this trial is the recipe that a hypermodel's defaults are.
+def _takes_defaults(hypermodel: Any, records: list[TrialRecord], index: int) -> bool:
+    """True if this trial is the recipe that a hypermodel's defaults are.
 
     It is the first that is not chosen by hand, and nothing stops it, so that no search
-    ends below it.
+    ends with less.
     """
     if not getattr(hypermodel, "begins_with_defaults", False):
         return False
-    drawn = (record.index for record in records if not record.chosen)
-    return index == next(drawn, None)
+    return index == next((r.index for r in records if not r.chosen), None)
 
 
-def _attempts(ending, args, kwargs):
-    tuner = ending.tuner
+def _run_attempts(search: Search, writer: "_TrialWriter") -> None:
+    tuner = search.tuner
     last = tuner.oracle.max_retries_per_trial
     for attempt in range(1 + last):
-        ending.begin(attempt)
+        writer.begin(attempt)
         try:
-            tuner._ask_ahead(ending.trial.hyperparameters)
-            results = _results(tuner, ending.trial, args, kwargs)
-            ending.settle()
+            _draw_ahead(tuner.hypermodel, writer.trial.hyperparameters)
+            results = _results(search, writer.trial)
+            writer.settle()
             scores = scores_of(results, tuner.oracle.objective)
         except Repeated:
-            ending.drop()
+            writer.drop()
             return
         except optuna.TrialPruned:
-            ending.stop()
+            writer.stop()
             return
         except StorageFailed:  # no fault of the training
             raise
         except Exception as error:
-            if ending.is_lost():
+            if writer.is_lost():
                 raise ClaimLost from error
             ends_search = isinstance(error, FatalError)
             if ends_search or isinstance(error, FailedTrialError) or attempt == last:
-                ending.fail(error)
+                writer.fail(error)
                 if ends_search:
                     raise
                 return
         else:
-            ending.complete(scores)
+            writer.complete(scores)
             return
 
 
-def _results(tuner, trial, args, kwargs):
-    results = tuner.run_trial(trial, *args, **kwargs)
+def _draw_ahead(hypermodel: Any, hyperparameters: SuggestedHyperParameters) -> None:
+    """Draws what is known before the model is built, as KerasTuner does."""
+    hyperparameters.draw_given()
+    if hypermodel is not None:
+        hypermodel.declare_hyperparameters(hyperparameters)
+
+
+def _results(search: Search, trial: Trial) -> Any:
+    tuner = search.tuner
+    results = tuner.run_trial(trial, *search.args, **search.kwargs)
     reported = tuner.oracle.take_reported(trial.trial_id)
     if reported is None:
         return results
@@ -157,7 +216,7 @@ def _results(tuner, trial, args, kwargs):
     return reported if results is None else results
 
 
-def _warn_of_unused(chosen, trial):
+def _warn_of_unused(chosen: dict[str, Any], trial: Trial) -> None:
     unused = sorted(set(chosen) - {hp.name for hp in trial.hyperparameters.space})
     if unused:
         warnings.warn(
@@ -167,147 +226,142 @@ def _warn_of_unused(chosen, trial):
         )
 
 
-class _Ending:
-    """Writes what a trial was and how it ended."""
+class _TrialWriter:
+    """Writes a trial's result and final state to the study.
 
-    def __init__(self, tuner, claim, trial, asking, drawn, *, is_judged):
+    Args:
+        search: `Search`.
+        claim: `Claim`.
+        drawn: Optuna's trial.
+        suggested: `SuggestedValues`, of this trial.
+        chosen: Values chosen by hand.
+        is_judged: Bool. The tuner may stop the trial.
+
+    Attributes:
+        trial: KerasTuner's trial.
+        chosen: As given.
+        is_dropped: True if another trial has the same values.
+    """
+
+    def __init__(
+        self,
+        search: Search,
+        claim: Claim,
+        drawn: optuna.Trial,
+        suggested: SuggestedValues,
+        chosen: dict[str, Any],
+        *,
+        is_judged: bool,
+    ):
+        oracle = search.tuner.oracle
+        hyperparameters = SuggestedHyperParameters(
+            suggested, oracle.given, oracle.tune_new_entries, oracle.allow_new_entries
+        )
+        self.trial = RunningTrial(hyperparameters, trial_name(claim.index))
+        self.chosen = chosen
         self.is_dropped = False
-        self._is_judged = is_judged
-        self._is_settled = tuner.allow_repeats
-        self.tuner = tuner
-        self.claim = claim
-        self.trial = trial
-        self._asking = asking
-        self._started = time.perf_counter()
+        self._search = search
+        self._study = search.study
+        self._claim = claim
         self._drawn = drawn
+        self._suggested = suggested
+        self._is_judged = is_judged
+        self._is_settled = search.tuner.allow_repeats
+        self._started = time.perf_counter()
         self.begin(0)
 
-    def begin(self, attempt):
-        tuner = self.tuner
-        tuner._training = self._training = Training(
-            tuner,
+    def begin(self, retry: int) -> None:
+        """Gives the trial a new training."""
+        search, tuner, index = self._search, self._search.tuner, self._claim.index
+        one_fold = tuner.folds == 1
+        self.trial.training = Training(
+            search,
             self.trial,
-            self.claim.index,
-            attempt=attempt,
-            judge=tuner._judge_of(self.claim) if self._is_judged else None,
+            index,
+            retry=retry,
+            judge=functools.partial(tuner.judge, index) if self._is_judged else None,
+            report=None if one_fold else wilcoxon_test(self._drawn, tuner.folds),
             settle=self.settle,
-            curve=self._show_epoch if tuner.folds == 1 else None,
-            report=tuner._report_of(self._drawn),
-            weights=tuner._weights_path(self.trial.trial_id),
+            show_epoch=self._show_epoch if one_fold else None,
+            weights=weights_path(search.folder, self.trial.trial_id),
         )
 
-    def settle(self):
+    def settle(self) -> None:
         """Raises `Repeated` where another process tries the same; once per trial."""
         if not self._is_settled:
-            settle(self.tuner._store, self.claim)
+            settle(self._study, self._claim)
             self._is_settled = True
 
-    def drop(self):
+    def drop(self) -> None:
+        """Ends a trial whose values another one has."""
         self.is_dropped = True
-        self.tuner._store.fail(self.claim.key, REPEATED)
+        self._study.fail(self._claim.key, REPEATED)
 
-    def complete(self, scores):
+    def complete(self, scores: list[Score]) -> None:
+        """Ends a trial with the mean of its scores."""
         values = [score.value for score in scores]
+        better_than = self._search.tuner.oracle.objective.better_than
         best = scores[0]
         for score in scores[1:]:
-            if self.tuner.oracle.objective.better_than(score.value, best.value):
+            if better_than(score.value, best.value):
                 best = score
         self._write(
             scores=values,
             spread=statistics.stdev(values) if len(values) > 1 else None,
-            metrics=_mean_metrics(scores),
+            metrics=mean_metrics(scores),
             best_step=best.best_step,
         )
         value = statistics.fmean(values)
-        self.tuner._store.end(self.claim.key, TrialState.COMPLETE, value)
+        self._study.end(self._claim.key, TrialState.COMPLETE, value)
 
-    def stop(self):
+    def stop(self) -> None:
+        """Ends a trial that was stopped early, with its last value."""
         self._write()
-        stopped = self._training.stopped
-        if stopped is not None and self.tuner.folds == 1:
-            # What TPE ranks a stopped trial by: how far it came, and how good it was.
-            self._show_epoch(*stopped)
-        store = self.tuner._store
-        store.end(self.claim.key, TrialState.PRUNED, self._last_reported())
+        stopped_at = self.trial.training.stopped_at
+        if stopped_at is not None and self._search.tuner.folds == 1:
+            # TPE ranks stopped trials by how far they came, then by this value.
+            self._show_epoch(*stopped_at)
+        self._study.end(self._claim.key, TrialState.PRUNED, self._last_reported())
 
-    def _show_epoch(self, epochs, value):
-        # A retry writes over what it does again, which `optuna.Trial.report` refuses.
-        # A curve is no reason to lose a training over.
-        with contextlib.suppress(optuna.exceptions.StorageInternalError):
-            self.tuner._store.storage.set_trial_intermediate_value(
-                self.claim.key, epochs, value
-            )
-
-    def fail(self, error):
+    def fail(self, error: Exception) -> None:
+        """Ends a trial with the error as the reason."""
         text = "".join(traceback.format_exception(error))
-        self._write(traceback=shortened(text, 20_000))
+        self._write(traceback=shorten(text, _MAX_TRACEBACK))
         reason = f"{type(error).__name__}: {error}".strip()
-        store = self.tuner._store
-        store.storage.set_trial_user_attr(
-            self.claim.key, REASON, shortened(reason, 2000)
-        )
-        store.end(self.claim.key, TrialState.FAIL)
+        self._study.set_attribute(self._claim.key, REASON, shorten(reason, _MAX_REASON))
+        self._study.end(self._claim.key, TrialState.FAIL)
 
-    def is_lost(self):
-        """Whether another process ended the trial."""
-        trial = self.tuner._store.storage.get_trial(self.claim.key)
+    def is_lost(self) -> bool:
+        """True if another process ended the trial."""
+        trial = self._study.storage.get_trial(self._claim.key)
         return trial.state != TrialState.RUNNING
 
-    def _last_reported(self):
-        trial = self.tuner._store.storage.get_trial(self.claim.key)
+    def _show_epoch(self, epochs: int, value: float) -> None:
+        # A retry writes over what it does again, which `optuna.Trial.report` refuses.
+        # A curve is no reason to lose a training over.
+        with contextlib.suppress(StorageInternalError):
+            self._study.storage.set_trial_intermediate_value(
+                self._claim.key, epochs, value
+            )
+
+    def _last_reported(self) -> float | None:
+        trial = self._study.storage.get_trial(self._claim.key)
         value = trial.intermediate_values.get(trial.last_step, math.nan)
         return None if math.isnan(value) else value
 
-    def _write(self, **fields):
-        training = self._training
+    def _write(self, **fields: Any) -> None:
+        training = self.trial.training
         result = {
             "values": self.trial.hyperparameters.values,
-            "path": self._asking.path,
+            "path": self._suggested.path,
             "seconds": time.perf_counter() - self._started,
             "epochs": training.epochs,
             "history": training.histories,
-            "attempt": training.attempt,
+            "attempt": training.retry,
             "build_config": training.build_config,
             **fields,
         }
-        self.tuner._learn_space(self.trial.hyperparameters)
-        self.tuner._store.storage.set_trial_user_attr(
-            self.claim.key, RESULT, json.loads(json.dumps(result, default=str))
+        self._search.tuner.oracle.learn_space(self.trial.hyperparameters)
+        self._study.set_attribute(
+            self._claim.key, RESULT, json.loads(json.dumps(result, default=str))
         )
-
-
-def _mean_metrics(scores):
-    names = set.intersection(*(set(score.metrics) for score in scores))
-    return {n: statistics.fmean(s.metrics[n] for s in scores) for n in sorted(names)}
-
-
-def run_isolated(tuner, claim, args, kwargs):
-    """Runs the trial in a child, which gives all its memory back when it ends.
-
-    A child that ends without a result, by whatever way, is a failed trial.
-    """
-    store = tuner._store
-    attempts = 1 + tuner.oracle.max_retries_per_trial
-    try:
-        for attempt in range(attempts):
-            reason = _run_in_child(tuner, claim, args, kwargs)
-            if store.storage.get_trial(claim.key).state != TrialState.RUNNING:
-                return
-            if attempt == attempts - 1:
-                store.fail(claim.key, reason)
-    except BaseException:
-        # The search ends, and the trial is to be run again if it has no reason.
-        with contextlib.suppress(Exception):
-            store.fail(claim.key)
-        raise
-
-
-def _run_in_child(tuner, claim, args, kwargs):
-    process, receiver = start(run_claimed, tuner, claim, args, kwargs)
-    try:
-        if not wait_for_end(process, receiver, tuner.trial_timeout):
-            return f"It took longer than trial_timeout={tuner.trial_timeout} seconds."
-        check_guarded(process)
-        return died_how(process)
-    finally:
-        stop(process, receiver)

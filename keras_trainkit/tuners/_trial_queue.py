@@ -24,17 +24,16 @@ from keras_trainkit.tuners._process_identity import (
     candidate,
     is_orphan,
 )
-
-# Attributes of a trial.
-RETRY_OF = "retry_of"
-CHOSEN = "chosen"
-REASON = "reason"
-RESULT = "result"
-SETTLED = "settled"
-
-# Reasons of trials that are no records.
-SURPLUS = "surplus"
-REPEATED = "repeated"
+from keras_trainkit.tuners._search_study import (
+    CHOSEN,
+    REASON,
+    REPEATED,
+    RESULT,
+    RETRY_OF,
+    SETTLED,
+    SURPLUS,
+    SearchStudy,
+)
 
 MAX_DEATHS = 10
 
@@ -44,7 +43,7 @@ class TrialRecord:
     """One configuration of a search: what was drawn, and how it ended.
 
     Args:
-        index: Int. Place in the queue.
+        index: Int. Position in the queue.
         attempts: Trials of Optuna. There is more than one where processes died; the
             last counts.
     """
@@ -209,34 +208,30 @@ def read_trials(trials: Iterable[FrozenTrial]) -> list[TrialRecord]:
 
 
 def _is_foreign(trial: FrozenTrial) -> bool:
-    ours = trial.state == TrialState.WAITING or "fixed_params" in trial.system_attrs
-    return not ours and not any(map(_is_ours, trial.user_attrs))
-
-
-def _is_ours(name: str) -> bool:
-    return name in (RETRY_OF, CHOSEN, REASON, RESULT, OWNER) or name.startswith(
-        CANDIDATE
+    queued = trial.state == TrialState.WAITING or "fixed_params" in trial.system_attrs
+    marks = (RETRY_OF, CHOSEN, REASON, RESULT, OWNER)
+    return not queued and not any(
+        name in marks or name.startswith(CANDIDATE) for name in trial.user_attrs
     )
 
 
 def finished(records: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """The records that are done."""
+    """The records that completed, were stopped, or failed with a reason."""
     return [record for record in records if record.is_finished]
 
 
 def ranked(records: Iterable[TrialRecord], direction: str) -> list[TrialRecord]:
     """The completed records, best first; equals in the order of the search."""
     sign = -1 if direction == "max" else 1
-    scores = [(record.score, record) for record in records]
     done = [
-        (sign * score, record.index, record)
-        for score, record in scores
-        if score is not None and math.isfinite(score)
+        (sign * record.score, record.index, record)
+        for record in records
+        if record.score is not None and math.isfinite(record.score)
     ]
     return [record for _, _, record in sorted(done, key=lambda part: part[:2])]
 
 
-def recover(store) -> list[TrialRecord]:
+def recover(study: SearchStudy) -> list[TrialRecord]:
     """Fails what dead processes left running and queues the same values again.
 
     Written as a repair of what the study shows, so it may be killed at any point and
@@ -246,41 +241,41 @@ def recover(store) -> list[TrialRecord]:
     Returns:
         The records, read after the repair.
     """
-    store.check_file()
-    store.fail_stale()
-    trials = store.trials()
-    if _fail_the_dead(store, trials):
-        trials = store.trials()
+    study.check_file()
+    study.fail_stale()
+    trials = study.trials()
+    if _fail_the_dead(study, trials):
+        trials = study.trials()
     records = read_trials(trials)
     lost = [record for record in records if record.is_lost]
     for record in lost:
-        _queue_again(store, record)
+        _queue_again(study, record)
     belonging = _numbers_of(records)
     for trial in trials:
         if trial.number not in belonging and trial.state == TrialState.WAITING:
-            store.fail(store.key(trial), SURPLUS)
-    return read_trials(store.trials()) if lost else records
+            study.fail(study.key(trial), SURPLUS)
+    return read_trials(study.trials()) if lost else records
 
 
-def _fail_the_dead(store, trials: list[FrozenTrial]) -> bool:
+def _fail_the_dead(study: SearchStudy, trials: list[FrozenTrial]) -> bool:
     running = [trial for trial in trials if trial.state == TrialState.RUNNING]
-    dead = [trial for trial in running if is_orphan(trial) or store.is_left(trial)]
+    dead = [trial for trial in running if is_orphan(trial) or study.is_left(trial)]
     for trial in dead:
-        store.fail(store.key(trial))
+        study.fail(study.key(trial))
     return bool(dead)
 
 
-def _queue_again(store, record: TrialRecord) -> None:
+def _queue_again(study: SearchStudy, record: TrialRecord) -> None:
     lost = record.trial
     attrs: dict[str, Any] = {RETRY_OF: lost.number}
     if record.chosen:
         attrs[CHOSEN] = record.chosen
     if len(record.attempts) >= MAX_DEATHS:
         attrs[REASON] = f"Its process died {len(record.attempts)} times."
-        store.add(state=TrialState.FAIL, user_attrs=attrs)
+        study.add(state=TrialState.FAIL, user_attrs=attrs)
         return
     values = {**lost.system_attrs.get("fixed_params", {}), **lost.params}
-    store.add(
+    study.add(
         state=TrialState.WAITING,
         user_attrs=attrs,
         system_attrs={"fixed_params": values},
@@ -292,70 +287,73 @@ def _numbers_of(records: Iterable[TrialRecord]) -> set[int]:
 
 
 def claim(
-    store,
+    study: SearchStudy,
     records: list[TrialRecord],
     max_trials: int | None,
-    chosen: list[dict],
     wants_more: Callable[[list[TrialRecord]], bool],
 ) -> Claim | None:
     """Takes the first waiting trial, or adds one; None if there is none to be had.
 
+    Values chosen by hand are added before all others.
+
     Args:
-        store: `Store`.
+        study: `SearchStudy`.
         records: The records as they were a moment ago.
         max_trials: Int or None. Records that the search may have.
-        chosen: List of dicts `{"key", "values"}`, to be tried first.
         wants_more: Function of the records that is true if a new one makes sense.
     """
     while True:
         for record in records[:max_trials]:
             if record.state == TrialState.WAITING:
-                claimed = _take(store, record)
+                claimed = _take(study, record)
                 if claimed is not None:
                     return claimed
         if max_trials is not None and len(records) >= max_trials:
             return None
-        entry = _next_chosen(store, chosen)
+        entry = _next_chosen(study)
         if entry is None and not wants_more(records):
             return None
-        records = _add(store, entry, max_trials)
+        records = _add(study, entry, max_trials)
 
 
-def _take(store, record: TrialRecord) -> Claim | None:
-    key = store.key(record.trial)
-    name, me = candidate()
+def _take(study: SearchStudy, record: TrialRecord) -> Claim | None:
+    key = study.key(record.trial)
+    name, identity = candidate()
     try:
         if name not in record.trial.user_attrs:
-            store.storage.set_trial_user_attr(key, name, me)
-        if not store.take(key):
+            study.set_attribute(key, name, identity)
+        if not study.take(key):
             return None
-        store.begin(key)
-        store.storage.set_trial_user_attr(key, OWNER, me)
+        study.begin(key)
+        study.set_attribute(key, OWNER, identity)
     except UpdateFinishedTrialError:  # another process took it, and ended it since
-        store.leave(key)
+        study.leave(key)
         return None
     return Claim(record.index, record.trial.number, key)
 
 
-def _next_chosen(store, chosen: list[dict]) -> dict | None:
+def _next_chosen(study: SearchStudy) -> dict[str, Any] | None:
+    chosen = study.chosen()
     taken = {
         trial.user_attrs[CHOSEN]["key"]
-        for trial in (store.trials() if chosen else ())
+        for trial in (study.trials() if chosen else ())
         if CHOSEN in trial.user_attrs and trial.user_attrs.get(REASON) != SURPLUS
     }
     return next((entry for entry in chosen if entry["key"] not in taken), None)
 
 
-def _add(store, entry: dict | None, max_trials: int | None) -> list[TrialRecord]:
-    name, me = candidate()
-    attrs: dict[str, Any] = {name: me}
+def _add(
+    study: SearchStudy, entry: dict[str, Any] | None, max_trials: int | None
+) -> list[TrialRecord]:
+    name, identity = candidate()
+    attrs = {name: identity}
     if entry is not None:
         attrs[CHOSEN] = entry
-    key = store.add(state=TrialState.WAITING, user_attrs=attrs)
-    trials = store.trials()
-    number = next(trial.number for trial in trials if store.key(trial) == key)
+    key = study.add(state=TrialState.WAITING, user_attrs=attrs)
+    trials = study.trials()
+    number = next(trial.number for trial in trials if study.key(trial) == key)
     records = read_trials(trials)
     if number not in _numbers_of(records[:max_trials]):
-        store.fail(key, SURPLUS)
-        return read_trials(store.trials())
+        study.fail(key, SURPLUS)
+        return read_trials(study.trials())
     return records

@@ -9,9 +9,10 @@ import keras_tuner
 import optuna
 
 from keras_trainkit._checks import check_choice, check_count
+from keras_trainkit.tuners._configuration_tree import PartialConfiguration
 from keras_trainkit.tuners._study_tuner import StudyTuner
 
-_MOST_INITIAL_POINTS = 10
+_MAX_INITIAL_POINTS = 10
 
 
 class BayesianOptimization(StudyTuner):
@@ -35,7 +36,7 @@ class BayesianOptimization(StudyTuner):
             a third of `max_trials`, 10 at most.
         alpha: Float or None. Noise of KerasTuner's Gaussian process. Changes nothing
             here, where the noise is estimated, and a warning says so.
-        beta: Float or None. Its trade-off between looking around and going on. Changes
+        beta: Float or None. Its trade-off between exploring and exploiting. Changes
             nothing here, where expected improvement needs none; likewise.
 
     All other arguments are those of `RandomSearch`.
@@ -86,10 +87,13 @@ class BayesianOptimization(StudyTuner):
         check_choice(
             "surrogate", surrogate, "is the model of the scores", ("tpe", "gp")
         )
-        _warn_of_kerastuners(alpha, beta)
+        _warn_of_unused(alpha, beta)
         if num_initial_points is not None:
-            purpose = "is the number of trials at random"
-            check_count("num_initial_points", num_initial_points, purpose)
+            check_count(
+                "num_initial_points",
+                num_initial_points,
+                "is the number of trials at random",
+            )
         if surrogate == "gp":
             _check_torch()
         self.surrogate = surrogate
@@ -124,11 +128,13 @@ class BayesianOptimization(StudyTuner):
             tuner_id=tuner_id,
         )
 
-    def _make_sampler(self, seed):
+    def _make_sampler(
+        self, seed: int, configuration: PartialConfiguration
+    ) -> optuna.samplers.BaseSampler:
         first = self.num_initial_points
         if first is None:
-            trials = self.max_trials or 3 * _MOST_INITIAL_POINTS
-            first = max(1, min(_MOST_INITIAL_POINTS, trials // 3))
+            trials = self.max_trials or 3 * _MAX_INITIAL_POINTS
+            first = max(1, min(_MAX_INITIAL_POINTS, trials // 3))
         if self.surrogate == "tpe":
             return optuna.samplers.TPESampler(n_startup_trials=first, seed=seed)
         return optuna.samplers.GPSampler(
@@ -136,7 +142,7 @@ class BayesianOptimization(StudyTuner):
         )
 
 
-def _warn_of_kerastuners(alpha, beta):
+def _warn_of_unused(alpha: float | None, beta: float | None) -> None:
     for name, value in (("alpha", alpha), ("beta", beta)):
         if value is not None:
             warnings.warn(
@@ -146,7 +152,7 @@ def _warn_of_kerastuners(alpha, beta):
             )
 
 
-def _check_torch():
+def _check_torch() -> None:
     if importlib.util.find_spec("torch") is None:
         raise ImportError(
             "`surrogate='gp'` needs torch: pip install keras-trainkit[gp]. "

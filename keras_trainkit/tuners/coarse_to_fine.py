@@ -9,9 +9,12 @@ import keras_tuner
 import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution, IntDistribution
+from optuna.trial import FrozenTrial
 
 from keras_trainkit._checks import check_count, check_number
+from keras_trainkit.tuners._configuration_tree import PartialConfiguration
 from keras_trainkit.tuners._study_tuner import StudyTuner
+from keras_trainkit.tuners._trial_queue import TrialRecord
 
 _EDGE = 0.1
 
@@ -79,6 +82,7 @@ class CoarseToFine(StudyTuner):
         check_count("max_trials", max_trials, "is the number of trials of all rounds")
         self.rounds = rounds
         self.shrink = shrink
+        self._starts = [-(-r * max_trials // rounds) for r in range(rounds)]
         super().__init__(
             hypermodel,
             objective,
@@ -109,44 +113,69 @@ class CoarseToFine(StudyTuner):
             tuner_id=tuner_id,
         )
 
-    def _make_sampler(self, seed) -> optuna.samplers.BaseSampler:
-        starts = [-(-r * self.max_trials // self.rounds) for r in range(self.rounds)]
-        direction = self.oracle.objective.direction
-        return _CoarseSampler(self._store, starts, self.shrink, direction, seed)
+    def _make_sampler(
+        self, seed: int, configuration: PartialConfiguration
+    ) -> optuna.samplers.BaseSampler:
+        return _CoarseSampler(
+            self.oracle.records,
+            configuration.index,
+            self._starts,
+            self.shrink,
+            self.oracle.objective.direction,
+            seed,
+        )
 
 
 class _CoarseSampler(optuna.samplers.BaseSampler):
     """Draws in the window that the trials of earlier rounds leave.
 
     Args:
-        store: `Store`.
+        records: Function that returns the records of the search.
+        index: Int. Index of the trial.
         starts: First index of each round.
         shrink: Width left after a round.
         direction: `"min"` or `"max"`.
         seed: Int.
     """
 
-    index = 0  # set by SeededSampler
-
-    def __init__(self, store, starts, shrink, direction, seed):
-        self._store = store
+    def __init__(
+        self,
+        records: Callable[[], list[TrialRecord]],
+        index: int,
+        starts: list[int],
+        shrink: float,
+        direction: str,
+        seed: int,
+    ):
+        self._records = records
+        self._index = index
         self._starts = starts
         self._shrink = shrink
         self._sign = -1 if direction == "max" else 1
         self._rng = np.random.default_rng(seed)
 
-    def infer_relative_search_space(self, study, trial):
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, Any]:
         """Values are drawn one by one."""
         return {}
 
-    def sample_relative(self, study, trial, search_space):
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, Any]
+    ) -> dict[str, Any]:
         """Nothing."""
         return {}
 
-    def sample_independent(self, study, trial, param_name, param_distribution):
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: Any,
+    ) -> Any:
         """A value from the window."""
         scored = self._scored(param_name)
-        begun = [start for start in self._starts[1:] if start <= self.index]
+        begun = [start for start in self._starts[1:] if start <= self._index]
         if _is_choice(param_distribution):
             seen = [(v, s) for index, v, s in scored if begun and index < begun[-1]]
             share = self._shrink ** len(begun) if seen else 1.0
@@ -163,11 +192,11 @@ class _CoarseSampler(optuna.samplers.BaseSampler):
             self._rng.uniform(window.low, window.high), param_distribution
         )
 
-    def _scored(self, name):
+    def _scored(self, name: str) -> list[tuple[int, Any, float]]:
         """Index, value and score (lower is better) of every completed trial."""
         return [
             (record.index, record.trial.params[name], self._sign * record.score)
-            for record in self._store.records()
+            for record in self._records()
             if record.score is not None and name in record.trial.params
         ]
 
@@ -180,7 +209,7 @@ class _Window:
     high: float = 1.0
 
     @property
-    def width(self):
+    def width(self) -> float:
         """Its share of the range."""
         return self.high - self.low
 
@@ -198,8 +227,8 @@ class _Window:
         return _Window(low, low + width)
 
 
-def _to_share(value, distribution) -> float:
-    """Where a number stands in its range."""
+def _to_share(value: float, distribution: Any) -> float:
+    """Position of a number in its range."""
     low, high = _ends(distribution)
     if high == low:
         return 0.5
@@ -207,7 +236,7 @@ def _to_share(value, distribution) -> float:
     return min(1.0, max(0.0, (value - low) / (high - low)))
 
 
-def _from_share(share: float, distribution):
+def _from_share(share: float, distribution: Any) -> float:
     """The number at a share of the range, on the grid of its step."""
     low, high = _ends(distribution)
     value = low + share * (high - low)
@@ -221,7 +250,9 @@ def _from_share(share: float, distribution):
     return min(distribution.high, max(distribution.low, value))
 
 
-def _kept_choices(scored: list[tuple], distribution, share: float) -> list:
+def _kept_choices(
+    scored: list[tuple[Any, float]], distribution: Any, share: float
+) -> list[Any]:
     """The best `share` of the values, by the best score of each; at least one.
 
     Args:
@@ -229,7 +260,7 @@ def _kept_choices(scored: list[tuple], distribution, share: float) -> list:
         distribution: `CategoricalDistribution`.
         share: Float in (0, 1].
     """
-    best: dict = {}
+    best: dict[Any, float] = {}
     for value, score in scored:
         best[value] = min(score, best.get(value, math.inf))
     count = max(1, math.ceil(share * len(distribution.choices)))
@@ -237,11 +268,11 @@ def _kept_choices(scored: list[tuple], distribution, share: float) -> list:
     return ranked[:count]
 
 
-def _is_choice(distribution) -> bool:
-    """Whether values are listed and have no order."""
+def _is_choice(distribution: Any) -> bool:
+    """True if values are listed and have no order."""
     return isinstance(distribution, CategoricalDistribution)
 
 
-def _ends(distribution):
+def _ends(distribution: Any) -> tuple[float, float]:
     low, high = distribution.low, distribution.high
     return (math.log(low), math.log(high)) if distribution.log else (low, high)

@@ -5,8 +5,10 @@ from typing import Any
 import keras
 import keras_tuner
 import optuna
+from optuna.trial import FrozenTrial
 
-from keras_trainkit.tuners._hyperparameters import as_list
+from keras_trainkit.tuners._configuration_tree import PartialConfiguration
+from keras_trainkit.tuners._hyperparameters import as_listed_parameter
 from keras_trainkit.tuners._study_tuner import StudyTuner
 
 
@@ -27,10 +29,10 @@ class GridSearch(StudyTuner):
     All other arguments are those of `RandomSearch` but `allow_repeats`; `seed` is for
     the trainings.
 
-    Source: `keras_tuner.GridSearch` 1.4.8, which cannot go on after a kill.
+    Source: `keras_tuner.GridSearch` 1.4.8, which cannot continue after a kill.
     """
 
-    _as_parameter = staticmethod(as_list)
+    _as_parameter = staticmethod(as_listed_parameter)
 
     def __init__(
         self,
@@ -91,22 +93,34 @@ class GridSearch(StudyTuner):
             tuner_id=tuner_id,
         )
 
-    def _make_sampler(self, seed):
-        return _GridSampler()
+    def _make_sampler(
+        self, seed: int, configuration: PartialConfiguration
+    ) -> optuna.samplers.BaseSampler:
+        return _GridSampler(configuration)
 
 
 class _GridSampler(optuna.samplers.BaseSampler):
     """Takes the first value that leads to something new."""
 
-    tried: Any = None  # set by SeededSampler, as the next
-    steps: Any = ()
+    def __init__(self, configuration: PartialConfiguration):
+        self._configuration = configuration
 
-    def infer_relative_search_space(self, study, trial):
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, Any]:
         return {}
 
-    def sample_relative(self, study, trial, search_space):
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, Any]
+    ) -> dict[str, Any]:
         return {}
 
-    def sample_independent(self, study, trial, param_name, param_distribution):
-        values = self.tried.open_values(self.steps, param_name, param_distribution)
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: Any,
+    ) -> Any:
+        values = self._configuration.open_values(param_name, param_distribution)
         return (values or param_distribution.choices)[0]

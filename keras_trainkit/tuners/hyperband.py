@@ -8,6 +8,7 @@ import keras_tuner
 import optuna
 
 from keras_trainkit._checks import check_count
+from keras_trainkit.tuners._configuration_tree import PartialConfiguration
 from keras_trainkit.tuners._score import best_epoch
 from keras_trainkit.tuners._study_tuner import StudyTuner
 
@@ -19,7 +20,7 @@ class Hyperband(StudyTuner):
 
     A trial is trained once, for up to `max_epochs`, and judged at the rungs of its
     bracket while it runs: only if its best value so far is among the best `1 / factor`
-    of all trials that came as far does it go on, with its weights, its optimizer and
+    of all trials that came as far does it continue, with its weights, its optimizer and
     its schedule untouched. Nothing is ever restarted. With `max_epochs=27, factor=3`:
 
     | bracket | trials | judged after epochs |
@@ -38,7 +39,7 @@ class Hyperband(StudyTuner):
         objective: See `RandomSearch`; to be found in the logs of every epoch.
         max_epochs: Int >= 1. Epochs of a trial that is never stopped; takes the place
             of `epochs` in `search`, so that schedules span it in every trial.
-        factor: Int >= 2. One of so many goes on.
+        factor: Int >= 2. The reduction factor: of `factor` trials one continues.
         hyperband_iterations: Int >= 1. How often all brackets are gone through.
         max_trials: Int >= 1, or None for the trials of all brackets.
 
@@ -87,7 +88,12 @@ class Hyperband(StudyTuner):
         tuner_id: str | None = None,
     ):
         check_count("max_epochs", max_epochs, "is the length of a whole trial")
-        check_count("factor", factor, "is how many trials one goes on of", at_least=2)
+        check_count(
+            "factor",
+            factor,
+            "is the reduction factor (of `factor` trials one continues)",
+            at_least=2,
+        )
         check_count(
             "hyperband_iterations",
             hyperband_iterations,
@@ -129,35 +135,34 @@ class Hyperband(StudyTuner):
             tuner_id=tuner_id,
         )
 
-    def _make_sampler(self, seed):
+    def _make_sampler(
+        self, seed: int, configuration: PartialConfiguration
+    ) -> optuna.samplers.BaseSampler:
         return optuna.samplers.TPESampler(n_startup_trials=_INITIAL_POINTS, seed=seed)
 
-    def _fit_kwargs(self, kwargs):
+    def fit_arguments(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Those of `search`, with `max_epochs` in place of `epochs`."""
         return {**kwargs, "epochs": self.max_epochs}
 
-    def _judge_of(self, claim):
-        rungs = _rungs_of(claim.index, self.max_epochs, self.factor)
+    def judge(self, index: int, epochs: int, best: float | None) -> bool:
+        """False stops the trial, at a rung where it is not among the best."""
+        if epochs not in _rungs_of(index, self.max_epochs, self.factor):
+            return True
+        others = self._bests_at(epochs, index)
+        maximize = self.oracle.objective.direction == "max"
+        return _is_among_best(best, others, self.factor, maximize)
 
-        def judge(epochs, best):
-            if epochs not in rungs:
-                return True
-            others = self._values_at(epochs, claim.index)
-            maximize = self.oracle.objective.direction == "max"
-            return _goes_on(best, others, self.factor, maximize)
-
-        return judge
-
-    def _values_at(self, epochs, index):
+    def _bests_at(self, epochs: int, index: int) -> list[float]:
         """The best value up to this epoch of every other trial that reached it."""
+        objective = self.oracle.objective
         found = []
-        for record in self._store.records():
-            history = next(iter(record.histories), {})
+        for record in self.oracle.records():
+            history = record.histories[0] if record.histories else {}
             if record.index == index or not history:
                 continue
             cut = {name: values[:epochs] for name, values in history.items()}
             if min(map(len, cut.values())) < epochs:
                 continue
-            objective = self.oracle.objective
             epoch = best_epoch(cut, objective)
             if epoch is not None:
                 logs = {name: values[epoch] for name, values in cut.items()}
@@ -194,10 +199,12 @@ def _rungs_of(index: int, max_epochs: int, factor: int) -> list[int]:
     raise AssertionError(index)
 
 
-def _goes_on(value: float | None, others: list[float], factor: int, maximize: bool):
-    """Whether a trial is among the best `1 / factor` of those that came so far.
+def _is_among_best(
+    value: float | None, others: list[float], factor: int, maximize: bool
+) -> bool:
+    """True for a trial among the best `1 / factor` of those that came so far.
 
-    With fewer than `factor` trials at the rung only the best goes on.
+    With fewer than `factor` trials at the rung only the best continues.
     """
     if value is None:
         return False

@@ -6,6 +6,7 @@ import keras
 import keras_tuner
 import optuna
 
+from keras_trainkit.tuners._configuration_tree import PartialConfiguration
 from keras_trainkit.tuners._study_tuner import StudyTuner
 
 
@@ -13,10 +14,10 @@ class RandomSearch(StudyTuner):
     """Tries configurations at random; logarithmic ranges by their logarithm.
 
     Stands in for `keras_tuner.RandomSearch`. The search is a study of Optuna in a
-    database and nothing else: killed at any moment and started again, it goes on with
-    the trial that was lost, and ends as if nothing had happened. A trial whose
+    database and nothing else: killed at any moment and started again, it continues
+    with the trial that was lost, and ends as if nothing had happened. A trial whose
     objective is NaN or infinite, that raises, or whose process dies is recorded with
-    the reason, and the search goes on.
+    the reason, and the search continues.
 
     Args:
         hypermodel: `keras_tuner.HyperModel` or function of `hp` that returns a compiled
@@ -30,7 +31,7 @@ class RandomSearch(StudyTuner):
             runs included. Each is tried once, failed ones too: a search whose space
             holds fewer ends when nothing is left.
         seed: Int >= 0 or None for one drawn at random and kept with the study. Every
-            trial has its own seeds, from this, its place and its execution, so the
+            trial has its own seeds, from this, its index and its execution, so the
             same seed gives the same trials and, on a CPU, the same scores.
         hyperparameters: `keras_tuner.HyperParameters` or None. Definitions that go
             before those of the hypermodel.
@@ -62,7 +63,7 @@ class RandomSearch(StudyTuner):
         allow_repeats: Bool. Whether a configuration may be tried again, until
             `max_trials` are done. (`executions_per_trial` trains each several times.)
         overwrite: Bool. Delete the search that is in the folder first: what the kit
-            wrote, nothing else. Not for a script that joins a search or goes on.
+            wrote, nothing else. Not for a script that joins a search or continues it.
         optimizer: Optimizer or name that replaces the model's. None keeps it.
         loss: Likewise.
         metrics: Likewise.
@@ -154,5 +155,7 @@ class RandomSearch(StudyTuner):
             tuner_id=tuner_id,
         )
 
-    def _make_sampler(self, seed):
+    def _make_sampler(
+        self, seed: int, configuration: PartialConfiguration
+    ) -> optuna.samplers.BaseSampler:
         return optuna.samplers.RandomSampler(seed)

@@ -10,7 +10,10 @@ from optuna.trial import TrialState
 from searching import METHODS, forked, searcher, table, waited_for
 
 from keras_trainkit import tuners
-from keras_trainkit.tuners._configuration_tree import Tried
+from keras_trainkit.tuners._configuration_tree import (
+    ConfigurationTree,
+    PartialConfiguration,
+)
 from keras_trainkit.tuners._trial_queue import TrialRecord
 
 every_method = pytest.mark.parametrize("method", METHODS)
@@ -195,11 +198,12 @@ def test_joint_draws_of_a_model_lead_to_something_new(tmp_path):
 def test_grids_of_many_values_are_not_listed():
     trial = optuna.create_study().ask()
     trial.suggest_int("a", 0, 10**9)
-    tried = Tried([TrialRecord(0, trial.study.get_trials())])
+    tree = ConfigurationTree([TrialRecord(0, trial.study.get_trials())])
+    drawn = PartialConfiguration(1, tree)
     distribution = trial.distributions["a"]
-    assert tried.has_more()
-    assert tried.open_values([], "a", distribution) == []
-    assert not tried.is_open([], "a", distribution, trial.params["a"])
+    assert tree.has_more()
+    assert drawn.open_values("a", distribution) == []
+    assert not drawn.is_open("a", distribution, trial.params["a"])
 
 
 def test_a_hypermodel_that_asks_on_in_fit_is_tried_to_its_ends(tmp_path):

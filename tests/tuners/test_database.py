@@ -8,7 +8,7 @@ import sqlalchemy
 from searching import searcher, table
 
 from keras_trainkit import tuners
-from keras_trainkit.tuners._database import masked, shown
+from keras_trainkit.tuners._database import masked_text, masked_url
 
 Searcher = searcher(tuners.RandomSearch)
 
@@ -84,13 +84,13 @@ def test_any_name_of_a_folder_is_taken_as_it_is(name, tmp_path):
     ],
 )
 def test_every_password_of_a_url_is_masked(url, expected):
-    assert shown(url) == expected
-    assert masked(f"invalid: {url}, 'apricot'", url).count("apricot") == 0
+    assert masked_url(url) == expected
+    assert masked_text(f"invalid: {url}, 'apricot'", url).count("apricot") == 0
 
 
 def test_a_password_that_was_quoted_is_masked_in_both_forms():
     url = "postgresql://u:apri%20cot@h/d?password=plum%2Bjam"
-    said = masked("apri%20cot apri cot plum%2Bjam plum+jam", url)
+    said = masked_text("apri%20cot apri cot plum%2Bjam plum+jam", url)
     assert said == "*** *** *** ***"
 
 

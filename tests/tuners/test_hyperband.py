@@ -4,7 +4,7 @@ import pytest
 from optuna.trial import TrialState
 
 from keras_trainkit import schedules, tuners
-from keras_trainkit.tuners.hyperband import _brackets, _goes_on, _rungs_of
+from keras_trainkit.tuners.hyperband import _brackets, _is_among_best, _rungs_of
 
 
 def test_brackets_of_27_epochs_as_in_the_docstring():
@@ -45,11 +45,11 @@ def test_places_go_through_the_brackets_again_and_again():
         (None, [], False),  # no finite value so far
     ],
 )
-def test_one_in_three_goes_on(value, others, expected):
-    assert _goes_on(value, others, 3, maximize=False) is expected
+def test_one_in_three_is_among_best(value, others, expected):
+    assert _is_among_best(value, others, 3, maximize=False) is expected
     if value is not None:
         minus = [-other for other in others]
-        assert _goes_on(-value, minus, 3, maximize=True) is expected
+        assert _is_among_best(-value, minus, 3, maximize=True) is expected
 
 
 class Watch(keras.callbacks.Callback):

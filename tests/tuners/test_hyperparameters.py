@@ -5,10 +5,11 @@ import optuna
 import pytest
 from keras_tuner.engine import hyperparameters as kinds
 
+from keras_trainkit.tuners._configuration_tree import PartialConfiguration
 from keras_trainkit.tuners._hyperparameters import (
-    Asking,
-    AskingHyperParameters,
-    as_list,
+    SuggestedHyperParameters,
+    SuggestedValues,
+    as_listed_parameter,
     as_parameter,
 )
 
@@ -66,7 +67,8 @@ def answers(study, define, count, **options):
     found = []
     for _ in range(count):
         trial = study.ask()
-        hp = AskingHyperParameters(Asking(trial), **options)
+        suggested = SuggestedValues(trial, PartialConfiguration(trial.number))
+        hp = SuggestedHyperParameters(suggested, **options)
         found.append(define(hp))
         study.tell(trial, 0.0)
     return found
@@ -98,9 +100,13 @@ def test_a_value_comes_back_from_what_is_drawn(define, values):
 
 
 def test_lists_of_a_grid_begin_with_the_default():
-    integers = as_list(kinds.Int("a", 4, 16, step=2, sampling="log", default=8))
+    integers = as_listed_parameter(
+        kinds.Int("a", 4, 16, step=2, sampling="log", default=8)
+    )
     assert integers.distribution.choices == (8, 4, 16)
-    ten = as_list(kinds.Float("a", 0.0, 1.0, default=0.05)).distribution.choices
+    ten = as_listed_parameter(
+        kinds.Float("a", 0.0, 1.0, default=0.05)
+    ).distribution.choices
     assert ten == pytest.approx([0.05, *(0.15 + 0.1 * i for i in range(9))])
 
 

@@ -15,6 +15,7 @@ from searching import hill, in_child, searcher, table
 
 from keras_trainkit import tuners
 from keras_trainkit.tuners import _patient_storage, _search_study
+from keras_trainkit.tuners._database import sqlite_url
 from keras_trainkit.tuners._patient_storage import StorageFailed
 
 METHODS = ("set_trial_user_attr", "set_trial_state_values", "_get_trials")
@@ -23,9 +24,7 @@ METHODS = ("set_trial_user_attr", "set_trial_state_values", "_get_trials")
 @pytest.fixture
 def store(tmp_path):
     """An empty study in a file."""
-    return _search_study.Store(
-        _search_study.sqlite_url(tmp_path / "study.db"), "s", "min"
-    )
+    return _search_study.SearchStudy(sqlite_url(tmp_path / "study.db"), "s", "min")
 
 
 def away(*args, **kwargs):
@@ -47,7 +46,7 @@ def test_a_call_whose_answer_is_lost_is_repeated(name, before, tmp_path, monkeyp
     tuner = searcher(tuners.RandomSearch, objective)(
         max_trials=3, seed=3, directory=tmp_path, max_retries_per_trial=2
     )
-    real = getattr(tuner._store.storage._backend, name)
+    real = getattr(tuner._search_study.storage._backend, name)
     broken = []
 
     def breaking(*args, **kwargs):
@@ -56,7 +55,7 @@ def test_a_call_whose_answer_is_lost_is_repeated(name, before, tmp_path, monkeyp
             away()
         return result if result is not None else real(*args, **kwargs)
 
-    monkeypatch.setattr(tuner._store.storage._backend, name, breaking)
+    monkeypatch.setattr(tuner._search_study.storage._backend, name, breaking)
     tuner.search(verbose=0)
     assert broken and len(calls) == 3
     assert sorted(row[3] for row in table(tuner)) == sorted(calls)
@@ -96,7 +95,7 @@ def test_patience_ends_and_names_the_database(tmp_path, monkeypatch):
     cls = searcher(tuners.RandomSearch, objective)
     options = {"max_trials": 2, "seed": 3, "directory": tmp_path}
     tuner = cls(max_retries_per_trial=5, **options)
-    backend = tuner._store.storage._backend
+    backend = tuner._search_study.storage._backend
     with pytest.raises(StorageFailed, match=r"study\.db: no route to host"):
         tuner.search(verbose=0)
     assert len(calls) == 1
@@ -126,7 +125,7 @@ def test_a_trial_that_was_perhaps_taken_is_queued_again(store, monkeypatch):
 def test_one_of_two_writes_of_an_attribute_counts(store):
     assert store.add_attribute("seed", 3)
     assert not store.add_attribute("seed", 4)
-    assert store.study.user_attrs == {"seed": 3}
+    assert store.optuna_study.user_attrs == {"seed": 3}
 
 
 def test_a_full_disk_ends_the_search_with_the_file(tmp_path):
@@ -166,7 +165,7 @@ def test_weights_that_cannot_be_written_end_the_search(tmp_path):
     with pytest.raises(StorageFailed, match="trial_0000: .*No space left"):
         tuner.search(verbose=0)
     assert [row[1] for row in table(tuner)] == ["FAILED"]
-    assert tuner._store.records()[0].is_lost
+    assert tuner.oracle.records()[0].is_lost
 
 
 def test_a_file_that_is_deleted_under_a_search_ends_it(tmp_path):

@@ -31,7 +31,7 @@ from searching import (
 
 from keras_trainkit import tuners
 from keras_trainkit.tuners._process_identity import OWNER
-from keras_trainkit.tuners._search_study import Store
+from keras_trainkit.tuners._search_study import SearchStudy
 from keras_trainkit.tuners._trial_queue import RETRY_OF, claim, recover
 
 VARIABLE = "KERAS_TRAINKIT_POSTGRES"
@@ -59,7 +59,7 @@ def shared(url, tmp_path):
 @pytest.fixture
 def store(url):
     """An empty study in the server."""
-    return Store(url, f"test-{uuid.uuid4().hex}", "min")
+    return SearchStudy(url, f"test-{uuid.uuid4().hex}", "min")
 
 
 def on_file(tmp_path):
@@ -195,8 +195,8 @@ def test_a_worker_that_is_killed_loses_no_trial(shared, tmp_path):
 
 def test_a_lost_trial_is_taken_up_once_by_all_who_find_it(store, tmp_path):
     def die():
-        mine = claim(store, [], max_trials=9, chosen=[], wants_more=lambda _: True)
-        optuna.trial.Trial(store.study, mine.key).suggest_float("x", 0.25, 0.25)
+        mine = claim(store, [], max_trials=9, wants_more=lambda _: True)
+        optuna.trial.Trial(store.optuna_study, mine.key).suggest_float("x", 0.25, 0.25)
         os._exit(9)
 
     assert in_child(die) == 9
@@ -246,7 +246,7 @@ def test_an_empty_database_may_be_opened_by_several_at_once(url, tmp_path):
     empty = sqlalchemy.make_url(url).set(database=name).render_as_string(False)
 
     def opened():
-        return Store(empty, "s", "min")
+        return SearchStudy(empty, "s", "min")
 
     try:
         at_once(6, lambda _: opened().add(state=TrialState.WAITING), tmp_path)

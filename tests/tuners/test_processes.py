@@ -27,24 +27,23 @@ from searching import (
 
 from keras_trainkit import tuners
 from keras_trainkit.tuners import _search_study
-from keras_trainkit.tuners._process_identity import OWNER, myself
-from keras_trainkit.tuners._processes import quick_collections
-from keras_trainkit.tuners._search_study import beating
+from keras_trainkit.tuners._database import sqlite_url
+from keras_trainkit.tuners._process_identity import OWNER, this_process
+from keras_trainkit.tuners._processes import frozen_objects
+from keras_trainkit.tuners._search_study import heartbeat
 from keras_trainkit.tuners._trial_queue import claim, read_trials, recover
 
 
 @pytest.fixture
 def store(tmp_path):
     """An empty study in a file."""
-    return _search_study.Store(
-        _search_study.sqlite_url(tmp_path / "study.db"), "s", "min"
-    )
+    return _search_study.SearchStudy(sqlite_url(tmp_path / "study.db"), "s", "min")
 
 
 def claimed(store, **options):
-    settings = {"max_trials": 9, "chosen": [], "wants_more": lambda records: True}
+    settings = {"max_trials": 9, "wants_more": lambda records: True}
     options = {**settings, **options}
-    return claim(store, store.records(), **options)
+    return claim(store, read_trials(store.trials()), **options)
 
 
 def test_two_workers_share_the_trials_of_one(tmp_path):
@@ -94,7 +93,7 @@ def test_what_other_processes_cannot_get_is_refused(tmp_path):
 def test_a_trial_of_a_dead_process_is_taken_up_with_its_values(store):
     def die():
         mine = claimed(store)
-        trial = optuna.trial.Trial(store.study, mine.key)
+        trial = optuna.trial.Trial(store.optuna_study, mine.key)
         trial.suggest_float("x", 0.25, 0.25)
         os._exit(9)
 
@@ -126,7 +125,7 @@ def test_a_process_may_die_on_any_write_of_a_claim(line, store):
     recover(store)
     mine = claimed(store)
     assert mine.index == 0
-    records = store.records()
+    records = read_trials(store.trials())
     assert len(records) == 1 and records[0].trial.state == TrialState.RUNNING
 
 
@@ -135,7 +134,7 @@ def test_of_several_processes_one_takes_a_trial(store, tmp_path):
     go = tmp_path / "go"
 
     def take_all(name):
-        assert store.study.trials  # connects before the start
+        assert store.optuna_study.trials  # connects before the start
         (tmp_path / f"{name}.ready").touch()
         while not go.exists():
             time.sleep(0.001)
@@ -172,7 +171,9 @@ def test_a_trial_of_a_living_process_is_left_alone(store):
     mine = claimed(store)
     recover(store)
     (trial,) = store.trials()
-    assert trial.state == TrialState.RUNNING and trial.user_attrs[OWNER] == myself()
+    assert (
+        trial.state == TrialState.RUNNING and trial.user_attrs[OWNER] == this_process()
+    )
     assert claimed(store).index == 1 and mine.index == 0
 
 
@@ -180,7 +181,7 @@ def test_a_silent_trial_of_another_machine_is_taken_up(store, monkeypatch):
     monkeypatch.setattr(_search_study, "GRACE_SECONDS", 1)
     monkeypatch.setattr(_search_study, "HEARTBEAT_SECONDS", 1)
     mine = claimed(store)
-    elsewhere = {**myself(), "place": "another machine"}
+    elsewhere = {**this_process(), "place": "another machine"}
     store.storage.set_trial_user_attr(mine.key, OWNER, elsewhere)
     recover(store)
     assert store.trials()[0].state == TrialState.RUNNING
@@ -201,7 +202,7 @@ def test_a_sign_of_life_that_failed_is_followed_by_the_next(store, monkeypatch):
 
     monkeypatch.setattr(store.storage, "record_heartbeat", not_reached_at_first)
     deadline = time.monotonic() + 60
-    with beating(store, key):
+    with heartbeat(store, key):
         while len(beats) < 3 and time.monotonic() < deadline:
             time.sleep(0.01)
     assert beats[:3] == [key] * 3
@@ -275,7 +276,7 @@ def test_a_claim_that_was_lost_does_not_end_the_search(tmp_path):
     def objective(hp):
         calls.append(hill(hp))
         if len(calls) == 1:
-            other = _search_study.Store(tuner._store.url, "search", "min")
+            other = _search_study.SearchStudy(tuner._search_study.url, "search", "min")
             other.fail(other.key(other.trials()[0]))
         return calls[-1]
 
@@ -317,7 +318,7 @@ class Knot:
 
 @pytest.mark.usefixtures("libraries_in_collections")
 def test_what_a_search_leaves_is_still_collected():
-    with quick_collections():
+    with frozen_objects():
         assert gc.get_freeze_count() > 10_000  # Keras and its backend
         knot = weakref.ref(Knot())
         gc.collect()
@@ -328,7 +329,7 @@ def test_what_a_search_leaves_is_still_collected():
 @pytest.mark.usefixtures("libraries_in_collections")
 def test_what_its_caller_has_frozen_stays_frozen():
     gc.freeze()
-    with quick_collections():
+    with frozen_objects():
         pass
     assert gc.get_freeze_count() > 0
 
