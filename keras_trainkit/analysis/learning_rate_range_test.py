@@ -6,10 +6,9 @@ import keras
 import numpy as np
 
 from keras_trainkit._checks import check_count, check_number, check_seed
-from keras_trainkit.analysis._batches import endless_batches
 from keras_trainkit.analysis._restoring import random_numbers_kept, restoring
 from keras_trainkit.analysis._suggestions import num_early, smooth, suggest
-from keras_trainkit.analysis._sweep import sweep
+from keras_trainkit.analysis._sweep import endless_batches, sweep
 from keras_trainkit.analysis.learning_rate_range import LearningRateRange
 
 _RECOMMENDED = "minimum"

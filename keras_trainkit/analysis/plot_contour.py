@@ -3,11 +3,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_trainkit.analysis._figures import check_path, new_figure, save, written
-from keras_trainkit.analysis._surface import colour_scale, extend, interpolated
-from keras_trainkit.analysis._trials import read_trials
+from keras_trainkit.analysis._figures import (
+    check_path,
+    new_figure,
+    save,
+    wants_log,
+    written,
+)
+from keras_trainkit.analysis._trials import finished_trials
 
 _FEWEST = 4
+_LEVELS = 12
+_MOST_TRIANGLES = 40_000
 
 
 def plot_contour(
@@ -42,7 +49,7 @@ def plot_contour(
     ```
     """
     check_path(path)
-    trials = read_trials(tuner, _FEWEST, "The contours lie between trials")
+    trials = finished_trials(tuner, _FEWEST, "The contours lie between trials")
     save(_draw(trials, hyperparameters), path)
 
 
@@ -50,10 +57,10 @@ def _draw(trials, hyperparameters):
     across, up = _two_axes(trials, hyperparameters)
     places, scores = _places(trials, across, up)
     figure, (axes,) = new_figure()
-    norm, levels = colour_scale(scores, trials.direction)
+    norm, levels = _colour_scale(scores, trials.direction)
     colours = {"cmap": _colour_map(trials), "norm": norm}
-    surface = interpolated(places, np.clip(scores, norm.vmin, norm.vmax), across, up)
-    beyond = {"levels": levels, "extend": extend(scores, norm)}
+    surface = _interpolated(places, np.clip(scores, norm.vmin, norm.vmax), across, up)
+    beyond = {"levels": levels, "extend": _extend(scores, norm)}
     filled = axes.tricontourf(*surface, **beyond, **colours)
     bar = figure.colorbar(filled, ax=axes, label=trials.objective)
     bar.ax.minorticks_off()
@@ -139,3 +146,50 @@ def _dress(axes, axis, name):
     getattr(axes, f"set_{name}ticks")([axis.at(value) for value in ticks], labels)
     getattr(axes, f"set_{name}ticks")([], minor=True)
     axes.set(**{f"{name}lim": limits})
+
+
+def _interpolated(places, scores, across, up):
+    """Triangles between the places, cut small, on the axes; and the score of each."""
+    from matplotlib.tri import (
+        LinearTriInterpolator,
+        Triangulation,
+        UniformTriRefiner,
+    )
+
+    coarse = Triangulation(*places.T)
+    halvings = int(np.log2(_MOST_TRIANGLES / len(coarse.triangles)) / 2)
+    fine, heights = UniformTriRefiner(coarse).refine_field(
+        scores, LinearTriInterpolator(coarse, scores), subdiv=min(max(halvings, 0), 6)
+    )
+    corners = (_on_scale(across, fine.x), _on_scale(up, fine.y))
+    return Triangulation(*corners, fine.triangles), heights
+
+
+def _on_scale(axis, shares):
+    low, high = axis.ends()
+    if axis.log:
+        return low * (high / low) ** shares
+    return low + shares * (high - low)
+
+
+def _colour_scale(scores, direction):
+    """Colours up to the worst usual score, so that one that diverged takes none."""
+    from matplotlib.colors import LogNorm, Normalize
+
+    first, third = np.quantile(scores, [0.25, 0.75])
+    fence = 1.5 * (third - first)
+    far = scores < first - fence if direction == "max" else scores > third + fence
+    usual = scores[~far]
+    low, high = float(usual.min()), float(usual.max())
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    if wants_log(usual):
+        return LogNorm(low, high), np.geomspace(low, high, _LEVELS)
+    return Normalize(low, high), np.linspace(low, high, _LEVELS)
+
+
+def _extend(scores, norm) -> str:
+    """Which end of the colours has scores beyond it, as matplotlib says it."""
+    if (scores < norm.vmin).any():
+        return "min"
+    return "max" if (scores > norm.vmax).any() else "neither"

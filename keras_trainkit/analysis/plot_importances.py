@@ -4,7 +4,7 @@ import pathlib
 import numpy as np
 
 from keras_trainkit.analysis._figures import check_path, new_figure, save
-from keras_trainkit.analysis._trials import read_trials
+from keras_trainkit.analysis._trials import finished_trials
 
 _FEWEST = 10
 _UNUSED = "unused"
@@ -51,7 +51,7 @@ def plot_importances(tuner, path: str | pathlib.Path) -> dict[str, float]:
     hides all else.
     """
     check_path(path)
-    trials = read_trials(tuner, _FEWEST, "The importances are learned from trials")
+    trials = finished_trials(tuner, _FEWEST, "The importances are learned from trials")
     used = {name for row in trials.values for name in row}
     axes = [axis for axis in trials.axes if axis.name in used]
     trials = dataclasses.replace(trials, axes=axes)

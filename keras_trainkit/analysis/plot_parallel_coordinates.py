@@ -2,7 +2,6 @@ import pathlib
 
 import numpy as np
 
-from keras_trainkit.analysis._axis import Axis
 from keras_trainkit.analysis._figures import (
     check_path,
     new_figure,
@@ -10,7 +9,7 @@ from keras_trainkit.analysis._figures import (
     wants_log,
     written,
 )
-from keras_trainkit.analysis._trials import read_trials
+from keras_trainkit.analysis._trials import Axis, finished_trials
 
 _UNUSED = -0.13  # below the axes
 _LONGEST = 14
@@ -43,7 +42,7 @@ def plot_parallel_coordinates(tuner, path: str | pathlib.Path) -> None:
     Source: Inselberg, 1985, doi:10.1007/BF01898350.
     """
     check_path(path)
-    trials = read_trials(tuner, 2, "The picture shows how trials lie to each other")
+    trials = finished_trials(tuner, 2, "The picture shows how trials lie to each other")
     save(_draw(trials), path)
 
 

@@ -4,10 +4,14 @@ import pytest
 from finished import finished
 
 from keras_trainkit import analysis
-from keras_trainkit.analysis._axis import Axis
-from keras_trainkit.analysis._surface import colour_scale, extend, interpolated
-from keras_trainkit.analysis._trials import read_trials
-from keras_trainkit.analysis.plot_contour import _draw, _places
+from keras_trainkit.analysis._trials import Axis, finished_trials
+from keras_trainkit.analysis.plot_contour import (
+    _colour_scale,
+    _draw,
+    _extend,
+    _interpolated,
+    _places,
+)
 
 CORNERS = [(1e-4, 16), (1e-4, 128), (1e-1, 16), (1e-1, 128)]
 SCORES = [5.0, 7.0, 1.0, 2.0]
@@ -42,7 +46,7 @@ def tuner_of(tmp_path):
 
 
 def panel(tuner, names=NAMES):
-    return _draw(read_trials(tuner, 2, ""), names).axes[0]
+    return _draw(finished_trials(tuner, 2, ""), names).axes[0]
 
 
 def ticks(axis):
@@ -92,7 +96,7 @@ def test_halfway_on_a_logarithmic_axis_is_the_mean_of_the_ends():
     across = Axis("rate", low=1e-4, high=1e-2, log=True)
     up = Axis("dropout", low=2.0, high=6.0)
     places = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
-    surface, heights = interpolated(places, np.array([5.0, 1.0, 5.0, 1.0]), across, up)
+    surface, heights = _interpolated(places, np.array([5.0, 1.0, 5.0, 1.0]), across, up)
     middle = np.isclose(surface.x, 1e-3)
     assert middle.any() and np.allclose(heights[middle], 3.0)
     assert (surface.y.min(), surface.y.max()) == (2.0, 6.0)
@@ -107,7 +111,7 @@ def test_trials_at_one_place_count_as_their_mean(tuner_of):
         return calls[-1] + (10 if len(calls) == 5 else 0)
 
     tuner = tuner_of([*CORNERS, CORNERS[0]], noisy)
-    trials = read_trials(tuner, 2, "")
+    trials = finished_trials(tuner, 2, "")
     places, scores = _places(trials, *(trials.axis(name) for name in NAMES))
     where = [tuple(place) for place in np.round(places, 9)].index((0.2, 0.0))
     assert len(places) == 4 and scores[where] == 10.0  # of 5 and 15
@@ -124,10 +128,10 @@ def test_trials_at_one_place_count_as_their_mean(tuner_of):
 def test_one_that_diverged_takes_no_colours_but_the_best_does(
     direction, scores, limits, end
 ):
-    norm, levels = colour_scale(np.array(scores), direction)
+    norm, levels = _colour_scale(np.array(scores), direction)
     assert (norm.vmin, norm.vmax) == limits
     assert (levels[0], levels[-1]) == pytest.approx(limits)
-    assert extend(np.array(scores), norm) == end
+    assert _extend(np.array(scores), norm) == end
 
 
 def test_the_picture_is_written(tuner_of, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from finished import finished
 
 from keras_trainkit import analysis
-from keras_trainkit.analysis._trials import read_trials
+from keras_trainkit.analysis._trials import finished_trials
 from keras_trainkit.analysis.plot_importances import _draw, _ranks
 
 
@@ -90,7 +90,7 @@ def test_equal_scores_share_a_rank():
 
 
 def test_bars_are_the_shares_and_pale_below_what_chance_gives(tuner_of):
-    trials = read_trials(tuner_of(), 2, "")
+    trials = finished_trials(tuner_of(), 2, "")
     found = {"rate": 0.5, "kind": 0.3, "depth": 0.2}
     figure = _draw(trials, found, 0.4)
     (axes,) = figure.axes
@@ -106,7 +106,9 @@ def test_a_hyperparameter_that_some_trials_use_says_in_how_many(tuner_of):
     tuner = tuner_of()
     used = sum("depth" in trial.hyperparameters.values for trial in _trials(tuner))
     assert 0 < used < 24
-    (axes,) = _draw(read_trials(tuner, 2, ""), {"rate": 0.7, "depth": 0.3}, 0.4).axes
+    (axes,) = _draw(
+        finished_trials(tuner, 2, ""), {"rate": 0.7, "depth": 0.3}, 0.4
+    ).axes
     labels = [text.get_text() for text in axes.get_yticklabels()]
     assert labels == ["rate", f"depth (used in {used})"]
 

@@ -4,7 +4,7 @@ import pytest
 from finished import finished
 
 from keras_trainkit import analysis
-from keras_trainkit.analysis._trials import read_trials
+from keras_trainkit.analysis._trials import finished_trials
 from keras_trainkit.analysis.plot_parallel_coordinates import _UNUSED, _draw
 
 
@@ -31,7 +31,7 @@ ROWS = [
 
 
 def axes_of(tuner):
-    (axes,) = _draw(read_trials(tuner, 2, "")).axes
+    (axes,) = _draw(finished_trials(tuner, 2, "")).axes
     return axes
 
 
