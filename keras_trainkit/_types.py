@@ -11,5 +11,5 @@ Layer: TypeAlias = Any
 Model: TypeAlias = Any
 """`keras.Model`, or a subclass of it."""
 
-Shape: TypeAlias = tuple[int | None, ...]
-"""Shape of a tensor, as Keras gives it; None is a size that is not known yet."""
+Shape: TypeAlias = tuple[Any, ...]
+"""Shape of a tensor, as Keras gives it: ints, and None for a size not known yet."""

@@ -1,27 +1,23 @@
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_trainkit._checks import check_choice, check_count
 from keras_trainkit._serialization import serializable
-from keras_trainkit._steps import valid_steps
-from keras_trainkit.layers._attention import (
-    at_least_float32,
-    last_valid_step,
-    masked_softmax,
-    products,
-    weighted_sum,
-)
+from keras_trainkit._steps import step_numbers, steps_to_last, valid_steps
+from keras_trainkit._types import Shape, Tensor
 from keras_trainkit.layers._lost_mask import warn_of_lost_mask
 
 SCORES = ("additive", "multiplicative", "dot", "scaled_dot")
 QUERIES = ("final_state", "learned")
+FAR_BELOW = -1e30  # a score whose power is 0 next to that of any valid step
 
 
 @serializable
 class AttentionPooling(keras.layers.Layer):
-    """Sums up a sequence by attention: one vector out of all its steps.
+    """Sums up a sequence by attention: one vector for all its steps.
 
     Each step `h` is scored against a query `q`; a softmax over the valid steps turns
     the scores into weights, and the context is the weighted sum of the steps.
@@ -87,7 +83,13 @@ class AttentionPooling(keras.layers.Layer):
     left to the model.
     """
 
-    def __init__(self, score="additive", query="final_state", units=None, **kwargs):
+    def __init__(
+        self,
+        score: str = "additive",
+        query: str = "final_state",
+        units: int | None = None,
+        **kwargs: Any,
+    ):
         check_choice("score", score, "compares the query with a step", SCORES)
         check_choice("query", query, "is what the steps are compared with", QUERIES)
         if units is not None:
@@ -98,7 +100,7 @@ class AttentionPooling(keras.layers.Layer):
         self.units = units
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         channels, query_channels = self._channels(input_shape)
         additive = self.score == "additive"
         width = self.units or channels
@@ -112,31 +114,35 @@ class AttentionPooling(keras.layers.Layer):
             self.sequence_kernel = self._kernel("sequence", (channels, width))
             self.score_kernel = self._kernel("score", (width, 1))
 
-    def call(self, inputs, mask=None, return_attention_scores=False):
+    def call(
+        self, inputs: Any, mask: Any = None, return_attention_scores: bool = False
+    ) -> Any:
         sequence, query = self._split(keras.tree.map_structure(self._floats, inputs))
         mask = mask[0] if isinstance(mask, (list, tuple)) else mask
         valid = valid_steps(sequence, mask)
         # Not `sequence * mask`: an infinity there would make a NaN.
         sequence = ops.where(ops.expand_dims(valid, -1), sequence, 0)
         if query is None and self.query == "final_state":
-            query = last_valid_step(sequence, valid)
-        weights = masked_softmax(self._scores(sequence, query), valid)
-        output = weighted_sum(weights, sequence)
+            query = _last_valid_step(sequence, valid)
+        weights = _masked_softmax(self._scores(sequence, query), valid)
+        output = _weighted_sum(weights, sequence)
         if self.query == "final_state":
             output = ops.concatenate([output, query], axis=-1)
         # Keras 3.15 computes float64 in float32 on JAX and torch.
         output = ops.cast(output, self.compute_dtype)
         return (output, weights) if return_attention_scores else output
 
-    def compute_mask(self, inputs, previous_mask):
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> None:
         return None
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Shape:
         sequence_shape, _ = _shapes(input_shape)
         width = sum(self._channels(input_shape)[: 1 + (self.query == "final_state")])
         return (sequence_shape[0], width)
 
-    def compute_output_spec(self, inputs, mask=None, return_attention_scores=False):
+    def compute_output_spec(
+        self, inputs: Any, mask: Any = None, return_attention_scores: bool = False
+    ) -> Any:
         sequence, query = self._split(inputs)
         own = mask[0] if isinstance(mask, (list, tuple)) else mask
         warn_of_lost_mask(self, sequence, own)
@@ -145,10 +151,10 @@ class AttentionPooling(keras.layers.Layer):
         output = keras.KerasTensor(shape, dtype=self.compute_dtype)
         if not return_attention_scores:
             return output
-        weights_dtype = at_least_float32(self.compute_dtype)
+        weights_dtype = _at_least_float32(self.compute_dtype)
         return output, keras.KerasTensor(sequence.shape[:2], dtype=weights_dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "score": self.score,
@@ -156,17 +162,19 @@ class AttentionPooling(keras.layers.Layer):
             "units": self.units,
         }
 
-    def _floats(self, tensor):
+    def _floats(self, tensor: Tensor) -> Tensor:
         """Integers and bools as numbers that weights can multiply."""
         return ops.cast(tensor, self.compute_dtype)
 
-    def _split(self, inputs):
+    def _split(self, inputs: Any) -> tuple[Tensor, Tensor | None]:
+        """The sequence and the query, or None."""
         if not isinstance(inputs, (list, tuple)):
             return inputs, None
         self._check_number_of_inputs(len(inputs))
-        return inputs
+        sequence, query = inputs
+        return sequence, query
 
-    def _check_number_of_inputs(self, number):
+    def _check_number_of_inputs(self, number: int) -> None:
         if self.query == "learned" or number != 2:
             raise ValueError(
                 f"{self.name} pools one sequence and must be called on it or, with "
@@ -174,7 +182,8 @@ class AttentionPooling(keras.layers.Layer):
                 f"{number} inputs with query={self.query!r}."
             )
 
-    def _channels(self, input_shape):
+    def _channels(self, input_shape: Any) -> tuple[int, int]:
+        """Channels of the sequence, and of the query."""
         if _are_several(input_shape):
             self._check_number_of_inputs(len(input_shape))
         sequence_shape, query_shape = _shapes(input_shape)
@@ -199,11 +208,11 @@ class AttentionPooling(keras.layers.Layer):
             )
         return channels, query_channels
 
-    def _kernel(self, name, shape):
+    def _kernel(self, name: str, shape: Shape) -> Tensor:
         name = f"{name}_kernel"
         return self.add_weight(name=name, shape=shape, initializer="glorot_uniform")
 
-    def _scores(self, sequence, query):
+    def _scores(self, sequence: Tensor, query: Tensor | None) -> Tensor:
         if self.query == "learned":
             query = ops.convert_to_tensor(self.learned_query)
         elif self.score in ("additive", "multiplicative"):
@@ -211,14 +220,14 @@ class AttentionPooling(keras.layers.Layer):
         if self.score == "additive":
             steps = ops.matmul(sequence, self.sequence_kernel)
             hidden = ops.tanh(ops.expand_dims(query, 1) + steps)
-            return products(hidden, self.score_kernel)
-        scores = products(sequence, ops.expand_dims(query, -1))
+            return _products(hidden, self.score_kernel)
+        scores = _products(sequence, ops.expand_dims(query, -1))
         if self.score == "scaled_dot":
             scores = scores / math.sqrt(sequence.shape[-1])
         return scores
 
 
-def _check_units(units, score):
+def _check_units(units: Any, score: str) -> None:
     purpose = "is the width of the additive score"
     check_count("units", units, purpose)
     if score != "additive":
@@ -228,12 +237,40 @@ def _check_units(units, score):
         )
 
 
-def _shapes(input_shape):
+def _shapes(input_shape: Any) -> tuple[Shape, Shape]:
     """Shapes of sequence and query; alone, the query is a step of the sequence."""
     if _are_several(input_shape):
-        return input_shape
+        sequence_shape, query_shape = input_shape
+        return sequence_shape, query_shape
     return input_shape, (*input_shape[:1], *input_shape[2:])
 
 
-def _are_several(input_shape):
+def _are_several(input_shape: Any) -> bool:
     return bool(input_shape) and isinstance(input_shape[0], (list, tuple))
+
+
+def _last_valid_step(sequence: Tensor, valid: Tensor) -> Tensor:
+    last = ops.equal(step_numbers(valid), steps_to_last(valid) - 1)
+    return ops.sum(ops.where(ops.expand_dims(last, -1), sequence, 0), axis=1)
+
+
+def _products(steps: Tensor, column: Tensor) -> Tensor:
+    dtype = _at_least_float32(steps.dtype)
+    product = ops.matmul(ops.cast(steps, dtype), ops.cast(column, dtype))
+    return ops.squeeze(product, -1)
+
+
+def _masked_softmax(scores: Tensor, valid: Tensor) -> Tensor:
+    scores = ops.where(valid, scores, FAR_BELOW)
+    # Two entries more, since Keras warns about a softmax over a single step.
+    scores = ops.pad(scores, ((0, 0), (0, 2)), constant_values=FAR_BELOW)
+    return ops.where(valid, ops.softmax(scores, axis=-1)[:, :-2], 0)
+
+
+def _weighted_sum(weights: Tensor, sequence: Tensor) -> Tensor:
+    weights = ops.expand_dims(ops.cast(weights, sequence.dtype), 1)
+    return ops.squeeze(ops.matmul(weights, sequence), 1)
+
+
+def _at_least_float32(dtype: str) -> str:
+    return keras.backend.result_type(dtype, "float32")

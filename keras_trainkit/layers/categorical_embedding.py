@@ -1,9 +1,13 @@
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_trainkit._checks import check_count
 from keras_trainkit._serialization import serializable
+from keras_trainkit._types import Shape, Tensor
 
 
 @serializable
@@ -38,7 +42,13 @@ class CategoricalEmbedding(keras.layers.Layer):
     hot up to 8 levels, then vectors of 8). There a column of two levels is one number.
     """
 
-    def __init__(self, sizes, units=8, one_hot_up_to=8, **kwargs):
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        units: int = 8,
+        one_hot_up_to: int = 8,
+        **kwargs: Any,
+    ):
         super().__init__(autocast=False, **kwargs)  # half precision would move codes
         if not isinstance(sizes, (tuple, list)):
             raise ValueError(
@@ -53,42 +63,46 @@ class CategoricalEmbedding(keras.layers.Layer):
         self.sizes = [int(size) for size in sizes]
         self.units = units
         self.one_hot_up_to = one_hot_up_to
-        self._few = [c for c, size in enumerate(sizes) if size <= one_hot_up_to]
-        self._many = [c for c, size in enumerate(sizes) if size > one_hot_up_to]
+        self._one_hot_columns = [
+            c for c, size in enumerate(sizes) if size <= one_hot_up_to
+        ]
+        self._vector_columns = [
+            c for c, size in enumerate(sizes) if size > one_hot_up_to
+        ]
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         if len(input_shape) != 2 or input_shape[-1] != len(self.sizes):
             raise ValueError(
                 f"{self.name} takes a column of codes for each of its `sizes` and its "
                 f"inputs must have the shape (batch, {len(self.sizes)}). "
                 f"Received: input_shape={tuple(input_shape)}."
             )
-        if self._many:
+        if self._vector_columns:
             self.vectors = self.add_weight(
                 name="vectors",
-                shape=(sum(self.sizes[c] for c in self._many), self.units),
+                shape=(sum(self.sizes[c] for c in self._vector_columns), self.units),
                 initializer=keras.initializers.RandomNormal(stddev=1.0),
             )
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         codes = ops.cast(inputs, "int32")
         if not self.sizes:
             return ops.cast(codes, self.compute_dtype)
-        outputs = [self._one_hot(codes)] if self._few else []
-        if self._many:
+        outputs = [self._one_hot(codes)] if self._one_hot_columns else []
+        if self._vector_columns:
             outputs.append(self._embedded(codes))
         return ops.concatenate(outputs, axis=-1)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], sum(self.widths))
 
     @property
-    def widths(self):
-        """How many numbers each column became, in the order of the output."""
-        few = [self.sizes[c] for c in self._few]
-        return few + [self.units] * len(self._many)
+    def widths(self) -> list[int]:
+        """Length of each column's output, in the order of the output."""
+        few = [self.sizes[c] for c in self._one_hot_columns]
+        return few + [self.units] * len(self._vector_columns)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "sizes": self.sizes,
@@ -96,16 +110,16 @@ class CategoricalEmbedding(keras.layers.Layer):
             "one_hot_up_to": self.one_hot_up_to,
         }
 
-    def _one_hot(self, codes):
-        sizes = [self.sizes[c] for c in self._few]
-        chosen = ops.take(codes, self._few, axis=1)
+    def _one_hot(self, codes: Tensor) -> Tensor:
+        sizes = [self.sizes[c] for c in self._one_hot_columns]
+        chosen = ops.take(codes, self._one_hot_columns, axis=1)
         repeated = ops.take(chosen, np.repeat(np.arange(len(sizes)), sizes), axis=1)
         code = ops.concatenate([ops.arange(size, dtype="int32") for size in sizes])
         return ops.cast(ops.equal(repeated, code), self.compute_dtype)
 
-    def _embedded(self, codes):
-        sizes = np.array([self.sizes[c] for c in self._many], "int32")
-        chosen = ops.take(codes, self._many, axis=1)
+    def _embedded(self, codes: Tensor) -> Tensor:
+        sizes = np.array([self.sizes[c] for c in self._vector_columns], "int32")
+        chosen = ops.take(codes, self._vector_columns, axis=1)
         known = ops.logical_and(chosen >= 0, ops.less(chosen, sizes))
         first = ops.convert_to_tensor(np.cumsum(sizes, dtype="int32") - sizes)
         rows = ops.where(known, chosen, 0) + first

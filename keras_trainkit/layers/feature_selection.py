@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -7,9 +8,14 @@ from keras import ops
 from keras_trainkit._checks import check_choice, check_count, check_number, check_seed
 from keras_trainkit._serialization import serializable
 from keras_trainkit._tensorflow.data_map import call_in_data_map
-from keras_trainkit.layers._learned import learned
-from keras_trainkit.layers._mutual_information import mutual_information
-from keras_trainkit.layers._row_sample import row_sample
+from keras_trainkit._types import Shape, Tensor
+from keras_trainkit.layers._adapted import (
+    add_adapted_weight,
+    check_adapted,
+    check_num_features,
+)
+from keras_trainkit.layers._classes import TASKS
+from keras_trainkit.layers._mutual_information import mutual_information, row_sample
 
 
 @serializable
@@ -65,7 +71,12 @@ class FeatureSelection(keras.layers.Layer):
     """
 
     def __init__(
-        self, features, discrete_features=None, max_rows=10_000, seed=0, **kwargs
+        self,
+        features: float,
+        discrete_features: Sequence[int] | None = None,
+        max_rows: int = 10_000,
+        seed: int | None = 0,
+        **kwargs: Any,
     ):
         purpose = "is the number of features kept, or their share,"
         if isinstance(features, float):
@@ -90,9 +101,9 @@ class FeatureSelection(keras.layers.Layer):
         self.max_rows = max_rows
         self.seed = seed
         self.supports_masking = True
-        self._learned = None
+        self._is_adapted = False
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         width = input_shape[-1]
         self.kept = self.add_weight(
             name="kept",
@@ -101,17 +112,10 @@ class FeatureSelection(keras.layers.Layer):
             initializer=keras.initializers.Constant(-1),
             trainable=False,
         )
-        self.scores = self.add_weight(
-            name="scores",
-            shape=(width,),
-            dtype="float32",
-            initializer=keras.initializers.Constant(float("nan")),  # not learned yet
-            trainable=False,
-            autocast=False,
-        )
+        self.scores = add_adapted_weight(self, "scores", (width,))
         self.input_spec = keras.layers.InputSpec(axes={-1: width})
 
-    def adapt(self, data, targets=None, *, task):
+    def adapt(self, data: Any, targets: Any = None, *, task: str) -> None:
         """Scores the features and keeps the best, afresh at every call.
 
         The result does not depend on how rows are cut into batches.
@@ -128,46 +132,41 @@ class FeatureSelection(keras.layers.Layer):
                 as good as never the same, lengths that differ, fewer than 10 rows,
                 another number of features than the layer has.
         """
-        tasks = ("classification", "binary", "regression")
-        check_choice("task", task, "is what the targets are for", tasks)
+        check_choice("task", task, "is what the targets are for", TASKS)
         x, y = row_sample(data, targets, self.max_rows, self.seed)
         if not self.built:
             self.build((None, x.shape[1]))
-        if self.scores.shape[0] != x.shape[1]:
-            raise ValueError(
-                f"{self.name} scores each feature and was built for "
-                f"{self.scores.shape[0]} of them. Received: data with {x.shape[1]} "
-                "features."
-            )
+        expected = self.scores.shape[0]
+        check_num_features(self, "scores each feature", expected, x.shape[1])
         discrete = np.zeros(x.shape[1], bool)
         discrete[list(self.discrete_features or ())] = True
         scores = mutual_information(x, y, task == "regression", discrete, self.seed)
         best = np.argsort(-scores, kind="stable")[: self.kept.shape[0]]
         self.kept.assign(np.sort(best))
         self.scores.assign(scores)
-        self._learned = True
+        self._is_adapted = True
 
-    def __call__(self, inputs, *args, **kwargs):
+    def __call__(self, inputs: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         return call_in_data_map(super().__call__, self, inputs, *args, **kwargs)
 
-    def call(self, inputs):
-        if not self._learned:
+    def call(self, inputs: Tensor) -> Tensor:
+        if not self._is_adapted:
             purpose = "keeps the features that it learns from data"
-            how = "adapt(data, targets, task=...)"
-            self._learned = learned(self, self.scores, purpose, how)
+            method = "adapt(data, targets, task=...)"
+            self._is_adapted = check_adapted(self, self.scores, purpose, method)
         outputs = ops.take(inputs, ops.maximum(self.kept, 0), axis=-1)
         is_float = "float" in keras.backend.standardize_dtype(inputs.dtype)
-        absent = ops.full_like(outputs, float("nan") if is_float else 0)
-        return ops.where(ops.less(self.kept, 0), absent, outputs)
+        not_adapted = ops.full_like(outputs, float("nan") if is_float else 0)
+        return ops.where(ops.less(self.kept, 0), not_adapted, outputs)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self._count(input_shape))
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs: Tensor) -> Tensor:
         shape = self.compute_output_shape(inputs.shape)
         return keras.KerasTensor(shape, dtype=inputs.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "features": self.features,
@@ -176,8 +175,8 @@ class FeatureSelection(keras.layers.Layer):
             "seed": self.seed,
         }
 
-    def _count(self, input_shape):
-        """How many of the features are kept."""
+    def _count(self, input_shape: Shape) -> int:
+        """Number of features that are kept."""
         width = input_shape[-1]
         largest = max(self.discrete_features or (), default=0)
         named = 1 + largest if isinstance(self.features, float) else self.features

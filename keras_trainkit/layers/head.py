@@ -69,6 +69,6 @@ class Head(keras.layers.Dense):
         self.task = task
         self.classes = checked_classes(classes, task, units)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         classes = None if self.classes is None else list(self.classes)
         return {**super().get_config(), "task": self.task, "classes": classes}

@@ -1,8 +1,11 @@
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_trainkit._checks import check_flag, check_number
 from keras_trainkit._serialization import serializable
+from keras_trainkit._types import Shape, Tensor
 
 
 @serializable
@@ -19,8 +22,8 @@ class LearnableSwish(keras.layers.Layer):
 
     Args:
         initial_beta: Float. Value of beta before training.
-        per_channel: Bool. Whether each channel of the last axis has a beta of its
-            own; otherwise all share one.
+        per_channel: Bool. True gives each channel of the last axis a beta of its own;
+            otherwise all share one.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Input shape: any; with `per_channel` `(batch, ..., channels)`, `channels` known.
@@ -37,7 +40,9 @@ class LearnableSwish(keras.layers.Layer):
     is one per channel or fixed at 1; here one per layer by default.
     """
 
-    def __init__(self, initial_beta=1.0, per_channel=False, **kwargs):
+    def __init__(
+        self, initial_beta: float = 1.0, per_channel: bool = False, **kwargs: Any
+    ):
         super().__init__(**kwargs)
         check_number("initial_beta", initial_beta, "is beta before training")
         check_flag("per_channel", per_channel, "gives each channel its own beta")
@@ -45,7 +50,7 @@ class LearnableSwish(keras.layers.Layer):
         self.per_channel = per_channel
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         if self.per_channel and input_shape[-1] is None:
             raise ValueError(
                 f"{self.name} keeps one beta per channel, so the last axis must have a "
@@ -57,14 +62,14 @@ class LearnableSwish(keras.layers.Layer):
             initializer=keras.initializers.Constant(self.initial_beta),
         )
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         inputs = ops.cast(inputs, self.compute_dtype)  # of integers and bools
         return inputs * ops.sigmoid(self.beta * inputs)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "initial_beta": self.initial_beta,

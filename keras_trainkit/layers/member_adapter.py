@@ -1,9 +1,13 @@
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_trainkit._checks import check_count
 from keras_trainkit._serialization import serializable
+from keras_trainkit._types import Shape, Tensor
 
 
 @serializable
@@ -16,9 +20,9 @@ class MemberAdapter(keras.layers.Layer):
 
     Args:
         members: Int >= 1. Number of members.
-        groups: Sequence of ints >= 1 that sum to the features, or None for a group
-            each. Neighbours that share the first value of r: the numbers that one
-            feature was embedded in.
+        groups: Sequence of ints >= 1 that sum to the features: sizes of groups of
+            neighbouring features whose r starts with the same value, such as the
+            numbers that one feature was embedded in. None: each feature by itself.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Input shape: `(batch, features)`; `features` must be known.
@@ -34,7 +38,9 @@ class MemberAdapter(keras.layers.Layer):
     The authors draw random signs where no embedding comes before.
     """
 
-    def __init__(self, members, groups=None, **kwargs):
+    def __init__(
+        self, members: int, groups: Sequence[int] | None = None, **kwargs: Any
+    ):
         super().__init__(**kwargs)
         check_count("members", members, "is the number of members of the ensemble")
         if groups is not None:
@@ -50,7 +56,7 @@ class MemberAdapter(keras.layers.Layer):
         self.members = members
         self.groups = None if groups is None else list(groups)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         if len(input_shape) != 2 or input_shape[-1] is None:
             raise ValueError(
                 f"{self.name} keeps a weight per member and feature and its inputs "
@@ -65,21 +71,21 @@ class MemberAdapter(keras.layers.Layer):
                 f"to the {features} features. Received: groups={groups}."
             )
 
-        def start(shape, dtype=None):
+        def start(shape: Shape, dtype: str | None = None) -> Tensor:
             drawn = keras.random.normal((self.members, len(groups)), dtype=dtype)
             return ops.take(drawn, np.repeat(np.arange(len(groups)), groups), axis=1)
 
         shape = (self.members, features)
         self.scale = self.add_weight(name="scale", shape=shape, initializer=start)
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         inputs = ops.cast(inputs, self.compute_dtype)  # of integers and bools
         return inputs[:, None, :] * self.scale
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.members, input_shape[-1])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "members": self.members,

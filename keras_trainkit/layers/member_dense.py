@@ -1,10 +1,12 @@
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_trainkit._checks import check_count
 from keras_trainkit._serialization import activation_config, serializable
+from keras_trainkit._types import Shape, Tensor
 
 
 @serializable
@@ -32,7 +34,13 @@ class MemberDense(keras.layers.Layer):
     Source: Gorishniy, Kotelnikov and Babenko, 2024, arXiv:2410.24210.
     """
 
-    def __init__(self, units, activation=None, kernel_regularizer=None, **kwargs):
+    def __init__(
+        self,
+        units: int,
+        activation: Any = None,
+        kernel_regularizer: Any = None,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         check_count("units", units, "is the number of outputs per member")
         self.units = units
@@ -41,7 +49,7 @@ class MemberDense(keras.layers.Layer):
         self._activate = keras.activations.get(activation)
         self._regularizer = keras.regularizers.get(kernel_regularizer)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         if len(input_shape) != 3 or None in input_shape[1:]:
             raise ValueError(
                 f"{self.name} keeps a kernel per member and its inputs must have the "
@@ -61,15 +69,15 @@ class MemberDense(keras.layers.Layer):
             name="bias", shape=(members, self.units), initializer=start.clone()
         )
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         inputs = ops.cast(inputs, self.compute_dtype)  # of integers and bools
         outputs = ops.einsum("bkf,kfu->bku", inputs, self.kernel) + self.bias
         return self._activate(outputs)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.units)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "units": self.units,
@@ -80,7 +88,7 @@ class MemberDense(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Any:
         given = config["kernel_regularizer"]
         regularizer = keras.saving.deserialize_keras_object(given)
         return cls(**{**config, "kernel_regularizer": regularizer})

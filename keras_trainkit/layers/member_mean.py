@@ -7,14 +7,17 @@ from keras import ops
 
 from keras_trainkit._checks import check_choice
 from keras_trainkit._serialization import serializable
+from keras_trainkit._types import Shape, Tensor
 from keras_trainkit.layers._classes import checked_classes, plain_classes
-from keras_trainkit.layers._target_scaling import check_target_scaling
+from keras_trainkit.layers.min_max_scaling import MinMaxScaling
+from keras_trainkit.layers.robust_scaling import RobustScaling
 
 _TASKS = {
     "values": (None, "regression"),
     "logits": (None, "classification"),
     "binary_logits": (None, "binary"),
 }
+_PURPOSE = "`target_scaling` brings the targets to unit size and must be"
 
 
 @serializable
@@ -27,9 +30,9 @@ class MemberMean(keras.layers.Layer):
     | "logits"        | softmax of the members  | its logarithm: logits again         |
     | "binary_logits" | sigmoid of the members  | its log-odds: logits again          |
 
-    Losses and metrics with `from_logits=True` so stay right. With `target_scaling` the
-    mean of values goes back to the units of the targets. The last layer of
-    `models.MemberModel`, which reads off it what each member said.
+    So losses and metrics with `from_logits=True` stay right. With `target_scaling` the
+    mean of values is converted back to the units of the targets. It is the last layer
+    of a `models.MemberModel`, which reads the outputs of the members from `last_call`.
 
     Args:
         kind: "values", "logits" or "binary_logits".
@@ -78,9 +81,9 @@ class MemberMean(keras.layers.Layer):
         self.task = task
         known = _TASKS[kind][-1]
         self.classes = None if classes is None else plain_classes(classes, known)
-        self.latest = _Latest()
+        self.last_call = LastCall()
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         scaling, outputs = self.target_scaling, input_shape[-1]
         checked_classes(self.classes, _TASKS[self.kind][-1], outputs)
         if scaling is None:
@@ -94,15 +97,15 @@ class MemberMean(keras.layers.Layer):
                 f"on one per output, {outputs}. Received: {scaling!r}, of {targets}."
             )
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         inputs = ops.cast(inputs, self.compute_dtype)  # of integers and bools
         outputs = self.mean(inputs)
         if self.target_scaling is not None:
             outputs = self.target_scaling.inverse(outputs)
-        self.latest.put(inputs, outputs)
+        self.last_call.put(inputs, outputs)
         return outputs
 
-    def mean(self, members):
+    def mean(self, members: Tensor) -> Tensor:
         """The mean over the members, before `target_scaling`."""
         count = members.shape[1]
         if self.kind == "logits":
@@ -114,10 +117,10 @@ class MemberMean(keras.layers.Layer):
             return yes - no
         return ops.mean(members, axis=1)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], *input_shape[2:])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "kind": self.kind,
@@ -127,23 +130,54 @@ class MemberMean(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "MemberMean":
         scaling = keras.saving.deserialize_keras_object(config["target_scaling"])
         return cls(**{**config, "target_scaling": scaling})
 
 
-class _Latest:
-    """What the layer was last called with and what it gave. A copy starts empty."""
+class LastCall:
+    """Inputs and outputs of the last call of a layer. A copy starts empty."""
 
-    def __init__(self):
-        self._pair = None, None
+    def __init__(self) -> None:
+        self._pair: tuple[Tensor, Tensor] = None, None
 
-    def put(self, inputs, outputs):
+    def put(self, inputs: Tensor, outputs: Tensor) -> None:
+        """Remembers a call in place of the one before."""
         self._pair = inputs, outputs
 
-    def take(self):
+    def take(self) -> tuple[Tensor, Tensor]:
+        """Inputs and outputs, which are then forgotten; None for both if none."""
         pair, self._pair = self._pair, (None, None)
         return pair
 
-    def __reduce__(self):
-        return _Latest, ()
+    def __reduce__(self) -> tuple:
+        return LastCall, ()
+
+
+def check_target_scaling(scaling: Any) -> None:
+    """Accepts None, or a layer that takes any target and inverts any value."""
+    if scaling is None:
+        return
+    if not isinstance(scaling, keras.layers.Layer) or not hasattr(scaling, "inverse"):
+        raise ValueError(
+            f"{_PURPOSE} an adapted layer with `inverse`, or None. "
+            f"Received: target_scaling={scaling!r}."
+        )
+    if scaling.compute_dtype in ("float16", "bfloat16"):
+        raise ValueError(
+            f"{_PURPOSE} with all digits of a loss, which half precision has not: "
+            f'`{type(scaling).__name__}(dtype="float32")`. '
+            f"Received: {scaling!r}, which computes in {scaling.compute_dtype}."
+        )
+    if isinstance(scaling, RobustScaling) and scaling.clip is not None:
+        raise ValueError(
+            f"{_PURPOSE} without a bound, beyond which its inverse is infinite: "
+            "`RobustScaling(clip=None)`. "
+            f"Received: RobustScaling(clip={scaling.clip})."
+        )
+    if isinstance(scaling, MinMaxScaling) and scaling.outside == "clip":
+        raise ValueError(
+            f"{_PURPOSE} without a bound, beyond which targets are not told apart: "
+            '`MinMaxScaling(outside="extend")`. '
+            f"Received: MinMaxScaling(outside={scaling.outside!r})."
+        )

@@ -1,4 +1,6 @@
 import numbers
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -6,6 +8,7 @@ from keras import ops
 from keras_trainkit._checks import check_choice, check_number
 from keras_trainkit._serialization import serializable
 from keras_trainkit._statistics import Extremes
+from keras_trainkit._types import Tensor
 from keras_trainkit.layers._scaling import Scaling
 
 
@@ -51,9 +54,14 @@ class MinMaxScaling(Scaling):
     and extending is the default.
     """
 
-    _gathers = (Extremes,)
+    _statistics = (Extremes,)
 
-    def __init__(self, range=(0, 1), outside="clip", **kwargs):
+    def __init__(
+        self,
+        range: Sequence[float] = (0, 1),
+        outside: str = "clip",
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         _check_range(range)
         purpose = "is what becomes of values beyond those seen in training"
@@ -61,32 +69,32 @@ class MinMaxScaling(Scaling):
         self.range = range
         self.outside = outside
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "range": self.range,
             "outside": self.outside,
         }
 
-    def _center_and_spread(self, extremes):
+    def _center_and_spread(self, extremes: Extremes) -> tuple[np.ndarray, np.ndarray]:
         with np.errstate(over="ignore"):  # refused as too wide for float32
             return extremes.lowest, extremes.highest - extremes.lowest
 
-    def _bend(self, z):
+    def _transform(self, z: Tensor) -> Tensor:
         low, high = self.range
         share = ops.clip(z, 0.0, 1.0) if self.outside == "clip" else z
         return low + share * (high - low)
 
-    def _unbend(self, y):
+    def _inverse_transform(self, y: Tensor) -> Tensor:
         low, high = self.range
         return (y - low) / (high - low)
 
-    def _constant_output(self):
+    def _constant_output(self) -> float:
         low, high = self.range
         return float(min(max(0, low), high))
 
 
-def _check_range(value):
+def _check_range(value: Any) -> None:
     pair = isinstance(value, (tuple, list)) and len(value) == 2
     if not pair or not all(isinstance(end, numbers.Real) for end in value):
         raise ValueError(

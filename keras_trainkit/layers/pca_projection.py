@@ -1,12 +1,21 @@
+from typing import Any, NamedTuple
+
 import keras
+import numpy as np
 from keras import ops
 
 from keras_trainkit._checks import check_count, check_flag, check_number
 from keras_trainkit._serialization import serializable
 from keras_trainkit._statistics import Covariance, rows_of
+from keras_trainkit._steps import over_features
 from keras_trainkit._tensorflow.data_map import call_in_data_map
-from keras_trainkit.layers._learned import learned
-from keras_trainkit.layers._principal_components import principal_components
+from keras_trainkit._types import Shape, Tensor
+from keras_trainkit.layers._adapted import (
+    add_adapted_weight,
+    check_adapted,
+    check_num_features,
+    in_float_type,
+)
 
 
 @serializable
@@ -60,7 +69,13 @@ class PCAProjection(keras.layers.Layer):
     There a whitened direction without variance is divided by nearly 0.
     """
 
-    def __init__(self, units, whiten=False, width=None, **kwargs):
+    def __init__(
+        self,
+        units: float,
+        whiten: bool = False,
+        width: int | None = None,
+        **kwargs: Any,
+    ):
         purpose = "is the number of units kept, or the share of variance they explain,"
         is_share = isinstance(units, float)
         if is_share:
@@ -75,20 +90,22 @@ class PCAProjection(keras.layers.Layer):
         self.whiten = whiten
         self.width = width
         self.supports_masking = True
-        self._learned = None
+        self._is_adapted = False
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         features, units = input_shape[-1], self._output_width(input_shape)
-        self.center = self._add_statistic("center", (features,))
-        self.center_rest = self._add_statistic("center_rest", (features,))
-        self.components = self._add_statistic("components", (units, features))
-        self.deviation = self._add_statistic("deviation", (units,))
-        self.explained_variance_ratio = self._add_statistic(
-            "explained_variance_ratio", (units,)
+        self.center = add_adapted_weight(self, "center", (features,))
+        self.center_rest = add_adapted_weight(self, "center_rest", (features,))
+        self.components = add_adapted_weight(self, "components", (units, features))
+        self.deviation = add_adapted_weight(self, "deviation", (units,))
+        self.explained_variance_ratio = add_adapted_weight(
+            self, "explained_variance_ratio", (units,)
         )
         self.input_spec = keras.layers.InputSpec(axes={-1: features})
 
-    def adapt(self, data, mask=None, mask_value=None):
+    def adapt(
+        self, data: Any, mask: Any = None, mask_value: float | None = None
+    ) -> None:
         """Learns mean and components from `data`, afresh at every call.
 
         Args:
@@ -103,28 +120,27 @@ class PCAProjection(keras.layers.Layer):
         """
         if mask_value is not None:
             check_number("mask_value", mask_value, "marks the steps that do not count")
-        gathered, features = Covariance(), None
+        covariance, features = Covariance(), None
         for rows in rows_of(data, mask, mask_value):
             features = features or rows.shape[1]
             self._check_features(rows.shape[1], features)
-            gathered.update(rows)
-        found = principal_components(gathered, self.units, self.name)
-        self._take_width(len(found.deviation))
+            covariance.update(rows)
+        found = _principal_components(covariance, self.units, self.name)
+        self._set_width(len(found.deviation))
         if not self.built:
             self.build((None, features))
         for name, values in found._asdict().items():
             getattr(self, name).assign(values)
-        self._learned = True
+        self._is_adapted = True
 
-    def __call__(self, inputs, *args, **kwargs):
+    def __call__(self, inputs: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         return call_in_data_map(super().__call__, self, inputs, *args, **kwargs)
 
-    def call(self, inputs, mask=None):
-        self._check_learned()
-        x, center, rest, components, deviation = self._aligned(inputs)
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        self._check_adapted()
+        x, center, rest, components, deviation = self._in_float_type(inputs)
         if mask is not None:
-            missing_axes = len(x.shape) - len(mask.shape)
-            mask = ops.reshape(mask, (*ops.shape(mask), *[1] * missing_axes))
+            mask = over_features(mask, x)
             x = ops.where(mask, x, ops.zeros_like(x))  # padding may hold anything
         outputs = ops.matmul((x - center) - rest, ops.transpose(components))
         if self.whiten:
@@ -133,10 +149,10 @@ class PCAProjection(keras.layers.Layer):
             outputs = ops.where(mask, outputs, ops.zeros_like(outputs))
         return ops.cast(outputs, self.compute_dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self._output_width(input_shape))
 
-    def inverse(self, outputs):
+    def inverse(self, outputs: Tensor) -> Tensor:
         """Maps units back to features: exactly, if no direction was left out.
 
         Args:
@@ -146,13 +162,13 @@ class PCAProjection(keras.layers.Layer):
             Tensor `(batch, ..., features)`, float32 (float64 for float64 values, where
             the backend has it).
         """
-        self._check_learned()
+        self._check_adapted()
         outputs = ops.convert_to_tensor(outputs)
-        y, center, rest, components, deviation = self._aligned(outputs)
+        y, center, rest, components, deviation = self._in_float_type(outputs)
         y = y * deviation if self.whiten else y
         return center + (rest + ops.matmul(y, components))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "units": self.units,
@@ -160,7 +176,7 @@ class PCAProjection(keras.layers.Layer):
             "width": self.width,
         }
 
-    def _output_width(self, input_shape):
+    def _output_width(self, input_shape: Shape) -> int:
         features = input_shape[-1]
         width = self.width if isinstance(self.units, float) else self.units
         if width is None:
@@ -177,27 +193,13 @@ class PCAProjection(keras.layers.Layer):
             )
         return width
 
-    def _add_statistic(self, name, shape):
-        return self.add_weight(
-            name=name,
-            shape=shape,
-            dtype="float32",
-            initializer=keras.initializers.Constant(float("nan")),  # not learned yet
-            trainable=False,
-            autocast=False,
-        )
-
-    def _check_features(self, came, first):
+    def _check_features(self, received: int, first: int) -> None:
         expected = self.center.shape[0] if self.built else first
-        if came != expected:
-            raise ValueError(
-                f"{self.name} has weights per feature and was built for {expected} of "
-                f"them. Received: data with {came} features."
-            )
+        check_num_features(self, "has weights per feature", expected, received)
         if not isinstance(self.units, float):
-            self._output_width((None, came))
+            self._output_width((None, received))
 
-    def _take_width(self, found):
+    def _set_width(self, found: int) -> None:
         if not isinstance(self.units, float):
             return
         if self.width is not None and self.width != found:
@@ -208,26 +210,87 @@ class PCAProjection(keras.layers.Layer):
             )
         self.width = found
 
-    def _check_learned(self):
-        if not self._learned:
+    def _check_adapted(self) -> None:
+        if not self._is_adapted:
             if not self.built:
                 self._output_width((None, None))
             purpose = "projects onto components that it learns from data"
-            self._learned = learned(self, self.deviation, purpose)
+            self._is_adapted = check_adapted(self, self.deviation, purpose)
 
-    def _aligned(self, values):
-        """`values` and the weights, in the precision they are computed in."""
-        is_double = keras.backend.standardize_dtype(values.dtype) == "float64"
-        dtype = "float64" if is_double else "float32"
+    def _in_float_type(self, values: Tensor) -> list[Tensor]:
+        """Values, center, rest of it, components and deviation, in one float type."""
         weights = (self.center, self.center_rest, self.components, self.deviation)
-        return [ops.cast(tensor, dtype) for tensor in (values, *weights)]
+        return in_float_type(values, *weights)
 
 
-def _check_width(width, is_share):
+def _check_width(width: Any, is_share: bool) -> None:
     purpose = "is the number of units that a share of variance came to"
     check_count("width", width, purpose)
     if not is_share:
         raise ValueError(
             f"`width` {purpose} and must be None where `units` is an integer. "
             f"Received: width={width}."
+        )
+
+
+class _PrincipalComponents(NamedTuple):
+    """Values of the weights, float32, under their names."""
+
+    center: np.ndarray
+    center_rest: np.ndarray
+    components: np.ndarray
+    deviation: np.ndarray
+    explained_variance_ratio: np.ndarray
+
+
+def _principal_components(
+    statistics: Covariance, units: float, name: str
+) -> _PrincipalComponents:
+    """The first principal components.
+
+    Args:
+        units: Int, their number; or float, the share of variance that they explain.
+        name: Name of the layer, for messages.
+    """
+    if statistics.count < 2:
+        raise ValueError(
+            f"{name} learns directions from the rows of `data`, of which at least two "
+            f"must be without NaN and not masked. Received: {statistics.count}."
+        )
+    covariance = statistics.products / (statistics.count - 1)
+    _check_range(covariance, statistics.mean, name)
+    variance, components = np.linalg.eigh(covariance)
+    variance, components = variance[::-1], components.T[::-1]
+    rounding = len(variance) * np.finfo("float64").eps * variance[0]
+    varies = variance > rounding
+    variance = np.where(varies, variance, 0.0)
+    ratio = variance / variance.sum()
+    if isinstance(units, float):
+        units = int(np.argmax(np.cumsum(ratio) >= min(units, ratio.sum()))) + 1
+    largest = np.argmax(np.abs(components), axis=1)
+    signs = np.sign(components[np.arange(len(components)), largest])
+    components = np.where(varies, signs, 0.0)[:, None] * components
+    nearest = statistics.mean.astype("float32")
+    return _PrincipalComponents(
+        nearest,
+        (statistics.mean - nearest).astype("float32"),
+        components[:units].astype("float32"),
+        np.sqrt(variance[:units]).astype("float32"),
+        ratio[:units].astype("float32"),
+    )
+
+
+def _check_range(covariance: np.ndarray, mean: np.ndarray, name: str) -> None:
+    float32 = np.finfo("float32")
+    widest = np.sqrt(np.abs(np.diag(covariance)).max())
+    if widest == 0:
+        raise ValueError(
+            f"{name} learns in which directions `data` varies, so at least one feature "
+            "must. Received: features that are all constant."
+        )
+    fits = float32.tiny <= widest <= float32.max / 2**10
+    if not (fits and (np.abs(mean) <= float32.max).all()):
+        raise ValueError(
+            f"{name} computes in float32, so values must lie within 3.4e38 and deviate "
+            "by more than 1.2e-38 and less than 3e35. Received: other values."
         )

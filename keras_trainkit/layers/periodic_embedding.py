@@ -1,10 +1,12 @@
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_trainkit._checks import check_count, check_number
 from keras_trainkit._serialization import activation_config, serializable
+from keras_trainkit._types import Shape, Tensor
 
 
 @serializable
@@ -39,7 +41,12 @@ class PeriodicEmbedding(keras.layers.Layer):
     """
 
     def __init__(
-        self, units=16, frequencies=48, sigma=0.1, activation="relu", **kwargs
+        self,
+        units: int = 16,
+        frequencies: int = 48,
+        sigma: float = 0.1,
+        activation: Any = "relu",
+        **kwargs: Any,
     ):
         super().__init__(autocast=False, **kwargs)  # half precision begins at the waves
         check_count("units", units, "is the length of the vector of each feature")
@@ -52,7 +59,7 @@ class PeriodicEmbedding(keras.layers.Layer):
         self.activation = activation
         self._activate = keras.activations.get(activation)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         if len(input_shape) != 2 or not input_shape[-1]:
             raise ValueError(
                 f"{self.name} keeps frequencies per feature and its inputs must have "
@@ -77,7 +84,7 @@ class PeriodicEmbedding(keras.layers.Layer):
             name="bias", shape=(features, self.units), initializer=start.clone()
         )
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         x = ops.cast(inputs, self.variable_dtype)
         angle = 2 * math.pi * x[:, :, None] * self.frequency
         waves = ops.concatenate([ops.sin(angle), ops.cos(angle)], axis=-1)
@@ -87,10 +94,10 @@ class PeriodicEmbedding(keras.layers.Layer):
         )
         return self._activate(ops.einsum("bfw,fwu->bfu", waves, kernel) + bias)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape, self.units)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "units": self.units,

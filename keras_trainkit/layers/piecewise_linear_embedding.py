@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -6,8 +8,14 @@ from keras_trainkit._checks import check_count
 from keras_trainkit._serialization import serializable
 from keras_trainkit._statistics import Extremes, Quantiles, rows_of
 from keras_trainkit._tensorflow.data_map import call_in_data_map
-from keras_trainkit.layers._bin_edges import bin_edges
-from keras_trainkit.layers._learned import learned
+from keras_trainkit._types import Shape, Tensor
+from keras_trainkit.layers._adapted import (
+    add_adapted_weight,
+    check_adapted,
+    check_features_seen,
+    check_num_features,
+    numbers_of,
+)
 
 KEPT_VALUES = 2**18  # per feature, 2 MiB, for the bins
 
@@ -68,15 +76,15 @@ class PiecewiseLinearEmbedding(keras.layers.Layer):
     one bin at most, so the other rows get the rest.
     """
 
-    def __init__(self, bins=48, units=16, **kwargs):
+    def __init__(self, bins: int = 48, units: int = 16, **kwargs: Any):
         super().__init__(autocast=False, **kwargs)
         check_count("bins", bins, "is the most bins per feature")
         check_count("units", units, "is the length of the vector of each feature")
         self.bins = bins
         self.units = units
-        self._learned = None
+        self._is_adapted = False
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         if len(input_shape) != 2 or not input_shape[-1]:
             raise ValueError(
                 f"{self.name} keeps bins per feature and its inputs must have the "
@@ -84,14 +92,7 @@ class PiecewiseLinearEmbedding(keras.layers.Layer):
                 f"Received: input_shape={tuple(input_shape)}."
             )
         features = input_shape[-1]
-        self.edges = self.add_weight(
-            name="edges",
-            shape=(features, self.bins + 1),
-            dtype="float32",
-            initializer=keras.initializers.Constant(float("nan")),  # not learned yet
-            trainable=False,
-            autocast=False,
-        )
+        self.edges = add_adapted_weight(self, "edges", (features, self.bins + 1))
         start = keras.initializers.RandomUniform(-1.0, 1.0)
         self.slope = self.add_weight(
             name="slope", shape=(features, self.units), initializer=start
@@ -105,7 +106,7 @@ class PiecewiseLinearEmbedding(keras.layers.Layer):
             initializer="zeros",
         )
 
-    def adapt(self, data):
+    def adapt(self, data: Any) -> None:
         """Learns the bins from `data`, afresh at every call.
 
         Args:
@@ -120,26 +121,24 @@ class PiecewiseLinearEmbedding(keras.layers.Layer):
         for rows in rows_of(data, None, None):
             if not self.built:
                 self.build((None, rows.shape[-1]))
-            if rows.shape[-1] != self.edges.shape[0]:
-                raise ValueError(
-                    f"{self.name} keeps bins per feature and was built for "
-                    f"{self.edges.shape[0]} of them. "
-                    f"Received: data with {rows.shape[-1]} features."
-                )
+            expected, received = self.edges.shape[0], rows.shape[-1]
+            check_num_features(self, "keeps bins per feature", expected, received)
             extremes.update(rows)
             quantiles.update(rows)
-        self._check_seen(extremes)
+        check_features_seen(self, "bins", extremes)
+        self._check_range(extremes)
         edges = [
-            self._padded(bin_edges(*seen, self.bins)) for seen in quantiles.distinct()
+            self._padded(_bin_edges(values, counts, self.bins))
+            for values, counts in quantiles.distinct()
         ]
         self.edges.assign(np.stack(edges))
-        self._learned = True
+        self._is_adapted = True
 
-    def __call__(self, inputs, *args, **kwargs):
+    def __call__(self, inputs: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         return call_in_data_map(super().__call__, self, inputs, *args, **kwargs)
 
-    def call(self, inputs):
-        self._check_learned()
+    def call(self, inputs: Tensor) -> Tensor:
+        self._check_adapted()
         x = ops.cast(inputs, "float32")[:, :, None]
         shares = ops.cast(self._shares(x), self.compute_dtype)
         slope, bias, kernel = (
@@ -149,41 +148,29 @@ class PiecewiseLinearEmbedding(keras.layers.Layer):
         linear = ops.cast(x, self.compute_dtype) * slope + bias
         return linear + ops.einsum("bft,ftu->bfu", shares, kernel)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape, self.units)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "bins": self.bins, "units": self.units}
 
-    def _check_seen(self, extremes):
-        if not extremes.lowest.ndim:
-            raise ValueError(
-                f"{self.name} learns its bins from `data`, which must hold at least "
-                "one row. Received: none."
-            )
-        absent = np.flatnonzero(np.isinf(extremes.lowest))
-        if len(absent):
-            raise ValueError(
-                f"{self.name} learns its bins from the values of each feature, so each "
-                "must have one that is not NaN (drop the feature or fill it). "
-                f"Received: only NaN in feature {', '.join(map(str, absent))} of the "
-                "last axis."
-            )
+    def _check_range(self, extremes: Extremes) -> None:
         largest = np.maximum(np.abs(extremes.lowest), np.abs(extremes.highest))
-        outside = np.flatnonzero(largest > np.finfo("float32").max / 2)
-        if len(outside):
+        outside = largest > np.finfo("float32").max / 2
+        if outside.any():
             raise ValueError(
                 f"{self.name} computes in float32, so the values of each feature must "
                 "lie within 1.7e38. Received: larger ones in feature "
-                f"{', '.join(map(str, outside))} of the last axis."
+                f"{numbers_of(outside)} of the last axis."
             )
 
-    def _padded(self, edges):
+    def _padded(self, edges: np.ndarray) -> np.ndarray:
         """Rising edges, the last one repeated for the bins that are not needed."""
         edges = np.unique(edges.astype("float32"))
         return np.pad(edges, (0, self.bins + 1 - len(edges)), mode="edge")
 
-    def _shares(self, x):
+    def _shares(self, x: Tensor) -> Tensor:
+        """Share of each bin that each value has passed, `(batch, features, bins)`."""
         edges = ops.convert_to_tensor(self.edges)
         low, high = edges[:, :-1], edges[:, 1:]
         is_bin = high > low  # edges repeat where there are fewer bins
@@ -194,7 +181,38 @@ class PiecewiseLinearEmbedding(keras.layers.Layer):
         ceiling = ops.where(is_last, float("inf"), ops.where(is_bin, 1.0, 0.0))
         return ops.minimum(ops.maximum((x - low) / width, floor), ceiling)
 
-    def _check_learned(self):
-        if not self._learned:
+    def _check_adapted(self) -> None:
+        if not self._is_adapted:
             purpose = "cuts the range of each feature as it learns from data"
-            self._learned = learned(self, self.edges, purpose)
+            self._is_adapted = check_adapted(self, self.edges, purpose)
+
+
+def _bin_edges(values: np.ndarray, counts: np.ndarray, bins: int) -> np.ndarray:
+    """Edges of bins of about equally many rows: at most `bins + 1` of the values.
+
+    Plain quantiles fall on one frequent value again and again, and leave few bins to
+    the rest. Here no value counts for more than one bin: with counts cut to the `cap`
+    that solves `sum(min(counts, cap)) = bins * cap`, the edges are the values at the
+    ranks 0, cap, 2 cap, ... So every value seen `cap` times or more is an edge.
+
+    Args:
+        values: Different values of a feature, ascending.
+        counts: How many rows hold each.
+    """
+    if len(values) <= bins + 1:
+        return values
+    ends = np.cumsum(np.minimum(counts, _cap(counts, bins)))
+    steps = np.linspace(0, ends[-1], bins + 1)
+    steps *= 1 - 1e-12  # a step that ends with a value stays on it, rounding or not
+    return np.unique(values[np.searchsorted(ends, steps)])
+
+
+def _cap(counts: np.ndarray, bins: int) -> float:
+    """The `cap` of `_bin_edges`: rows per bin, without those of frequent values.
+
+    With the k most frequent values cut to it, `cap = rows of the others / (bins - k)`.
+    """
+    falling = np.sort(counts)[::-1].astype("float64")
+    rest = falling.sum() - np.cumsum(falling[:bins]) + falling[:bins]
+    caps = rest / (bins - np.arange(bins))
+    return float(caps[np.argmax(falling[:bins] <= caps)])

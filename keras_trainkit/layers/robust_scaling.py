@@ -1,15 +1,19 @@
+from typing import Any
+
+import numpy as np
 from keras import ops
 
 from keras_trainkit._checks import check_number
 from keras_trainkit._serialization import serializable
 from keras_trainkit._statistics import Extremes, Quantiles
 from keras_trainkit._statistics.centers import median_and_spread
+from keras_trainkit._types import Tensor
 from keras_trainkit.layers._scaling import Scaling
 
 
 @serializable
 class RobustScaling(Scaling):
-    """Scales each feature by median and quartiles, then bends outliers in.
+    """Scales each feature by median and quartiles, then clips outliers smoothly.
 
     `z = (x - median) / (q75 - q25)`, then `z / sqrt(1 + (z / clip)^2)`, which is
     about z near 0 and never leaves (-clip, clip). Outliers move neither the median nor
@@ -35,8 +39,8 @@ class RobustScaling(Scaling):
     Input shape: `(batch, ..., features)`; `features` must be known.
     Output shape: as the input.
 
-    `inverse` undoes the bend too, `z = y / sqrt(1 - (y / clip)^2)`, with fewer digits
-    the nearer y is to the bound, which itself (and beyond) comes back as infinity.
+    `inverse` undoes the clipping too, `z = y / sqrt(1 - (y / clip)^2)`, with fewer
+    correct digits the nearer y is to the bound; from the bound on it gives infinity.
 
     Example:
 
@@ -51,28 +55,30 @@ class RobustScaling(Scaling):
     `2 (x - median) / (max - min)`; here it has no factor 2.
     """
 
-    _gathers = (Extremes, Quantiles)
+    _statistics = (Extremes, Quantiles)
 
-    def __init__(self, clip=3.0, **kwargs):
+    def __init__(self, clip: float | None = 3.0, **kwargs: Any):
         super().__init__(**kwargs)
         if clip is not None:
             purpose = "is the bound that outputs approach (None for no bound)"
             check_number("clip", clip, purpose, above=0)
         self.clip = clip
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "clip": self.clip}
 
-    def _center_and_spread(self, extremes, quantiles):
+    def _center_and_spread(
+        self, extremes: Extremes, quantiles: Quantiles
+    ) -> tuple[np.ndarray, np.ndarray]:
         return median_and_spread(extremes, quantiles)
 
-    def _bend(self, z):
+    def _transform(self, z: Tensor) -> Tensor:
         if self.clip is None:
             return z
         share = ops.clip(z / self.clip, -1e9, 1e9)  # its square stays finite
         return self.clip * share / ops.sqrt(1 + share**2)
 
-    def _unbend(self, y):
+    def _inverse_transform(self, y: Tensor) -> Tensor:
         if self.clip is None:
             return y
         share = ops.clip(y / self.clip, -1.0, 1.0)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -10,6 +12,7 @@ from keras_trainkit._steps import (
     take_steps,
     valid_steps,
 )
+from keras_trainkit._types import Shape, Tensor
 
 
 @serializable
@@ -53,7 +56,7 @@ class SequenceTruncation(keras.layers.Layer):
     ```
     """
 
-    def __init__(self, max_length=500, keep="start", **kwargs):
+    def __init__(self, max_length: int = 500, keep: str = "start", **kwargs: Any):
         check_count("max_length", max_length, "is the number of steps to keep")
         check_choice("keep", keep, "is the end that survives", ("start", "end"))
         # Ids above 2048 would not survive a cast to float16.
@@ -63,7 +66,7 @@ class SequenceTruncation(keras.layers.Layer):
         self.supports_masking = True
         self.input_spec = keras.layers.InputSpec(min_ndim=2)
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         time = inputs.shape[1]
         if time is not None and time <= self.max_length:
             return inputs
@@ -73,7 +76,9 @@ class SequenceTruncation(keras.layers.Layer):
             return inputs[:, : self.max_length]
         return inputs[:, -self.max_length :]
 
-    def compute_mask(self, inputs, previous_mask):
+    def compute_mask(
+        self, inputs: Tensor, previous_mask: Tensor | None
+    ) -> Tensor | None:
         if previous_mask is None or inputs is previous_mask:
             return None
         if isinstance(previous_mask, keras.KerasTensor):
@@ -83,24 +88,24 @@ class SequenceTruncation(keras.layers.Layer):
             return cut(previous_mask, mask=previous_mask)
         return self.call(previous_mask, previous_mask)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, time, *features = input_shape
         time = None if time is None else min(time, self.max_length)
         return (batch, time, *features)
 
-    def compute_output_spec(self, inputs, mask=None):
+    def compute_output_spec(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         shape = self.compute_output_shape(inputs.shape)
         return keras.KerasTensor(shape, dtype=inputs.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "max_length": self.max_length,
             "keep": self.keep,
         }
 
-    def _positions(self, valid):
-        """Where the kept steps are, `(batch, min(time, max_length))`."""
+    def _positions(self, valid: Tensor) -> Tensor:
+        """Positions of the kept steps, `(batch, min(time, max_length))`."""
         steps = step_numbers(valid)
         if self.keep == "end":
             start = ops.maximum(steps_to_last(valid) - self.max_length, 0)

@@ -1,3 +1,5 @@
+import numpy as np
+
 from keras_trainkit._serialization import serializable
 from keras_trainkit._statistics import Extremes, Moments
 from keras_trainkit._statistics.centers import mean_and_deviation
@@ -48,7 +50,9 @@ class StandardScaling(Scaling):
     all and keeps the mean in one float32 (Keras 3.15).
     """
 
-    _gathers = (Extremes, Moments)
+    _statistics = (Extremes, Moments)
 
-    def _center_and_spread(self, extremes, moments):
+    def _center_and_spread(
+        self, extremes: Extremes, moments: Moments
+    ) -> tuple[np.ndarray, np.ndarray]:
         return mean_and_deviation(extremes, moments)

@@ -299,7 +299,7 @@ class TableEncoder(keras.layers.Layer):
         """
         return summary_of(self._adapted_plan().states, self.missing == "indicator")
 
-    def plain_columns(self, table) -> dict[str, np.ndarray]:
+    def plain_columns(self, table: Any) -> dict[str, np.ndarray]:
         """The columns as tensors can hold them; what an exported model is sent.
 
         Args:

@@ -1,3 +1,5 @@
+from typing import Any, NoReturn
+
 import keras
 import numpy as np
 from keras import ops
@@ -6,14 +8,20 @@ from keras_trainkit._arrays import class_labels
 from keras_trainkit._serialization import serializable
 from keras_trainkit._tables.numbers import number_array
 from keras_trainkit._tensorflow.data_map import call_in_data_map
-from keras_trainkit.layers._learned import learned
-from keras_trainkit.layers._temperature import best_temperature
+from keras_trainkit._types import Shape, Tensor
+from keras_trainkit.layers._adapted import (
+    add_adapted_weight,
+    check_adapted,
+    in_float_type,
+)
 
 LOGITS = (
     "`logits` are what the model gives and must be finite numbers of the shape "
     "(rows, 1) or (rows, classes), at least one row."
 )
 LABELS = "`y` are the labels and must be whole numbers from 0 (one-hot: `argmax`)."
+MAX_STEPS = 2000  # about 10 are needed, some more beside a huge logit
+PRECISION = 1e-10  # of the temperature
 
 
 @serializable
@@ -54,22 +62,15 @@ class TemperatureScaling(keras.layers.Layer):
     Source: Guo, Pleiss, Sun and Weinberger, 2017, arXiv:1706.04599, section 4.2.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(autocast=False, **kwargs)
         self.supports_masking = True
-        self._learned = None
+        self._is_adapted = False
 
-    def build(self, input_shape=None):
-        self.temperature = self.add_weight(
-            name="temperature",
-            shape=(),
-            dtype="float32",
-            initializer=keras.initializers.Constant(float("nan")),  # not learned yet
-            trainable=False,
-            autocast=False,
-        )
+    def build(self, input_shape: Shape | None = None) -> None:
+        self.temperature = add_adapted_weight(self, "temperature", ())
 
-    def adapt(self, logits, y):
+    def adapt(self, logits: Any, y: Any) -> None:
         """Finds the temperature, in float64, afresh at every call.
 
         Args:
@@ -86,38 +87,92 @@ class TemperatureScaling(keras.layers.Layer):
         labels = class_labels(number_array(y, LABELS), *logits.shape)
         if logits.shape[1] == 1:
             logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
-        found = best_temperature(logits, labels)
+        found = _best_temperature(logits, labels)
         if not self.built:
             self.build()
         self.temperature.assign(found)
-        self._learned = True
+        self._is_adapted = True
 
-    def __call__(self, inputs, *args, **kwargs):
+    def __call__(self, inputs: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         return call_in_data_map(super().__call__, self, inputs, *args, **kwargs)
 
-    def call(self, inputs):
-        if not self._learned:
+    def call(self, inputs: Tensor) -> Tensor:
+        if not self._is_adapted:
             purpose = "divides by a temperature that it learns from data"
-            self._learned = learned(self, self.temperature, purpose, "adapt(logits, y)")
-        outputs = _dtype_of(inputs)
-        dtype = "float64" if outputs == "float64" else "float32"
-        scaled = ops.cast(inputs, dtype) / ops.cast(self.temperature, dtype)
-        return ops.cast(scaled, outputs)
+            self._is_adapted = check_adapted(
+                self, self.temperature, purpose, "adapt(logits, y)"
+            )
+        logits, temperature = in_float_type(inputs, self.temperature)
+        return ops.cast(logits / temperature, _output_dtype(inputs))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def compute_output_spec(self, inputs):
-        return keras.KerasTensor(inputs.shape, dtype=_dtype_of(inputs))
+    def compute_output_spec(self, inputs: Tensor) -> Tensor:
+        return keras.KerasTensor(inputs.shape, dtype=_output_dtype(inputs))
 
 
-def _dtype_of(inputs):
-    came = keras.backend.standardize_dtype(inputs.dtype)
-    return came if "float" in came else "float32"
+def _output_dtype(inputs: Tensor) -> str:
+    dtype = keras.backend.standardize_dtype(inputs.dtype)
+    return dtype if "float" in dtype else "float32"
 
 
-def _logits(logits):
+def _logits(logits: np.ndarray) -> np.ndarray:
     fine = logits.ndim == 2 and logits.size and logits.dtype.kind in "iuf"
     if not fine or not np.isfinite(logits).all():
         raise ValueError(f"{LOGITS} Received: {logits.dtype} of shape {logits.shape}.")
     return logits.astype("float64")
+
+
+def _best_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The T > 0 with the highest likelihood of `softmax(logits / T)`.
+
+    In 1 / T the negative log likelihood is convex, so its only minimum is where the
+    slope changes sign. Found by Newton's method; a step that leaves the interval known
+    to hold the minimum is replaced by bisection.
+
+    Args:
+        logits: float64, `(rows, classes)`.
+        labels: Ints `(rows,)`.
+
+    Raises:
+        ValueError: No such T: all rows right, or no better than without logits.
+    """
+    logits = logits - logits.max(axis=1, keepdims=True)
+    scale = np.abs(logits).max() or 1.0
+    logits = logits / scale
+    truth = np.take_along_axis(logits, labels[:, np.newaxis], axis=1).mean()
+    if logits.mean() >= truth:
+        _refuse("say less about the labels than equal probabilities do", "lowest")
+    if truth == 0:
+        _refuse("have the label's first in every row", "highest")
+    low, high, inverse = 0.0, np.inf, 1.0
+    for _ in range(MAX_STEPS):
+        slope, curvature = _derivatives(inverse, logits, truth)
+        low, high = (inverse, high) if slope < 0 else (low, inverse)
+        previous, inverse = inverse, inverse - slope / curvature if curvature else -1.0
+        if not low < inverse < high:
+            inverse = 2 * low if high == np.inf else (low + high) / 2
+        if abs(inverse - previous) <= PRECISION * inverse:
+            break
+    return scale / inverse
+
+
+def _derivatives(
+    inverse: float, logits: np.ndarray, truth: float
+) -> tuple[float, float]:
+    """First and second derivative of the mean negative log likelihood."""
+    weights = np.exp(inverse * logits)
+    weights /= weights.sum(axis=1, keepdims=True)
+    mean = (weights * logits).sum(axis=1)
+    variance = (weights * logits**2).sum(axis=1) - mean**2
+    return mean.mean() - truth, max(variance.mean(), 0.0)
+
+
+def _refuse(reason: str, end: str) -> NoReturn:
+    raise ValueError(
+        "`logits` and `y` fix the temperature and must be of rows that were not "
+        "trained on, some of them right and some wrong, so that the likelihood is "
+        f"highest in between. Received: logits that {reason}; it is best at the {end} "
+        "confidence."
+    )

@@ -1,10 +1,34 @@
+from typing import Any, NoReturn
+
 import keras
 from keras import ops
 
+from keras_trainkit._checks import (
+    check_choice,
+    check_count,
+    check_flag,
+    check_number,
+    check_seed,
+)
 from keras_trainkit._recurrent import lstm
 from keras_trainkit._serialization import serializable
 from keras_trainkit._steps import valid_steps
-from keras_trainkit.layers._lstm_arguments import check_arguments, checked_states
+from keras_trainkit._types import Shape, Tensor
+
+_RATES = {
+    "dropout": "is the share of the inputs dropped while training",
+    "recurrent_dropout": "is the share of the states dropped on their way into the "
+    "gates while training",
+    "output_dropout": "is the share of the outputs dropped while training",
+    "recurrent_weight_dropout": "is the share of the recurrent weights set to 0 "
+    "while training",
+}
+_FLAGS = {
+    "bidirectional": "adds a second direction",
+    "return_sequences": "keeps every step",
+    "unit_forget_bias": "starts it at 1",
+    "return_state": "adds the final states",
+}
 
 
 @serializable
@@ -38,17 +62,17 @@ class VariationalLSTM(keras.layers.Layer):
 
     Args:
         units: Int in [1, 8192]. Units per direction.
-        bidirectional: Bool. Whether a second LSTM reads the sequence backwards.
-            Its output is appended along the last axis.
-        return_sequences: Bool. Whether to return the output of every step instead
-            of the last one read (backwards: the first step).
+        bidirectional: Bool. True adds a second LSTM that reads the sequence
+            backwards. Its output is appended along the last axis.
+        return_sequences: Bool. True returns the output of every step instead of the
+            last one read (backwards: the first step).
         dropout: Float in [0, 1).
         recurrent_dropout: Float in [0, 1).
         output_dropout: Float in [0, 1). Returned states are not dropped.
         recurrent_weight_dropout: Float in [0, 1).
-        unit_forget_bias: Bool. Whether the bias of the forget gate starts at 1
-            instead of 0.
-        return_state: Bool. Whether to return the final states too.
+        unit_forget_bias: Bool. True starts the bias of the forget gate at 1 instead
+            of 0.
+        return_state: Bool. True returns the final states too.
         seed: Int or None. Makes the masks repeatable; None draws a new seed.
         kernel: `"auto"`, `"fused"` or `"reference"`. The last is a plain loop whose
             gradient the backend derives. See "Speed" below.
@@ -59,7 +83,7 @@ class VariationalLSTM(keras.layers.Layer):
         initial_state: List `[h, c]`, with `bidirectional` `[h, c, h, c]` (forward
             first), each `(batch, units)`. None means zeros.
         mask: Bool tensor `(batch, time)` or None.
-        training: Bool. Whether to drop.
+        training: Bool. True drops.
 
     `keras.layers.TimeDistributed` may wrap the layer; `keras.layers.Bidirectional` is
     refused, for `bidirectional=True` is that.
@@ -91,19 +115,19 @@ class VariationalLSTM(keras.layers.Layer):
 
     def __init__(
         self,
-        units,
+        units: int,
         *,
-        bidirectional=False,
-        return_sequences=False,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        output_dropout=0.0,
-        recurrent_weight_dropout=0.0,
-        unit_forget_bias=True,
-        return_state=False,
-        seed=None,
-        kernel="auto",
-        **kwargs,
+        bidirectional: bool = False,
+        return_sequences: bool = False,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        output_dropout: float = 0.0,
+        recurrent_weight_dropout: float = 0.0,
+        unit_forget_bias: bool = True,
+        return_state: bool = False,
+        seed: int | None = None,
+        kernel: str = "auto",
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.units = units
@@ -117,12 +141,12 @@ class VariationalLSTM(keras.layers.Layer):
         self.return_state = return_state
         self.seed = seed
         self.kernel = kernel
-        check_arguments(self)
+        _check_arguments(self)
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.input_spec = keras.InputSpec(ndim=3)
         self.supports_masking = True
 
-    def build(self, sequences_shape, initial_state_shape=None):
+    def build(self, sequences_shape: Shape, initial_state_shape: Any = None) -> None:
         features = sequences_shape[-1]
         if features is None:
             raise ValueError(
@@ -135,8 +159,8 @@ class VariationalLSTM(keras.layers.Layer):
         if self.bidirectional:
             self.backward_weights = self._add_direction("backward", features)
 
-    def _add_direction(self, direction, features):
-        def bias(shape, dtype=None):
+    def _add_direction(self, direction: str, features: int) -> list[Tensor]:
+        def bias(shape: Shape, dtype: str | None = None) -> Tensor:
             forget = ops.full((self.units,), float(self.unit_forget_bias), dtype)
             zeros = ops.zeros((self.units,), dtype)
             return ops.concatenate([zeros, forget, zeros, zeros])
@@ -155,7 +179,13 @@ class VariationalLSTM(keras.layers.Layer):
             for name, rows, initializer in parts
         ]
 
-    def call(self, sequences, initial_state=None, mask=None, training=False):
+    def call(
+        self,
+        sequences: Tensor,
+        initial_state: Any = None,
+        mask: Tensor | None = None,
+        training: bool = False,
+    ) -> Any:
         sequences = ops.cast(sequences, self.compute_dtype)  # of integers and bools
         states = self._initial(sequences, initial_state)
         valid = valid_steps(sequences, mask)
@@ -173,14 +203,23 @@ class VariationalLSTM(keras.layers.Layer):
             outputs = outputs * self._output_mask(outputs)
         return (outputs, *states) if self.return_state else outputs
 
-    def _initial(self, sequences, initial_state):
+    def _initial(self, sequences: Tensor, initial_state: Any) -> list[Tensor]:
+        """States that each direction starts from."""
         if initial_state is None:
             shape = (ops.shape(sequences)[0], self.units)
             zeros = ops.zeros(shape, dtype=self.compute_dtype)
             return (4 if self.bidirectional else 2) * [zeros]
-        return checked_states(self, sequences, initial_state)
+        return _checked_states(self, sequences, initial_state)
 
-    def _run(self, sequences, states, mask, training, reverse):
+    def _run(
+        self,
+        sequences: Tensor,
+        states: list[Tensor],
+        mask: Tensor | None,
+        training: bool,
+        reverse: bool,
+    ) -> Any:
+        """Outputs and final states of one direction."""
         kernel, recurrent_kernel, bias = (
             ops.convert_to_tensor(weight, dtype=self.compute_dtype)
             for weight in (self.backward_weights if reverse else self.forward_weights)
@@ -206,36 +245,38 @@ class VariationalLSTM(keras.layers.Layer):
             kernel=self.kernel,
         )
 
-    def _kept(self, shape, rate):
-        """0 with probability `rate`, otherwise what keeps the mean at 1."""
+    def _kept(self, shape: Shape, rate: float) -> Tensor:
+        """0 with probability `rate`, otherwise 1 / (1 - rate): the mean stays 1."""
         ones = ops.ones(shape, dtype=self.compute_dtype)
         return keras.random.dropout(ones, rate, seed=self.seed_generator)
 
-    def _last(self, outputs, valid):
+    def _last(self, outputs: list[Tensor], valid: Tensor) -> Tensor:
         """Zeros for a sequence without a valid step, as for a masked step."""
         outputs = ops.concatenate(outputs, axis=-1)
         some = ops.any(valid, axis=1, keepdims=True)
         return ops.where(some, outputs, ops.zeros_like(outputs))
 
-    def _output_mask(self, outputs):
+    def _output_mask(self, outputs: Tensor) -> Tensor:
         shape = ops.shape(outputs)
         kept = self._kept((shape[0], shape[-1]), self.output_dropout)
         return kept[:, None, :] if self.return_sequences else kept
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         masks = previous_mask if isinstance(previous_mask, list) else [previous_mask]
         kept = masks[0] if self.return_sequences else None
         states = (4 if self.bidirectional else 2) * [None]
         return [kept, *states] if self.return_state else kept
 
-    def compute_output_shape(self, sequences_shape, initial_state_shape=None):
+    def compute_output_shape(
+        self, sequences_shape: Shape, initial_state_shape: Any = None
+    ) -> Any:
         batch, time, _ = sequences_shape
         width = 2 * self.units if self.bidirectional else self.units
         outputs = (batch, time, width) if self.return_sequences else (batch, width)
         states = (4 if self.bidirectional else 2) * ((batch, self.units),)
         return (outputs, *states) if self.return_state else outputs
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "units": self.units,
@@ -252,20 +293,57 @@ class VariationalLSTM(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "VariationalLSTM":
         if "go_backwards" in config:  # `keras.layers.Bidirectional` puts it there
             _refuse_wrapper()
         return super().from_config(config)
 
     @property
-    def go_backwards(self):
-        """Asked for by `keras.layers.Bidirectional` alone, which is refused."""
+    def go_backwards(self) -> bool:
+        """Read by `keras.layers.Bidirectional` alone, which is refused."""
         return _refuse_wrapper()
 
 
-def _refuse_wrapper():
+def _refuse_wrapper() -> NoReturn:
     raise ValueError(
         "`VariationalLSTM` reads in both directions by itself and must be used as "
         "`VariationalLSTM(units, bidirectional=True)`, without a wrapper. "
         "Received: a VariationalLSTM inside `keras.layers.Bidirectional`."
     )
+
+
+def _check_arguments(layer: VariationalLSTM) -> None:
+    check_count("units", layer.units, "is the width of one direction", at_most=8192)
+    for name, purpose in _FLAGS.items():
+        check_flag(name, getattr(layer, name), purpose)
+    for name, purpose in _RATES.items():
+        check_number(name, getattr(layer, name), purpose, at_least=0, below=1)
+    check_seed("seed", layer.seed)
+    choices = ("auto", "fused", "reference")
+    check_choice("kernel", layer.kernel, "picks the implementation", choices)
+
+
+def _checked_states(
+    layer: VariationalLSTM, sequences: Tensor, initial_state: Any
+) -> list[Tensor]:
+    """`initial_state` in the layer's precision."""
+    count = 4 if layer.bidirectional else 2
+    received = initial_state
+    if isinstance(initial_state, (list, tuple)):
+        states = [ops.cast(state, layer.compute_dtype) for state in initial_state]
+        received = [tuple(state.shape) for state in states]
+        wanted = (sequences.shape[0], layer.units)
+        if len(states) == count and all(_fits(shape, wanted) for shape in received):
+            return states
+    raise ValueError(
+        f"`initial_state` of {layer.name} is where each direction starts and must be "
+        f"a list of {count} tensors of the shape (batch, {layer.units}). "
+        f"Received: initial_state={received}."
+    )
+
+
+def _fits(shape: Shape, wanted: Shape) -> bool:
+    """True if a shape is `(batch, units)`; None fits any number of rows."""
+    if len(shape) != 2 or shape[1] != wanted[1]:
+        return False
+    return shape[0] == wanted[0] or None in (shape[0], wanted[0])

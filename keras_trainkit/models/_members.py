@@ -6,7 +6,7 @@ import keras
 
 from keras_trainkit._checks import check_count
 from keras_trainkit.layers import MemberDense, MemberMean
-from keras_trainkit.layers._target_scaling import check_target_scaling
+from keras_trainkit.layers.member_mean import check_target_scaling
 
 _KINDS = {"classification": "logits", "binary": "binary_logits"}
 

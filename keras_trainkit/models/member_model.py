@@ -58,7 +58,7 @@ class MemberModel(TaskModel):
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
         mean = self.layers[-1]
-        members, outputs = mean.latest.take()
+        members, outputs = mean.last_call.take()
         if mean.target_scaling is not None:
             y = keras.tree.map_structure(self._scaled_target, y)
         if outputs is not y_pred:  # while Keras builds the metrics, or a user's own

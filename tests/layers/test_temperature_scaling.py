@@ -8,7 +8,7 @@ from scipy.special import log_softmax, softmax
 
 from keras_trainkit import models
 from keras_trainkit.analysis import calibration_error
-from keras_trainkit.layers import TemperatureScaling, _temperature
+from keras_trainkit.layers import TemperatureScaling, temperature_scaling
 
 
 def drawn(temperature=1.0, rows=400, classes=3):
@@ -88,7 +88,7 @@ def test_a_huge_logit_beside_small_ones_is_no_obstacle():
 def test_few_steps_are_enough(monkeypatch):
     logits, y = drawn(0.3)
     expected = temperature_of(logits, y)
-    monkeypatch.setattr(_temperature, "STEPS", 12)
+    monkeypatch.setattr(temperature_scaling, "MAX_STEPS", 12)
     assert temperature_of(logits, y) == expected
 
 
