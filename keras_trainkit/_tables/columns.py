@@ -164,7 +164,7 @@ def refuse_mixed(name: str, types: Iterable[str] = ("number", "text")) -> NoRetu
 
 
 def _category_column(name: str, column: Any) -> Column:
-    """Only categories that occur in the rows decide what the column holds."""
+    """Column of pandas' category; only categories that occur decide what it holds."""
     codes = np.asarray(column.codes)
     levels = read(name, [*column.categories, None])
     if levels.mixed:
@@ -175,7 +175,7 @@ def _category_column(name: str, column: Any) -> Column:
 
 
 def _extension_column(name: str, column: Any) -> Column:
-    """pandas' nullable, text and time zone types; whatever else NumPy can read."""
+    """Column of pandas' nullable, text and time zone types, or of what NumPy reads."""
     kind = getattr(column.dtype, "kind", "O")
     if not hasattr(column.dtype, "na_value"):
         return _array_column(name, np.asarray(column))
@@ -216,7 +216,7 @@ def _array_column(name: str, array: np.ndarray) -> Column:
 
 
 def _object_column(name: str, array: np.ndarray) -> Column:
-    """By the types of the objects; ValueError where they do not go together."""
+    """Column of Python objects, by their types, which must go together."""
     types = set(map(type, array))
     if types <= {str}:
         return _text_column(array)

@@ -227,7 +227,7 @@ class NumberCodes:
 
 
 class TextCodes:
-    """The same of texts, looked up in a dict."""
+    """Codes of texts, as of numbers, by a dict of the levels."""
 
     def __init__(self, levels: Sequence[str], missing_words: list[str] | None = None):
         self._codes = dict(zip(levels, itertools.count(FIRST_LEVEL_CODE), strict=False))

@@ -29,7 +29,7 @@ def unmasked(array: np.ma.MaskedArray) -> np.ndarray:
 
 
 def value_type(type_: type) -> str | None:
-    """What a column of this type holds, as in `Column.holds`; None if it cannot."""
+    """`Column.holds` for values of this type; None if no column may hold them."""
     if issubclass(type_, str | bytes):
         return "text"
     if issubclass(type_, OTHER_TYPES) or type_.__name__ in OTHER_TYPE_NAMES:
@@ -150,7 +150,7 @@ def _float(value: Any) -> float:
 
 
 def _tuple_text(name: str, values: tuple) -> str:
-    """As Python writes it; NumPy's numbers as Python's."""
+    """A tuple as Python writes it, NumPy's numbers as Python's."""
     items: list[Any] = [v.item() if isinstance(v, np.generic) else v for v in values]
     check_types(name, set(map(type, items)))
     parts = [
@@ -161,7 +161,7 @@ def _tuple_text(name: str, values: tuple) -> str:
 
 
 def _interval_text(interval: Any) -> str:
-    """As pandas writes it, but without a point in whole bounds.
+    """An interval as pandas writes it, but without a point in whole bounds.
 
     A missing interval in the column turns integer bounds into floats.
     """
@@ -175,6 +175,6 @@ def _interval_text(interval: Any) -> str:
 
 
 def _repr(value: Any) -> str:
-    """The same text for 1 and 1.0, which are equal."""
+    """Like `repr`, but equal for 1 and 1.0, which are equal."""
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     return repr((float if value % 1 else int)(value) if is_number else value)

@@ -24,10 +24,10 @@ def pad_sequences(
             padding only; at least one must have a step.
         max_length: Int >= 1. Steps of the result; longer sequences are cut, shorter
             ones padded up to it. None: the length of the longest sequence.
-        padding: `"post"` or `"pre"`. Whether padding goes after a sequence or before
-            it. Fused GPU kernels for recurrent layers want it after.
-        truncating: `"pre"` or `"post"`. Whether a sequence that is too long loses
-            its beginning or its end.
+        padding: `"post"` or `"pre"`: padding goes after a sequence, or before it.
+            Fused GPU kernels for recurrent layers want it after.
+        truncating: `"pre"` or `"post"`: a sequence that is too long loses its
+            beginning, or its end.
         value: Finite float. What fills the padding. A step that happens to equal it
             looks like padding to `Embedding(mask_zero=True)` and `Masking`. A whole
             number if the sequences hold integers.
@@ -35,8 +35,8 @@ def pad_sequences(
     Returns:
         `(padded, lengths)`: array `(sequences, time)` or `(sequences, time, features)`,
         int32 for whole numbers and bools (int64 where int32 is too small),
-        `keras.config.floatx()` for floats; and how many steps of each row are no
-        padding, int32, `(sequences,)`.
+        `keras.config.floatx()` for floats; and the number of steps of each row that
+        are not padding, int32, `(sequences,)`.
 
     Raises:
         ValueError: No sequence, no step, unequal features, text, or an argument

@@ -15,23 +15,24 @@ from keras_trainkit.data._target_column import TargetColumn, weights_of
 class TableBatches(keras.utils.PyDataset):
     """Batches of a table that need not fit into memory, for `fit`, on every backend.
 
-    The chunks are read once: encoded and written to a file without a name, which goes
-    with the object. From then on batches come from that file, so an epoch costs
+    The chunks are read once: encoded and written to a file without a name, which is
+    deleted with the object. From then on batches come from that file, so an epoch costs
     neither parsing nor encoding, the number of batches is known, and rows are shuffled
-    over the whole table, however it is sorted. Memory: one chunk and what the encoder
-    makes of it, about 50 MB, and up to 1 byte per row for the order. Disk: twice the
-    encoded rows while reading, then once.
+    over the whole table, however it is sorted. Memory: one chunk and its encoded
+    arrays, about 50 MB, and up to 1 byte per row for the order. Disk: twice the encoded
+    rows while reading, then once.
 
-    Each epoch deals the rows into other batches, by `seed` and `epoch` alone; the last
-    batch holds what is left. `fit` draws the order of whole batches once more, by
-    Python's random numbers, unless it is told `shuffle=False`.
+    Each epoch puts the rows into other batches, which `seed` and `epoch` alone decide;
+    the last batch holds the rows that are left. `fit` shuffles the order of whole
+    batches once more, by Python's random numbers, unless `shuffle=False` is passed to
+    it.
 
     | for                              | give                                        |
     | -------------------------------- | ------------------------------------------- |
     | `fit`                            | the training rows                           |
     | `validation_data`, `evaluate`    | others, with `shuffle=False`                |
-    | `predict`                        | `shuffle=False`: answers in the table's     |
-    |                                  | order; a `target` is left out of account    |
+    | `predict`                        | `shuffle=False`: predictions in the table's |
+    |                                  | order; a `target` is ignored                |
     | `adapt` of layers                | `(x["numeric"] for x, _ in batches)`        |
     | a resumed `fit`                  | `batches.epoch = initial_epoch` before it   |
 
@@ -42,21 +43,21 @@ class TableBatches(keras.utils.PyDataset):
         encoder: Function of a chunk without target and weights that gives an array
             `(rows, ...)`, or a dict, tuple or list of them: an adapted
             `layers.TableEncoder`.
-        target: Name of the column to predict, without missing values; whole numbers
-            (integers, booleans, decimals without a point, throughout) become int32,
-            others Keras' float type. None: inputs alone.
+        target: Name of the column to predict, without missing values. If all its
+            values are whole numbers (integers, booleans, decimals without a point) they
+            become int32, else Keras' float type. None: inputs alone.
         labels: Dict of each entry of the target to its number,
             `{"no": 0, "yes": 1}`. None for a target of numbers.
         sample_weight: Name of a column of numbers of at least 0; None for no weights.
         batch_size: Int >= 1. Rows per batch.
         shuffle: False leaves the rows in the table's order.
-        seed: Int >= 0 of the order, or None for another at every construction. The
-            order does not depend on how the table is cut into chunks.
+        seed: Int >= 0 that decides the order, or None for another order in every
+            object. The order does not depend on how the table is cut into chunks.
         directory: Folder for the file, on a disk with room for it. None: the system's
             for temporary files, which on some systems is in memory.
 
     Attributes:
-        epoch: Int. Which order comes next; goes up by 1 when `fit` has had all batches.
+        epoch: Int. Number of the next order; raised by 1 when all batches were read.
         num_rows: Int. Rows of the table.
 
     Raises:

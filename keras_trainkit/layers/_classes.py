@@ -1,4 +1,4 @@
-"""Tasks, and the names of the classes that a model tells apart."""
+"""Tasks of a model, and the names of its classes."""
 
 import math
 from typing import Any, NoReturn
@@ -9,7 +9,7 @@ from keras_trainkit._checks import check_choice
 
 LABELLED = ("classification", "binary")
 TASKS = (*LABELLED, "regression")
-_KINDS = (str, int, bool, float)
+_TYPES = {str, int, bool, float}
 
 
 def check_task(task: Any) -> None:
@@ -17,7 +17,13 @@ def check_task(task: Any) -> None:
 
 
 def checked_classes(classes: Any, task: str | None, outputs: int) -> list | None:
-    """`classes` in plain Python values, in their order; None stays None."""
+    """`classes` as a list of plain Python values; None stays None.
+
+    Args:
+        classes: List, tuple or array of names, or None.
+        task: Task of the model.
+        outputs: Int. Outputs of the model, which must fit the number of names.
+    """
     if classes is None:
         return None
     values = plain_classes(classes, task)
@@ -29,12 +35,12 @@ def checked_classes(classes: Any, task: str | None, outputs: int) -> list | None
 
 
 def plain_classes(classes: Any, task: str | None) -> list:
-    """The same, of any number."""
+    """`classes` as a list of plain Python values, where their number is not known."""
     if task not in LABELLED:
         _refuse("None where the task has no classes", classes, f"task={task!r}")
     values = [_plain(value) for value in _listed(classes)]
-    kinds = {type(value) for value in values}
-    if len(kinds) != 1 or not kinds <= set(_KINDS) or not all(map(_fits, values)):
+    types = {type(value) for value in values}
+    if len(types) != 1 or not types <= _TYPES or not all(map(_can_be_saved, values)):
         allowed = "strings, integers, True and False, or finite numbers, all alike"
         _refuse(allowed, classes)
     if len(set(values)) != len(values):
@@ -55,8 +61,8 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _fits(value: Any) -> bool:
-    """Whether a SavedModel and JSON hold it."""
+def _can_be_saved(value: Any) -> bool:
+    """True if both a SavedModel and JSON can hold the value."""
     if isinstance(value, str):
         return not any("\ud800" <= letter <= "\udfff" for letter in value)
     if isinstance(value, float):

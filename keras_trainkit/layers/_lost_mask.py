@@ -1,14 +1,18 @@
-"""A mask that Keras found and that a layer in between did not hand on."""
+"""Warning about a mask that a layer in between did not pass on."""
 
 import warnings
 from typing import Any
 
 
 def warn_of_lost_mask(layer: Any, sequence: Any, mask: Any) -> None:
-    """UserWarning where steps before `sequence` were masked and its own are not.
+    """UserWarning if an earlier tensor had a mask, but `sequence` has none.
 
-    Looks back through a functional model only, and only along tensors of the same
-    number of steps: what pools or cuts the steps ends their mask rightly.
+    Looks back through functional models alone, and only at tensors with the same number
+    of steps: a layer that pools or cuts the steps is right to end their mask.
+
+    Args:
+        layer: Layer that reads the sequence.
+        mask: Mask of the sequence, or None.
     """
     if mask is not None:
         return
@@ -26,7 +30,7 @@ def warn_of_lost_mask(layer: Any, sequence: Any, mask: Any) -> None:
 
 
 def _last_masked(sequence: Any) -> Any:
-    """The nearest tensor with a mask upstream of `sequence`, or None."""
+    """The nearest tensor with a mask before `sequence`, or None."""
     steps, seen, waiting = sequence.shape[1], set(), [sequence]
     while waiting:
         tensor = waiting.pop(0)
@@ -41,6 +45,7 @@ def _last_masked(sequence: Any) -> Any:
 
 
 def _sources(tensor: Any) -> list:
+    """Tensors that `tensor` was computed from."""
     history = getattr(tensor, "_keras_history", None)
     nodes = getattr(getattr(history, "operation", None), "_inbound_nodes", ())
     if history is None or history.node_index >= len(nodes):
@@ -49,5 +54,6 @@ def _sources(tensor: Any) -> list:
 
 
 def _made_by(tensor: Any) -> str:
+    """Name of the layer that gave `tensor`."""
     operation = getattr(getattr(tensor, "_keras_history", None), "operation", None)
     return getattr(operation, "name", "a layer")

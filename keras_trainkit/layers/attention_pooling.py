@@ -37,7 +37,7 @@ class AttentionPooling(keras.layers.Layer):
     The last step of a *bidirectional* sequence is not the final state of the backward
     direction, which ends at the first step: call the layer on `[sequence, query]`
     there. A learned query starts at 0, so all scores but `additive` begin with the
-    average; since W would be idle, `multiplicative` then is the same as `dot`.
+    average; since W would have no effect, `multiplicative` is then the same as `dot`.
 
     Masked steps get the weight 0 exactly and have no influence, whatever they hold.
     A row without any valid step has the context 0. The mask ends here. Scores and

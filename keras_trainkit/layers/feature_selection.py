@@ -35,7 +35,7 @@ class FeatureSelection(keras.layers.Layer):
 
     Kept features stay in their order and pass through as they are, with their dtype,
     NaN and mask; of equal scores the earlier is kept. Which ones are kept is a weight,
-    saved and loaded with the model and not trained. Call before `adapt` and without
+    saved and loaded with the model and not trained. A call before `adapt` and without
     loaded weights is a ValueError. A step that JAX compiles cannot raise: there outputs
     before `adapt` are NaN (0 for integers).
 
@@ -46,8 +46,9 @@ class FeatureSelection(keras.layers.Layer):
             than amounts. None: none are.
         max_rows: Int >= 10. `adapt` draws that many rows at random from more, since the
             estimate takes time: 1 to 3 s for 10,000 rows of 30 features.
-        seed: Int >= 0 or None. Of the draw and of the noise (1e-10 of a deviation) by
-            which the estimate breaks ties. None: another at every `adapt`.
+        seed: Int >= 0 or None. Seed of the draw, and of the noise (1e-10 of a
+            deviation) by which the estimate breaks ties. None: a new one at every
+            `adapt`.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Attributes, weights that are not trained, after `adapt` or loading:
@@ -128,9 +129,9 @@ class FeatureSelection(keras.layers.Layer):
             task: `"classification"`, `"binary"` (the same) or `"regression"`.
 
         Raises:
-            ValueError: Infinite values, missing or constant targets, labels that are
-                as good as never the same, lengths that differ, fewer than 10 rows,
-                another number of features than the layer has.
+            ValueError: Infinite values, missing or constant targets, labels of which
+                most occur once, lengths that differ, fewer than 10 rows, another number
+                of features than the layer has.
         """
         check_choice("task", task, "is what the targets are for", TASKS)
         x, y = row_sample(data, targets, self.max_rows, self.seed)

@@ -24,9 +24,10 @@ class Head(keras.layers.Dense):
     | "binary"         | labels, each yes or no  | each unit                          |
     | "regression"     | values                  | nothing: None                      |
 
-    Computes what `Dense` computes. From the rest `models.TaskModel` knows which losses
-    fit, and `models.predict_proba`, `models.predict_labels` and `serving.export` what
-    to call the answers; it goes with the layer into files, clones and other models.
+    Computes what `Dense` computes. `task` and `classes` tell `models.TaskModel` which
+    losses fit, and `models.predict_proba`, `models.predict_labels` and
+    `serving.export` the names of the outputs. Files, clones and other models that the
+    layer becomes part of keep them.
 
     Args:
         units: Int >= 1. Outputs.

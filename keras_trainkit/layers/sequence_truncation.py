@@ -31,7 +31,7 @@ class SequenceTruncation(keras.layers.Layer):
     `[6, 7, 8]`, and of `[5, 6, 0, 0, 0, 0]` it leaves `[5, 6, 0]`. Masked steps
     *between* valid ones keep their place and count. Without a mask the layer cannot
     know padding from data: token ids have none before their Embedding, so pass it
-    as in the example. Values and dtype are never changed; shorter inputs pass.
+    as in the example. Values and dtype never change; shorter inputs stay as they are.
 
     Args:
         max_length: Int >= 1. Steps to keep; 250 to 500 suit an LSTM.

@@ -40,14 +40,14 @@ class TableEncoder(keras.layers.Layer):
     {"numeric": (rows, n) float32, "categorical": (rows, m) int32}
     ```
 
-    | a column of            | is        | becomes                                  |
-    | ---------------------- | --------- | ---------------------------------------- |
-    | numbers, few or many   | numeric   | a scaled number, its median where missing |
-    | True, False            | boolean   | 1, 0; the more frequent where missing    |
-    | datetimes              | datetime  | a scaled number; sine and cosine of each |
-    |                        |           | day, week and year that it goes round    |
+    | a column of             | is          | becomes                                  |
+    | ----------------------- | ----------- | ---------------------------------------- |
+    | numbers, few or many    | numeric     | scaled number; its median where missing  |
+    | True, False             | boolean     | 1, 0; the more frequent where missing    |
+    | datetimes               | datetime    | scaled number; sine and cosine of each   |
+    |                         |             | cycle (day, week, year) that it spans    |
     | texts, pandas' category | categorical | 0 missing; 1 unseen in `adapt`, or rare; |
-    |                        |           | from 2 on a level each, frequent first   |
+    |                         |             | from 2 on a level each, frequent first   |
 
     Levels of intervals (`pandas.cut`), periods, times, durations and tuples are texts:
     `(0, 2.5]`, `2020-01`, `08:30:00`, `1 day, 0:00:00`, `('a', 1)`; those of datetimes
@@ -57,12 +57,12 @@ class TableEncoder(keras.layers.Layer):
     Integers stay numeric however few they are: `categories` names those that are mere
     codes. Missing are None, NaN, NaT and `pandas.NA`; texts that are blank; and, in any
     case of letters, `? - -- . na n/a #n/a nan nat <na> null none` (`missing_values`).
-    Levels are those of the adapted rows; pandas' list of categories, which knows the
-    levels of the test rows too, is not looked at.
+    Levels are those of the adapted rows; pandas' list of categories, which holds the
+    levels of the test rows too, is not used.
 
-    A column of texts is what all its present texts are; where up to 1 % of them are
-    not, these count as missing and a UserWarning says so. It does not depend on the
-    order of rows, `summary` tells it, and `kinds` overrides it:
+    All texts of a column that are not missing decide together what it is; if up to 1 %
+    of them do not fit, these count as missing and a UserWarning says so. The order of
+    the rows does not matter, `summary` shows the decision, and `kinds` overrides it:
 
     | texts                                      | are                              |
     | ------------------------------------------ | -------------------------------- |
@@ -81,23 +81,25 @@ class TableEncoder(keras.layers.Layer):
     | `01234` or over 15 digits, in any row      | texts, for they are codes        |
     | `1,234` alone                              | 1234, as the summary remarks     |
     | `1.234` alone                              | 1.234, as the summary remarks;   |
-    |                                            | with a currency texts, warned of |
-    | `1,234` beside `1,5`                       | 1.234 and 1.5; texts, warned of, |
-    |                                            | where under 1 % tell it, or 1 %  |
-    |                                            | of those that tell contradict    |
-    | `31.01.2024`, `12 kg`, `1.2.3`, `5` beside | texts; warned of where most are  |
-    | `x`, and all others                        | numbers or dates                 |
+    |                                            | with a currency texts, with a    |
+    |                                            | warning                          |
+    | `1,234` beside `1,5`                       | 1.234 and 1.5; texts, with a     |
+    |                                            | warning, if under 1 % show the   |
+    |                                            | decimal mark, or over 1 % of     |
+    |                                            | these contradict the others      |
+    | `31.01.2024`, `12 kg`, `1.2.3`, `5` beside | texts, with a warning if most    |
+    | `x`, and all others                        | are numbers or dates             |
 
-    Texts of pandas' category stay texts. Beside texts may be numbers, where all texts
-    are (`read_csv` gives such columns). Afterwards, in a table and in a served model,
-    the same texts are accepted; one that is not so written counts as missing.
+    Texts of pandas' category stay texts. A column may hold numbers beside texts if all
+    texts are numbers (`read_csv` gives such columns). Afterwards, in a table and in a
+    served model, the same texts are accepted; one that does not fit counts as missing.
 
     | value                             | in `adapt` | afterwards          |
     | --------------------------------- | ---------- | ------------------- |
     | infinite number, or over 1.8e308  | ValueError | counts as missing   |
     | text that is no UTF-8             | ValueError | unseen              |
-    | none in a whole column            | ValueError | fine                |
-    | missing, in no adapted row        |            | filled, not flagged |
+    | missing in the whole column       | ValueError | fine                |
+    | missing, but in no adapted row    |            | filled, not flagged |
     | of another kind than in `adapt`   | ValueError | ValueError          |
     | text, in a column of numbers,     |            | read as above, or   |
     | booleans or datetimes             |            | ValueError          |
@@ -293,14 +295,14 @@ class TableEncoder(keras.layers.Layer):
     def summary(self) -> str:
         """One line of text per column, and remarks, to be printed.
 
-        Remarks tell what was read in doubt, or stays text though most of it could be
-        read, and name columns of at least 20 values, texts or whole numbers, of which
-        95 % are different: identifiers, most likely, from which nothing can be learned.
+        Remarks tell which texts were read in doubt, or stay texts though most of them
+        could be read, and name columns of at least 20 values, texts or whole numbers,
+        of which 95 % are different: most likely identifiers, which teach nothing.
         """
         return summary_of(self._adapted_plan().states, self.missing == "indicator")
 
     def plain_columns(self, table: Any) -> dict[str, np.ndarray]:
-        """The columns as tensors can hold them; what an exported model is sent.
+        """Converts a table to what an exported model is sent: arrays for tensors.
 
         Args:
             table: DataFrame, or dict of column names to arrays or lists.
