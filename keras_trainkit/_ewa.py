@@ -1,11 +1,13 @@
 """Exponentially weighted averages; public as `keras_trainkit.analysis.ewa`."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from keras_trainkit._checks import check_number
 
 
-def ewa(values, beta: float) -> np.ndarray:
+def ewa(values: Iterable[float], beta: float) -> np.ndarray:
     """Exponentially weighted average of a series, with bias correction.
 
     `v_t = beta v_(t-1) + (1 - beta) x_t`, `v_0 = 0`, returned as
@@ -29,7 +31,7 @@ def ewa(values, beta: float) -> np.ndarray:
 class RunningAverage:
     """`ewa` one value at a time."""
 
-    def __init__(self, beta):
+    def __init__(self, beta: float):
         check_number(
             "beta",
             beta,
@@ -41,7 +43,7 @@ class RunningAverage:
         self.steps = 0
         self.raw = 0.0
 
-    def update(self, value):
+    def update(self, value: float) -> float:
         """Takes in `value`; returns the corrected average so far."""
         self.steps += 1
         self.raw = self.beta * self.raw + (1 - self.beta) * float(value)

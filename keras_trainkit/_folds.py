@@ -1,10 +1,14 @@
 """Rows for cross-validation."""
 
+from typing import Any
+
 import numpy as np
 from sklearn import model_selection
 
 
-def fold_rows(rows: int, folds: int, seed: int, labels=None):
+def fold_rows(
+    rows: int, folds: int, seed: int, labels: Any = None
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """`folds` pairs of row numbers, training and validation, the same for a seed.
 
     Classes keep their shares in every fold where each has a row for every fold.
@@ -17,7 +21,8 @@ def fold_rows(rows: int, folds: int, seed: int, labels=None):
     return list(stratified.split(np.zeros(rows), classes))
 
 
-def _classes(labels, folds):
+def _classes(labels: Any, folds: int) -> np.ndarray | None:
+    """`labels` where folds can keep the shares of their classes, else None."""
     if labels is None:
         return None
     labels = np.asarray(labels)

@@ -2,6 +2,8 @@
 
 from typing import Any, TypeAlias
 
+import keras
+
 Tensor: TypeAlias = Any
 """Tensor of any backend, NumPy array that stands for one, or `keras.KerasTensor`."""
 
@@ -13,3 +15,7 @@ Model: TypeAlias = Any
 
 Shape: TypeAlias = tuple[Any, ...]
 """Shape of a tensor, as Keras gives it: ints, and None for a size not known yet."""
+
+Optimizer: TypeAlias = keras.optimizers.Optimizer
+
+Schedule: TypeAlias = keras.optimizers.schedules.LearningRateSchedule

@@ -1,12 +1,16 @@
 """The monitored number: its key, its direction, and the learning rate's peak."""
 
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
 import keras
 
 from keras_trainkit._optimizer_access import learning_rate_schedule, steps_taken
+from keras_trainkit._types import Model, Tensor
 
 
-def check_name(monitor):
-    """Refuses what cannot be a key of the logs."""
+def check_name(monitor: Any) -> None:
+    """Refuses all but a string, which may be a key of the logs."""
     if not isinstance(monitor, str) or not monitor:
         raise ValueError(
             f"`monitor` is the key of the logs to look at and must be a string that "
@@ -15,13 +19,13 @@ def check_name(monitor):
 
 
 def may_follow(monitor: str, logs: dict) -> bool:
-    """Whether the key may only wait for the first epoch that is validated."""
+    """True if the key may come yet, with the first epoch that is validated."""
     validated = any(key.startswith("val_") for key in logs)
     return monitor.startswith("val_") and not validated
 
 
-def refuse_missing(monitor: str, logs: dict):
-    """Says which keys there are, and how to get one that comes with validation."""
+def refuse_missing(monitor: str, logs: dict) -> NoReturn:
+    """Names the keys there are, and how to get one that comes with validation."""
     keys = ", ".join(map(repr, sorted(logs))) or "none, since the logs are empty"
     remedy = ""
     if may_follow(monitor, logs):
@@ -35,7 +39,7 @@ def refuse_missing(monitor: str, logs: dict):
     )
 
 
-def as_number(monitor: str, value) -> float:
+def as_number(monitor: str, value: Tensor) -> float:
     """The value as a float; a metric may also return one number per class."""
     array = keras.ops.convert_to_numpy(value)  # torch logs tensors
     if array.size != 1:
@@ -46,7 +50,7 @@ def as_number(monitor: str, value) -> float:
     return float(array.reshape(()))
 
 
-def find_mode(model: keras.Model, monitor: str) -> str:
+def find_mode(model: Model, monitor: str) -> str:
     """`"min"` or `"max"` for a key of the logs, from the model's own metrics.
 
     A loss falls. Keras' metrics know their direction; the key of one output's metric
@@ -75,17 +79,18 @@ def find_mode(model: keras.Model, monitor: str) -> str:
     return {"up": "max", "down": "min"}[direction]
 
 
-def before_peak(optimizer: keras.optimizers.Optimizer) -> bool:
-    """Whether the learning rate's schedule still has its peak ahead.
+def before_peak(model: Model) -> bool:
+    """True if the learning rate's schedule still has its peak ahead.
 
     False for a rate or a schedule without a `peak_step`. Both the peak and the
     optimizer's clock count batches, as schedules do, also under
     `gradient_accumulation_steps`.
     """
+    optimizer = getattr(model, "optimizer", None)  # none in a loop of one's own
     peak_step = getattr(learning_rate_schedule(optimizer), "peak_step", None)
     return peak_step is not None and steps_taken(optimizer) <= peak_step
 
 
-def _compiled_metrics(model):
+def _compiled_metrics(model: Model) -> Iterator[keras.metrics.Metric]:
     for metric in getattr(model, "metrics", []):
         yield from getattr(metric, "metrics", [metric])

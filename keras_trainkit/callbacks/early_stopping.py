@@ -1,11 +1,9 @@
-"""Stopping a run that no longer gets better."""
-
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_trainkit._checks import (
@@ -15,7 +13,6 @@ from keras_trainkit._checks import (
     check_number,
 )
 from keras_trainkit._ewa import RunningAverage
-from keras_trainkit._optimizer_access import averages_weights
 from keras_trainkit.callbacks._monitor import (
     as_number,
     before_peak,
@@ -24,18 +21,7 @@ from keras_trainkit.callbacks._monitor import (
     may_follow,
     refuse_missing,
 )
-
-_MIN_DELTA = "is the improvement that starts patience again"
-_UNIT = "says what `min_delta` is measured in"
-_UNITS = ("absolute", "relative")
-_PATIENCE = "is the number of epochs to wait for an improvement"
-_MODE = "says which way the monitored value gets better"
-_BASELINE = "is the value to beat before patience starts again"
-_RESTORE = "decides whether training ends with the best weights"
-_START = "is the first epoch to look at"
-_VERBOSE = "says whether to print why the run was stopped"
-_PEAK = "decides whether patience waits for the learning rate's peak"
-_SMOOTHING = "is the weight of the past in the average of the monitored value"
+from keras_trainkit.callbacks._scored_weights import ScoredWeights
 
 
 class EarlyStopping(keras.callbacks.Callback):
@@ -135,8 +121,7 @@ class EarlyStopping(keras.callbacks.Callback):
     stop_reason: str | None
     _reference: float | None
     monitor_op: Any
-    _validated_weights: list | None
-    _trained_weights_known: bool
+    _scored: ScoredWeights
 
     def __init__(
         self,
@@ -168,7 +153,7 @@ class EarlyStopping(keras.callbacks.Callback):
         self._check_arguments()
         self._reset()
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Forgets the run before, so that one instance serves many fits."""
         self._reset()
         if self.restore_best_weights and not hasattr(self.model, "get_weights"):
@@ -178,23 +163,20 @@ class EarlyStopping(keras.callbacks.Callback):
                 f"restore_best_weights=True, model of type {type(self.model).__name__}."
             )
 
-    def on_test_batch_begin(self, batch, logs=None):
+    def on_test_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         """Copies the weights about to be scored, where another callback swaps them."""
-        if self._validated_weights is None and self._may_be_swapped(validated=True):
-            self._validated_weights = self.model.get_weights()
+        if self.restore_best_weights:
+            self._scored.before_validation(self.model)
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         """Checks, once, that the weights kept are those that training goes on with."""
-        if self._trained_weights_known or self.best_weights is None:
-            return
-        self._trained_weights_known = True
-        if self._may_be_swapped(validated=False):
-            self._refuse_swapped_weights()
+        if self.best_weights is not None:
+            self._scored.check_trained(self.model, self.best_weights)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Looks at the value, keeps the weights, stops the run."""
         logs = logs or {}
-        scored, self._validated_weights = self._validated_weights, None
+        validated = self._scored.take_validated()
         self._check_monitor(epoch, logs)
         if epoch < self.start_from_epoch or self.monitor not in logs:
             return
@@ -204,12 +186,12 @@ class EarlyStopping(keras.callbacks.Callback):
         value = as_number(self.monitor, logs[self.monitor])
         if math.isfinite(value):
             value = self._average.update(value)
-            self._keep_if_best(epoch, value, scored)
+            self._keep_if_best(epoch, value, validated)
         self._count(value)
         if epoch > 0 and self.wait >= max(self.patience, 1):
             self._stop(epoch)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         """Restores the best weights and lets go of the copy."""
         if self.verbose and self.stop_reason is not None:
             print(self.stop_reason)
@@ -223,24 +205,32 @@ class EarlyStopping(keras.callbacks.Callback):
         else:
             self._warn_that_nothing_was_best()
 
-    def _check_arguments(self):
+    def _check_arguments(self) -> None:
         check_name(self.monitor)
-        for check, name, purpose, bounds in (
-            (check_number, "min_delta", _MIN_DELTA, {"at_least": 0}),
-            (check_choice, "min_delta_mode", _UNIT, {"choices": _UNITS}),
-            (check_count, "patience", _PATIENCE, {"at_least": 0}),
-            (check_choice, "verbose", _VERBOSE, {"choices": (0, 1, False, True)}),
-            (check_choice, "mode", _MODE, {"choices": ("auto", "min", "max")}),
-            (check_flag, "restore_best_weights", _RESTORE, {}),
-            (check_count, "start_from_epoch", _START, {"at_least": 0}),
-            (check_flag, "wait_for_peak", _PEAK, {}),
-            (check_number, "smoothing", _SMOOTHING, {"at_least": 0, "below": 1}),
-        ):
-            check(name, getattr(self, name), purpose, **bounds)
+        purpose = "is the improvement that starts patience again"
+        check_number("min_delta", self.min_delta, purpose, at_least=0)
+        purpose = "says what `min_delta` is measured in"
+        units = ("absolute", "relative")
+        check_choice("min_delta_mode", self.min_delta_mode, purpose, units)
+        purpose = "is the number of epochs to wait for an improvement"
+        check_count("patience", self.patience, purpose, at_least=0)
+        purpose = "says whether to print why the run was stopped"
+        check_choice("verbose", self.verbose, purpose, (0, 1, False, True))
+        purpose = "says which way the monitored value gets better"
+        check_choice("mode", self.mode, purpose, ("auto", "min", "max"))
+        purpose = "decides whether training ends with the best weights"
+        check_flag("restore_best_weights", self.restore_best_weights, purpose)
+        purpose = "is the first epoch to look at"
+        check_count("start_from_epoch", self.start_from_epoch, purpose, at_least=0)
+        purpose = "decides whether patience waits for the learning rate's peak"
+        check_flag("wait_for_peak", self.wait_for_peak, purpose)
+        purpose = "is the weight of the past in the average of the monitored value"
+        check_number("smoothing", self.smoothing, purpose, at_least=0, below=1)
         if self.baseline is not None:
-            check_number("baseline", self.baseline, _BASELINE)
+            purpose = "is the value to beat before patience starts again"
+            check_number("baseline", self.baseline, purpose)
 
-    def _reset(self):
+    def _reset(self) -> None:
         self.best = None
         self.best_epoch = 0
         self.best_weights = None
@@ -251,67 +241,43 @@ class EarlyStopping(keras.callbacks.Callback):
         self._average = RunningAverage(self.smoothing)
         self.monitor_op = None
         self._looked_at_any = False
-        self._validated_weights = None
-        self._trained_weights_known = False
+        self._scored = ScoredWeights(self.monitor)
 
-    def _check_monitor(self, epoch, logs):
+    def _check_monitor(self, epoch: int, logs: dict) -> None:
         if self._looked_at_any or self.monitor in logs:
             return
         if epoch < self.start_from_epoch and may_follow(self.monitor, logs):
             return
         refuse_missing(self.monitor, logs)
 
-    def _find_operation(self):
+    def _find_operation(self) -> Callable:
         mode = self.mode
         if mode == "auto":
             mode = find_mode(self.model, self.monitor)
         return {"min": ops.less, "max": ops.greater}[mode]
 
-    def _keep_if_best(self, epoch, value, scored):
+    def _keep_if_best(self, epoch: int, value: float, validated: list | None) -> None:
         if self.best is None or self._gain(value, self.best) > 0:
             self.best = value
             self.best_epoch = epoch
             if self.restore_best_weights:
-                self.best_weights = scored or self.model.get_weights()
+                self.best_weights = validated or self.model.get_weights()
 
-    def _gain(self, value, reference):
+    def _gain(self, value: float, reference: float) -> float:
         """Positive where `value` is the better one."""
         sign = -1 if self.monitor_op is ops.less else 1
         return sign * (value - reference)
 
-    def _may_be_swapped(self, *, validated):
-        """Whether averaged weights may be in the model at the time of copying."""
-        return (
-            self.restore_best_weights
-            and self.monitor.startswith("val_") == validated
-            and averages_weights(self._optimizer())
-        )
-
-    def _optimizer(self):
-        return getattr(self.model, "optimizer", None)  # none in a loop of one's own
-
-    def _refuse_swapped_weights(self):
-        trained = self.model.get_weights()
-        if all(map(np.array_equal, trained, self.best_weights or [])):
-            return
-        raise ValueError(
-            "`monitor` scores the weights that EarlyStopping keeps, and beside "
-            "SwapEMAWeights(swap_on_epoch=True) it must be a key of validation, which "
-            "begins with 'val_', or EarlyStopping must come first in `callbacks`: here "
-            "averaged weights are in the model when an epoch ends. "
-            f"Received: monitor={self.monitor!r}."
-        )
-
-    def _count(self, value):
+    def _count(self, value: float) -> None:
         if math.isfinite(value) and self._beats(value, self._reference):
             self._reference = value
             if self._beats(value, self.baseline):
                 self.wait = 0
                 return
-        if not (self.wait_for_peak and before_peak(self._optimizer())):
+        if not (self.wait_for_peak and before_peak(self.model)):
             self.wait += 1
 
-    def _beats(self, value, reference):
+    def _beats(self, value: float, reference: float | None) -> bool:
         if reference is None:
             return True
         needed = self.min_delta
@@ -319,14 +285,14 @@ class EarlyStopping(keras.callbacks.Callback):
             needed *= abs(reference)
         return self._gain(value, reference) > needed
 
-    def _stop(self, epoch):
+    def _stop(self, epoch: int) -> None:
         self.model.stop_training = True
         self.stopped_epoch = epoch
         unit = "epoch" if self.patience == 1 else "epochs"
         waited = f"after {self.patience} {unit} of patience, in epoch {epoch + 1}"
         if self.best is None:
             why = f"no value of {self.monitor} has been finite {waited}."
-        elif not self._beats(self._reference, self.baseline):
+        elif self._reference is None or not self._beats(self._reference, self.baseline):
             why = f"{self.monitor} has not passed baseline={self.baseline} {waited}"
         else:
             needed = ""
@@ -335,12 +301,12 @@ class EarlyStopping(keras.callbacks.Callback):
             why = f"{self.monitor} has not improved{needed} {waited}"
         self.stop_reason = f"Stopped since {why}{self._tell_best()}"
 
-    def _tell_best(self):
+    def _tell_best(self) -> str:
         if self.best is None:
             return ""
         return f"; the best was {self.best:.6g} in epoch {self.best_epoch + 1}."
 
-    def _warn_that_nothing_was_best(self):
+    def _warn_that_nothing_was_best(self) -> None:
         why = (
             f"no value of {self.monitor} was finite"
             if self._looked_at_any

@@ -1,4 +1,5 @@
 import warnings
+from typing import Any
 
 import keras
 
@@ -9,6 +10,7 @@ from keras_trainkit._optimizer_access import (
     steps_taken,
     unwrapped,
 )
+from keras_trainkit._types import Optimizer
 from keras_trainkit.schedules import OneCycle as LearningRate
 from keras_trainkit.schedules import OneCycleMomentum as Momentum
 
@@ -78,16 +80,16 @@ class OneCycle(keras.callbacks.Callback):
 
     def __init__(
         self,
-        max_learning_rate,
+        max_learning_rate: float,
         *,
-        total_steps=None,
-        min_learning_rate=None,
-        final_learning_rate=None,
-        warmup_fraction=0.45,
-        annihilation_fraction=0.1,
-        shape="linear",
-        max_momentum=0.95,
-        min_momentum=0.85,
+        total_steps: int | None = None,
+        min_learning_rate: float | None = None,
+        final_learning_rate: float | None = None,
+        warmup_fraction: float = 0.45,
+        annihilation_fraction: float = 0.1,
+        shape: str = "linear",
+        max_momentum: float | None = 0.95,
+        min_momentum: float = 0.85,
         keep_schedules: bool = False,
     ):
         super().__init__()
@@ -105,12 +107,12 @@ class OneCycle(keras.callbacks.Callback):
         self.max_momentum = max_momentum
         self.min_momentum = min_momentum
         self.keep_schedules = keep_schedules
-        self.learning_rate = None
-        self.momentum = None
+        self.learning_rate: Any = None
+        self.momentum: Momentum | None = None
         self._said_rate_only = False
         self._schedules(total_steps=1, start_step=0)
 
-    def set_params(self, params):
+    def set_params(self, params: dict[str, Any]) -> None:
         """Puts schedules in as soon as `fit` names its length.
 
         That is before any callback's `on_train_begin`: a checkpoint restored there
@@ -121,7 +123,7 @@ class OneCycle(keras.callbacks.Callback):
         self._install(start_step=0)
         self._placed = False
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         if self._placed:
             return
         self._placed = True
@@ -130,7 +132,7 @@ class OneCycle(keras.callbacks.Callback):
         # A model that was fitted before has a compiled step with the old schedules.
         self.model.make_train_function(force=True)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         """Gives the optimizer back what it had, and forgets the compiled step."""
         optimizer = unwrapped(self.model.optimizer)
         if learning_rate_object(optimizer) is not self.learning_rate:
@@ -141,13 +143,13 @@ class OneCycle(keras.callbacks.Callback):
             self.learning_rate.before.put_back()
             self.model.train_function = None
 
-    def _start_step(self, initial_epoch):
+    def _start_step(self, initial_epoch: int) -> int:
         taken = steps_taken(self.model.optimizer)
         if initial_epoch == 0:
             return taken
         if self.params["steps"] is not None:
             return taken - initial_epoch * self.params["steps"]
-        if taken > self.total_steps:
+        if taken > self._length():
             raise ValueError(
                 "`initial_epoch` tells where in its cycle a resumed `fit` stands, and "
                 "with a data set of unknown length the optimizer must not have made "
@@ -157,7 +159,7 @@ class OneCycle(keras.callbacks.Callback):
             )
         return 0
 
-    def _install(self, start_step):
+    def _install(self, start_step: int) -> None:
         optimizer = unwrapped(self.model.optimizer)
         rate, momentum = self._schedules(self._length(), start_step)
         rate.before = self._before(optimizer)
@@ -178,12 +180,12 @@ class OneCycle(keras.callbacks.Callback):
                 stacklevel=2,
             )
 
-    def _before(self, optimizer):
+    def _before(self, optimizer: Optimizer) -> SavedRates:
         """The rate and momentum to put back: not those of a cycle that is under way."""
         cycle = getattr(learning_rate_object(optimizer), "before", None)
         return cycle or SavedRates(optimizer)
 
-    def _length(self):
+    def _length(self) -> int:
         if self.total_steps is not None:
             return self.total_steps
         epochs, steps = self.params["epochs"], self.params["steps"]
@@ -197,9 +199,11 @@ class OneCycle(keras.callbacks.Callback):
             )
         return epochs * steps
 
-    def _schedules(self, total_steps, start_step):
+    def _schedules(
+        self, total_steps: int, start_step: int
+    ) -> tuple[LearningRate, Momentum | None]:
         """Both schedules; their constructors check the arguments."""
-        shape = {
+        shape: dict[str, Any] = {
             "warmup_fraction": self.warmup_fraction,
             "annihilation_fraction": self.annihilation_fraction,
             "shape": self.shape,

@@ -57,7 +57,7 @@ class StartDecay(keras.callbacks.Callback):
     Source: Hägele et al., 2024, arXiv:2405.18392 (decays branched off one trunk).
     """
 
-    def __init__(self, *, epoch=None, step=None):
+    def __init__(self, *, epoch: int | None = None, step: int | None = None):
         super().__init__()
         if (epoch is None) == (step is None):
             raise ValueError(
@@ -70,9 +70,9 @@ class StartDecay(keras.callbacks.Callback):
             check_count("step", step, "is when the decay begins", at_least=0)
         self.epoch = epoch
         self.step = step
-        self.decay_start = None
+        self.decay_start: int | None = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         self.decay_start = None
         self._first_epoch = True
         self._schedule()
@@ -83,7 +83,7 @@ class StartDecay(keras.callbacks.Callback):
                 f"the epochs of `fit`. Received: epoch={self.epoch}, epochs={epochs}."
             )
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         if self.decay_start is not None:
             return
         # Counted only now: a checkpoint may have been restored in on_train_begin.
@@ -91,13 +91,13 @@ class StartDecay(keras.callbacks.Callback):
         if self._first_epoch and self.step is not None:
             self._check_not_past(epoch, taken)
             self._start(self.step, taken)
-        elif self._first_epoch and epoch != self.epoch:
-            self._resume_or_foresee(epoch, taken)
+        elif self._first_epoch and self.epoch is not None and epoch != self.epoch:
+            self._begin_elsewhere(self.epoch, epoch, taken)
         elif epoch == self.epoch:
             self._start(taken, taken)
         self._first_epoch = False
 
-    def _schedule(self):
+    def _schedule(self) -> WarmupStableDecay:
         schedule = learning_rate_schedule(self.model.optimizer)
         if not isinstance(schedule, WarmupStableDecay):
             raise ValueError(
@@ -107,7 +107,7 @@ class StartDecay(keras.callbacks.Callback):
             )
         return schedule
 
-    def _check_not_past(self, epoch, taken):
+    def _check_not_past(self, epoch: int, taken: int) -> None:
         began = taken
         if epoch > 0:  # resumed; without a length any step may have been part of it
             length = self.params["steps"]
@@ -115,23 +115,23 @@ class StartDecay(keras.callbacks.Callback):
         purpose = "is when the decay begins, not before this training did,"
         check_count("step", self.step, purpose, at_least=began)
 
-    def _resume_or_foresee(self, epoch, taken):
-        """In the first epoch seen, where the decay begins in another one."""
+    def _begin_elsewhere(self, wanted: int, epoch: int, taken: int) -> None:
+        """Handles, in the first epoch seen, a decay that begins in the one `wanted`."""
         length = self.params["steps"]
         if length is not None:
-            start = taken + (self.epoch - epoch) * length
-            if self.epoch < epoch:
+            start = taken + (wanted - epoch) * length
+            if wanted < epoch:
                 self._start(start, taken)
             else:
                 self._decaying_schedule(start, taken)  # refuses now what it must
-        elif self.epoch < epoch:
+        elif wanted < epoch:
             raise ValueError(
                 "`epoch` lies before the first epoch of a resumed `fit`, and then the "
                 "data set must know its length, or `step` be given. Received: "
-                f"epoch={self.epoch}, initial epoch {epoch}, length unknown."
+                f"epoch={wanted}, initial epoch {epoch}, length unknown."
             )
 
-    def _start(self, start, taken):
+    def _start(self, start: int, taken: int) -> None:
         unwrapped(self.model.optimizer).learning_rate = self._decaying_schedule(
             start, taken
         )
@@ -139,7 +139,7 @@ class StartDecay(keras.callbacks.Callback):
         # The compiled step holds the schedule that it was traced with.
         self.model.make_train_function(force=True)
 
-    def _decaying_schedule(self, start, taken):
+    def _decaying_schedule(self, start: int, taken: int) -> WarmupStableDecay:
         schedule = self._schedule()
         begun = schedule.decay_start
         if begun is not None and begun < taken and begun != start:

@@ -1,11 +1,13 @@
 """Arguments of the kit's optimizers: checked, perhaps a schedule, saved."""
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_trainkit._checks import check_count, check_flag, check_number
-
-Schedule = keras.optimizers.schedules.LearningRateSchedule
+from keras_trainkit._types import Optimizer, Schedule, Tensor
 
 
 class ScheduledNumber:
@@ -15,25 +17,25 @@ class ScheduledNumber:
     next trace on. The values of a schedule are tensors and are not checked.
     """
 
-    def __init__(self, purpose, *, or_none=False, **bounds):
+    def __init__(self, purpose: str, *, or_none: bool = False, **bounds: Any):
         self.purpose = purpose
         self.or_none = or_none
         self.bounds = bounds
 
-    def __set_name__(self, owner, name):
+    def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    def __get__(self, instance, owner=None):
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:
             return self
         if self.name not in vars(instance):
             raise AttributeError(self.name)
         return vars(instance)[self.name]
 
-    def __set__(self, instance, value):
-        allowed = isinstance(value, Schedule) or (self.or_none and value is None)
+    def __set__(self, instance: Any, value: Any) -> None:
+        allowed = _is_schedule(value) or (self.or_none and value is None)
         if not allowed:
-            refuse_callback(self.name, value, self.purpose)
+            _check_no_callback_or_class(self.name, value, self.purpose)
             check_number(self.name, value, self.purpose, **self.bounds)
         vars(instance)[self.name] = value
 
@@ -41,19 +43,19 @@ class ScheduledNumber:
 class LearningRate:
     """Keras' `learning_rate` property, with a check when assigned."""
 
-    def __get__(self, instance, owner=None):
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:
             return self
         return keras.optimizers.Optimizer.learning_rate.fget(instance)
 
-    def __set__(self, instance, value):
+    def __set__(self, instance: Any, value: Any) -> None:
         keras.optimizers.Optimizer.learning_rate.fset(instance, checked_rate(value))
 
 
-def checked_rate(value):
+def checked_rate(value: Any) -> float | Schedule | Callable:
     """A learning rate in the form Keras takes: a float, a schedule or a callable."""
     purpose = or_schedule("scales each step")
-    refuse_callback("learning_rate", value, purpose)
+    _check_no_callback_or_class("learning_rate", value, purpose)
     if callable(value):
         return value
     if ops.is_tensor(value) or isinstance(value, keras.Variable):
@@ -62,8 +64,8 @@ def checked_rate(value):
     return float(value)
 
 
-def refuse_callback(name, value, purpose):
-    """Says where `callbacks.OneCycle` belongs, and that a class is no schedule yet."""
+def _check_no_callback_or_class(name: str, value: Any, purpose: str) -> None:
+    """Refuses `callbacks.OneCycle`, and a schedule's class, in place of a schedule."""
     if isinstance(value, keras.callbacks.Callback):
         remedy = "a callback belongs in `fit(callbacks=[...])`"
     elif isinstance(value, type):
@@ -76,29 +78,21 @@ def refuse_callback(name, value, purpose):
     )
 
 
-def or_schedule(purpose):
+def or_schedule(purpose: str) -> str:
     return f"{purpose} (a LearningRateSchedule may stand for the number)"
 
 
-def value_at(number, step):
+def value_at(number: Any, step: keras.Variable) -> float | Tensor:
     """The number itself, or the value of its schedule at optimizer step `step`."""
-    return number(step) if isinstance(number, Schedule) else number
+    return number(step) if _is_schedule(number) else number
 
 
-def shared_by_variables(*numbers):
-    """A function from a dtype to `numbers` in that dtype, each cast once."""
-    cast = {}
-
-    def of_type(dtype):
-        if dtype not in cast:
-            cast[dtype] = [ops.cast(number, dtype) for number in numbers]
-        return cast[dtype]
-
-    return of_type
+def _is_schedule(value: Any) -> bool:
+    return isinstance(value, keras.optimizers.schedules.LearningRateSchedule)
 
 
-def check_shared(optimizer):
-    """What Keras' base class takes without a check, or checks in part."""
+def check_keras_arguments(optimizer: Optimizer) -> None:
+    """Checks arguments that Keras' base class checks in part or not at all."""
     for name in ("clipnorm", "clipvalue", "global_clipnorm"):
         value = getattr(optimizer, name)
         if value is not None:
@@ -120,7 +114,9 @@ def check_shared(optimizer):
         check_count("gradient_accumulation_steps", steps, purpose, at_least=2)
 
 
-def saved_numbers(optimizer, config, names):
+def saved_numbers(
+    optimizer: Optimizer, config: dict[str, Any], names: Iterable[str]
+) -> dict[str, Any]:
     """The config entries of `learning_rate` and of the attributes in `names`.
 
     Keras keeps the learning rate as a float32 variable and saves 0.002 as
@@ -132,19 +128,21 @@ def saved_numbers(optimizer, config, names):
     saved = {"learning_rate": rate}
     for name in names:
         value = getattr(optimizer, name)
-        if isinstance(value, Schedule):
+        if _is_schedule(value):
             value = keras.saving.serialize_keras_object(value)
         saved[name] = value
     return saved
 
 
-def restored(config, custom_objects=None):
+def restored(
+    config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """A config with its schedules made; a file may name nothing else here."""
     made = {}
     for name, value in config.items():
         if isinstance(value, dict):
             value = keras.saving.deserialize_keras_object(value, custom_objects)
-            if not isinstance(value, Schedule):
+            if not _is_schedule(value):
                 raise ValueError(
                     f"`{name}` of a saved optimizer follows the steps and must be a "
                     f"number or a LearningRateSchedule. Received: {name}={value!r}."

@@ -1,27 +1,20 @@
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_trainkit._checks import check_flag, check_number
+from keras_trainkit._optimizer_access import step_variable, variable_index
 from keras_trainkit._serialization import serializable
-from keras_trainkit.optimizers._arguments import (
-    LearningRate,
-    ScheduledNumber,
-    check_shared,
-    checked_rate,
-    or_schedule,
-    restored,
-    saved_numbers,
-    shared_by_variables,
-    value_at,
-)
-from keras_trainkit.optimizers._decay import is_bias_or_scale
-from keras_trainkit.optimizers._gradients import dense
+from keras_trainkit._types import Schedule, Tensor
+from keras_trainkit.optimizers._arguments import ScheduledNumber, or_schedule, value_at
+from keras_trainkit.optimizers._decoupled_decay import DecoupledDecay
 
 
 @serializable
-class AdamW(keras.optimizers.Optimizer):
+class AdamW(DecoupledDecay):
     """Adam with decoupled weight decay; rate, momentum and decay may be schedules.
 
     At step t, with gradient g, and for each weight theta:
@@ -97,43 +90,38 @@ class AdamW(keras.optimizers.Optimizer):
     """
 
     momentum_argument = "beta_1"
-    learning_rate = LearningRate()
-    weight_decay = ScheduledNumber(
-        or_schedule("is the share of a weight taken off"), or_none=True, at_least=0
-    )
     beta_1 = ScheduledNumber(
         or_schedule("is the weight of past gradients"), at_least=0, below=1
     )
 
     def __init__(
         self,
-        learning_rate=0.001,
-        weight_decay=0.01,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
+        learning_rate: float | Schedule | Callable = 0.001,
+        weight_decay: float | Schedule | None = 0.01,
+        beta_1: float | Schedule = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
         amsgrad: bool = False,
         *,
-        decay_biases_and_scales=False,
-        clipnorm=None,
-        clipvalue=None,
-        global_clipnorm=None,
-        use_ema=False,
-        ema_momentum=0.99,
-        ema_overwrite_frequency=None,
-        loss_scale_factor=None,
-        gradient_accumulation_steps=None,
-        name=None,
+        decay_biases_and_scales: bool = False,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
     ):
         purpose = "is the weight of past squared gradients"
         check_number("beta_2", beta_2, purpose, at_least=0, below=1)
         check_number("epsilon", epsilon, "keeps a division finite", above=0)
         check_flag("amsgrad", amsgrad, "keeps the largest squared gradients")
-        purpose = "lets every variable decay"
-        check_flag("decay_biases_and_scales", decay_biases_and_scales, purpose)
         super().__init__(
-            learning_rate=checked_rate(learning_rate),
+            learning_rate=learning_rate,
             weight_decay=weight_decay,
+            decay_biases_and_scales=decay_biases_and_scales,
             clipnorm=clipnorm,
             clipvalue=clipvalue,
             global_clipnorm=global_clipnorm,
@@ -144,14 +132,12 @@ class AdamW(keras.optimizers.Optimizer):
             gradient_accumulation_steps=gradient_accumulation_steps,
             name=name,
         )
-        check_shared(self)
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
         self.amsgrad = amsgrad
-        self.decay_biases_and_scales = decay_biases_and_scales
 
-    def build(self, variables):
+    def build(self, variables: Sequence[keras.Variable]) -> None:
         if self.built:
             return
         super().build(variables)
@@ -165,14 +151,12 @@ class AdamW(keras.optimizers.Optimizer):
             self._largest_squares = self.add_optimizer_variables(
                 variables, "velocity_hat"
             )
-        self._biases_and_scales = tuple(map(is_bias_or_scale, variables))
 
-    def apply(self, grads, trainable_variables=None):
-        super().apply([dense(gradient) for gradient in grads], trainable_variables)
-
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor
+    ) -> None:
         dtype = variable.dtype
-        index = self._get_variable_index(variable)
+        index = variable_index(self, variable)
         m, v = self._means[index], self._squares[index]
         g = ops.cast(gradient, dtype)
         fresh, w, square_weight, decay = self._shared(dtype)
@@ -190,47 +174,23 @@ class AdamW(keras.optimizers.Optimizer):
             update += decay * variable
         self.assign_sub(variable, ops.cast(learning_rate, dtype) * update)
 
-    def get_config(self):
-        config = super().get_config()
+    def get_config(self) -> dict[str, Any]:
         return {
-            **config,
-            **saved_numbers(self, config, ["weight_decay", "beta_1"]),
+            **super().get_config(),
             "beta_2": self.beta_2,
             "epsilon": self.epsilon,
             "amsgrad": self.amsgrad,
-            "decay_biases_and_scales": self.decay_biases_and_scales,
         }
 
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """The optimizer of a config, its schedules included."""
-        return cls(**restored(config, custom_objects))
-
-    def _backend_update_step(self, grads, trainable_variables, learning_rate):
-        """Keras calls this once per update and `update_step` once per variable.
-
-        What all variables have in common is computed here: a schedule is a dozen
-        operations, and a compiled step would repeat them for each variable.
-        """
+    def _begin_update(self) -> tuple[Tensor, ...]:
         w = self._gradient_weight
-        fresh = 1 - value_at(self.beta_1, self._iterations)
+        fresh = 1 - value_at(self.beta_1, step_variable(self))
         self.assign_add(w, (1 - w) * ops.cast(fresh, w.dtype))
-        decay = value_at(self.weight_decay or 0.0, self._iterations)
-        self._shared = shared_by_variables(fresh, w, self._square_weight(), decay)
-        super()._backend_update_step(grads, trainable_variables, learning_rate)
-        self._shared = None  # tensors of this step's graph; replicas come here in turn
+        return fresh, w, self._square_weight()
 
-    def _square_weight(self):
+    def _square_weight(self) -> Tensor:
         """`1 - beta_2^t`, in a form that loses no digits while it is small."""
         if self.beta_2 == 0:
             return 1.0
         updates = ops.cast(self.iterations + 1, self._gradient_weight.dtype)
         return -ops.expm1(updates * math.log(self.beta_2))
-
-    def _use_weight_decay(self, variable):
-        left_alone = self._biases_and_scales[self._get_variable_index(variable)]
-        decayed = self.decay_biases_and_scales or not left_alone
-        return decayed and super()._use_weight_decay(variable)
-
-    def _apply_weight_decay(self, variables):
-        """Nothing: Keras would decay here, ahead of `update_step`, which does it."""

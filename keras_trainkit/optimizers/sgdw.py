@@ -1,25 +1,19 @@
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_trainkit._checks import check_flag
+from keras_trainkit._optimizer_access import step_variable, variable_index
 from keras_trainkit._serialization import serializable
-from keras_trainkit.optimizers._arguments import (
-    LearningRate,
-    ScheduledNumber,
-    check_shared,
-    checked_rate,
-    or_schedule,
-    restored,
-    saved_numbers,
-    shared_by_variables,
-    value_at,
-)
-from keras_trainkit.optimizers._decay import is_bias_or_scale
-from keras_trainkit.optimizers._gradients import dense
+from keras_trainkit._types import Schedule, Tensor
+from keras_trainkit.optimizers._arguments import ScheduledNumber, or_schedule, value_at
+from keras_trainkit.optimizers._decoupled_decay import DecoupledDecay
 
 
 @serializable
-class SGDW(keras.optimizers.Optimizer):
+class SGDW(DecoupledDecay):
     """Momentum SGD with decoupled decay; rate, momentum, decay may be schedules.
 
     At each step, with gradient g, and for each weight theta:
@@ -97,38 +91,33 @@ class SGDW(keras.optimizers.Optimizer):
     """
 
     momentum_argument = "momentum"
-    learning_rate = LearningRate()
     momentum = ScheduledNumber(
         or_schedule("is the share of the velocity kept"), at_least=0, below=1
-    )
-    weight_decay = ScheduledNumber(
-        or_schedule("is the share of a weight taken off"), or_none=True, at_least=0
     )
 
     def __init__(
         self,
-        learning_rate=0.01,
-        momentum=0.9,
-        nesterov=False,
-        weight_decay=0.001,
+        learning_rate: float | Schedule | Callable = 0.01,
+        momentum: float | Schedule = 0.9,
+        nesterov: bool = False,
+        weight_decay: float | Schedule | None = 0.001,
         *,
-        decay_biases_and_scales=False,
-        clipnorm=None,
-        clipvalue=None,
-        global_clipnorm=None,
-        use_ema=False,
-        ema_momentum=0.99,
-        ema_overwrite_frequency=None,
-        loss_scale_factor=None,
-        gradient_accumulation_steps=None,
-        name=None,
+        decay_biases_and_scales: bool = False,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
     ):
         check_flag("nesterov", nesterov, "switches the look-ahead form on")
-        purpose = "lets every variable decay"
-        check_flag("decay_biases_and_scales", decay_biases_and_scales, purpose)
         super().__init__(
-            learning_rate=checked_rate(learning_rate),
+            learning_rate=learning_rate,
             weight_decay=weight_decay,
+            decay_biases_and_scales=decay_biases_and_scales,
             clipnorm=clipnorm,
             clipvalue=clipvalue,
             global_clipnorm=global_clipnorm,
@@ -139,24 +128,20 @@ class SGDW(keras.optimizers.Optimizer):
             gradient_accumulation_steps=gradient_accumulation_steps,
             name=name,
         )
-        check_shared(self)
         self.momentum = momentum
         self.nesterov = nesterov
-        self.decay_biases_and_scales = decay_biases_and_scales
 
-    def build(self, variables):
+    def build(self, variables: Sequence[keras.Variable]) -> None:
         if self.built:
             return
         super().build(variables)
         self._velocities = self.add_optimizer_variables(variables, "momentum")
-        self._biases_and_scales = tuple(map(is_bias_or_scale, variables))
 
-    def apply(self, grads, trainable_variables=None):
-        super().apply([dense(gradient) for gradient in grads], trainable_variables)
-
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor
+    ) -> None:
         dtype = variable.dtype
-        velocity = self._velocities[self._get_variable_index(variable)]
+        velocity = self._velocities[variable_index(self, variable)]
         learning_rate = ops.cast(learning_rate, dtype)
         momentum, decay = self._shared(dtype)
 
@@ -167,36 +152,11 @@ class SGDW(keras.optimizers.Optimizer):
             update = update - learning_rate * decay * variable
         self.assign_add(variable, update)
 
-    def get_config(self):
-        config = super().get_config()
+    def get_config(self) -> dict[str, Any]:
         return {
-            **config,
-            **saved_numbers(self, config, ["momentum", "weight_decay"]),
+            **super().get_config(),
             "nesterov": self.nesterov,
-            "decay_biases_and_scales": self.decay_biases_and_scales,
         }
 
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """The optimizer of a config, its schedules included."""
-        return cls(**restored(config, custom_objects))
-
-    def _backend_update_step(self, grads, trainable_variables, learning_rate):
-        """Keras calls this once per update and `update_step` once per variable.
-
-        A schedule is a dozen operations, and a compiled step would repeat them for
-        each variable.
-        """
-        momentum = value_at(self.momentum, self._iterations)
-        decay = value_at(self.weight_decay or 0.0, self._iterations)
-        self._shared = shared_by_variables(momentum, decay)
-        super()._backend_update_step(grads, trainable_variables, learning_rate)
-        self._shared = None  # tensors of this step's graph; replicas come here in turn
-
-    def _use_weight_decay(self, variable):
-        left_alone = self._biases_and_scales[self._get_variable_index(variable)]
-        decayed = self.decay_biases_and_scales or not left_alone
-        return decayed and super()._use_weight_decay(variable)
-
-    def _apply_weight_decay(self, variables):
-        """Nothing: Keras would decay here, ahead of `update_step`, which does it."""
+    def _begin_update(self) -> tuple[Tensor, ...]:
+        return (value_at(self.momentum, step_variable(self)),)

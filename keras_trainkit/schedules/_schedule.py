@@ -1,18 +1,22 @@
+from typing import Any, NoReturn
+
 import keras
+
+from keras_trainkit._types import Model
 
 
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """A number as a function of the step, which says so when taken for a callback."""
+    """Base class of the schedules, which refuses to be used as a callback."""
 
-    def set_model(self, model):
+    def set_model(self, model: Model) -> None:
         self._refuse_as_callback()
 
     @property
-    def on_batch_end(self):
+    def on_batch_end(self) -> Any:
         """Keras on TensorFlow and JAX looks at this hook before it sets the model."""
         self._refuse_as_callback()
 
-    def _refuse_as_callback(self):
+    def _refuse_as_callback(self) -> NoReturn:
         name = type(self).__name__
         raise ValueError(
             "`callbacks` watch and drive a running `fit` and must be instances of "

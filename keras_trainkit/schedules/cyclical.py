@@ -1,9 +1,11 @@
 import math
+from typing import Any
 
 from keras import ops
 
 from keras_trainkit._checks import check_choice, check_number
 from keras_trainkit._serialization import serializable
+from keras_trainkit._types import Tensor
 from keras_trainkit.schedules._legs import check_steps
 from keras_trainkit.schedules._schedule import Schedule
 
@@ -51,17 +53,17 @@ class Cyclical(Schedule):
 
     def __init__(
         self,
-        min_learning_rate,
-        max_learning_rate,
-        half_cycle_steps,
-        mode="triangular",
-        gamma=None,
+        min_learning_rate: float,
+        max_learning_rate: float,
+        half_cycle_steps: int,
+        mode: str = "triangular",
+        gamma: float | None = None,
     ):
         super().__init__()
-        low = {"above": 0}
-        check_number("min_learning_rate", min_learning_rate, "is the low bound", **low)
-        high = {"above": min_learning_rate}
-        check_number("max_learning_rate", max_learning_rate, "is the peak", **high)
+        purpose = "is the low bound"
+        check_number("min_learning_rate", min_learning_rate, purpose, above=0)
+        low = min_learning_rate
+        check_number("max_learning_rate", max_learning_rate, "is the peak", above=low)
         purpose = "is the way from one bound to the other in batches"
         check_steps("half_cycle_steps", half_cycle_steps, purpose)
         check_choice("mode", mode, "says what becomes of the peaks", MODES)
@@ -72,18 +74,18 @@ class Cyclical(Schedule):
         self.mode = mode
         self.gamma = gamma
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         cycle_steps = 2 * self.half_cycle_steps
         position = ops.cast(step % cycle_steps, "float32") / self.half_cycle_steps
         height = (1 - ops.abs(1 - position)) * self._scale(step, step // cycle_steps)
         return self.min_learning_rate * (1 - height) + self.max_learning_rate * height
 
     @property
-    def peak_step(self):
+    def peak_step(self) -> int:
         """The step at the top of the first triangle."""
         return self.half_cycle_steps
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "min_learning_rate": self.min_learning_rate,
             "max_learning_rate": self.max_learning_rate,
@@ -92,15 +94,15 @@ class Cyclical(Schedule):
             "gamma": self.gamma,
         }
 
-    def _scale(self, step, cycles):
+    def _scale(self, step: Tensor, cycles: Tensor) -> float | Tensor:
         if self.mode == "triangular2":
             return ops.power(0.5, ops.cast(cycles, "float32"))
-        if self.mode == "exp_range":
-            return ops.exp(ops.cast(step, "float32") * math.log(self.gamma))
-        return 1.0
+        if self.gamma is None:
+            return 1.0
+        return ops.exp(ops.cast(step, "float32") * math.log(self.gamma))
 
 
-def _check_gamma(mode, gamma):
+def _check_gamma(mode: str, gamma: float | None) -> None:
     if mode == "exp_range":
         purpose = 'is the factor per step of mode "exp_range"'
         check_number("gamma", gamma, purpose, above=0, at_most=1)

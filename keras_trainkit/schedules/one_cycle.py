@@ -1,7 +1,10 @@
+from typing import Any
+
 from keras_trainkit._checks import check_number
 from keras_trainkit._serialization import serializable
-from keras_trainkit.schedules._cycle import check_cycle, moments
-from keras_trainkit.schedules._legs import through
+from keras_trainkit._types import Tensor
+from keras_trainkit.schedules._cycle import check_cycle, turning_points
+from keras_trainkit.schedules._legs import curve
 from keras_trainkit.schedules._schedule import Schedule
 
 
@@ -79,14 +82,14 @@ class OneCycle(Schedule):
 
     def __init__(
         self,
-        max_learning_rate,
-        total_steps,
-        min_learning_rate=None,
-        final_learning_rate=None,
-        warmup_fraction=0.45,
-        annihilation_fraction=0.1,
-        shape="linear",
-        start_step=0,
+        max_learning_rate: float,
+        total_steps: int,
+        min_learning_rate: float | None = None,
+        final_learning_rate: float | None = None,
+        warmup_fraction: float = 0.45,
+        annihilation_fraction: float = 0.1,
+        shape: str = "linear",
+        start_step: int = 0,
     ):
         super().__init__()
         check_number("max_learning_rate", max_learning_rate, "is the peak", above=0)
@@ -103,20 +106,20 @@ class OneCycle(Schedule):
             total_steps, warmup_fraction, annihilation_fraction, shape, start_step
         )
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         low, final = self._low(), self._final()
-        start, peak, cycle, end = moments(self)
+        start, peak, cycle, end = turning_points(self)
         points = [(start, low), (peak, self.max_learning_rate)]
         if self.annihilation_fraction:
             points.append((cycle, low))
-        return through(step, [*points, (end, final)], self.shape)
+        return curve(step, [*points, (end, final)], self.shape)
 
     @property
-    def peak_step(self):
+    def peak_step(self) -> float:
         """The step of the highest rate, a float that need not be whole."""
-        return moments(self)[1]
+        return turning_points(self)[1]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "max_learning_rate": self.max_learning_rate,
             "total_steps": self.total_steps,
@@ -128,16 +131,17 @@ class OneCycle(Schedule):
             "start_step": self.start_step,
         }
 
-    def _check_rates(self):
-        low = {"above": 0, "below": self.max_learning_rate}
-        check_number("min_learning_rate", self._low(), "starts the cycle", **low)
-        final = {"above": 0, "at_most": self._low()}
-        check_number("final_learning_rate", self._final(), "ends the run", **final)
+    def _check_rates(self) -> None:
+        low, final, peak = self._low(), self._final(), self.max_learning_rate
+        purpose = "starts the cycle"
+        check_number("min_learning_rate", low, purpose, above=0, below=peak)
+        purpose = "ends the run"
+        check_number("final_learning_rate", final, purpose, above=0, at_most=low)
 
-    def _low(self):
+    def _low(self) -> float:
         low = self.min_learning_rate
         return self.max_learning_rate / 10 if low is None else low
 
-    def _final(self):
+    def _final(self) -> float:
         final = self.final_learning_rate
         return self._low() / 100 if final is None else final

@@ -1,7 +1,10 @@
+from typing import Any
+
 from keras_trainkit._checks import check_number
 from keras_trainkit._serialization import serializable
-from keras_trainkit.schedules._cycle import check_cycle, moments
-from keras_trainkit.schedules._legs import through
+from keras_trainkit._types import Tensor
+from keras_trainkit.schedules._cycle import check_cycle, turning_points
+from keras_trainkit.schedules._legs import curve
 from keras_trainkit.schedules._schedule import Schedule
 
 
@@ -54,20 +57,20 @@ class OneCycleMomentum(Schedule):
 
     def __init__(
         self,
-        total_steps,
-        max_momentum=0.95,
-        min_momentum=0.85,
-        warmup_fraction=0.45,
-        annihilation_fraction=0.1,
-        shape="linear",
-        start_step=0,
+        total_steps: int,
+        max_momentum: float = 0.95,
+        min_momentum: float = 0.85,
+        warmup_fraction: float = 0.45,
+        annihilation_fraction: float = 0.1,
+        shape: str = "linear",
+        start_step: int = 0,
     ):
         super().__init__()
         purpose = "is the momentum at the lowest learning rates"
         check_number("max_momentum", max_momentum, purpose, at_least=0, below=1)
         purpose = "is the momentum at the peak of the learning rate"
-        bounds = {"at_least": 0, "at_most": max_momentum}
-        check_number("min_momentum", min_momentum, purpose, **bounds)
+        high = max_momentum
+        check_number("min_momentum", min_momentum, purpose, at_least=0, at_most=high)
         check_cycle(
             total_steps, warmup_fraction, annihilation_fraction, shape, start_step
         )
@@ -79,17 +82,17 @@ class OneCycleMomentum(Schedule):
         self.shape = shape
         self.start_step = start_step
 
-    def __call__(self, step):
-        start, peak, cycle, _ = moments(self)
+    def __call__(self, step: Tensor) -> Tensor:
+        start, peak, cycle, _ = turning_points(self)
         high, low = self.max_momentum, self.min_momentum
-        return through(step, [(start, high), (peak, low), (cycle, high)], self.shape)
+        return curve(step, [(start, high), (peak, low), (cycle, high)], self.shape)
 
     @property
-    def peak_step(self):
+    def peak_step(self) -> float:
         """The step of the highest learning rate and the lowest momentum: float."""
-        return moments(self)[1]
+        return turning_points(self)[1]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "total_steps": self.total_steps,
             "max_momentum": self.max_momentum,

@@ -1,9 +1,11 @@
 import math
+from typing import Any
 
 from keras import ops
 
 from keras_trainkit._checks import check_number
 from keras_trainkit._serialization import serializable
+from keras_trainkit._types import Tensor
 from keras_trainkit.schedules._legs import check_steps
 from keras_trainkit.schedules._schedule import Schedule
 
@@ -38,7 +40,9 @@ class StepDecay(Schedule):
     3.15). Here steps are divided as integers.
     """
 
-    def __init__(self, initial_learning_rate, decay_steps, decay_rate=0.1):
+    def __init__(
+        self, initial_learning_rate: float, decay_steps: int, decay_rate: float = 0.1
+    ):
         super().__init__()
         purpose = "is the rate until the first drop"
         check_number("initial_learning_rate", initial_learning_rate, purpose, above=0)
@@ -49,12 +53,12 @@ class StepDecay(Schedule):
         self.decay_steps = decay_steps
         self.decay_rate = decay_rate
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         drops = ops.cast(step // self.decay_steps, "float32")
         # The logarithm keeps the digits of a rate close to 1 over many drops.
         return self.initial_learning_rate * ops.exp(drops * math.log(self.decay_rate))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "initial_learning_rate": self.initial_learning_rate,
             "decay_steps": self.decay_steps,

@@ -1,8 +1,12 @@
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_trainkit._checks import check_choice, check_number
 from keras_trainkit._serialization import serializable
+from keras_trainkit._types import Schedule as AnySchedule
+from keras_trainkit._types import Tensor
 from keras_trainkit.schedules._legs import SHAPES, check_steps, leg
 from keras_trainkit.schedules._schedule import Schedule
 
@@ -45,7 +49,11 @@ class Warmup(Schedule):
     """
 
     def __init__(
-        self, schedule, warmup_steps, initial_learning_rate=0.0, shape="linear"
+        self,
+        schedule: float | AnySchedule,
+        warmup_steps: int,
+        initial_learning_rate: float = 0.0,
+        shape: str = "linear",
     ):
         super().__init__()
         highest = None
@@ -56,16 +64,20 @@ class Warmup(Schedule):
         check_steps(
             "warmup_steps", warmup_steps, "is the length of the rise in batches"
         )
-        bounds = {"at_least": 0, "below": highest}
-        purpose = "is where the rise begins"
-        check_number("initial_learning_rate", initial_learning_rate, purpose, **bounds)
+        check_number(
+            "initial_learning_rate",
+            initial_learning_rate,
+            "is where the rise begins",
+            at_least=0,
+            below=highest,
+        )
         check_choice("shape", shape, "is the form of the rise", SHAPES)
-        self.schedule = schedule
+        self.schedule: Any = schedule
         self.warmup_steps = warmup_steps
         self.initial_learning_rate = initial_learning_rate
         self.shape = shape
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         target = self.schedule
         if _is_schedule(target):
             # Asked for its step 0 until the rise is over.
@@ -74,7 +86,7 @@ class Warmup(Schedule):
         return leg(step, 0, end, low, target, self.shape)
 
     @property
-    def peak_step(self):
+    def peak_step(self) -> float:
         """The step of the highest rate; only where the schedule says where its is.
 
         Raises:
@@ -85,7 +97,7 @@ class Warmup(Schedule):
             return self.warmup_steps
         return self.warmup_steps + max(self.schedule.peak_step, 0)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "schedule": keras.saving.serialize_keras_object(self.schedule),
             "warmup_steps": self.warmup_steps,
@@ -94,11 +106,11 @@ class Warmup(Schedule):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "Warmup":
         """Builds the schedule inside first."""
         schedule = keras.saving.deserialize_keras_object(config.get("schedule"))
         return cls(**{**config, "schedule": schedule})
 
 
-def _is_schedule(value):
+def _is_schedule(value: Any) -> bool:
     return isinstance(value, keras.optimizers.schedules.LearningRateSchedule)

@@ -1,8 +1,17 @@
+from typing import Any
+
 from keras import ops
 
 from keras_trainkit._checks import check_choice, check_number
 from keras_trainkit._serialization import serializable
-from keras_trainkit.schedules._legs import SHAPES, check_steps, hold, leg, since
+from keras_trainkit._types import Tensor
+from keras_trainkit.schedules._legs import (
+    SHAPES,
+    check_steps,
+    constant,
+    leg,
+    steps_since,
+)
 from keras_trainkit.schedules._schedule import Schedule
 
 
@@ -58,14 +67,14 @@ class WarmupStableDecay(Schedule):
 
     def __init__(
         self,
-        learning_rate,
-        warmup_steps,
-        decay_steps,
-        decay_start=None,
+        learning_rate: float,
+        warmup_steps: int,
+        decay_steps: int,
+        decay_start: int | None = None,
         *,
-        initial_learning_rate=0.0,
-        final_learning_rate=0.0,
-        shape="linear",
+        initial_learning_rate: float = 0.0,
+        final_learning_rate: float = 0.0,
+        shape: str = "linear",
     ):
         super().__init__()
         check_number("learning_rate", learning_rate, "is the rate held", above=0)
@@ -75,11 +84,20 @@ class WarmupStableDecay(Schedule):
         if decay_start is not None:
             purpose = "is the step where the decay begins, not before the rise is over,"
             check_steps("decay_start", decay_start, purpose, at_least=warmup_steps)
-        bounds = {"at_least": 0, "at_most": learning_rate}
-        purpose = "is where the rise begins"
-        check_number("initial_learning_rate", initial_learning_rate, purpose, **bounds)
-        purpose = "is where the decay ends"
-        check_number("final_learning_rate", final_learning_rate, purpose, **bounds)
+        check_number(
+            "initial_learning_rate",
+            initial_learning_rate,
+            "is where the rise begins",
+            at_least=0,
+            at_most=learning_rate,
+        )
+        check_number(
+            "final_learning_rate",
+            final_learning_rate,
+            "is where the decay ends",
+            at_least=0,
+            at_most=learning_rate,
+        )
         check_choice("shape", shape, "is the form of the decay", (*SHAPES, "sqrt"))
         self.learning_rate = learning_rate
         self.warmup_steps = warmup_steps
@@ -89,9 +107,9 @@ class WarmupStableDecay(Schedule):
         self.final_learning_rate = final_learning_rate
         self.shape = shape
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         held, start = self.learning_rate, self.decay_start
-        rate = hold(step, held)
+        rate = constant(step, held)
         if self.warmup_steps:
             low = self.initial_learning_rate
             rate = leg(step, 0, self.warmup_steps, low, held, "linear")
@@ -99,9 +117,9 @@ class WarmupStableDecay(Schedule):
             return rate
         final, end = self.final_learning_rate, start + self.decay_steps
         decay = leg(step, start, end, held, final, self.shape)
-        return ops.where(since(step, start) < 0, rate, decay)
+        return ops.where(steps_since(step, start) < 0, rate, decay)
 
-    def decay_from(self, step):
+    def decay_from(self, step: int) -> "WarmupStableDecay":
         """A copy of this schedule whose decay begins at `step`.
 
         Args:
@@ -111,11 +129,11 @@ class WarmupStableDecay(Schedule):
         return type(self).from_config({**self.get_config(), "decay_start": step})
 
     @property
-    def peak_step(self):
+    def peak_step(self) -> int:
         """The step at which the highest rate is reached."""
         return self.warmup_steps
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "learning_rate": self.learning_rate,
             "warmup_steps": self.warmup_steps,

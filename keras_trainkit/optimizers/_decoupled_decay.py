@@ -1,0 +1,154 @@
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_trainkit._checks import check_flag
+from keras_trainkit._optimizer_access import step_variable, variable_index
+from keras_trainkit._types import Schedule, Tensor
+from keras_trainkit.optimizers._arguments import (
+    LearningRate,
+    ScheduledNumber,
+    check_keras_arguments,
+    checked_rate,
+    or_schedule,
+    restored,
+    saved_numbers,
+    value_at,
+)
+
+BIAS_OR_SCALE = re.compile(r"(^|_)(alpha|beta|bias|gamma|offset|scale|shift)(_?\d+)?$")
+
+
+class DecoupledDecay(keras.optimizers.Optimizer):
+    """Base class of optimizers whose update takes a share of each weight off.
+
+    A subclass says in `momentum_argument` which argument holds its momentum, in
+    `_begin_update` which numbers all variables have in common, and in `update_step` how
+    one variable changes. It reads the common numbers with `self._shared(dtype)`, the
+    weight decay last among them.
+
+    Args:
+        learning_rate: As in `AdamW`, and so is `weight_decay`.
+        decay_biases_and_scales: Bool. True decays every variable.
+        **kwargs: Passed to `keras.optimizers.Optimizer`.
+    """
+
+    momentum_argument: str
+    learning_rate = LearningRate()
+    weight_decay = ScheduledNumber(
+        or_schedule("is the share of a weight taken off"), or_none=True, at_least=0
+    )
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule | Callable,
+        weight_decay: float | Schedule | None,
+        decay_biases_and_scales: bool,
+        **kwargs: Any,
+    ):
+        purpose = "lets every variable decay"
+        check_flag("decay_biases_and_scales", decay_biases_and_scales, purpose)
+        rate = checked_rate(learning_rate)
+        super().__init__(learning_rate=rate, weight_decay=weight_decay, **kwargs)
+        check_keras_arguments(self)
+        self.decay_biases_and_scales = decay_biases_and_scales
+
+    def build(self, variables: Sequence[keras.Variable]) -> None:
+        super().build(variables)
+        self._biases_and_scales = tuple(map(is_bias_or_scale, variables))
+
+    def apply(
+        self,
+        grads: Sequence[Tensor | None],
+        trainable_variables: Sequence[keras.Variable] | None = None,
+    ) -> None:
+        super().apply([_dense(gradient) for gradient in grads], trainable_variables)
+
+    def _begin_update(self) -> tuple:
+        """The numbers of this step that all variables have in common, decay apart."""
+        raise NotImplementedError
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        return {
+            **config,
+            **saved_numbers(self, config, ["weight_decay", self.momentum_argument]),
+            "decay_biases_and_scales": self.decay_biases_and_scales,
+        }
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict | None = None
+    ) -> "DecoupledDecay":
+        """The optimizer of a config, its schedules included."""
+        return cls(**restored(config, custom_objects))
+
+    def _backend_update_step(
+        self,
+        grads: Sequence[Tensor],
+        trainable_variables: Sequence[keras.Variable],
+        learning_rate: Tensor,
+    ) -> None:
+        """Keras calls this once per update and `update_step` once per variable.
+
+        A schedule is a dozen operations, and a compiled step would repeat them for
+        each variable.
+        """
+        numbers = self._begin_update()
+        decay = value_at(self.weight_decay or 0.0, step_variable(self))
+        self._shared: Any = _cast_once(*numbers, decay)
+        super()._backend_update_step(grads, trainable_variables, learning_rate)
+        self._shared = None  # tensors of this step's graph; replicas come here in turn
+
+    def _use_weight_decay(self, variable: keras.Variable) -> bool:
+        is_exempt = self._biases_and_scales[variable_index(self, variable)]
+        decays = self.decay_biases_and_scales or not is_exempt
+        return decays and super()._use_weight_decay(variable)
+
+    def _apply_weight_decay(self, variables: Sequence[keras.Variable]) -> None:
+        """Nothing: Keras would decay here, ahead of `update_step`, which does it."""
+
+
+def is_bias_or_scale(variable: keras.Variable) -> bool:
+    """True for what shifts or scales units instead of connecting them.
+
+    That is a variable of rank 0 or 1, or one whose own name (the last part of its
+    path) ends in one of the words above: `bias`, `attention_bias`, `scale_1`. The
+    name decides for what has a rank of 2 or more, such as one bias per feature and
+    unit or per gate. Kernels and embedding tables are neither.
+    """
+    name = variable.name.split("/")[-1].split(":")[0]
+    return len(variable.shape) <= 1 or bool(BIAS_OR_SCALE.search(name))
+
+
+def _dense(gradient: Tensor | None) -> Tensor | None:
+    """The gradient as one tensor; None stays None.
+
+    An embedding table's may come as rows (`tf.IndexedSlices`) or as entries (JAX's
+    BCOO, torch's sparse layouts), one for each use in the batch. Their sum is the
+    gradient, so they are summed before anything is clipped or squared; Keras 3.15
+    clips and squares the parts.
+    """
+    if gradient is None:
+        return None
+    if hasattr(gradient, "to_dense"):  # any tensor of torch
+        return gradient.to_dense()
+    gradient = ops.convert_to_tensor(gradient, sparse=False)
+    if hasattr(gradient, "dense_shape"):
+        gradient = ops.add(gradient, 0.0)
+    return gradient
+
+
+def _cast_once(*numbers: Tensor) -> Callable[[str], list[Tensor]]:
+    """A function from a dtype to `numbers` in that dtype, each cast once."""
+    cast: dict[str, list[Tensor]] = {}
+
+    def of_type(dtype: str) -> list[Tensor]:
+        if dtype not in cast:
+            cast[dtype] = [ops.cast(number, dtype) for number in numbers]
+        return cast[dtype]
+
+    return of_type
