@@ -5,24 +5,26 @@ and `torch.py` have the same function `recurrence`, with a gradient written by h
 """
 
 import importlib
+from collections.abc import Callable
 
 import keras
 from keras import ops
 
 from keras_trainkit._recurrent import reference
+from keras_trainkit._types import Tensor
 
 
 def lstm(
-    inputs,
-    states,
-    weights,
+    inputs: Tensor,
+    states: tuple[Tensor, Tensor],
+    weights: tuple[Tensor, Tensor, Tensor],
     *,
-    mask=None,
-    recurrent_mask=None,
-    reverse=False,
-    training=False,
-    kernel="auto",
-):
+    mask: Tensor | None = None,
+    recurrent_mask: Tensor | None = None,
+    reverse: bool = False,
+    training: bool = False,
+    kernel: str = "auto",
+) -> tuple[Tensor, Tensor, Tensor]:
     """Runs one direction of an LSTM over a batch of sequences.
 
     The input's share of all gates of all steps is one matrix product before the
@@ -39,8 +41,8 @@ def lstm(
         recurrent_mask: Tensor `(batch, units)` or None. Multiplies `h` on its way
             into the gates, at every step.
         reverse: Bool. Reads from the last step to the first; the outputs stay at
-            the place of the step they belong to.
-        training: Bool. Whether a gradient will be asked for.
+            the step they belong to.
+        training: Bool. True if a gradient will be asked for.
         kernel: `"auto"`, `"fused"` or `"reference"`; see `layers.VariationalLSTM`.
 
     Returns:
@@ -66,18 +68,18 @@ def lstm(
     return outputs, h, c
 
 
-def _project(inputs, kernel, bias):
+def _project(inputs: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
     """`inputs @ kernel + bias`, all steps in one product of two matrices."""
     features, gates = kernel.shape
     rows = ops.reshape(inputs, (-1, features)) @ kernel + bias
     return ops.reshape(rows, (*ops.shape(inputs)[:2], gates))
 
 
-def _time_major(mask, dtype):
+def _time_major(mask: Tensor | None, dtype: str) -> Tensor | None:
     return None if mask is None else ops.cast(ops.transpose(mask, (1, 0, 2)), dtype)
 
 
-def _recurrence(kernel, training):
+def _recurrence(kernel: str, training: bool) -> Callable:
     backend = keras.config.backend()
     native = importlib.import_module(f"keras_trainkit._recurrent.{backend}")
     if kernel == "reference":

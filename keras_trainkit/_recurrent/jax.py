@@ -5,33 +5,60 @@ the factors, and these the gradient of the gates. New memory took up to half the
 """
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from keras_trainkit._types import Tensor
 
-def choose(training):
-    """Which loop to run: the same for training and inference."""
+
+def choose(training: bool) -> Callable:
+    """The loop to run: the same for training and inference."""
     return fused
 
 
 def fused(
-    gates, h, c, recurrent_kernel, *, mask=None, recurrent_mask=None, reverse=False
-):
+    gates: Tensor,
+    h: Tensor,
+    c: Tensor,
+    recurrent_kernel: Tensor,
+    *,
+    mask: Tensor | None = None,
+    recurrent_mask: Tensor | None = None,
+    reverse: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
     """As `reference.recurrence`, with a gradient written by hand."""
     return _run(reverse, gates, h, c, recurrent_kernel, mask, recurrent_mask)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _run(reverse, gates, h, c, recurrent_kernel, mask, recurrent_mask):
+def _run(
+    reverse: bool,
+    gates: Tensor,
+    h: Tensor,
+    c: Tensor,
+    recurrent_kernel: Tensor,
+    mask: Tensor | None,
+    recurrent_mask: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
     arguments = (gates, h, c, recurrent_kernel, mask, recurrent_mask)
     return _forward(reverse, *arguments)[0]
 
 
-def _forward(reverse, gates, h, c, recurrent_kernel, mask, recurrent_mask):
+def _forward(
+    reverse: bool,
+    gates: Tensor,
+    h: Tensor,
+    c: Tensor,
+    recurrent_kernel: Tensor,
+    mask: Tensor | None,
+    recurrent_mask: Tensor | None,
+) -> tuple[tuple[Tensor, Tensor, Tensor], tuple]:
     """Outputs and final states, and per step what the backward scan needs."""
 
-    def step(state, now):
+    def step(state: tuple, now: tuple) -> tuple[tuple, Any]:
         h, c, buffer = state
         t, active = now
         z = buffer[t]
@@ -62,11 +89,11 @@ def _forward(reverse, gates, h, c, recurrent_kernel, mask, recurrent_mask):
     return (outputs, h, c), (factors, stored, recurrent_kernel, mask, recurrent_mask)
 
 
-def _backward(reverse, saved, gradients):
+def _backward(reverse: bool, saved: tuple, gradients: tuple) -> tuple:
     factors, (kept, to_c, from_h), recurrent_kernel, mask, recurrent_mask = saved
     d_outputs, d_h, d_c = gradients
 
-    def step(state, now):
+    def step(state: tuple, now: tuple) -> tuple[tuple, Any]:
         d_h, d_c, buffer = state
         t, d_output, to_c, from_h, active = now
         d_h = d_h + d_output
@@ -87,8 +114,8 @@ def _backward(reverse, saved, gradients):
     return d_gates, d_h, d_c, d_kernel, *map(_nothing, (mask, recurrent_mask))
 
 
-def _nothing(constant):
-    """The gradient of what is constant to the caller."""
+def _nothing(constant: Tensor | None) -> Tensor | None:
+    """The gradient of an argument that is constant to the caller."""
     return None if constant is None else jnp.zeros_like(constant)
 
 

@@ -1,11 +1,20 @@
-"""The recurrence in plain `keras.ops`: the truth that the fast ones are tested with."""
+"""The recurrence in plain `keras.ops`: the reference of the tests of the fast ones."""
 
 from keras import ops
 
+from keras_trainkit._types import Tensor
+
 
 def recurrence(
-    gates, h, c, recurrent_kernel, *, mask=None, recurrent_mask=None, reverse=False
-):
+    gates: Tensor,
+    h: Tensor,
+    c: Tensor,
+    recurrent_kernel: Tensor,
+    *,
+    mask: Tensor | None = None,
+    recurrent_mask: Tensor | None = None,
+    reverse: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
     """Runs the LSTM cell over all steps; autodiff gives the gradient.
 
     See `keras_trainkit._recurrent.lstm` for what surrounds it.
@@ -23,11 +32,11 @@ def recurrence(
         reverse: Bool. Runs from the last step to the first.
 
     Returns:
-        `(outputs, h, c)`: `(time, batch, units)` with `h` after each step, at the
-        place of that step, and the two states after all steps.
+        `(outputs, h, c)`: `(time, batch, units)` with `h` after each step, in the
+        order of the inputs, and the two states after all steps.
     """
 
-    def step(state, step_inputs):
+    def step(state: tuple, step_inputs: tuple) -> tuple[tuple, tuple]:
         h, c = state
         kept = h if recurrent_mask is None else h * recurrent_mask
         z = step_inputs[0] + kept @ recurrent_kernel

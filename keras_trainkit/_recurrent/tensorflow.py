@@ -7,9 +7,12 @@ where the number of steps is unknown when the graph is made, buffers grow in pow
 of 2 and the number of steps is an argument.
 """
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from keras_trainkit._recurrent.tensorflow_loops import backward, forward, plain
+from keras_trainkit._types import Tensor
 
 BUFFERS = [2**exponent for exponent in range(4, 31)]
 COMPILED = tuple(
@@ -17,22 +20,22 @@ COMPILED = tuple(
 )
 
 
-def choose(training):
-    """Which loop to run: compiled while training, the plain graph loop otherwise."""
+def choose(training: bool) -> Callable:
+    """The loop to run: compiled while training, the plain graph loop otherwise."""
     return fused if training else plain
 
 
 def fused(
-    gates,
-    h,
-    c,
-    recurrent_kernel,
+    gates: Tensor,
+    h: Tensor,
+    c: Tensor,
+    recurrent_kernel: Tensor,
     *,
-    mask=None,
-    recurrent_mask=None,
-    reverse=False,
-    compiled=True,
-):
+    mask: Tensor | None = None,
+    recurrent_mask: Tensor | None = None,
+    reverse: bool = False,
+    compiled: bool = True,
+) -> tuple[Tensor, Tensor, Tensor]:
     """As `reference.recurrence`, with a gradient written by hand.
 
     Not `compiled` the same loops run step by step, for tests over many shapes.
@@ -46,11 +49,11 @@ def fused(
         "steps": steps,
     }
 
-    def cut(sequence):
+    def cut(sequence: Tensor) -> Tensor:
         return sequence if spare is None else sequence[:steps]
 
     @tf.custom_gradient
-    def run(gates, h, c, recurrent_kernel):
+    def run(gates: Tensor, h: Tensor, c: Tensor, recurrent_kernel: Tensor) -> tuple:
         # An outer tape would ask the compiled loop for a gradient it cannot give.
         gates, h, c, recurrent_kernel = (
             tf.stop_gradient(value) for value in (gates, h, c, recurrent_kernel)
@@ -64,7 +67,7 @@ def fused(
             **constants,
         )
 
-        def gradient(d_outputs, d_h, d_c):
+        def gradient(d_outputs: Tensor, d_h: Tensor, d_c: Tensor) -> tuple:
             d_gates, d_h, d_c = run_backward(
                 _pad(d_outputs, spare),
                 d_h,
@@ -83,16 +86,16 @@ def fused(
     return run(gates, h, c, tf.convert_to_tensor(recurrent_kernel))
 
 
-def _spare_steps(steps):
-    """How much longer the buffers are where the number of steps is unknown."""
+def _spare_steps(steps: Tensor) -> Tensor:
+    """Steps that the buffers have beyond a number of steps unknown to the graph."""
     return tf.reduce_min(tf.boolean_mask(BUFFERS, steps <= BUFFERS)) - steps
 
 
-def _pad(sequence, spare):
+def _pad(sequence: Tensor | None, spare: Tensor | None) -> Tensor | None:
     if sequence is None or spare is None:
         return sequence
     return tf.pad(sequence, [[0, spare], [0, 0], [0, 0]])
 
 
-def _rows(sequence):
+def _rows(sequence: Tensor) -> Tensor:
     return tf.reshape(sequence, (-1, sequence.shape[-1]))

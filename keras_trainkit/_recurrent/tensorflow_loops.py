@@ -1,15 +1,27 @@
 """The loops over the steps on TensorFlow: plain, and one each for values and gradient.
 
-`forward` and `backward` read with `tf.gather`: a slice's place counts as a constant
-for XLA, which then compiles anew for each direction and number of steps.
+`forward` and `backward` read with `tf.gather`: the start of a slice counts as a
+constant for XLA, which then compiles anew for each direction and number of steps.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
+from keras_trainkit._types import Tensor
+
 
 def plain(
-    gates, h, c, recurrent_kernel, *, mask=None, recurrent_mask=None, reverse=False
-):
+    gates: Tensor,
+    h: Tensor,
+    c: Tensor,
+    recurrent_kernel: Tensor,
+    *,
+    mask: Tensor | None = None,
+    recurrent_mask: Tensor | None = None,
+    reverse: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
     """As `reference.recurrence`, as an ordinary loop that any graph may hold.
 
     XLA compiles it and its gradient, which it does not with Keras' own scan.
@@ -23,8 +35,8 @@ def plain(
     gates_at = _array(gates).unstack(gates)
     mask_at = None if mask is None else _array(mask).unstack(mask)
 
-    def step(k, h, c, outputs):
-        t = _place(k, run, reverse)
+    def step(k: Tensor, h: Tensor, c: Tensor, outputs: Any) -> tuple:
+        t = _time_index(k, run, reverse)
         kept = h if recurrent_mask is None else h * recurrent_mask
         i, f, g, o = _activate(gates_at.read(t) + tf.matmul(kept, recurrent_kernel))
         active = None if mask_at is None else mask_at.read(t)
@@ -38,28 +50,47 @@ def plain(
     return outputs.stack()[:steps], *(tf.where(steps > 0, *pair) for pair in pairs)
 
 
-def forward(gates, h, c, recurrent_kernel, *, mask, recurrent_mask, steps, reverse):
+def forward(
+    gates: Tensor,
+    h: Tensor,
+    c: Tensor,
+    recurrent_kernel: Tensor,
+    *,
+    mask: Tensor | None,
+    recurrent_mask: Tensor | None,
+    steps: Tensor,
+    reverse: Tensor,
+) -> tuple[Tensor, ...]:
     """Outputs and final states, and per step what the backward loop needs.
 
     That is `h` as it went into the product, the factors that turn the gradients of
     `c, c, c, h` into those of the four gates, and the derivatives of `c` by the `c`
-    before and of `c` by `h`'s gradient. All is at hand here; formed anew in the
-    backward loop it made that loop twice as slow.
+    before and of `c` by `h`'s gradient. They are stored because they are cheap to
+    compute here; recomputing them made the backward loop twice as slow.
 
     The gates before their activation are made one step ahead: read from `gates` in
     the step that uses them, XLA fuses the reading into each activation, and the
     loop, no longer vectorised, takes a quarter longer.
     """
 
-    def keep(h):
+    def keep(h: Tensor) -> Tensor:
         return h if recurrent_mask is None else h * recurrent_mask
 
-    def next_gates(k, h):
-        t = _place(tf.minimum(k, steps - 1), steps, reverse)
+    def next_gates(k: Tensor, h: Tensor) -> Tensor:
+        t = _time_index(tf.minimum(k, steps - 1), steps, reverse)
         return tf.gather(gates, t) + tf.matmul(keep(h), recurrent_kernel)
 
-    def step(k, z, h, c, outputs, kept_states, factors, passes):
-        t = _place(k, steps, reverse)
+    def step(
+        k: Tensor,
+        z: Tensor,
+        h: Tensor,
+        c: Tensor,
+        outputs: Any,
+        kept_states: Any,
+        factors: Any,
+        passes: Any,
+    ) -> tuple:
+        t = _time_index(k, steps, reverse)
         active = None if mask is None else tf.gather(mask, t)
         kept_states = kept_states.write(t, keep(h))
         i, f, g, o = _activate(z)
@@ -93,22 +124,22 @@ def forward(gates, h, c, recurrent_kernel, *, mask, recurrent_mask, steps, rever
 
 
 def backward(
-    d_outputs,
-    d_h,
-    d_c,
-    factors,
-    passes,
-    transposed_kernel,
+    d_outputs: Tensor,
+    d_h: Tensor,
+    d_c: Tensor,
+    factors: Tensor,
+    passes: Tensor,
+    transposed_kernel: Tensor,
     *,
-    mask,
-    recurrent_mask,
-    steps,
-    reverse,
-):
+    mask: Tensor | None,
+    recurrent_mask: Tensor | None,
+    steps: Tensor,
+    reverse: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
     """The gradient of the gates of all steps and of the states before the first."""
 
-    def step(k, d_h, d_c, d_gates):
-        t = _place(k, steps, reverse)
+    def step(k: Tensor, d_h: Tensor, d_c: Tensor, d_gates: Any) -> tuple:
+        t = _time_index(k, steps, reverse)
         to_c, from_h = tf.split(tf.gather(passes, t), 2, axis=-1)
         d_h += tf.gather(d_outputs, t)
         d_c += d_h * from_h
@@ -124,19 +155,28 @@ def backward(
     return d_gates.stack(), d_h, d_c
 
 
-def _at_least_one(sequence):
+def _at_least_one(sequence: Tensor | None) -> Tensor | None:
     if sequence is None:
         return None
     spare = 1 - tf.minimum(tf.shape(sequence)[0], 1)
     return tf.pad(sequence, [[0, spare], [0, 0], [0, 0]])
 
 
-def _activate(z):
+def _activate(z: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     i, f, g, o = tf.split(z, 4, axis=-1)
     return tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
 
 
-def _cell(i, f, g, o, h, c, active):
+def _cell(
+    i: Tensor,
+    f: Tensor,
+    g: Tensor,
+    o: Tensor,
+    h: Tensor,
+    c: Tensor,
+    active: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """The new states; the old ones where a step is not active."""
     new_c = f * c + i * g
     new_h = o * tf.tanh(new_c)
     if active is None:
@@ -144,12 +184,13 @@ def _cell(i, f, g, o, h, c, active):
     return tf.where(active > 0, new_h, h), tf.where(active > 0, new_c, c)
 
 
-def _place(k, steps, reverse):
+def _time_index(k: Tensor, steps: Tensor, reverse: bool | Tensor) -> Tensor:
+    """The time step that the loop is at in its round `k`."""
     return tf.where(reverse, steps - 1 - k, k)
 
 
-def _array(sequence, element_shape=None):
-    """An array with one place per step of `sequence`."""
+def _array(sequence: Tensor, element_shape: Any = None) -> Any:
+    """A `tf.TensorArray` with one element per step of `sequence`."""
     return tf.TensorArray(
         sequence.dtype,
         size=tf.shape(sequence)[0],
@@ -157,8 +198,8 @@ def _array(sequence, element_shape=None):
     )
 
 
-def _loop(step, steps, *state):
-    def unfinished(k, *_):
+def _loop(step: Callable, steps: Tensor, *state: Any) -> tuple:
+    def unfinished(k: Tensor, *_: Any) -> Tensor:
         return k < steps
 
     state = (tf.constant(0), *state)

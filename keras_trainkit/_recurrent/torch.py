@@ -1,30 +1,51 @@
 """The recurrence on torch: loops over preallocated memory, gradient by hand."""
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 import torch
 
+from keras_trainkit._types import Tensor
 
-def choose(training):
-    """Which loop to run: the same for training and inference."""
+
+def choose(training: bool) -> Callable:
+    """The loop to run: the same for training and inference."""
     return fused
 
 
 def fused(
-    gates, h, c, recurrent_kernel, *, mask=None, recurrent_mask=None, reverse=False
-):
+    gates: Tensor,
+    h: Tensor,
+    c: Tensor,
+    recurrent_kernel: Tensor,
+    *,
+    mask: Tensor | None = None,
+    recurrent_mask: Tensor | None = None,
+    reverse: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
     """As `reference.recurrence`, with a gradient written by hand."""
     return _Run.apply(gates, h, c, recurrent_kernel, mask, recurrent_mask, reverse)
 
 
 class _Run(torch.autograd.Function):
-    """Both loops; what one stores for the other takes six times the outputs."""
+    """Both loops; the memory between them is six times that of the outputs."""
 
     @staticmethod
-    def forward(ctx, gates, h, c, recurrent_kernel, mask, recurrent_mask, reverse):
+    def forward(
+        ctx: Any,
+        gates: Tensor,
+        h: Tensor,
+        c: Tensor,
+        recurrent_kernel: Tensor,
+        mask: Tensor | None,
+        recurrent_mask: Tensor | None,
+        reverse: bool,
+    ) -> tuple[Tensor, Tensor, Tensor]:
         steps, (batch, units) = len(gates), h.shape
         kept = h.new_empty(steps, batch, units)
         outputs, cells = torch.empty_like(kept), torch.empty_like(kept)
         activated = torch.empty_like(gates)
-        for t in _places(steps, reverse):
+        for t in _time_indices(steps, reverse):
             cells[t] = c
             if recurrent_mask is None:
                 kept[t] = h
@@ -50,7 +71,7 @@ class _Run(torch.autograd.Function):
         return outputs, h.clone(), c.clone()
 
     @staticmethod
-    def backward(ctx, d_outputs, d_h, d_c):
+    def backward(ctx: Any, d_outputs: Tensor, d_h: Tensor, d_c: Tensor) -> tuple:
         kept, cells, activated, recurrent_kernel, mask, recurrent_mask = (
             ctx.saved_tensors
         )
@@ -58,7 +79,7 @@ class _Run(torch.autograd.Function):
         factors, to_c, from_h = _derivatives(cells, activated, mask)
         d_gates = torch.empty_like(activated)
         transposed = recurrent_kernel.t()
-        for t in _places(len(kept), not ctx.reverse):
+        for t in _time_indices(len(kept), not ctx.reverse):
             d_h = d_h + d_outputs[t]
             d_c = torch.addcmul(d_c, d_h, from_h[t])
             d_z = torch.mul(
@@ -74,8 +95,10 @@ class _Run(torch.autograd.Function):
         return d_gates, d_h, d_c, d_kernel, None, None, None
 
 
-def _derivatives(cells, activated, mask):
-    """For all steps at once, all that the loop over the gradients multiplies with.
+def _derivatives(
+    cells: Tensor, activated: Tensor, mask: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The multipliers of the loop over the gradients, for all steps at once.
 
     The factors that turn the gradients of `c, c, c, h` into those of the gates, and
     the derivatives of `c` by the `c` before and by the gradient of `h`.
@@ -94,5 +117,5 @@ def _derivatives(cells, activated, mask):
     return factors * mask, torch.where(mask > 0, f, 1), from_h * mask
 
 
-def _places(steps, reverse):
+def _time_indices(steps: int, reverse: bool) -> Iterable[int]:
     return reversed(range(steps)) if reverse else range(steps)

@@ -1,11 +1,12 @@
 """Gradients that TensorFlow registers and never drops, and with them whole graphs."""
 
 import weakref
+from typing import Any
 
 import keras
 
 
-def release_graphs():
+def release_graphs() -> None:
     """Lets the graphs of models that are gone be collected.
 
     Where a function with a gradient of its own (`tf.custom_gradient`) is traced,
@@ -29,28 +30,28 @@ def release_graphs():
 
 
 class _KeptByGraph:
-    """Stands for a gradient in the registry, and leaves it with the graph."""
+    """Stands for a gradient in the registry; the graph keeps the gradient alive."""
 
-    def __init__(self, gradient, graph, registry, name):
+    def __init__(self, gradient: Any, graph: Any, registry: dict, name: str):
         graph.kept_gradients = [*getattr(graph, "kept_gradients", ()), gradient]
         self._gradient = weakref.ref(gradient, lambda _: registry.pop(name, None))
 
-    def __call__(self, *args):
+    def __call__(self, *args: Any) -> Any:
         gradient = self._gradient()
         if gradient is None:
             raise LookupError("The graph of this gradient is gone.")
         return gradient(*args)
 
 
-def _graph_of(gradient):
+def _graph_of(gradient: Any) -> Any:
     """The graph that TensorFlow's wrapper of a gradient refers to, None if unknown."""
-    results = _held(_held(gradient, "tape_grad_fn"), "result")
+    results = _closure_value(_closure_value(gradient, "tape_grad_fn"), "result")
     graphs = {getattr(result, "graph", None) for result in keras.tree.flatten(results)}
     return graphs.pop() if len(graphs) == 1 else None
 
 
-def _held(function, name):
-    """What a closure holds under a name, None if it holds nothing so."""
+def _closure_value(function: Any, name: str) -> Any:
+    """The value that a closure has for a name, None if it has none."""
     names = getattr(getattr(function, "__code__", None), "co_freevars", ())
     if name not in names:
         return None

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 
 def call_in_data_map(
     call: Callable, layer: Any, inputs: Any, *args: Any, **kwargs: Any
 ) -> Any:
-    """`call(inputs)`, or of a tensor of TensorFlow's graph the same by way of NumPy.
+    """Calls with `inputs`; with a tensor of TensorFlow's graph by way of NumPy.
 
     On JAX and torch the graph of a data set holds tensors that their operations cannot
     take. It then asks the layer batch by batch: values are those of the layer, and the
@@ -30,7 +31,7 @@ def call_in_data_map(
         keras.KerasTensor(tuple(inputs.shape), dtype=inputs.dtype.name)
     )
 
-    def outside(values, *others):
+    def outside(values: np.ndarray, *others: Any) -> np.ndarray:
         made = call(values, *args, **dict(zip(given, others, strict=True)))
         return ops.convert_to_numpy(made)
 

@@ -1,5 +1,8 @@
 """Rows of a few arrays as a data set that is started fast."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -10,19 +13,19 @@ MOST_ROWS = 65_536
 _FOR_ARRAYS = ("validation_split", "class_weight", "steps_per_epoch")
 
 
-def with_row_batches(arguments):
+def with_row_batches(arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments of `fit` with data sets in place of small arrays.
 
     Batches have the sizes, types and shapes of those that Keras cuts, in another order
-    where it shuffles. On TensorFlow only; what is no plain array, or comes with an
-    argument that a data set does not go with, is left to Keras.
+    where it shuffles. On TensorFlow only. Other data than plain arrays, and arguments
+    that a data set does not go with, are left to Keras.
     """
     if keras.backend.backend() != "tensorflow":
         return arguments
     return {**arguments, **_training(arguments), **_validation(arguments)}
 
 
-def _training(arguments):
+def _training(arguments: dict[str, Any]) -> dict[str, Any]:
     parts = [arguments.get(name) for name in ("x", "y", "sample_weight")]
     shuffle = arguments.get("shuffle", True)
     if not isinstance(shuffle, bool) or any(map(arguments.get, _FOR_ARRAYS)):
@@ -34,7 +37,7 @@ def _training(arguments):
     return {**nothing, "x": batches, "shuffle": False}
 
 
-def _validation(arguments):
+def _validation(arguments: dict[str, Any]) -> dict[str, Any]:
     parts = arguments.get("validation_data")
     if not isinstance(parts, list | tuple) or arguments.get("validation_steps"):
         return {}
@@ -42,7 +45,8 @@ def _validation(arguments):
     return {} if batches is None else {"validation_data": batches}
 
 
-def _batches(parts, batch_size, shuffle):
+def _batches(parts: Sequence, batch_size: int, shuffle: bool) -> Any:
+    """A data set of the arrays, None where they are left to Keras."""
     while len(parts) > 1 and parts[-1] is None:
         parts = parts[:-1]
     leaves = keras.tree.flatten(parts)
@@ -54,7 +58,7 @@ def _batches(parts, batch_size, shuffle):
     return _data_set(keras.tree.lists_to_tuples(parts), max(rows), batch_size, shuffle)
 
 
-def _data_set(parts, rows, batch_size, shuffle):
+def _data_set(parts: Any, rows: int, batch_size: int, shuffle: bool) -> Any:
     import tensorflow as tf
 
     parts = keras.tree.map_structure(_in_float_type, parts)
@@ -68,10 +72,10 @@ def _data_set(parts, rows, batch_size, shuffle):
     return rows_one_by_one.batch(batch_size).prefetch(2).with_options(options)
 
 
-def _is_numbers(leaf):
+def _is_numbers(leaf: Any) -> bool:
     return isinstance(leaf, np.ndarray) and leaf.ndim > 0 and leaf.dtype.kind in "biuf"
 
 
-def _in_float_type(array):
+def _in_float_type(array: np.ndarray) -> np.ndarray:
     is_float = array.dtype.kind == "f"
     return array.astype(keras.config.floatx(), copy=False) if is_float else array

@@ -51,6 +51,22 @@ def slope(function):
     return float(tape.gradient(y, x))
 
 
+def test_tensorflow_still_has_the_private_names_that_are_read():
+    from tensorflow.python.framework import ops
+
+    before = registered()
+    function = traced()
+    (name,) = registered() - before
+    wrapper = ops.gradient_registry._registry[name]["type"]
+    tape_gradient = closure_of(wrapper)["tape_grad_fn"]
+    assert closure_of(tape_gradient)["result"].graph is function.graph
+
+
+def closure_of(function):
+    cells = [cell.cell_contents for cell in function.__closure__]
+    return dict(zip(function.__code__.co_freevars, cells, strict=True))
+
+
 def test_gradient_of_a_graph_in_use_stays():
     before = registered()
     function = traced()
