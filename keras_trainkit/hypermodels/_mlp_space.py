@@ -2,7 +2,7 @@
 
 from keras_trainkit.hypermodels._kinds import Flag, Name, Number
 from keras_trainkit.hypermodels._prepared import part_kinds
-from keras_trainkit.models._head import is_activation
+from keras_trainkit.models._heads import is_activation
 
 _PENALTIES = ("none", "l1", "l2", "elastic_net")
 _NORMALIZATIONS = ("none", "batch", "layer")

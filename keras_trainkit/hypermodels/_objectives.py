@@ -5,7 +5,7 @@ import keras_tuner
 
 from keras_trainkit._checks import check_choice
 from keras_trainkit.hypermodels._kinds import Number
-from keras_trainkit.models._head import check_head
+from keras_trainkit.models._heads import check_head
 from keras_trainkit.models._task import Task
 from keras_trainkit.models.loss_for import check_one_hot
 from keras_trainkit.models.loss_for import loss_of as loss_of_task

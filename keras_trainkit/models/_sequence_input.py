@@ -1,15 +1,24 @@
 """The start of a model of sequences: token ids or floats, padding masked."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from keras_trainkit._checks import check_choice, check_count, check_counts, check_number
+from keras_trainkit._types import Layer, Tensor
 from keras_trainkit.layers import MissingIndicator
 from keras_trainkit.models._arguments import check_scaling
 
 
 def check_sequence_input(
-    input_shape, vocabulary_size, embedding_units, mask_value, scaling, missing=None
-):
+    input_shape: Any,
+    vocabulary_size: Any,
+    embedding_units: Any,
+    mask_value: Any,
+    scaling: Any,
+    missing: Any = None,
+) -> None:
     axes = 2 if vocabulary_size is None else 1
     known = list(input_shape) if isinstance(input_shape, (tuple, list)) else []
     if len(known) != axes:
@@ -43,15 +52,15 @@ def check_sequence_input(
 
 
 def sequence_input(
-    input_shape,
-    vocabulary_size,
-    embedding_units,
-    mask_value,
-    truncation,
-    scaling,
-    missing=None,
-):
-    """The input, and what the first layer that looks at time sees of it."""
+    input_shape: Sequence[int | None],
+    vocabulary_size: int | None,
+    embedding_units: int,
+    mask_value: float | None,
+    truncation: Layer,
+    scaling: Layer | None,
+    missing: str | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The model's input, and the input of its first layer along time."""
     if vocabulary_size is not None:
         tokens = keras.Input(tuple(input_shape), dtype="int32", name="tokens")
         valid = keras.ops.not_equal(tokens, 0)

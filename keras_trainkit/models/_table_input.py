@@ -1,12 +1,18 @@
-"""What stands before the first block of an MLP: features, or columns of a table."""
+"""The start of an MLP: features, or columns of a table, before the first block."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 
 from keras_trainkit._checks import check_counts
+from keras_trainkit._types import Layer, Tensor
 from keras_trainkit.layers import CategoricalEmbedding
 
 
-def check_table_input(input_shape, numeric_embedding, category_sizes):
+def check_table_input(
+    input_shape: Any, numeric_embedding: Any, category_sizes: Any
+) -> None:
     purpose = "is the shape of one sample"
     no_numbers = category_sizes is not None and input_shape in ((0,), [0])
     if not no_numbers:
@@ -33,7 +39,12 @@ def check_table_input(input_shape, numeric_embedding, category_sizes):
         )
 
 
-def table_input(input_shape, scaling, numeric_embedding, category_sizes):
+def table_input(
+    input_shape: Sequence[int],
+    scaling: Layer | None,
+    numeric_embedding: Layer | None,
+    category_sizes: Sequence[int] | None,
+) -> tuple[Any, Tensor, list[int] | None]:
     """The inputs, the tensor `(batch, width)` made of them, and its groups.
 
     A group is the numbers that one column was turned into: the start of `MemberAdapter`
@@ -41,7 +52,8 @@ def table_input(input_shape, scaling, numeric_embedding, category_sizes):
     """
     if category_sizes is None:
         inputs = keras.Input(tuple(input_shape), name="features")
-        return inputs, *_numeric(inputs, scaling, numeric_embedding)
+        x, groups = _numeric(inputs, scaling, numeric_embedding)
+        return inputs, x, groups
     inputs = {
         "numeric": keras.Input(tuple(input_shape), name="numeric"),
         "categorical": keras.Input(
@@ -58,7 +70,9 @@ def table_input(input_shape, scaling, numeric_embedding, category_sizes):
     return inputs, joined, [*groups, *embedding.widths]
 
 
-def _numeric(features, scaling, numeric_embedding):
+def _numeric(
+    features: Tensor, scaling: Layer | None, numeric_embedding: Layer | None
+) -> tuple[Tensor, list[int] | None]:
     x = features if scaling is None else scaling(features)
     groups = None
     if numeric_embedding is not None:

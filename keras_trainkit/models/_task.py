@@ -1,4 +1,4 @@
-"""A model's task, read off its last layer: what its outputs stand for."""
+"""A model's task, the meaning of its outputs, as its last layer has it."""
 
 import dataclasses
 from typing import Any
@@ -49,7 +49,7 @@ class Task:
 
     @property
     def multi_label(self) -> bool:
-        """Whether each output is a yes or no of its own."""
+        """True if each output is a yes or no of its own."""
         return self.name == "binary" and self.outputs != 1
 
     @property
@@ -124,6 +124,7 @@ def _activation_of(last: Any, before: list) -> str | None:
 
 
 def known_task(model: keras.Model) -> Task:
+    """The task of `model`; an error where its last layer does not say."""
     task = task_of(model)
     if task.name is None:
         raise ValueError(
@@ -135,6 +136,7 @@ def known_task(model: keras.Model) -> Task:
 
 
 def labelled_task(model: keras.Model) -> Task:
+    """The task of a model that tells classes apart; an error for another."""
     task = known_task(model)
     if not task.labelled:
         raise ValueError(

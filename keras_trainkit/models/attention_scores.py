@@ -1,5 +1,3 @@
-"""What a model attends to."""
-
 import keras
 
 from keras_trainkit.layers import AttentionPooling

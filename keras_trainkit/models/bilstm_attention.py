@@ -1,5 +1,3 @@
-"""Stacked bidirectional LSTMs with attention from plain arguments."""
-
 from collections.abc import Callable, Sequence
 
 import keras
@@ -12,8 +10,13 @@ from keras_trainkit.layers import (
     VariationalLSTM,
 )
 from keras_trainkit.models._arguments import check_model_name
-from keras_trainkit.models._head import answer_shape, check_head, shaped_head
-from keras_trainkit.models._members import check_members, member_head
+from keras_trainkit.models._heads import (
+    check_head,
+    check_members,
+    member_head,
+    prediction_shape,
+    shaped_head,
+)
 from keras_trainkit.models._sequence_input import check_sequence_input, sequence_input
 from keras_trainkit.models.member_model import MemberModel
 from keras_trainkit.models.task_model import TaskModel
@@ -61,8 +64,9 @@ def bilstm_attention(
     Args:
         input_shape: `(time,)` for token ids, `(time, features)` for floats; `time`
             may be None, for any length.
-        outputs: Int >= 1. Units of the head. Or the shape of one answer, such as
-            (24, 3) for 24 steps ahead of 3 series; for the task "regression" or None.
+        outputs: Int >= 1. Units of the head. Or the shape of one prediction, such
+            as (24, 3) for 24 steps ahead of 3 series; for the task "regression" or
+            None.
         units: Sequence of ints >= 1. Units per direction of each recurrent layer.
         vocabulary_size: Int >= 2, padding's id 0 included, for token ids; None for
             floats.
@@ -89,8 +93,8 @@ def bilstm_attention(
         missing: "indicator": values of float sequences that are NaN are 0 after
             `scaling`, and further channels say which were there, each value by itself
             (`layers.MissingIndicator`). None: no value is NaN.
-        target_scaling: Adapted layer with `inverse`, or None, as in `models.mlp`; of
-            answers of the shape (24, 3) adapted on `(batch, 24, 3)`, by series.
+        target_scaling: Adapted layer with `inverse`, or None, as in `models.mlp`; for
+            targets of the shape (24, 3) adapted on `(batch, 24, 3)`, by series.
         task: "classification", "binary", "regression" or None; heads and losses are
             those of `models.mlp`.
         classes: Sequence of the names of the classes, as in `models.mlp`, or None.
@@ -101,8 +105,8 @@ def bilstm_attention(
     Returns:
         A functional `models.TaskModel`; input "tokens" (int32) or "sequences" (Keras'
         float type), output layer "outputs". A sequence without a valid step gets the
-        answer to zeros. With a target scaling a `models.MemberModel` of one member.
-        `models.attention_scores(model)` shows the weights.
+        prediction for zeros. With a target scaling a `models.MemberModel` of one
+        member. `models.attention_scores(model)` shows the weights.
 
     Raises:
         ValueError: for an argument out of range, or one of token ids given for floats
@@ -123,7 +127,7 @@ def bilstm_attention(
         input_shape, vocabulary_size, embedding_units, mask_value, scaling, missing
     )
     check_counts("units", units, "gives the units per direction and layer", 1)
-    shape = answer_shape(outputs, task)
+    shape = prediction_shape(outputs, task)
     check_head(task, shape[-1], output_activation, classes)
     check_members(1, target_scaling, task)
     check_choice("attention", attention, "compares the query with a step", _SCORES)
@@ -141,17 +145,17 @@ def bilstm_attention(
         scaling,
         missing,
     )
-    view = MultiScale(scales, name="scales")
+    multi_scale = MultiScale(scales, name="scales")
     if tuple(scales) != (1,):
-        x = view(x)
+        x = multi_scale(x)
     for number, width in enumerate(units, start=1):
-        measured = number == 1 and vocabulary_size is None
+        are_measurements = number == 1 and vocabulary_size is None
         x, *states = VariationalLSTM(
             width,
             bidirectional=True,
             return_sequences=True,
             return_state=True,
-            dropout=0.0 if measured else dropout,
+            dropout=0.0 if are_measurements else dropout,
             recurrent_dropout=recurrent_dropout,
             recurrent_weight_dropout=recurrent_weight_dropout,
             name=f"bilstm_{number}",
@@ -161,14 +165,14 @@ def bilstm_attention(
         x = final_state
     else:
         pooling = AttentionPooling(attention, query, name="attention")
-        seen = x if query == "learned" else [x, final_state]
-        x, _ = pooling(seen, return_attention_scores=True)
+        pooled = x if query == "learned" else [x, final_state]
+        x, _ = pooling(pooled, return_attention_scores=True)
     if dropout:
         x = keras.layers.Dropout(dropout, name="dropout")(x)
     if target_scaling is None:
-        answers = shaped_head(x, shape, output_activation, task, classes)
-        return TaskModel(inputs, answers, name=name)
-    answers = member_head(
+        predictions = shaped_head(x, shape, output_activation, task, classes)
+        return TaskModel(inputs, predictions, name=name)
+    predictions = member_head(
         x, shape, output_activation, None, task, 1, target_scaling, classes
     )
-    return MemberModel(inputs, answers, name=name)
+    return MemberModel(inputs, predictions, name=name)

@@ -1,5 +1,3 @@
-"""The loss that a model's head is trained with."""
-
 import keras
 
 from keras_trainkit._checks import check_flag, check_number

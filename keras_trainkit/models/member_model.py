@@ -1,9 +1,11 @@
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_trainkit._serialization import serializable
+from keras_trainkit._types import Tensor
 from keras_trainkit.layers import MemberMean
 from keras_trainkit.models.task_model import TaskModel
 
@@ -14,7 +16,9 @@ class MemberModel(TaskModel):
 
     Made by `models.mlp` with `members` or `target_scaling`; used like any Keras model,
     with stock losses, metrics and `compile`, `fit`, `evaluate`, `predict`, `export`.
-    Outputs must come from a `layers.MemberMean`.
+    Outputs must come from a `layers.MemberMean`. That layer gives the mean, and leaves
+    the outputs of the members in its attribute `last_call`, where `compute_loss` takes
+    them.
 
     | where                           | what                                         |
     | ------------------------------- | -------------------------------------------- |
@@ -43,7 +47,9 @@ class MemberModel(TaskModel):
     per member, mean prediction).
     """
 
-    def __init__(self, inputs, outputs, name: str | None = None, **kwargs):
+    def __init__(
+        self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any
+    ):
         super().__init__(inputs, outputs, name=name, **kwargs)
         one = isinstance(self.output, keras.KerasTensor)
         if not one or not isinstance(self.operations[-1], MemberMean):
@@ -55,8 +61,13 @@ class MemberModel(TaskModel):
         self.member_loss = keras.metrics.Mean(name="member_loss")
 
     def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Tensor | None = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Tensor:
         mean = self.layers[-1]
         members, outputs = mean.last_call.take()
         if mean.target_scaling is not None:
@@ -73,24 +84,26 @@ class MemberModel(TaskModel):
         y_pred = mean.mean(members)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Tensor, sample_weight: Any = None
+    ) -> dict[str, Any]:
         if self.layers[-1].target_scaling is not None:  # JAX builds metrics first
             keras.tree.map_structure(self._check_target, y)
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
-    def _num_replicas(self):
-        """Keras divides losses by them, since gradients are added up over replicas."""
+    def _num_replicas(self) -> int:
+        """Replicas by which Keras divides losses: it adds up their gradients."""
         strategy = getattr(self, "distribute_strategy", None)  # TensorFlow has it
         return 1 if strategy is None else strategy.num_replicas_in_sync
 
-    def _scaled_target(self, y):
+    def _scaled_target(self, y: Tensor | None) -> Tensor | None:
         if y is None:
             return None
         self._check_target(y)
         y = ops.reshape(y, (-1, *self.output_shape[1:]))
         return self.layers[-1].target_scaling(y)
 
-    def _check_target(self, y):
+    def _check_target(self, y: Tensor) -> None:
         """Before broadcasting hides a wrong shape."""
         outputs = tuple(self.output_shape[1:])
         shape = outputs if y is None else tuple(y.shape[1:])
@@ -103,7 +116,9 @@ class MemberModel(TaskModel):
                 f"Received: y of the shape {tuple(y.shape)}."
             )
 
-    def _loss_of_members(self, x, y, members, sample_weight, training):
+    def _loss_of_members(
+        self, x: Any, y: Any, members: Tensor, sample_weight: Any, training: bool
+    ) -> Tensor:
         """All members in one call of the loss, as if each were rows of its own."""
         count, *outputs = members.shape[1:]
         y_pred = ops.reshape(members, (-1, *outputs))
@@ -119,8 +134,8 @@ class MemberModel(TaskModel):
             )
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
-    def _sums_its_loss(self):
-        """Whether the sum over rows is reported, which grows with the members."""
+    def _sums_its_loss(self) -> bool:
+        """True if the sum over rows is reported, which grows with the members."""
         for loss in keras.tree.flatten(self.loss):
             reduction = getattr(loss, "reduction", "mean")
             if reduction in (None, "none"):

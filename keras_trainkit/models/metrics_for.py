@@ -1,5 +1,3 @@
-"""The metrics that a model's head is judged by."""
-
 import keras
 
 from keras_trainkit.models._task import Task, known_task

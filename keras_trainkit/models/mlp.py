@@ -1,19 +1,21 @@
-"""Multilayer perceptrons from plain arguments."""
-
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 
 from keras_trainkit._checks import check_choice, check_counts, check_flag, check_number
+from keras_trainkit._types import Layer, Tensor
 from keras_trainkit.initializers import for_activation
 from keras_trainkit.layers import MemberAdapter
-from keras_trainkit.models._arguments import (
-    check_model_name,
-    check_scaling,
+from keras_trainkit.models._arguments import check_model_name, check_scaling
+from keras_trainkit.models._heads import (
+    check_head,
+    check_members,
+    head,
+    is_activation,
+    member_head,
 )
-from keras_trainkit.models._head import check_head, head, is_activation
-from keras_trainkit.models._members import check_members, member_head
-from keras_trainkit.models._pairing import check_initializer, hidden_initializer
+from keras_trainkit.models._initializers import check_initializer, hidden_initializer
 from keras_trainkit.models._table_input import check_table_input, table_input
 from keras_trainkit.models.member_model import MemberModel
 from keras_trainkit.models.task_model import TaskModel
@@ -67,7 +69,7 @@ def mlp(
 
     Compile with `models.loss_for(model)` and `models.metrics_for(model)`, or losses and
     metrics of your own; one of Keras that does not fit the head brings a warning. Read
-    the answers with `models.predict_proba` and `models.predict_labels`.
+    predictions with `models.predict_proba` and `models.predict_labels`.
     For probabilities instead of logits leave `task` None and give `output_activation`
     "softmax" or "sigmoid". The head starts with Glorot's initializer and computes in
     float32 under mixed precision.
@@ -155,7 +157,7 @@ def mlp(
     check_scaling(scaling)
     check_initializer(initializer, activation)
 
-    starts = hidden_initializer(initializer, activation)
+    kernel_initializer = hidden_initializer(initializer, activation)
     regularizer = keras.regularizers.L1L2(l1, l2) if l1 or l2 else None
     inputs, x, groups = table_input(
         input_shape, scaling, numeric_embedding, category_sizes
@@ -167,7 +169,7 @@ def mlp(
         x = keras.layers.Dense(
             int(units),
             use_bias=normalization != "batch",
-            kernel_initializer=starts.clone(),
+            kernel_initializer=kernel_initializer.clone(),
             kernel_regularizer=regularizer,
             name=f"dense_{number}",
         )(x)
@@ -182,7 +184,7 @@ def mlp(
         return TaskModel(inputs, last(x), name=name)
     predictions = member_head(
         x,
-        outputs,
+        (int(outputs),),
         output_activation,
         regularizer,
         task,
@@ -193,7 +195,7 @@ def mlp(
     return MemberModel(inputs, predictions, name=name)
 
 
-def _normalized(x, normalization, number):
+def _normalized(x: Tensor, normalization: str | None, number: int) -> Tensor:
     name = f"normalization_{number}"
     if normalization == "batch":
         return keras.layers.BatchNormalization(name=name)(x)
@@ -202,7 +204,7 @@ def _normalized(x, normalization, number):
     return x
 
 
-def _activation_layer(activation, number):
+def _activation_layer(activation: str | Callable | Layer, number: int) -> Layer:
     name = f"activation_{number}"
     if isinstance(activation, keras.layers.Layer):
         config = {**activation.get_config(), "name": name}
@@ -210,7 +212,12 @@ def _activation_layer(activation, number):
     return keras.layers.Activation(activation, name=name)
 
 
-def _residual_sum(block_input, x, regularizer, number):
+def _residual_sum(
+    block_input: Tensor,
+    x: Tensor,
+    regularizer: keras.regularizers.Regularizer | None,
+    number: int,
+) -> Tensor:
     units = x.shape[-1]
     if block_input.shape[-1] != units:
         block_input = keras.layers.Dense(
@@ -223,14 +230,14 @@ def _residual_sum(block_input, x, regularizer, number):
     return keras.layers.Add(name=f"add_{number}")([block_input, x])
 
 
-def _check_rates(dropout, l1, l2):
+def _check_rates(dropout: Any, l1: Any, l2: Any) -> None:
     purpose = "is the share of units set to 0 while training"
     check_number("dropout", dropout, purpose, at_least=0, below=1)
     check_number("l1", l1, "weighs the sum of absolute kernel values", at_least=0)
     check_number("l2", l2, "weighs the sum of squared kernel values", at_least=0)
 
 
-def _check_activation(activation):
+def _check_activation(activation: Any) -> None:
     if not is_activation(activation):
         raise ValueError(
             "`activation` bends the signal in each block and must be the name of a "

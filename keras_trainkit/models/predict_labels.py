@@ -1,5 +1,3 @@
-"""The most probable class of each row, by its name."""
-
 from typing import Any
 
 import keras

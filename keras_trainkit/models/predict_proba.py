@@ -1,5 +1,3 @@
-"""Probabilities of the classes, from a model whose head gives logits or not."""
-
 from typing import Any
 
 import keras

@@ -13,9 +13,9 @@ import keras
 
 from keras_trainkit._serialization import serializable
 from keras_trainkit.layers import Head
-from keras_trainkit.models._misfits import misfits
-from keras_trainkit.models._not_finite import SaysNotFinite
+from keras_trainkit.models._compile_arguments import unfit_arguments
 from keras_trainkit.models._task import task_of
+from keras_trainkit.models._warn_on_nan import WarnOnNaN
 
 
 @serializable
@@ -59,27 +59,29 @@ class TaskModel(keras.Model):
     ```
     """
 
-    def __init__(self, inputs, outputs, name: str | None = None, **kwargs: Any):
+    def __init__(
+        self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any
+    ):
         super().__init__(inputs, outputs, name=name, **kwargs)
         known = task_of(self)
         self.task = known.name
         self.classes = known.classes
 
     @functools.wraps(keras.Model.compile)
-    def compile(self, *args, **kwargs):
+    def compile(self, *args: Any, **kwargs: Any) -> None:
         super().compile(*args, **kwargs)
         given = inspect.signature(super().compile).bind(*args, **kwargs).arguments
         chosen = (given.get(name) for name in ("loss", "metrics", "weighted_metrics"))
-        for text in misfits(self.name, task_of(self), *chosen):
+        for text in unfit_arguments(self.name, task_of(self), *chosen):
             warnings.warn(text, stacklevel=2)
 
     @functools.wraps(keras.Model.fit)
-    def fit(self, *args, **kwargs):
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
         callbacks = given.get("callbacks") or []
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             listed = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
-            given["callbacks"] = [*listed, _watch(**given)]
+            given["callbacks"] = [*listed, _warn_on_nan(**given)]
         return super().fit(**given)
 
     def load_weights(
@@ -95,19 +97,25 @@ class TaskModel(keras.Model):
         with _with_head(self, filepath) as path:
             super().load_weights(path, skip_mismatch, **kwargs)
 
-    def compile_from_config(self, config):
-        """As Keras does for a `compile` that it knows."""
+    def compile_from_config(self, config: dict) -> None:
+        """As Keras does for a model that does not override `compile`."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.built:
             self.optimizer.build(self.trainable_variables)
 
 
-def _watch(x=None, y=None, sample_weight=None, validation_data=None, **_):
+def _warn_on_nan(
+    x: Any = None,
+    y: Any = None,
+    sample_weight: Any = None,
+    validation_data: Any = None,
+    **_: Any,
+) -> WarnOnNaN:
     if isinstance(validation_data, list | tuple):
         validation_data = keras.utils.unpack_x_y_sample_weight(validation_data)
     else:
         validation_data = None
-    return SaysNotFinite((x, y, sample_weight), validation_data)
+    return WarnOnNaN((x, y, sample_weight), validation_data)
 
 
 @contextlib.contextmanager

@@ -132,10 +132,10 @@ class OneCycle(Schedule):
         }
 
     def _check_rates(self) -> None:
-        low, final, peak = self._low(), self._final(), self.max_learning_rate
+        low, peak = self._low(), self.max_learning_rate
         purpose = "starts the cycle"
         check_number("min_learning_rate", low, purpose, above=0, below=peak)
-        purpose = "ends the run"
+        final, purpose = self._final(), "ends the run"
         check_number("final_learning_rate", final, purpose, above=0, at_most=low)
 
     def _low(self) -> float:

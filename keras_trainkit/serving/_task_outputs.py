@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_trainkit.layers._classes import checked_classes
-from keras_trainkit.models._head import check_head
+from keras_trainkit.models._heads import check_head
 from keras_trainkit.models._task import Task, task_of
 from keras_trainkit.serving._contract import Contract, Tensors, contract_with
 

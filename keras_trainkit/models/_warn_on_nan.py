@@ -1,7 +1,7 @@
-"""The first loss of NaN, or weight that is no finite number, and where it is from."""
-
 import math
 import warnings
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,11 +11,11 @@ from keras_trainkit._arrays import as_numpy
 _MOST_NAMED = 5
 
 
-class SaysNotFinite(keras.callbacks.Callback):
+class WarnOnNaN(keras.callbacks.Callback):
     """Warns once: after the first batch with a loss of NaN, or at the end of an epoch.
 
-    The loss is at hand after each batch, since Keras hands it to callbacks, in a thread
-    of its own where the backend has one, so that training does not wait. At the end
+    Keras hands the loss of each batch to callbacks, in a thread of its own where the
+    backend has one, so that training does not wait. At the end
     of an epoch weights are looked at too: TensorFlow's relu makes 0 of NaN, so the
     loss stays finite while the gradient is NaN. The data are read then, not before,
     for a model may have been given NaN on purpose.
@@ -28,70 +28,71 @@ class SaysNotFinite(keras.callbacks.Callback):
     def __init__(self, training: tuple, validation: tuple | None):
         super().__init__()
         self.data = {"loss": training, "val_loss": validation}
-        self.said = False
+        self.has_warned = False
         self.epoch = 0
         self.async_safe = True  # for Keras: batches do not wait for this callback
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.epoch = epoch
 
-    def on_train_batch_end(self, batch, logs=None):
-        if not self.said and _is_nan(logs, "loss"):
-            place = f"after batch {batch + 1} of epoch {self.epoch + 1}"
-            self._say(f"The loss is NaN {place}.", "loss")
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        if not self.has_warned and _is_nan(logs, "loss"):
+            when = f"after batch {batch + 1} of epoch {self.epoch + 1}"
+            self._warn(f"The loss is NaN {when}.", "loss")
 
-    def on_epoch_end(self, epoch, logs=None):
-        place = f"in epoch {epoch + 1}"
-        if self.said:
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        when = f"in epoch {epoch + 1}"
+        if self.has_warned:
             return
         if _is_nan(logs, "loss"):
-            self._say(f"The loss is NaN {place}.", "loss")
+            self._warn(f"The loss is NaN {when}.", "loss")
         elif any(map(_is_not_finite, self.model.trainable_variables)):
-            self._say(f"Weights are NaN or infinite {place}.", "loss")
+            self._warn(f"Weights are NaN or infinite {when}.", "loss")
         elif _is_nan(logs, "val_loss"):
-            self._say(f"The val_loss is NaN {place}.", "val_loss")
+            self._warn(f"The val_loss is NaN {when}.", "val_loss")
 
-    def _say(self, found, key):
-        self.said = True
-        warnings.warn(_told(found, self.data[key]), stacklevel=2)
+    def _warn(self, found: str, key: str) -> None:
+        self.has_warned = True
+        warnings.warn(_with_cause(found, self.data[key]), stacklevel=2)
 
 
-def _is_nan(logs, name):
+def _is_nan(logs: dict | None, name: str) -> bool:
     return math.isnan((logs or {}).get(name, 0.0))
 
 
-def _is_not_finite(variable):
+def _is_not_finite(variable: keras.Variable) -> bool:
     return not bool(keras.ops.all(keras.ops.isfinite(variable)))
 
 
-def _told(found, data):
-    places = _places(data)
-    if places is None:
+def _with_cause(found: str, data: tuple | None) -> str:
+    """The sentence `found`, and where in the data NaN or infinity is."""
+    parts = _parts_not_finite(data)
+    if parts is None:
         return f"{found} Look for NaN and infinity in the data that `fit` reads."
-    if not places:
+    if not parts:
         return (
             f"{found} The inputs, targets and weights of rows are finite numbers: try "
             "a lower learning rate, `clipnorm` in the optimizer, or targets brought to "
             "unit size."
         )
-    named = ", ".join(places[:_MOST_NAMED])
-    more = f" and {len(places) - _MOST_NAMED} more" if len(places) > _MOST_NAMED else ""
+    named = ", ".join(parts[:_MOST_NAMED])
+    more = f" and {len(parts) - _MOST_NAMED} more" if len(parts) > _MOST_NAMED else ""
     return f"{found} NaN or infinity is in {named}{more}: fill or leave out those rows."
 
 
-def _places(data):
+def _parts_not_finite(data: tuple | None) -> list[str] | None:
     """Phrases for the parts that hold a number that is not finite; None if unknown."""
     names = ("inputs", "targets", "weights of rows")
-    places = []
+    parts: list[str] = []
     for name, part in zip(names, data or (None,), strict=False):
         for path, leaf in _leaves(name, part):
             if not hasattr(leaf, "shape"):
                 return None  # a data set, or rows that are read one by one
-            places += _columns(path, leaf)
-    return places if data else None
+            parts += _columns_not_finite(path, leaf)
+    return parts if data else None
 
 
-def _leaves(name, part):
+def _leaves(name: str, part: Any) -> Iterator[tuple[str, Any]]:
     if part is None:
         return
     if isinstance(part, dict):
@@ -104,8 +105,8 @@ def _leaves(name, part):
         yield name, part
 
 
-def _columns(name, leaf):
-    """The columns of a table by name, those of an array's last axis by number."""
+def _columns_not_finite(name: str, leaf: Any) -> list[str]:
+    """Phrases: columns of a table by name, of an array's last axis by number."""
     if hasattr(leaf, "columns"):
         columns = zip(leaf.columns, np.asarray(leaf).T, strict=True)
         bad = [repr(label) for label, column in columns if _any_not_finite(column)]
@@ -118,11 +119,11 @@ def _columns(name, leaf):
     return [f"column {column} of the {name}" for column in bad]
 
 
-def _any_not_finite(values):
+def _any_not_finite(values: Any) -> bool:
     return bool(_not_finite(values).any())
 
 
-def _not_finite(values):
+def _not_finite(values: Any) -> np.ndarray:
     try:
         return ~np.isfinite(np.asarray(values, "float64"))
     except (TypeError, ValueError):  # texts

@@ -1,7 +1,11 @@
-"""Initializers by name, held against the activation they are meant for."""
+"""Initializers of hidden kernels, checked against the activation they feed."""
+
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
+from keras_trainkit._types import Layer
 from keras_trainkit.initializers import for_activation
 
 _GLOROT = ("glorot_normal", "glorot_uniform")
@@ -10,7 +14,7 @@ _GAINS |= {"lecun_normal": 1.0, "lecun_uniform": 1.0}
 _TOLERANCE = 0.1
 
 
-def check_initializer(initializer, activation):
+def check_initializer(initializer: Any, activation: str | Callable | Layer) -> None:
     """Refuses a name whose variance is not the one the activation needs."""
     if isinstance(initializer, keras.initializers.Initializer):
         _check_draws_differ(initializer)
@@ -32,14 +36,17 @@ def check_initializer(initializer, activation):
         )
 
 
-def hidden_initializer(initializer, activation):
+def hidden_initializer(
+    initializer: str | keras.initializers.Initializer,
+    activation: str | Callable | Layer,
+) -> keras.initializers.Initializer:
     """The object to clone for each kernel: Keras repeats the values of a shared one."""
     if initializer == "paired":
         return for_activation(activation)
     return keras.initializers.get(initializer)
 
 
-def _check_draws_differ(initializer):
+def _check_draws_differ(initializer: keras.initializers.Initializer) -> None:
     seed = initializer.get_config().get("seed")
     if seed is not None:
         raise ValueError(
@@ -50,14 +57,14 @@ def _check_draws_differ(initializer):
         )
 
 
-def _fits(name, paired):
+def _fits(name: str, paired: Any) -> bool:
     glorot = isinstance(paired, keras.initializers.GlorotNormal)
     if glorot or name in _GLOROT:
         return glorot and name in _GLOROT
     return abs(_GAINS[name] / paired.scale - 1.0) <= _TOLERANCE
 
 
-def _name_of(paired):
+def _name_of(paired: Any) -> str:
     known = {
         keras.initializers.GlorotNormal: "'glorot_normal'",
         keras.initializers.HeNormal: "'he_normal'",

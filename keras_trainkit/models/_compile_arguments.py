@@ -1,7 +1,7 @@
-"""Losses and metrics of Keras that a head would be trained or counted wrongly by.
+"""Losses and metrics of Keras, checked against the head that they are computed from.
 
 Each is known by its name in snake case, which a function, a loss and a metric share
-(`binary_crossentropy`). What is not Keras' own is not judged.
+(`binary_crossentropy`). Those that are not Keras' own are not checked.
 """
 
 import functools
@@ -37,7 +37,7 @@ _OF_VALUES = (
     "root_mean_squared_error",
     "tversky",
 )
-_HIGHEST = (  # compare the place of the highest output
+_HIGHEST = (  # compare the index of the highest output
     "categorical_accuracy",
     "sparse_categorical_accuracy",
     "sparse_top_k_categorical_accuracy",
@@ -61,12 +61,12 @@ _CURVES = (
 )
 _F_SCORES = ("f1_score", "f_beta_score")
 _ACCURACIES = ("accuracy", "acc", "equal_values", *_HIGHEST)
-_JUDGED = {*_BINARY, *_CATEGORICAL, *_OF_VALUES, *_MARGINS, *_HIGHEST, *_ABOVE}
-_JUDGED |= {*_CURVES, *_F_SCORES, "auc"}
+_CHECKED = {*_BINARY, *_CATEGORICAL, *_OF_VALUES, *_MARGINS, *_HIGHEST, *_ABOVE}
+_CHECKED |= {*_CURVES, *_F_SCORES, "auc"}
 _OF_PROBABILITIES = "computed from `models.predict_proba(model, x)` after training"
 
 
-def misfits(
+def unfit_arguments(
     model: str, task: Task, loss: Any, metrics: Any, weighted: Any
 ) -> Iterator[str]:
     """A text for each argument of `compile` that does not fit the head."""
@@ -88,7 +88,7 @@ def misfits(
 
 
 def _named(given: Any, get: Any) -> tuple[str, dict]:
-    """Its name in snake case and its options; "" for what is not Keras' own."""
+    """Its name in snake case and its options; "" for one that is not Keras' own."""
     if isinstance(given, str):
         if given.lower() in ("accuracy", "acc", "crossentropy", "ce"):
             return given.lower(), {}
@@ -99,19 +99,20 @@ def _named(given: Any, get: Any) -> tuple[str, dict]:
     options = {}
     if isinstance(given, functools.partial):
         given, options = given.func, given.keywords
-    kind = given if inspect.isfunction(given) or inspect.isclass(given) else type(given)
+    named = inspect.isfunction(given) or inspect.isclass(given)
+    kind = given if named else type(given)
     if not str(kind.__module__).startswith("keras."):
         return "", {}
     if kind is keras.metrics.Accuracy:
         return "equal_values", {}
     name = _snake_case(kind.__name__)
-    if kind is not given and name in _JUDGED:
+    if kind is not given and name in _CHECKED:
         options = given.get_config()
     return name, options
 
 
 def _remedy(task: Task, name: str, options: dict) -> str | None:
-    """What fits instead; None where this does, or where it cannot be told."""
+    """A phrase for one that fits; None if this one does, or may."""
     if name in (*_BINARY, *_CATEGORICAL, "crossentropy", "ce"):
         return None if _fits_entropy(task, name, options) else _entropy(task)
     if name in _OF_VALUES:
@@ -154,7 +155,7 @@ def _entropy(task: Task) -> str:
 
 
 def _counting(task: Task, name: str, options: dict) -> str | None:
-    """Of metrics that count rows: what fits labels."""
+    """The same of metrics that count rows."""
     linear, binary = task.activation == "linear", task.name == "binary"
     threshold = 0 if linear else 0.5
     accuracy = f"`BinaryAccuracy(threshold={threshold})`" if binary else '"accuracy"'

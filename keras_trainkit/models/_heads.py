@@ -1,16 +1,24 @@
-"""The last layer of every builder: what a task asks of it."""
+"""The last layers of every builder: what a task asks of them."""
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 
 from keras_trainkit._checks import check_choice, check_count, check_counts
+from keras_trainkit._types import Layer, Tensor
 from keras_trainkit.initializers import for_activation
-from keras_trainkit.layers import Head
+from keras_trainkit.layers import Head, MemberDense, MemberMean
 from keras_trainkit.layers._classes import LABELLED, TASKS, checked_classes
+from keras_trainkit.layers.member_mean import check_target_scaling
+
+_MEMBER_KINDS = {"classification": "logits", "binary": "binary_logits"}
 
 
-def check_head(task, outputs, output_activation, classes=None):
+def check_head(
+    task: Any, outputs: Any, output_activation: Any, classes: Any = None
+) -> None:
     """Refuses heads that the stock losses would train wrongly and in silence."""
     check_choice("task", task, "decides what the head gives", (None, *TASKS))
     if task == "classification":
@@ -33,8 +41,18 @@ def check_head(task, outputs, output_activation, classes=None):
         )
 
 
-def answer_shape(outputs, task):
-    """Shape of one answer; of several axes for values alone."""
+def check_members(members: Any, target_scaling: Any, task: str | None) -> None:
+    check_count("members", members, "is the number of members of the ensemble")
+    check_target_scaling(target_scaling)
+    if target_scaling is not None and task in LABELLED:
+        raise ValueError(
+            "`target_scaling` brings the targets to unit size and must be None where "
+            f"they are labels. Received: task={task!r}."
+        )
+
+
+def prediction_shape(outputs: Any, task: str | None) -> tuple[int, ...]:
+    """Shape of the prediction for one sample; of several axes for values alone."""
     if not isinstance(outputs, tuple | list):
         return (outputs,)
     if task in LABELLED:
@@ -47,8 +65,8 @@ def answer_shape(outputs, task):
     return tuple(map(int, outputs))
 
 
-def is_activation(value):
-    """Whether `value` is a name that Keras knows, or a function or layer."""
+def is_activation(value: Any) -> bool:
+    """True for a name that Keras knows, a function or a layer."""
     if not isinstance(value, str):
         return callable(value) and not isinstance(value, type)
     try:
@@ -59,19 +77,19 @@ def is_activation(value):
 
 
 def head(
-    outputs,
-    output_activation,
-    regularizer,
-    task=None,
-    classes=None,
-    name="outputs",
-):
+    outputs: int,
+    output_activation: str | Callable | None,
+    regularizer: keras.regularizers.Regularizer | None,
+    task: str | None = None,
+    classes: Sequence | None = None,
+    name: str = "outputs",
+) -> Layer:
     """The layer "outputs": Glorot, and float32 under mixed precision."""
-    arguments = {
+    arguments: dict[str, Any] = {
         "activation": output_activation,
         "kernel_initializer": for_activation(None),
         "kernel_regularizer": regularizer,
-        "dtype": keras.config.dtype_policy().variable_dtype,
+        "dtype": _head_dtype(),
         "name": name,
     }
     if task is None:
@@ -79,7 +97,13 @@ def head(
     return Head(int(outputs), task, classes, **arguments)
 
 
-def shaped_head(x, shape, output_activation, task, classes):
+def shaped_head(
+    x: Tensor,
+    shape: tuple[int, ...],
+    output_activation: str | Callable | None,
+    task: str | None,
+    classes: Sequence | None,
+) -> Tensor:
     """The layer "outputs" over `x`; of a shape it only puts the values in order."""
     if len(shape) == 1:
         return head(shape[0], output_activation, None, task, classes)(x)
@@ -89,3 +113,36 @@ def shaped_head(x, shape, output_activation, task, classes):
     x = keras.layers.Reshape(shape, name="answer_shape")(values)
     dtype = values.dtype
     return keras.layers.Activation(output_activation, dtype=dtype, name="outputs")(x)
+
+
+def member_head(
+    x: Tensor,
+    shape: tuple[int, ...],
+    output_activation: str | Callable | None,
+    regularizer: keras.regularizers.Regularizer | None,
+    task: str | None,
+    members: int,
+    target_scaling: Layer | None,
+    classes: Sequence | None = None,
+) -> Tensor:
+    """Outputs per member, then their mean: the layers "members" and "outputs"."""
+    if members == 1:
+        x = keras.layers.Reshape((1, x.shape[-1]), name="member")(x)
+    x = MemberDense(
+        math.prod(shape),
+        activation=output_activation,
+        kernel_regularizer=regularizer,
+        dtype=_head_dtype(),
+        name="members",
+    )(x)
+    if len(shape) > 1:
+        x = keras.layers.Reshape((members, *shape), name="member_answers")(x)
+    kind = _MEMBER_KINDS.get(str(task), "values")
+    mean = MemberMean(
+        kind, target_scaling, task, classes, dtype=_head_dtype(), name="outputs"
+    )
+    return mean(x)
+
+
+def _head_dtype() -> str:
+    return keras.config.dtype_policy().variable_dtype
