@@ -15,10 +15,10 @@ class WarnOnNaN(keras.callbacks.Callback):
     """Warns once: after the first batch with a loss of NaN, or at the end of an epoch.
 
     Keras hands the loss of each batch to callbacks, in a thread of its own where the
-    backend has one, so that training does not wait. At the end
-    of an epoch weights are looked at too: TensorFlow's relu makes 0 of NaN, so the
-    loss stays finite while the gradient is NaN. The data are read then, not before,
-    for a model may have been given NaN on purpose.
+    backend has one, so that training does not wait. At the end of an epoch weights are
+    looked at too: TensorFlow's relu makes 0 of NaN, so the loss stays finite while the
+    gradient is NaN. The data are read when it warns, not before, for a model may have
+    been given NaN on purpose.
 
     Args:
         training: `(x, y, sample_weight)` as given to `fit`.

@@ -1,21 +1,16 @@
-import contextlib
 import functools
 import inspect
 import os
-import shutil
-import tempfile
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
-import h5py
 import keras
 
 from keras_trainkit._serialization import serializable
-from keras_trainkit.layers import Head
 from keras_trainkit.models._compile_arguments import unfit_arguments
 from keras_trainkit.models._task import task_of
 from keras_trainkit.models._warn_on_nan import WarnOnNaN
+from keras_trainkit.models._weight_files import with_head
 
 
 @serializable
@@ -86,15 +81,15 @@ class TaskModel(keras.Model):
 
     def load_weights(
         self, filepath: str | os.PathLike, skip_mismatch: bool = False, **kwargs: Any
-    ):
-        """Loads weights as Keras does, also those of a time when no `Head` was.
+    ) -> None:
+        """Loads weights as Keras does, also those saved before there was a `Head`.
 
         Args:
             filepath: String or path.
-            skip_mismatch: Bool. Whether layers that do not fit keep their weights.
+            skip_mismatch: Bool. True: layers that do not fit keep their weights.
             **kwargs: Passed to `keras.Model`, to its `load_weights`.
         """
-        with _with_head(self, filepath) as path:
+        with with_head(self, filepath) as path:
             super().load_weights(path, skip_mismatch, **kwargs)
 
     def compile_from_config(self, config: dict) -> None:
@@ -116,36 +111,3 @@ def _warn_on_nan(
     else:
         validation_data = None
     return WarnOnNaN((x, y, sample_weight), validation_data)
-
-
-@contextlib.contextmanager
-def _with_head(
-    model: keras.Model, filepath: str | os.PathLike
-) -> Iterator[str | os.PathLike]:
-    """The file, or a copy of one that was written when the head was a `Dense` layer.
-
-    Keras names weights in files after the classes of layers: what "dense_2" was is
-    "head" since `layers.Head` is the last layer.
-    """
-    name = _dense_for_head(model, filepath)
-    if name is None:
-        yield filepath
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        copy = shutil.copy(filepath, folder)
-        with h5py.File(copy, "r+") as file:
-            file.move(f"layers/{name}", "layers/head")
-        yield copy
-
-
-def _dense_for_head(model: keras.Model, filepath: str | os.PathLike) -> str | None:
-    """The name of the head's weights in such a file; None in any other."""
-    if not str(filepath).endswith(".weights.h5") or not os.path.isfile(filepath):
-        return None
-    kinds = [type(layer) for layer in model.layers]
-    number = kinds.count(keras.layers.Dense)
-    with h5py.File(filepath) as file:
-        saved = set(file.get("layers", ()))
-    names = ["dense", *(f"dense_{n}" for n in range(1, number + 1))]
-    is_earlier = kinds.count(Head) == 1 and "head" not in saved
-    return names[-1] if is_earlier and saved.issuperset(names) else None
