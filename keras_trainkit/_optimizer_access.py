@@ -1,4 +1,4 @@
-"""What the kit needs of an optimizer and Keras 3.15 keeps under private names.
+"""Reads and changes of an optimizer that need private names of Keras 3.15.
 
 The hooks of an optimizer that a subclass overrides stand in
 `optimizers/_decoupled_decay.py`; docs/private_api.md lists both.

@@ -1,11 +1,84 @@
-from keras_trainkit.hypermodels._bilstm_attention_space import (
-    bilstm_attention_kinds,
-    widths_of,
-)
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from keras_trainkit.hypermodels._domains import ChoiceDomain, Domain, NumberDomain
 from keras_trainkit.hypermodels._hyper_network import HyperNetwork
 from keras_trainkit.hypermodels._space import units_of
 from keras_trainkit.models import bilstm_attention
 from keras_trainkit.models._sequence_input import check_sequence_input
+
+_SCORES = ("additive", "multiplicative", "dot", "scaled_dot")
+_QUERIES = ("final_state", "learned")
+_SHARE = {"at_least": 0, "below": 1}
+
+
+def _widths_of(scales: str) -> tuple[int, ...]:
+    """Turns "1,4,16" into (1, 4, 16)."""
+    return tuple(int(width) for width in scales.split(","))
+
+
+def _is_widths(scales: str) -> bool:
+    widths = scales.split(",")
+    whole = all(width.isdecimal() and int(width) >= 1 for width in widths)
+    return whole and len(set(_widths_of(scales))) == len(widths)
+
+
+_DOMAINS: dict[str, Domain] = {
+    "embedding_units": NumberDomain(
+        "is the numbers per token",
+        (64, 256, 2),
+        128,
+        whole=True,
+        log=True,
+        bounds={"at_least": 1},
+    ),
+    "layers": NumberDomain(
+        "is the number of recurrent layers",
+        (1, 3),
+        2,
+        whole=True,
+        bounds={"at_least": 1},
+    ),
+    "units": NumberDomain(
+        "is the width of a recurrent layer per direction",
+        (32, 128, 2),
+        64,
+        whole=True,
+        log=True,
+        bounds={"at_least": 1},
+    ),
+    "dropout": NumberDomain(
+        "is the share of a layer's inputs dropped",
+        (0.2, 0.5),
+        0.2,
+        bounds=_SHARE,
+    ),
+    "recurrent_dropout": NumberDomain(
+        "is the share of the states dropped", (0.0, 0.5), 0.2, bounds=_SHARE
+    ),
+    "recurrent_weight_dropout": NumberDomain(
+        "is the share of the recurrent weights dropped", 0.0, 0.0, bounds=_SHARE
+    ),
+    "attention": ChoiceDomain(
+        "compares the query with a step",
+        ["additive", "multiplicative"],
+        allowed=(*_SCORES, "none"),
+    ),
+    "query": ChoiceDomain(
+        "is what the steps are compared with",
+        list(_QUERIES),
+        when=("attention", _SCORES),
+        allowed=_QUERIES,
+    ),
+    "scales": ChoiceDomain(
+        "gives the widths of the windows whose means stand beside each step",
+        "1",
+        is_allowed=_is_widths,
+        described="whole numbers from 1, each once, with commas, such as '1,4,16'",
+    ),
+}
 
 
 class HyperBiLSTMAttention(HyperNetwork):
@@ -79,25 +152,27 @@ class HyperBiLSTMAttention(HyperNetwork):
 
     _parts = ("encoding", "input_shape", "vocabulary_size", "scaling")
     _named_parts = ("scaling",)
+    _learning_rate = 5e-3
+    _global_clipnorm = 1.0
 
     def __init__(
         self,
-        input_shape,
-        outputs,
-        task="classification",
+        input_shape: Sequence[int | None],
+        outputs: int,
+        task: str = "classification",
         *,
-        vocabulary_size=None,
-        mask_value=None,
-        max_length=500,
-        keep="end",
-        one_hot=False,
-        space=None,
-        prepare=None,
-        classes=None,
-        metrics=(),
-        steps_per_execution=1,
-        name=None,
-        tunable=True,
+        vocabulary_size: int | None = None,
+        mask_value: float | None = None,
+        max_length: int = 500,
+        keep: str = "end",
+        one_hot: bool = False,
+        space: dict[str, Any] | None = None,
+        prepare: Callable | None = None,
+        classes: Sequence | None = None,
+        metrics: Sequence = (),
+        steps_per_execution: int = 1,
+        name: str | None = None,
+        tunable: bool = True,
     ):
         is_tokens = isinstance(input_shape, list | tuple) and len(input_shape) == 1
         comes_later = prepare is not None and is_tokens and vocabulary_size is None
@@ -109,7 +184,6 @@ class HyperBiLSTMAttention(HyperNetwork):
         self.max_length = max_length
         self.keep = keep
         super().__init__(
-            bilstm_attention_kinds(space, self._named_parts, is_tokens),
             outputs,
             task,
             one_hot=one_hot,
@@ -118,13 +192,17 @@ class HyperBiLSTMAttention(HyperNetwork):
             classes=classes,
             metrics=metrics,
             steps_per_execution=steps_per_execution,
-            learning_rate=5e-3,
-            global_clipnorm=1.0,
             name=name,
             tunable=tunable,
         )
 
-    def _network(self, values, parts):
+    def _builder_domains(self) -> dict[str, Domain]:
+        domains = dict(_DOMAINS)
+        if len(self.input_shape) != 1:
+            del domains["embedding_units"]
+        return domains
+
+    def _network(self, values: dict[str, Any], parts: dict[str, Any]) -> keras.Model:
         parts = {
             "input_shape": self.input_shape,
             "vocabulary_size": self.vocabulary_size,
@@ -143,7 +221,7 @@ class HyperBiLSTMAttention(HyperNetwork):
             recurrent_dropout=values["recurrent_dropout"],
             recurrent_weight_dropout=values["recurrent_weight_dropout"],
             attention=None if attention == "none" else attention,
-            scales=widths_of(values["scales"]),
+            scales=_widths_of(values["scales"]),
             task=self.task,
             classes=self.classes,
             **optional,

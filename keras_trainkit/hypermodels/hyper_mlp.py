@@ -1,8 +1,81 @@
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from keras_trainkit.hypermodels._domains import (
+    ChoiceDomain,
+    Domain,
+    FlagDomain,
+    NumberDomain,
+)
 from keras_trainkit.hypermodels._hyper_network import HyperNetwork
-from keras_trainkit.hypermodels._mlp_space import mlp_kinds
 from keras_trainkit.hypermodels._space import units_of
 from keras_trainkit.models import mlp
+from keras_trainkit.models._heads import is_activation
 from keras_trainkit.models._table_input import check_table_input
+
+_PENALTIES = ("none", "l1", "l2", "elastic_net")
+_NORMALIZATIONS = ("none", "batch", "layer")
+
+
+def _penalty(terms: str, name: str) -> NumberDomain:
+    return NumberDomain(
+        f"weighs the sum of {terms} kernel values",
+        (1e-5, 1e-2),
+        1e-4,
+        when=("penalty", (name, "elastic_net")),
+        log=True,
+        bounds={"at_least": 0},
+    )
+
+
+_DOMAINS: dict[str, Domain] = {
+    "layers": NumberDomain(
+        "is the number of hidden layers",
+        (1, 4),
+        3,
+        whole=True,
+        bounds={"at_least": 0},
+    ),
+    "units": NumberDomain(
+        "is the width of a hidden layer",
+        (32, 512, 2),
+        256,
+        whole=True,
+        log=True,
+        bounds={"at_least": 1},
+    ),
+    "activation": ChoiceDomain(
+        "bends the signal in each block",
+        ["relu", "gelu", "silu", "mish", "tanh"],
+        is_allowed=is_activation,
+        described="the name of a Keras activation",
+    ),
+    "normalization": ChoiceDomain(
+        "steadies the inputs of activations",
+        list(_NORMALIZATIONS),
+        allowed=_NORMALIZATIONS,
+    ),
+    "residual": FlagDomain("adds each block's input to its output", [False, True]),
+    "dropout": NumberDomain(
+        "is the share of units set to 0 while training",
+        (0.2, 0.5),
+        0.2,
+        bounds={"at_least": 0, "below": 1},
+    ),
+    "penalty": ChoiceDomain(
+        "chooses between l1 and l2 penalties", "none", allowed=_PENALTIES
+    ),
+    "l1": _penalty("absolute", "l1"),
+    "l2": _penalty("squared", "l2"),
+    "members": NumberDomain(
+        "is the number of members of the ensemble",
+        1,
+        whole=True,
+        bounds={"at_least": 1},
+    ),
+}
 
 
 class HyperMLP(HyperNetwork):
@@ -121,28 +194,29 @@ class HyperMLP(HyperNetwork):
         "target_scaling",
     )
     _named_parts = ("scaling", "numeric_embedding", "target_scaling")
+    _learning_rate = 1e-2
+    _global_clipnorm = 0.0
 
     def __init__(
         self,
-        input_shape,
-        outputs,
-        task="classification",
+        input_shape: Sequence[int] | None,
+        outputs: int,
+        task: str = "classification",
         *,
-        one_hot=False,
-        space=None,
-        prepare=None,
-        classes=None,
-        metrics=(),
-        steps_per_execution=1,
-        name=None,
-        tunable=True,
+        one_hot: bool = False,
+        space: dict[str, Any] | None = None,
+        prepare: Callable | None = None,
+        classes: Sequence | None = None,
+        metrics: Sequence = (),
+        steps_per_execution: int = 1,
+        name: str | None = None,
+        tunable: bool = True,
     ):
         if prepare is None or input_shape is not None:
             sizes = None if prepare is None else [1]  # it may bring the categories
             check_table_input(input_shape, None, sizes if input_shape == (0,) else None)
         self.input_shape = input_shape
         super().__init__(
-            mlp_kinds(space, self._named_parts),
             outputs,
             task,
             one_hot=one_hot,
@@ -151,13 +225,14 @@ class HyperMLP(HyperNetwork):
             classes=classes,
             metrics=metrics,
             steps_per_execution=steps_per_execution,
-            learning_rate=1e-2,
-            global_clipnorm=0.0,
             name=name,
             tunable=tunable,
         )
 
-    def _network(self, values, parts):
+    def _builder_domains(self) -> dict[str, Domain]:
+        return _DOMAINS
+
+    def _network(self, values: dict[str, Any], parts: dict[str, Any]) -> keras.Model:
         parts = {"input_shape": self.input_shape, **parts}
         normalization = values["normalization"]
         return mlp(

@@ -1,4 +1,4 @@
-"""Functions that return an uncompiled `keras.Model`, and what such a model knows."""
+"""Functions that return an uncompiled `keras.Model`, and tools for such a model."""
 
 from keras_trainkit.models.attention_scores import attention_scores
 from keras_trainkit.models.bilstm_attention import bilstm_attention

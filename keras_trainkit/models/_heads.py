@@ -1,4 +1,4 @@
-"""The last layers of every builder: what a task asks of them."""
+"""The last layers of every builder, as the task demands them."""
 
 import math
 from collections.abc import Callable, Sequence

@@ -28,11 +28,11 @@ _PASSING = (TemperatureScaling, keras.layers.Rescaling, keras.layers.Reshape)
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What is known of a model's output.
+    """The meaning of a model's output, as far as it is known.
 
     Args:
         name: "classification", "binary", "regression"; None where it is unknown.
-        activation: "linear", "sigmoid" or "softmax", what made the outputs; None for
+        activation: "linear", "sigmoid" or "softmax", applied last; None for
             another or where it cannot be told.
         outputs: Size of the last axis; None without one output of a known size.
         classes: Names of the classes, in the order of their codes; None: the codes.
@@ -78,7 +78,7 @@ class Task:
 
 
 def task_of(model: keras.Model) -> Task:
-    """What is known of `model`; of a model with several outputs nothing."""
+    """The task of `model`, as far as it is known; of several outputs nothing."""
     outputs: Any = getattr(model, "outputs", None) or ()
     if len(outputs) != 1 or isinstance(getattr(model, "output", None), dict):
         return Task()

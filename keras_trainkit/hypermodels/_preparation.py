@@ -1,16 +1,18 @@
-"""What `prepare` returns: layers that have learned from training rows."""
+"""The dict that `prepare` returns: layers that have learned from training rows."""
 
 import copy
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import keras
 from keras_tuner.errors import FatalValueError
 
-from keras_trainkit.hypermodels._kinds import Name
+from keras_trainkit.hypermodels._domains import ChoiceDomain, Domain
 
 _PURPOSE = "`prepare` gives what has learned from the training rows and must return"
 
 
-def check_prepare(prepare):
+def check_prepare(prepare: Any) -> None:
     if prepare is not None and not callable(prepare):
         raise ValueError(
             "`prepare` adapts layers to training rows and must be a function "
@@ -18,22 +20,24 @@ def check_prepare(prepare):
         )
 
 
-def part_kinds(space, named_parts):
-    """Kinds by name of the parts that `space` chooses; its own check comes later."""
+def part_domains(space: Any, named_parts: Iterable[str]) -> dict[str, Domain]:
+    """Domains by name of the parts that `space` chooses; its own check comes later."""
     purpose = "chooses what `prepare` returns by name"
     described = "a name that is not empty"
     return {
-        part: Name(purpose, [], is_allowed=bool, described=described)
+        part: ChoiceDomain(purpose, [], is_allowed=bool, described=described)
         for part in named_parts
         if isinstance(space, dict) and part in space
     }
 
 
-def checked(prepared, parts, named):
-    """The dict of `prepare`, held against the parts that a hypermodel takes.
+def checked(
+    prepared: Any, parts: Iterable[str], named: Mapping[str, list]
+) -> dict[str, Any]:
+    """The dict of `prepare`, checked against the parts that a hypermodel takes.
 
     Args:
-        prepared: What the caller's function returned.
+        prepared: The return value of the caller's function.
         parts: Names that it may have.
         named: Dict from such a name to the names that the space chooses from there.
     """
@@ -55,7 +59,9 @@ def checked(prepared, parts, named):
     return prepared
 
 
-def chosen(prepared, values, named):
+def chosen(
+    prepared: dict[str, Any], values: dict[str, Any], named: Iterable[str]
+) -> dict[str, Any]:
     """The parts for one trial, layers copied so that trials share no state."""
     parts = dict(prepared)
     for part in named:
@@ -66,7 +72,7 @@ def chosen(prepared, values, named):
     }
 
 
-def _check_choices(part, given, names):
+def _check_choices(part: str, given: Any, names: list) -> None:
     needed = set(names) - {"none"}
     if not isinstance(given, dict) or not needed <= set(given):
         raise FatalValueError(

@@ -1,4 +1,7 @@
-"""The arguments of `Model.fit`, with what a hypermodel puts in."""
+"""The arguments of `Model.fit`: those of a search, and those of a trial."""
+
+from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras_tuner.errors import FatalValueError
@@ -9,7 +12,13 @@ from keras_trainkit.callbacks import OneCycle
 _VALIDATION_ROWS = 256
 
 
-def fit_arguments(args, kwargs, encode, batch_size, cycle):
+def fit_arguments(
+    args: tuple,
+    kwargs: dict[str, Any],
+    encode: Callable | None,
+    batch_size: int | None,
+    cycle: OneCycle | None,
+) -> dict[str, Any]:
     """Keyword arguments for `model.fit`.
 
     Args:
@@ -38,7 +47,7 @@ def fit_arguments(args, kwargs, encode, batch_size, cycle):
     return arguments
 
 
-def _encoded(arguments, encode):
+def _encoded(arguments: dict[str, Any], encode: Callable) -> dict[str, Any]:
     encoded = {"x": encode(arguments.get("x"))}
     validation = arguments.get("validation_data")
     if isinstance(validation, list | tuple):
@@ -51,7 +60,7 @@ def _encoded(arguments, encode):
     return encoded
 
 
-def _check_batches(arguments):
+def _check_batches(arguments: dict[str, Any]) -> None:
     remedy = "or `space={'batch_size': None}` given, which leaves it to the caller"
     if arguments.get("batch_size") is not None:
         raise FatalValueError(
@@ -66,7 +75,7 @@ def _check_batches(arguments):
         )
 
 
-def _with_cycle(given, cycle):
+def _with_cycle(given: Any, cycle: OneCycle | None) -> list:
     given = [] if given is None else given
     listed = list(given) if isinstance(given, list | tuple) else [given]
     if any(isinstance(callback, OneCycle) for callback in listed):
