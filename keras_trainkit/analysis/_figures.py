@@ -3,11 +3,16 @@
 import pathlib
 import unicodedata
 import warnings
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 _SUFFIXES = (".pdf", ".png", ".svg")
-# Asked for the letters that matplotlib's own fonts lack, in this order.
+# Fonts for letters that matplotlib's own fonts lack, in the order of preference.
 _FONTS = (
     *("Noto Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR"),
     *("Noto Sans SC", "Noto Sans JP", "Noto Sans KR", "Source Han Sans SC"),
@@ -21,7 +26,7 @@ _FONTS = (
 )
 
 
-def new_figure(num_panels: int = 1):
+def new_figure(num_panels: int = 1) -> tuple["Figure", Any]:
     """A figure and its axes in a row of up to three, further rows below."""
     from matplotlib.figure import Figure
 
@@ -39,8 +44,8 @@ def new_figure(num_panels: int = 1):
     return figure, grid[:num_panels]
 
 
-def check_path(path) -> pathlib.Path:
-    """The path, if its suffix names a format; to be asked before the work."""
+def check_path(path: Any) -> pathlib.Path:
+    """The path, if its suffix names a format; called before the work begins."""
     if not isinstance(path, str | pathlib.Path) or (
         pathlib.Path(path).suffix.lower() not in _SUFFIXES
     ):
@@ -51,13 +56,15 @@ def check_path(path) -> pathlib.Path:
     return pathlib.Path(path)
 
 
-def wants_log(values) -> bool:
-    """Whether values spread so far that a linear axis would hide the small ones."""
+def wants_log(values: Any) -> bool:
+    """True if values spread so far that a linear axis would hide the small ones."""
     values = np.asarray(values, "float64")
-    return values.size > 0 and values.min() > 0 and values.max() > 10 * values.min()
+    if not values.size:
+        return False
+    return bool(values.min() > 0 and values.max() > 10 * values.min())
 
 
-def logarithmic(axes, values):
+def logarithmic(axes: Any, values: Sequence[float]) -> None:
     """Makes the vertical axis, which holds the values, logarithmic."""
     from matplotlib.ticker import LogLocator, NullLocator
 
@@ -65,11 +72,11 @@ def logarithmic(axes, values):
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(lambda value, _: written(value))
+    axes.yaxis.set_major_formatter(lambda value, _: tick_label(value))
 
 
-def written(value) -> str:
-    """A value as a tick: 0.00001 is 1e-5."""
+def tick_label(value: Any) -> str:
+    """The text of a value at an axis: 0.00001 is 1e-5."""
     if isinstance(value, bool | str):
         return str(value)
     form = ".3e" if 0 < abs(value) < 1e-3 else ".4g"
@@ -78,45 +85,7 @@ def written(value) -> str:
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa
 
 
-def draw_range(found):
-    """The figure of a `LearningRateRange`."""
-    figure, (axes,) = new_figure()
-    rates, losses = found.learning_rates, found.losses
-    axes.plot(rates, losses, color="0.75", linewidth=1, label="each batch")
-    axes.plot(rates, found.smoothed_losses, color="C0", linewidth=2, label="smoothed")
-    shapes = {"steepest": ("o", "C3"), "valley": ("s", "C2"), "minimum": ("D", "C4")}
-    for name, rate in found.suggestions.items():
-        if rate is not None:
-            marker, colour = shapes[name]
-            height = np.interp(np.log(rate), np.log(rates), found.smoothed_losses)
-            chosen = rate == found.suggestion
-            label = f"{name}: {rate:.2g}" + (" (suggested)" if chosen else "")
-            style = {"marker": marker, "color": colour, "markersize": 9, "zorder": 3}
-            axes.plot([rate], [height], linestyle="none", label=label, **style)
-    if found.diverged_at is not None:
-        label = f"stopped at {found.diverged_at:.2g}"
-        axes.axvline(found.diverged_at, color="0.4", linestyle=":", label=label)
-    if len(rates) < 2 and found.diverged_at is not None:
-        axes.set_xlim(found.diverged_at / 10, found.diverged_at * 10)
-    axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
-    nothing = "" if found.suggestion else ": no rate stands out"
-    axes.set_title(f"Learning rate range test{nothing}")
-    _show_the_valley(axes, losses, found.smoothed_losses)
-    legend_below(axes)
-    return figure
-
-
-def _show_the_valley(axes, losses, smoothed):
-    """Leaves the explosion at the end, often a thousandfold, above the picture."""
-    if len(losses):
-        low, high = float(np.min(losses)), float(np.max(smoothed))
-        early = float(np.max(losses[: max(len(losses) // 10, 1)]))
-        high = max(high, early)
-        margin = 0.05 * (high - low) or 1.0
-        axes.set_ylim(low - margin, high + 3 * margin)
-
-
-def legend_below(axes, columns: int = 2) -> None:
+def legend_below(axes: Any, columns: int = 2) -> None:
     """A legend under the label of the horizontal axis, where no line can pass."""
     from matplotlib.transforms import ScaledTranslation
 
@@ -130,7 +99,7 @@ def legend_below(axes, columns: int = 2) -> None:
     )
 
 
-def save(figure, path) -> None:
+def save(figure: "Figure", path: str | pathlib.Path) -> None:
     """Writes the figure; the suffix of the path names the format.
 
     Texts are drawn as they are, a `$` too. Letters that matplotlib's own font lacks are
@@ -142,7 +111,7 @@ def save(figure, path) -> None:
     figure.savefig(path, dpi=150)
 
 
-def _write_every_letter(figure):
+def _write_every_letter(figure: "Figure") -> None:
     from matplotlib.text import Text
 
     missing: set[str] = set()
@@ -168,7 +137,7 @@ def _write_every_letter(figure):
         )
 
 
-def _write_ticks(axis, missing):
+def _write_ticks(axis: Any, missing: set[str]) -> None:
     """Ticks are written anew with every drawing, so their formatter is replaced."""
     found: set[str] = set()
     for tick in axis.get_ticklabels():
@@ -181,12 +150,13 @@ def _write_ticks(axis, missing):
     missing |= found
 
 
-def _without(letters, words):
+def _without(letters: set[str], words: str) -> str:
+    """`words` with question marks for `letters`."""
     return "".join("?" if letter in letters else letter for letter in words)
 
 
-def _families_for(words, families):
-    """The families, longer by those that draw the letters; and the letters none has."""
+def _families_for(words: str, families: Iterable[str]) -> tuple[list[str], set[str]]:
+    """The families and those added to draw all letters; letters that none has."""
     from matplotlib import font_manager
 
     letters = set() if words.isascii() else {c for c in words if _is_visible(c)}
@@ -206,5 +176,5 @@ def _families_for(words, families):
     return extended, letters
 
 
-def _is_visible(letter):
+def _is_visible(letter: str) -> bool:
     return unicodedata.category(letter) not in ("Cc", "Cf", "Zs", "Zl", "Zp")

@@ -1,9 +1,10 @@
-"""Everything that training steps change, put back bit for bit."""
+"""Restores everything that training steps change, bit for bit."""
 
 import contextlib
 import gc
 import random
 import sys
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
@@ -13,7 +14,7 @@ from keras_trainkit._optimizer_access import learning_rate_object
 
 
 @contextlib.contextmanager
-def restoring(model: keras.Model):
+def restoring(model: keras.Model) -> Iterator[None]:
     """Leaves a built model as it was found, however the block ends.
 
     Put back: every variable of the model (weights, batch-norm statistics, seeds), of
@@ -22,10 +23,10 @@ def restoring(model: keras.Model):
     """
     train_function = model.train_function
     rate = learning_rate_object(model.optimizer)
-    held = _unique(
+    variables = _unique(
         model.variables + model.metrics_variables + model.optimizer.variables
     )
-    values = [_copy(variable) for variable in held]
+    values = [_copy(variable) for variable in variables]
     with random_numbers_kept():
         try:
             yield
@@ -34,13 +35,13 @@ def restoring(model: keras.Model):
             model.reset_metrics()  # those that the block has built
             if learning_rate_object(model.optimizer) is not rate:
                 model.optimizer.learning_rate = rate
-            for variable, value in zip(held, values, strict=True):
+            for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
             model.train_function = train_function
 
 
 @contextlib.contextmanager
-def random_numbers_kept():
+def random_numbers_kept() -> Iterator[None]:
     """Puts back the state of every random number generator that training may use.
 
     These are Python's, NumPy's and torch's global ones, and every
@@ -69,23 +70,23 @@ def random_numbers_kept():
             generator.state.assign(seed)
 
 
-def _seed_generators():
+def _seed_generators() -> list[keras.random.SeedGenerator]:
     # type() and not isinstance(), which would run code of proxies and lazy modules.
     wanted = keras.random.SeedGenerator
     return [thing for thing in gc.get_objects() if issubclass(type(thing), wanted)]
 
 
-def _forget_state_between_steps(model):
+def _forget_state_between_steps(model: keras.Model) -> None:
     """Keras on JAX would write the state after the last whole step into the model
     when a callback next asks for it, if a step was interrupted."""
     if getattr(model, "_jax_state", None) is not None:
         model._jax_state = None
 
 
-def _unique(variables):
+def _unique(variables: Iterable[keras.Variable]) -> list[keras.Variable]:
     return list({id(variable): variable for variable in variables}.values())
 
 
-def _copy(variable):
-    """Never a view: a training step may hand the buffer on (JAX) or reuse it."""
+def _copy(variable: keras.Variable) -> np.ndarray:
+    """A copy, no view: a training step may hand the buffer on (JAX) or reuse it."""
     return np.array(keras.ops.convert_to_numpy(variable))

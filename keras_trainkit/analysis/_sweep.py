@@ -1,8 +1,10 @@
-"""The training steps of a learning rate range test."""
+"""The batches and the training steps of a learning rate range test."""
 
 import contextlib
 import itertools
 import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,10 +13,19 @@ from keras import ops
 from keras_trainkit._arrays import as_numpy
 from keras_trainkit._ewa import RunningAverage
 from keras_trainkit._optimizer_access import learning_rate_object, steps_taken
+from keras_trainkit._types import Optimizer, Tensor
 from keras_trainkit.analysis._suggestions import num_early
 
 
-def sweep(model, batches, rates, *, class_weight, smoothing, divergence_factor):
+def sweep(
+    model: keras.Model,
+    batches: Iterator[tuple],
+    rates: list[float],
+    *,
+    class_weight: dict | None,
+    smoothing: float,
+    divergence_factor: float,
+) -> tuple[list[float], list[float], float | None]:
     """Trains one batch per rate until the loss diverges.
 
     Returns:
@@ -43,14 +54,14 @@ def sweep(model, batches, rates, *, class_weight, smoothing, divergence_factor):
 
 
 @contextlib.contextmanager
-def _batches_as_in_fit(model):
+def _batches_as_in_fit(model: keras.Model) -> Iterator[None]:
     """Hands a custom `train_step` the tuple that `fit` would: `x, y = data` works.
 
     `train_on_batch` hands on `(x, y, None)` where there are no weights.
     """
     own, replaced = model.train_step, vars(model).get("train_step")
 
-    def train_step(*arguments):  # with the state before the data on JAX
+    def train_step(*arguments: Any) -> Any:  # with the state before the data on JAX
         *state, data = arguments
         return own(*state, keras.utils.pack_x_y_sample_weight(*data))
 
@@ -63,10 +74,11 @@ def _batches_as_in_fit(model):
             model.train_step = replaced
 
 
-def _rate_setter(optimizer, rates):
+def _rate_setter(optimizer: Optimizer, rates: list[float]) -> Callable[[float], float]:
+    """A function that sets the planned rate and returns the one in use."""
     if isinstance(learning_rate_object(optimizer), keras.Variable):
 
-        def set_rate(rate):
+        def set_rate(rate: float) -> float:
             optimizer.learning_rate = rate
             return rate
 
@@ -82,20 +94,22 @@ def _rate_setter(optimizer, rates):
 class _Rates(keras.optimizers.schedules.LearningRateSchedule):
     """A table of rates from the step `first` on, in place of another schedule."""
 
-    def __init__(self, rates, first):
+    def __init__(self, rates: list[float], first: int):
         self.rates = rates
         self.first = first
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         table = ops.convert_to_tensor(self.rates, "float32")
         index = ops.clip(ops.cast(step, "int32") - self.first, 0, len(self.rates) - 1)
         return ops.take(table, index)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"rates": self.rates, "first": self.first}
 
 
-def _loss_of_one_step(model, batch, class_weight):
+def _loss_of_one_step(
+    model: keras.Model, batch: tuple, class_weight: dict | None
+) -> float:
     x, y, sample_weight = batch
     logs = model.train_on_batch(
         x, y, sample_weight, class_weight=class_weight, return_dict=True
@@ -108,8 +122,10 @@ def _loss_of_one_step(model, batch, class_weight):
     return float(logs["loss"])
 
 
-def _has_diverged(losses, averages, factor, early):
-    """`average > factor * best`, said so that a loss may be negative too.
+def _has_diverged(
+    losses: list[float], averages: list[float], factor: float, early: int
+) -> bool:
+    """True if `average > factor * best`, in a form for negative losses too.
 
     A loss that harmless rates have shown is no divergence, however low the best is.
     """
@@ -121,8 +137,10 @@ def _has_diverged(losses, averages, factor, early):
     return averages[-1] > max(limit, *losses[:early])
 
 
-def endless_batches(x, y, sample_weight, *, batch_size, seed):
-    """Yields `(x, y, sample_weight)`, going round when the data are through.
+def endless_batches(
+    x: Any, y: Any, sample_weight: Any, *, batch_size: int, seed: int | None
+) -> Iterator[tuple]:
+    """Yields `(x, y, sample_weight)` without end, from what `fit` takes.
 
     Arrays are drawn in a new random order each round, whole batches only (unless
     there are fewer rows than one batch). Anything else is a collection of batches and
@@ -152,12 +170,12 @@ def endless_batches(x, y, sample_weight, *, batch_size, seed):
     return _from_batches(x)
 
 
-def _are_arrays(x):
+def _are_arrays(x: Any) -> bool:
     leaves = keras.tree.flatten(x)
     return bool(leaves) and all(hasattr(leaf, "shape") for leaf in leaves)
 
 
-def _from_arrays(data, batch_size, seed):
+def _from_arrays(data: tuple, batch_size: int, seed: int | None) -> Iterator[tuple]:
     data = keras.tree.map_structure(_as_rows, data)
     leaves = [leaf for leaf in keras.tree.flatten(data) if leaf is not None]
     lengths = {leaf.shape[0] for leaf in leaves}
@@ -169,7 +187,9 @@ def _from_arrays(data, batch_size, seed):
     return _draw(data, lengths.pop(), batch_size, np.random.default_rng(seed))
 
 
-def _draw(data, num_rows, batch_size, rng):
+def _draw(
+    data: tuple, num_rows: int, batch_size: int, rng: np.random.Generator
+) -> Iterator[tuple]:
     whole = max(num_rows // batch_size, 1) * batch_size
     while True:
         order = rng.permutation(num_rows)[:whole]
@@ -180,7 +200,7 @@ def _draw(data, num_rows, batch_size, rng):
             )
 
 
-def _from_batches(batches):
+def _from_batches(batches: Iterable) -> Iterator[tuple]:
     for round_ in itertools.count():
         batch = None
         for batch in batches:
@@ -193,14 +213,14 @@ def _from_batches(batches):
             )
 
 
-def _taken(leaf, rows):
+def _taken(leaf: Any, rows: np.ndarray) -> Any:
     if leaf is None:
         return None
     taken = leaf[rows]
     return taken.toarray() if hasattr(taken, "toarray") else taken
 
 
-def _as_rows(leaf):
+def _as_rows(leaf: Any) -> Any:
     """An array; floats as `fit` makes them of arrays. SciPy's sparse rows stay so."""
     if leaf is None:
         return None
@@ -219,8 +239,8 @@ def _as_rows(leaf):
     return array
 
 
-def _as_tensor(leaf):
-    """What the backend reads: its own tensors, otherwise NumPy."""
+def _as_tensor(leaf: Any) -> Any:
+    """A form that the backend reads: its own tensors, otherwise NumPy."""
     if leaf is None or keras.ops.is_tensor(leaf):
         return leaf
     return np.asarray(leaf)

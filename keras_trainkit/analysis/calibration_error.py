@@ -1,4 +1,4 @@
-"""How far predicted probabilities are from observed frequencies."""
+from typing import Any
 
 import numpy as np
 
@@ -8,7 +8,9 @@ from keras_trainkit._checks import check_choice, check_count
 _ROUNDING = 1e-3  # by which probabilities of float16 may miss the sum 1
 
 
-def calibration_error(y, probabilities, bins: int = 15, *, binning="width") -> float:
+def calibration_error(
+    y: Any, probabilities: Any, bins: int = 15, *, binning: str = "width"
+) -> float:
     """Expected calibration error of a classifier: 0 if it is as often right as it says.
 
     Rows are put into bins by their confidence c; with r the outcome of a row,
@@ -66,9 +68,9 @@ def calibration_error(y, probabilities, bins: int = 15, *, binning="width") -> f
     return float(np.abs(gaps).sum() / len(confidence))
 
 
-def _checked(probabilities):
-    fine = probabilities.ndim in (1, 2) and probabilities.size
-    if not fine or probabilities.dtype.kind not in "biuf":
+def _checked(probabilities: np.ndarray) -> np.ndarray:
+    is_fit = probabilities.ndim in (1, 2) and probabilities.size
+    if not is_fit or probabilities.dtype.kind not in "biuf":
         raise ValueError(
             "`probabilities` are the predictions and must be numbers of the shape "
             "(rows,), (rows, 1) or (rows, classes), at least one. "

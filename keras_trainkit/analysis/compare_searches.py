@@ -1,6 +1,6 @@
 import pathlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,12 +15,13 @@ from keras_trainkit.analysis._searches import Search, read_search
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 _STYLES = ("-", "--", ":")
 
 
 def compare_searches(
-    searches: Mapping, path: str | pathlib.Path | None = None
+    searches: Mapping[str, Any], path: str | pathlib.Path | None = None
 ) -> "pd.DataFrame":
     """Puts searches side by side: a table, and a picture of the best score so far.
 
@@ -82,7 +83,7 @@ def compare_searches(
     return rows.set_index("search").astype({**counts, **times})
 
 
-def _read(searches) -> dict[str, Search]:
+def _read(searches: Mapping[str, Any]) -> dict[str, Search]:
     if not isinstance(searches, Mapping) or not searches:
         raise ValueError(
             "`searches` holds what is compared and must be a dict from names to tuners "
@@ -99,7 +100,7 @@ def _read(searches) -> dict[str, Search]:
     return found
 
 
-def _row(search):
+def _row(search: Search) -> dict[str, Any]:
     states = [trial.state for trial in search.trials]
     seconds, best = search.seconds(), search.best()
     epochs = [trial.epochs for trial in search.trials]
@@ -116,11 +117,11 @@ def _row(search):
     }
 
 
-def _draw(searches):
+def _draw(searches: dict[str, Search]) -> "Figure":
     timed = any(search.seconds() for search in searches.values())
     figure, panels = new_figure(2 if timed else 1)
     known = [s.objective for s in searches.values() if s.objective]
-    drawn = []
+    drawn: list[float] = []
     for number, (name, search) in enumerate(searches.items()):
         style = {
             "color": f"C{number % 10}",
@@ -128,8 +129,9 @@ def _draw(searches):
         }
         steps = range(1, len(search.trials) + 1)
         drawn.extend(_draw_steps(panels[0], name, search, steps, style))
-        if search.seconds():
-            _draw_steps(panels[-1], name, search, search.seconds(), style)
+        seconds = search.seconds()
+        if seconds:
+            _draw_steps(panels[-1], name, search, seconds, style)
     for axes, label in zip(panels, ("trials ended", "seconds at work"), strict=False):
         objective = known[0] if known else "score"
         axes.set(
@@ -151,7 +153,13 @@ def _draw(searches):
     return figure
 
 
-def _draw_steps(axes, name, search, where, style):
+def _draw_steps(
+    axes: Any,
+    name: str,
+    search: Search,
+    ends: Sequence[float],
+    style: dict[str, Any],
+) -> Sequence[float]:
     """The best score so far as steps from the first score to the end of the search."""
     best = search.best()
     if best is None:
@@ -160,6 +168,6 @@ def _draw_steps(axes, name, search, where, style):
     scores = [np.nan if t.score is None else t.score for t in search.trials]
     fold = np.fmax if search.direction == "max" else np.fmin
     so_far = fold.accumulate(scores)
-    axes.plot(where, so_far, drawstyle="steps-post", label=name, **style)
-    axes.plot(where[best], scores[best], "o", color=style["color"], markersize=6)
-    return so_far[~np.isnan(so_far)]
+    axes.plot(ends, so_far, drawstyle="steps-post", label=name, **style)
+    axes.plot(ends[best], scores[best], "o", color=style["color"], markersize=6)
+    return so_far[~np.isnan(so_far)].tolist()

@@ -1,11 +1,13 @@
-"""What a learning rate range test found."""
-
 import dataclasses
 import pathlib
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_trainkit.analysis._figures import draw_range, save
+from keras_trainkit.analysis._figures import legend_below, new_figure, save
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -49,4 +51,41 @@ class LearningRateRange:
 
     def plot(self, path: str | pathlib.Path) -> None:
         """Draws the curve and the suggestions into a file, `.png`, `.pdf` or `.svg`."""
-        save(draw_range(self), path)
+        save(_draw(self), path)
+
+
+def _draw(found: LearningRateRange) -> "Figure":
+    figure, (axes,) = new_figure()
+    rates, losses = found.learning_rates, found.losses
+    axes.plot(rates, losses, color="0.75", linewidth=1, label="each batch")
+    axes.plot(rates, found.smoothed_losses, color="C0", linewidth=2, label="smoothed")
+    shapes = {"steepest": ("o", "C3"), "valley": ("s", "C2"), "minimum": ("D", "C4")}
+    for name, rate in found.suggestions.items():
+        if rate is not None:
+            marker, colour = shapes[name]
+            height = np.interp(np.log(rate), np.log(rates), found.smoothed_losses)
+            chosen = rate == found.suggestion
+            label = f"{name}: {rate:.2g}" + (" (suggested)" if chosen else "")
+            style = {"marker": marker, "color": colour, "markersize": 9, "zorder": 3}
+            axes.plot([rate], [height], linestyle="none", label=label, **style)
+    if found.diverged_at is not None:
+        label = f"stopped at {found.diverged_at:.2g}"
+        axes.axvline(found.diverged_at, color="0.4", linestyle=":", label=label)
+    if len(rates) < 2 and found.diverged_at is not None:
+        axes.set_xlim(found.diverged_at / 10, found.diverged_at * 10)
+    axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
+    nothing = "" if found.suggestion else ": no rate stands out"
+    axes.set_title(f"Learning rate range test{nothing}")
+    _show_the_valley(axes, losses, found.smoothed_losses)
+    legend_below(axes)
+    return figure
+
+
+def _show_the_valley(axes: Any, losses: np.ndarray, smoothed: np.ndarray) -> None:
+    """Leaves the explosion at the end, often a thousandfold, above the picture."""
+    if len(losses):
+        low, high = float(np.min(losses)), float(np.max(smoothed))
+        early = float(np.max(losses[: max(len(losses) // 10, 1)]))
+        high = max(high, early)
+        margin = 0.05 * (high - low) or 1.0
+        axes.set_ylim(low - margin, high + 3 * margin)

@@ -1,6 +1,5 @@
-"""Which learning rates a model can be trained with."""
-
 import itertools
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,10 +15,10 @@ _RECOMMENDED = "minimum"
 
 def learning_rate_range_test(
     model: keras.Model,
-    x,
-    y=None,
+    x: Any,
+    y: Any = None,
     *,
-    sample_weight=None,
+    sample_weight: Any = None,
     class_weight: dict | None = None,
     batch_size: int = 32,
     min_learning_rate: float = 1e-7,
@@ -97,7 +96,16 @@ def learning_rate_range_test(
     rises in the same way, but the smoothed loss averages the past alone, with 0.98,
     and so lags: on small networks its steepest point came 3 to 16 times too late.
     """
-    _check_arguments(locals())
+    check_count("batch_size", batch_size, "is the number of rows in a batch")
+    _check_curve(min_learning_rate, max_learning_rate, num_steps, smoothing)
+    purpose = "is how far above its best the loss may rise"
+    check_number("divergence_factor", divergence_factor, purpose, above=1)
+    check_seed("seed", seed)
+    if class_weight is not None and sample_weight is not None:
+        raise ValueError(
+            "`class_weight` makes weights of the rows from their classes and must be "
+            "None where `sample_weight` gives them. Received: both."
+        )
     if not model.compiled:
         raise ValueError(
             "`model` is what to train and must be compiled, so that it has a loss and "
@@ -120,35 +128,31 @@ def learning_rate_range_test(
     return _report(used, losses, diverged_at, smoothing, num_early(num_steps))
 
 
-def _check_arguments(given):
-    purpose = "is the number of rows in a batch"
-    check_count("batch_size", given["batch_size"], purpose)
-    low, purpose = given["min_learning_rate"], "is the rate of the first step"
+def _check_curve(low: Any, high: Any, num_steps: Any, smoothing: Any) -> None:
+    purpose = "is the rate of the first step"
     check_number("min_learning_rate", low, purpose, above=0)
-    high, purpose = given["max_learning_rate"], "is the rate of the last step"
+    purpose = "is the rate of the last step"
     check_number("max_learning_rate", high, purpose, above=low)
     purpose = "is the number of batches, each at a higher rate,"
-    check_count("num_steps", given["num_steps"], purpose, at_least=20)
+    check_count("num_steps", num_steps, purpose, at_least=20)
     purpose = "is the weight of a neighbour in the smoothed loss"
-    check_number("smoothing", given["smoothing"], purpose, at_least=0, below=1)
-    purpose = "is how far above its best the loss may rise"
-    check_number("divergence_factor", given["divergence_factor"], purpose, above=1)
-    check_seed("seed", given["seed"])
-    if given["class_weight"] is not None and given["sample_weight"] is not None:
-        raise ValueError(
-            "`class_weight` makes weights of the rows from their classes and must be "
-            "None where `sample_weight` gives them. Received: both."
-        )
+    check_number("smoothing", smoothing, purpose, at_least=0, below=1)
 
 
-def _build(model, x):
+def _build(model: keras.Model, x: Any) -> None:
     if not model.built:
         model(x)
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
 
 
-def _report(rates, losses, diverged_at, smoothing, early):
+def _report(
+    rates: list[float],
+    losses: list[float],
+    diverged_at: float | None,
+    smoothing: float,
+    early: int,
+) -> LearningRateRange:
     smoothed = smooth(losses, smoothing, early)
     suggestions = suggest(rates, losses, smoothed, beta=smoothing, early=early)
     suggestion = suggestions[_RECOMMENDED]
@@ -163,7 +167,12 @@ def _report(rates, losses, diverged_at, smoothing, early):
     )
 
 
-def _reason(rates, early, suggestion, diverged_at):
+def _reason(
+    rates: list[float],
+    early: int,
+    suggestion: float | None,
+    diverged_at: float | None,
+) -> str:
     end = "has not diverged yet at the highest rate"
     if diverged_at is not None:
         end = f"diverges at {diverged_at:.2g}"

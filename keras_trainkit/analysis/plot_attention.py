@@ -1,21 +1,23 @@
-"""What a model attends to in one sequence."""
-
 import pathlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_trainkit.analysis._figures import check_path, new_figure, save
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _MOST_LABELS = 60  # more than that and the words overlap
 _LONGEST = 20
 
 
 def plot_attention(
-    weights,
+    weights: Any,
     path: str | pathlib.Path,
     *,
-    sequence=None,
+    sequence: Any = None,
     labels: Sequence[str] | None = None,
     title: str = "Attention",
 ) -> None:
@@ -46,7 +48,12 @@ def plot_attention(
     save(_draw(weights, sequence, labels, title), path)
 
 
-def _draw(weights, sequence=None, labels=None, title="Attention"):
+def _draw(
+    weights: Any,
+    sequence: Any = None,
+    labels: Sequence[str] | None = None,
+    title: str = "Attention",
+) -> "Figure":
     weights = _checked(weights)
     steps = np.arange(len(weights))
     figure, (axes,) = new_figure()
@@ -66,10 +73,10 @@ def _draw(weights, sequence=None, labels=None, title="Attention"):
     return figure
 
 
-def _checked(weights):
+def _checked(weights: Any) -> np.ndarray:
     weights = np.asarray(weights, "float64")
-    fine = weights.ndim == 1 and weights.size and np.isfinite(weights).all()
-    if not fine or (weights < 0).any():
+    is_fit = weights.ndim == 1 and weights.size and np.isfinite(weights).all()
+    if not is_fit or (weights < 0).any():
         raise ValueError(
             "`weights` are the attention of one sequence and must be an array (time,) "
             "of finite numbers of at least 0. Received: "
@@ -78,7 +85,7 @@ def _checked(weights):
     return weights
 
 
-def _steps(sequence, length):
+def _steps(sequence: Any, length: int) -> np.ndarray:
     sequence = np.asarray(sequence, "float64")
     fits = sequence.ndim in (1, 2) and len(sequence) == length
     if not fits or not np.isfinite(sequence).all():
@@ -91,7 +98,7 @@ def _steps(sequence, length):
     return sequence.reshape(length, -1)
 
 
-def _write_labels(axes, weights, labels):
+def _write_labels(axes: Any, weights: np.ndarray, labels: Sequence[str]) -> None:
     if len(labels) != len(weights):
         raise ValueError(
             f"`labels` name the steps and must be one per weight, {len(weights)}. "
@@ -102,14 +109,14 @@ def _write_labels(axes, weights, labels):
     axes.set_xticks(shown, words, rotation=90, fontsize=8)
 
 
-def _shortened(word):
+def _shortened(word: str) -> str:
     return word if len(word) <= _LONGEST else word[: _LONGEST - 1] + "…"
 
 
-def _draw_sequence(figure, axes, sequence):
+def _draw_sequence(figure: "Figure", axes: Any, sequence: np.ndarray) -> Any:
     grid = figure.add_gridspec(2, 1)
     axes.set_subplotspec(grid[0])
-    below = figure.add_subplot(grid[1])
+    below: Any = figure.add_subplot(grid[1])
     if sequence.shape[1] <= 2:
         for number, values in enumerate(sequence.T):
             colour, label = f"C{number + 1}", f"feature {number}"

@@ -1,10 +1,16 @@
 import dataclasses
 import pathlib
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_trainkit.analysis._figures import check_path, new_figure, save
-from keras_trainkit.analysis._trials import finished_trials
+from keras_trainkit.analysis._trials import Axis, Trials, finished_trials
+
+if TYPE_CHECKING:
+    import keras_tuner
+    import optuna
+    from matplotlib.figure import Figure
 
 _FEWEST = 10
 _UNUSED = "unused"
@@ -13,7 +19,9 @@ _MOST_SHUFFLED = 200  # the share by chance hardly moves with more
 _FEW_TREES = 16
 
 
-def plot_importances(tuner, path: str | pathlib.Path) -> dict[str, float]:
+def plot_importances(
+    tuner: "keras_tuner.Tuner", path: str | pathlib.Path
+) -> dict[str, float]:
     """Draws how much of the difference between trials each hyperparameter explains.
 
     The shares come from Optuna's fANOVA: a forest of trees is fitted to the completed
@@ -67,14 +75,16 @@ def plot_importances(tuner, path: str | pathlib.Path) -> dict[str, float]:
     return found
 
 
-def _ranks(scores):
-    """Places from 0 on; equal scores share their mean place."""
+def _ranks(scores: np.ndarray) -> np.ndarray:
+    """Ranks from 0 on; equal scores share their mean rank."""
     below = (scores[:, None] > scores).sum(axis=1)
     equal = (scores[:, None] == scores).sum(axis=1)
     return below + (equal - 1) / 2
 
 
-def _importances(trials, ranks, trees=64):
+def _importances(
+    trials: Trials, ranks: np.ndarray, trees: int = 64
+) -> dict[str, float]:
     import optuna
 
     study = _new_study()
@@ -90,7 +100,7 @@ def _importances(trials, ranks, trees=64):
     return {name: float(share) for name, share in shares.items()}
 
 
-def _new_study():
+def _new_study() -> "optuna.Study":
     import optuna
 
     level = optuna.logging.get_verbosity()
@@ -101,45 +111,48 @@ def _new_study():
         optuna.logging.set_verbosity(level)
 
 
-def _by_chance(trials, ranks):
+def _by_chance(trials: Trials, ranks: np.ndarray) -> float:
+    """The largest share that comes about by chance, the mean over shuffled ranks."""
     rng = np.random.default_rng(0)
     largest = []
     for _ in range(_SHUFFLES):
         order = rng.permutation(len(ranks))[:_MOST_SHUFFLED]
-        rows = [trials.values[place] for place in order]
+        rows = [trials.values[index] for index in order]
         some = dataclasses.replace(trials, values=rows)
         shuffled = rng.permutation(ranks)[:_MOST_SHUFFLED]
         largest.append(max(_importances(some, shuffled, _FEW_TREES).values()))
     return float(np.mean(largest))
 
 
-def _distribution(axis, trials):
+def _distribution(
+    axis: Axis, trials: Trials
+) -> "optuna.distributions.BaseDistribution":
     import optuna
 
     if not axis.choices:
         return optuna.distributions.FloatDistribution(0.0, 1.0)
     everywhere = all(axis.name in row for row in trials.values)
-    places = [str(place) for place in range(len(axis.choices))]
-    choices = places if everywhere else [*places, _UNUSED]
+    indices = [str(index) for index in range(len(axis.choices))]
+    choices = indices if everywhere else [*indices, _UNUSED]
     return optuna.distributions.CategoricalDistribution(choices)
 
 
-def _value(axis, row):
+def _value(axis: Axis, row: dict[str, Any]) -> str | float:
     if axis.choices:
         return str(axis.at(row[axis.name])) if axis.name in row else _UNUSED
     return min(max(axis.share(row[axis.name]), 0.0), 1.0) if axis.name in row else 0.5
 
 
-def _draw(trials, found, chance):
+def _draw(trials: Trials, found: dict[str, float], chance: float) -> "Figure":
     from matplotlib.ticker import MaxNLocator
 
     figure, (axes,) = new_figure()
     figure.set_size_inches(7.0, 1.8 + 0.3 * len(found))
-    places = np.arange(len(found))[::-1]
+    heights = np.arange(len(found))[::-1]
     percents = 100 * np.array(list(found.values()))
     colours = ["C0" if share >= chance else "#a8c8e4" for share in found.values()]
-    axes.barh(places, percents, color=colours, height=0.7)
-    axes.set_yticks(places, [_named(name, trials) for name in found])
+    axes.barh(heights, percents, color=colours, height=0.7)
+    axes.set_yticks(heights, [_named(name, trials) for name in found])
     label = f"largest by chance: {chance:.0%}"
     axes.axvline(100 * chance, color="0.4", linestyle=":", label=label)
     axes.grid(axis="y", visible=False)
@@ -155,6 +168,6 @@ def _draw(trials, found, chance):
     return figure
 
 
-def _named(name, trials):
+def _named(name: str, trials: Trials) -> str:
     used = sum(name in row for row in trials.values)
     return name if used == len(trials.values) else f"{name} (used in {used})"

@@ -1,7 +1,6 @@
-"""Loss and metrics over the epochs of a run."""
-
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -12,6 +11,9 @@ from keras_trainkit.analysis._figures import (
     new_figure,
     save,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _RISING = ("acc", "auc", "precision", "recall", "f1", "fbeta", "r2", "iou", "cosine")
 _FALLING = ("loss", "error", "mse", "mae", "mape", "msle", "rmse", "entropy", "hinge")
@@ -47,7 +49,7 @@ def plot_learning_curves(
     save(_draw(history), path)
 
 
-def _draw(history):
+def _draw(history: Any) -> "Figure":
     series, epochs = _read(history)
     names = list(dict.fromkeys(key.removeprefix("val_") for key in series))
     names.sort(key=lambda name: name != "loss")
@@ -57,7 +59,7 @@ def _draw(history):
     return figure
 
 
-def _read(history):
+def _read(history: Any) -> tuple[dict[str, np.ndarray], np.ndarray]:
     series = getattr(history, "history", history)
     if not isinstance(series, Mapping) or not series:
         raise ValueError(
@@ -73,28 +75,34 @@ def _read(history):
     return series, epochs
 
 
-def _draw_panel(axes, name, series, epochs, colour):
+def _draw_panel(
+    axes: Any,
+    name: str,
+    series: dict[str, np.ndarray],
+    epochs: np.ndarray,
+    colour: str,
+) -> None:
     drawn = []
     for key, style, label in (
         (name, "-", "training"),
         (f"val_{name}", "--", "validation"),
     ):
         if key in series:
-            where, values = _epochs_of(key, series[key], epochs), series[key]
-            axes.plot(where, values, style, color=colour, label=label)
-            drawn.append((where, values))
-    where, values = drawn[-1]  # validation, where there is one
-    place = _best_place(name, values)
-    if place is not None:
-        label = f"best: {values[place]:.4g} in epoch {where[place]}"
+            at, values = _epochs_of(key, series[key], epochs), series[key]
+            axes.plot(at, values, style, color=colour, label=label)
+            drawn.append((at, values))
+    at, values = drawn[-1]  # validation, where there is one
+    best = _best_index(name, values)
+    if best is not None:
+        label = f"best: {values[best]:.4g} in epoch {at[best]}"
         dot = {"marker": "o", "markersize": 8, "linestyle": "none", "label": label}
-        axes.plot(where[place], values[place], color=colour, **dot)
+        axes.plot(at[best], values[best], color=colour, **dot)
     axes.set(title=name.replace("_", " "), xlabel="epoch", ylabel=name)
     axes.xaxis.get_major_locator().set_params(integer=True)
     legend_below(axes)
 
 
-def _epochs_of(key, values, epochs):
+def _epochs_of(key: str, values: np.ndarray, epochs: np.ndarray) -> np.ndarray:
     """The epochs a series belongs to; one shorter than the run has every n-th."""
     if len(values) == len(epochs):
         return epochs
@@ -108,7 +116,8 @@ def _epochs_of(key, values, epochs):
     return epochs[steps[0] - 1 :: steps[0]]
 
 
-def _best_place(name, values):
+def _best_index(name: str, values: np.ndarray) -> int | None:
+    """The index of the best finite value; None if the name does not tell."""
     finite = np.isfinite(values)
     name = name.lower()
     if not finite.any():

@@ -1,4 +1,6 @@
 import pathlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -6,16 +8,22 @@ from keras_trainkit.analysis._figures import (
     check_path,
     new_figure,
     save,
+    tick_label,
     wants_log,
-    written,
 )
-from keras_trainkit.analysis._trials import Axis, finished_trials
+from keras_trainkit.analysis._trials import Axis, Trials, finished_trials
+
+if TYPE_CHECKING:
+    import keras_tuner
+    from matplotlib.figure import Figure
 
 _UNUSED = -0.13  # below the axes
 _LONGEST = 14
 
 
-def plot_parallel_coordinates(tuner, path: str | pathlib.Path) -> None:
+def plot_parallel_coordinates(
+    tuner: "keras_tuner.Tuner", path: str | pathlib.Path
+) -> None:
     """Draws every trial as a line through its hyperparameters to its score.
 
     An axis stands for each hyperparameter that is not fixed, with the range, the scale
@@ -46,7 +54,7 @@ def plot_parallel_coordinates(tuner, path: str | pathlib.Path) -> None:
     save(_draw(trials), path)
 
 
-def _draw(trials):
+def _draw(trials: Trials) -> "Figure":
     figure, (axes,) = new_figure()
     axes.grid(False)
     axes.spines[:].set_visible(False)
@@ -57,18 +65,18 @@ def _draw(trials):
         axes.plot(*_line(trials.axes, row), color="0.8", linewidth=0.8, label=label)
     every = [*trials.axes, score]
     colours = _colours(len(trials.scores))
-    for place, (row, value) in enumerate(
+    for index, (row, value) in enumerate(
         zip(trials.values, trials.scores, strict=True)
     ):
-        is_best = place == len(trials.scores) - 1
-        style = {"color": colours[place], "linewidth": 1.2, "alpha": 0.8}
+        is_best = index == len(trials.scores) - 1
+        style = {"color": colours[index], "linewidth": 1.2, "alpha": 0.8}
         if is_best:
             style = {"color": "C3", "linewidth": 2.5, "label": _best(trials)}
         axes.plot(*_line(every, {**row, score.name: value}), **style)
     rows = [*trials.values, *trials.others]
     used = [axis is score or all(axis.name in row for row in rows) for axis in every]
-    for place, axis in enumerate(every):
-        _draw_axis(axes, place, axis, used[place])
+    for position, axis in enumerate(every):
+        _draw_axis(axes, position, axis, used[position])
     _write_names(axes, every, trials.objective)
     lowest = 0 if all(used) else _UNUSED
     axes.set(xlim=(-0.05, len(every) - 0.95), ylim=(lowest - 0.03, 1.03))
@@ -78,46 +86,46 @@ def _draw(trials):
     return figure
 
 
-def _score_axis(trials):
+def _score_axis(trials: Trials) -> Axis:
     low, high = trials.scores.min(), trials.scores.max()
     if low == high:
         low, high = low - 0.5, high + 0.5
     return Axis("", (), float(low), float(high), log=wants_log(trials.scores))
 
 
-def _colours(count):
-    """From light, the worst, to dark."""
+def _colours(count: int) -> np.ndarray:
+    """Colours from light, the worst, to dark."""
     from matplotlib import colormaps
 
     return colormaps["viridis_r"](np.linspace(0.05, 1, count))
 
 
-def _best(trials):
-    best = written(float(trials.scores[-1]))
+def _best(trials: Trials) -> str:
+    best = tick_label(float(trials.scores[-1]))
     return f"best of {len(trials.scores)} completed: {best}, trial {trials.names[-1]}"
 
 
-def _line(every, row):
+def _line(every: list[Axis], row: dict[str, Any]) -> tuple[Iterable[int], list[float]]:
     heights = [a.share(row[a.name]) if a.name in row else _UNUSED for a in every]
     return range(len(every)), heights
 
 
-def _draw_axis(axes, place, axis, used):
+def _draw_axis(axes: Any, position: int, axis: Axis, used: bool) -> None:
     from matplotlib.markers import TICKRIGHT
 
     style = {"color": "0.3", "linewidth": 1.0, "zorder": 3}
-    axes.plot([place, place], [0, 1], **style)
-    ticks = [(axis.share(value), written(value)) for value in axis.ticks()]
+    axes.plot([position, position], [0, 1], **style)
+    ticks = [(axis.share(value), tick_label(value)) for value in axis.ticks()]
     if not used:
         ticks.append((_UNUSED, "unused"))
     heights = [height for height, _ in ticks]
     style = {"color": "0.3", "linestyle": "none", "zorder": 3}
-    axes.plot([place] * len(ticks), heights, marker=TICKRIGHT, markersize=4, **style)
+    axes.plot([position] * len(ticks), heights, marker=TICKRIGHT, markersize=4, **style)
     box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.6}
     for height, text in ticks:
         axes.annotate(
             text if len(text) <= _LONGEST else f"{text[:8]}…{text[-5:]}",
-            (place, height),
+            (position, height),
             xytext=(6, 0),
             textcoords="offset points",
             annotation_clip=False,
@@ -128,7 +136,7 @@ def _draw_axis(axes, place, axis, used):
         )
 
 
-def _write_names(axes, every, objective):
+def _write_names(axes: Any, every: list[Axis], objective: str) -> None:
     names = [axis.name for axis in every[:-1]] + [objective]
     axes.set_xticks(range(len(every)), names, rotation=30, horizontalalignment="left")
     axes.xaxis.tick_top()

@@ -12,7 +12,8 @@ from keras_trainkit.analysis import (
     plot_attention,
     plot_learning_curves,
 )
-from keras_trainkit.analysis._figures import draw_range, new_figure, save
+from keras_trainkit.analysis._figures import new_figure, save
+from keras_trainkit.analysis.learning_rate_range import _draw as draw_range
 from keras_trainkit.analysis.plot_attention import _draw as draw_attention
 from keras_trainkit.analysis.plot_learning_curves import _draw as draw_curves
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
 
-from keras_trainkit.analysis import _figures, learning_rate_range_test
+from keras_trainkit.analysis import learning_rate_range_test
+from keras_trainkit.analysis.learning_rate_range import _draw
 
 BACKEND = keras.config.backend()
 
@@ -400,7 +401,7 @@ def test_wrong_argument_is_refused(arguments, words):
 
 def test_picture_shows_both_curves_and_the_suggestions(tmp_path):
     found = learning_rate_range_test(linear_model(), *learnable())
-    axes = _figures.draw_range(found).axes[0]
+    axes = _draw(found).axes[0]
     assert (axes.get_xscale(), axes.get_xlabel()) == ("log", "learning rate")
     labels = [line.get_label() for line in axes.get_lines()]
     assert labels[:2] == ["each batch", "smoothed"]

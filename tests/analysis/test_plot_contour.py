@@ -10,7 +10,7 @@ from keras_trainkit.analysis.plot_contour import (
     _draw,
     _extend,
     _interpolated,
-    _places,
+    _points,
 )
 
 CORNERS = [(1e-4, 16), (1e-4, 128), (1e-1, 16), (1e-1, 128)]
@@ -112,7 +112,7 @@ def test_trials_at_one_place_count_as_their_mean(tuner_of):
 
     tuner = tuner_of([*CORNERS, CORNERS[0]], noisy)
     trials = finished_trials(tuner, 2, "")
-    places, scores = _places(trials, *(trials.axis(name) for name in NAMES))
+    places, scores = _points(trials, *(trials.axis(name) for name in NAMES))
     where = [tuple(place) for place in np.round(places, 9)].index((0.2, 0.0))
     assert len(places) == 4 and scores[where] == 10.0  # of 5 and 15
 
