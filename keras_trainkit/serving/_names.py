@@ -27,6 +27,7 @@ def check_not_counted(model: keras.Model, names: list[str]) -> None:
 
 
 def has_given_name(layer: keras.layers.Layer) -> bool:
+    """False for a name from Keras' counter, such as `dense_3`."""
     return not _is_counted(layer.name, _snake_case(type(layer).__name__))
 
 
@@ -45,7 +46,7 @@ def served_name(name: str, prefix: str) -> str:
 
 
 def alike(names: Collection[str]) -> list[str]:
-    """Those that a signature does not tell apart, for it knows no capitals."""
+    """Names that a signature does not tell apart, for it ignores capitals."""
     seen = collections.Counter(name.lower() for name in names)
     return [name for name in names if seen[name.lower()] > 1]
 

@@ -1,4 +1,4 @@
-"""What turns raw inputs into the model's, joined in front of it."""
+"""Preprocessing of raw inputs, joined in front of the model."""
 
 import dataclasses
 from typing import Any
@@ -8,19 +8,19 @@ import numpy as np
 import tensorflow as tf
 
 from keras_trainkit.layers import TableEncoder
-from keras_trainkit.serving._contract import (
-    Contract,
-    Tensors,
-    check_has_graph,
-    contract_with,
-    drawn,
-)
 from keras_trainkit.serving._inference_only import layers_of
 from keras_trainkit.serving._names import check_names, has_given_name
+from keras_trainkit.serving._signature import (
+    Signature,
+    Tensors,
+    check_has_graph,
+    signature_with,
+    traced,
+)
 from keras_trainkit.serving._table import of_table, served_columns
 
 PURPOSE = "makes the inputs of `model` from raw ones"
-ODD_TEXTS = (b"", b"\xff\xfe\x80")  # without a token, and no UTF-8
+EDGE_CASES = (b"", b"\xff\xfe\x80")  # without a token, and no UTF-8
 LOOKUPS = (
     keras.layers.TextVectorization,
     keras.layers.StringLookup,
@@ -28,24 +28,28 @@ LOOKUPS = (
 )
 
 
-def joined(preprocessing: Any, contract: Contract) -> Contract:
-    """The contract of `contract`'s model with `preprocessing` in front of it."""
+def joined(preprocessing: Any, signature: Signature) -> Signature:
+    """The signature of `signature`'s model with `preprocessing` in front of it."""
     if isinstance(preprocessing, keras.layers.TextVectorization):
-        front = _of_text(preprocessing, contract)
+        front = _of_text(preprocessing, signature)
     elif isinstance(preprocessing, TableEncoder):
-        front = of_table(preprocessing, contract)
+        front = of_table(preprocessing, signature)
     else:
-        front = _of_model(preprocessing, contract)
+        front = _of_model(preprocessing, signature)
     _check_adapted(front)
-    _check_fits(front, contract)
+    _check_fits(front, signature)
 
     def call(tensors: Tensors) -> Tensors:
         made = front.call(tensors)
-        return contract.call({name: _at_least_one_step(made[name]) for name in made})
+        return signature.call({name: _at_least_one_step(made[name]) for name in made})
 
-    sources = (*front.sources, *contract.sources)
+    sources = (*front.sources, *signature.sources)
     return dataclasses.replace(
-        contract, inputs=front.inputs, call=call, sources=sources, odd=front.odd
+        signature,
+        inputs=front.inputs,
+        call=call,
+        sources=sources,
+        edge_cases=front.edge_cases,
     )
 
 
@@ -56,14 +60,14 @@ def raw_examples(preprocessing: Any, examples: Any) -> Any:
     return examples
 
 
-def _of_text(layer: keras.layers.TextVectorization, contract: Contract) -> Contract:
-    if len(contract.inputs) > 1:
+def _of_text(layer: keras.layers.TextVectorization, signature: Signature) -> Signature:
+    if len(signature.inputs) > 1:
         raise ValueError(
             f"`preprocessing` {PURPOSE} and must be a `keras.Model` with an output per "
-            f"input where there are several, {list(contract.inputs)}. "
+            f"input where there are several, {list(signature.inputs)}. "
             f"Received: preprocessing={layer!r}."
         )
-    (made,) = contract.inputs
+    (made,) = signature.inputs
     name = layer.name if has_given_name(layer) else made
     check_names("input", [name])
 
@@ -73,12 +77,12 @@ def _of_text(layer: keras.layers.TextVectorization, contract: Contract) -> Contr
         ids = layer(texts[:, tf.newaxis])
         return {made: ids if isinstance(ids, tf.SparseTensor) else ids[:-1]}
 
-    odd = tuple({name: np.array([text], dtype=object)} for text in ODD_TEXTS)
+    edge_cases = tuple({name: np.array([text], dtype=object)} for text in EDGE_CASES)
     spec = tf.TensorSpec((None,), tf.string, name)
-    return Contract({name: spec}, (made,), call, (layer,), odd)
+    return Signature({name: spec}, (made,), call, (layer,), edge_cases)
 
 
-def _of_model(model: Any, contract: Contract) -> Contract:
+def _of_model(model: Any, signature: Signature) -> Signature:
     if not isinstance(model, keras.Model):
         raise ValueError(
             f"`preprocessing` {PURPOSE} and must be a "
@@ -88,7 +92,7 @@ def _of_model(model: Any, contract: Contract) -> Contract:
             f"Received: preprocessing={model!r}."
         )
     check_has_graph("preprocessing", PURPOSE, model)
-    wanted = tuple(contract.inputs)
+    wanted = tuple(signature.inputs)
     structure = getattr(model, "output", None)
     if isinstance(structure, dict):
         made = tuple(structure)
@@ -100,10 +104,10 @@ def _of_model(model: Any, contract: Contract) -> Contract:
             f"with the keys {list(wanted)}, or a single tensor for a single input. "
             f"Received: outputs {structure}."
         )
-    return contract_with(model, made)
+    return signature_with(model, made)
 
 
-def _check_adapted(front: Contract) -> None:
+def _check_adapted(front: Signature) -> None:
     for layer in layers_of(front.sources):
         if not isinstance(layer, LOOKUPS):
             continue
@@ -115,10 +119,10 @@ def _check_adapted(front: Contract) -> None:
             )
 
 
-def _check_fits(front: Contract, contract: Contract) -> None:
-    """Held against what the graph gives; Keras' symbolic types can be wrong."""
-    made = drawn(front).structured_outputs
-    for name, spec in contract.inputs.items():
+def _check_fits(front: Signature, signature: Signature) -> None:
+    """Checks the types in the graph, since Keras' symbolic types can be wrong."""
+    made = traced(front).structured_outputs
+    for name, spec in signature.inputs.items():
         tensor = made[name]
         if not isinstance(tensor, tf.Tensor):
             _refuse(name, spec, f"a {type(tensor).__name__}")
@@ -134,7 +138,7 @@ def _casts(made: tf.DType, wanted: tf.DType) -> bool:
 
 
 def _holds(wanted: tf.TensorShape, made: tf.TensorShape) -> bool:
-    """Whether everything of the shape `made` has the shape `wanted`."""
+    """True if every tensor of the shape `made` has the shape `wanted`."""
     if made.rank != wanted.rank:
         return False
     pairs = zip(wanted, made, strict=True)

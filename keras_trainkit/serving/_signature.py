@@ -1,51 +1,185 @@
-"""Inputs and outputs of a SavedModel as its file says, held against another's."""
+"""The serving signature: named inputs and outputs that clients rely on."""
 
-import pathlib
+import dataclasses
+from collections.abc import Callable
 from typing import Any
 
-from google.protobuf.message import DecodeError
-from tensorflow.core.framework import types_pb2
-from tensorflow.core.protobuf import saved_model_pb2
+import keras
+import numpy as np
+import tensorflow as tf
 
-FILE = "saved_model.pb"
+from keras_trainkit.serving._names import (
+    alike,
+    check_names,
+    check_not_counted,
+    served_name,
+)
+
+HALF = ("float16", "bfloat16")
+
+Tensors = dict[str, Any]
 
 
-def check_same_signature(draft: pathlib.Path, newest: pathlib.Path) -> None:
-    """ValueError where clients of `newest` would not get on with `draft`."""
-    if not (newest / FILE).is_file():
-        return
-    before, now = _signature(newest), _signature(draft)
-    if before != now:
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """Named tensors in, named tensors out, before they are written.
+
+    Args:
+        inputs: Dict of input name to `tf.TensorSpec`; the first axis is None.
+        outputs: Tuple of the output names.
+        call: Function from a dict of input tensors to a dict of output tensors.
+        sources: Tuple of the built Keras objects that hold the weights and tables.
+        edge_cases: Requests besides the examples that must have a finite response.
+        choices: Dict from an output that is the most probable class to the output that
+            holds the probabilities.
+    """
+
+    inputs: dict[str, tf.TensorSpec]
+    outputs: tuple[str, ...]
+    call: Callable[[Tensors], Tensors]
+    sources: tuple[keras.layers.Layer, ...]
+    edge_cases: tuple[dict[str, np.ndarray], ...] = ()
+    choices: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+def signature_of(model: keras.Model) -> Signature:
+    """The model as named tensors, in inference mode, halves as float32."""
+    outputs = _output_names(model)
+    check_names("output", outputs)
+    return signature_with(model, outputs)
+
+
+def signature_with(model: keras.Model, outputs: tuple[str, ...]) -> Signature:
+    """The same with these names for the outputs; of a dict its keys."""
+    inputs = _named_inputs(model)
+    for name, tensor in inputs.items():
+        _check_input(name, tensor)
+
+    def call(tensors: Tensors) -> Tensors:
+        given = {n: tf.cast(tensors[n], inputs[n].dtype) for n in inputs}
+        result = model(_like(_structure(model), given), training=False)
+        flat = result if isinstance(result, dict) else tf.nest.flatten(result)
+        values = [flat[n] for n in outputs] if isinstance(flat, dict) else flat
+        return {n: _plain(v) for n, v in zip(outputs, values, strict=True)}
+
+    specs = {
+        name: tf.TensorSpec((None, *t.shape[1:]), _plain_dtype(t.dtype), name)
+        for name, t in inputs.items()
+    }
+    return Signature(specs, outputs, call, (model,))
+
+
+def by_served_names(
+    signature: Signature, request: dict[str, np.ndarray]
+) -> tuple[Signature, dict[str, np.ndarray]]:
+    """Both with the names that clients use: `input_class` for an input `class`."""
+    served = {name: served_name(name, "input") for name in signature.inputs}
+    shared = alike(served.values())
+    if shared:
         raise ValueError(
-            "`directory` holds the versions of one served model, and a new one must "
-            f"take and give what the newest, {newest.name}, does, since its clients go "
-            "on asking; for another model take another directory, and to change what "
-            "clients see, `new_signature=True`. "
-            f"Received: {now}, where the newest has {before or 'no readable graph'}."
+            "An input's name is a key in the served signature, which knows no capitals "
+            "and has `input_` before a word of Python, and must then differ from all "
+            "others; wrap the model as `x = keras.Input(..., name=...)`, "
+            f"`keras.Model(x, model(x))`. Received: inputs {list(signature.inputs)}."
+        )
+
+    def call(tensors: Tensors) -> Tensors:
+        return signature.call({name: tensors[new] for name, new in served.items()})
+
+    inputs = {
+        served[name]: tf.TensorSpec(spec.shape, spec.dtype, served[name])
+        for name, spec in signature.inputs.items()
+    }
+    edge_cases = tuple(
+        {served[n]: array for n, array in row.items()} for row in signature.edge_cases
+    )
+    renamed = dataclasses.replace(
+        signature, inputs=inputs, call=call, edge_cases=edge_cases
+    )
+    return renamed, {served[name]: array for name, array in request.items()}
+
+
+def traced(signature: Signature) -> Any:
+    """The call as a TensorFlow function of one graph."""
+    function = tf.function(signature.call, [signature.inputs], autograph=False)
+    return function.get_concrete_function()  # a tf.function warns after a few exports
+
+
+def check_has_graph(argument: str, purpose: str, model: Any) -> None:
+    """Refuses all but a model whose inputs and outputs are known."""
+    if not isinstance(model, keras.Model):
+        raise ValueError(
+            f"`{argument}` {purpose} and must be a `keras.Model`. "
+            f"Received: {argument}={model!r}."
+        )
+    if not (model.built and getattr(model, "inputs", None) and model.outputs):
+        raise ValueError(
+            f"`{argument}` {purpose} and must be a built functional or "
+            "sequential model, since a subclass does not say what its inputs are; "
+            "wrap one as `x = keras.Input(..., name=...)`, "
+            f"`keras.Model(x, model(x))`. Received: {argument}={model!r}."
         )
 
 
-def _signature(folder: pathlib.Path) -> dict[str, dict[str, str]]:
-    saved_model = saved_model_pb2.SavedModel()
-    try:
-        saved_model.ParseFromString((folder / FILE).read_bytes())
-    except DecodeError:
-        return {}
-    for graph in saved_model.meta_graphs:
-        served = graph.signature_def.get("serving_default")
-        if served is not None:
-            return {"inputs": _named(served.inputs), "outputs": _named(served.outputs)}
-    return {}
+def _structure(model: keras.Model) -> Any:
+    """The inputs as the model takes them: a tensor, a list or a dict."""
+    return model.inputs[0] if isinstance(model, keras.Sequential) else model.input
 
 
-def _named(tensors: Any) -> dict[str, str]:
-    return {name: _told(tensors[name]) for name in sorted(tensors)}
+def _named_inputs(model: keras.Model) -> dict[str, Any]:
+    structure = _structure(model)
+    if isinstance(structure, dict):
+        named = list(structure.items())
+    else:
+        flat = structure if isinstance(structure, list | tuple) else [structure]
+        named = [(getattr(tensor, "name", ""), tensor) for tensor in flat]
+    if any(isinstance(tensor, list | tuple | dict) for _, tensor in named):
+        raise ValueError(
+            "The inputs of a served model have one name each and must be a tensor, "
+            f"a list or a dict of tensors. Received: model.input={structure}."
+        )
+    check_names("input", [name for name, _ in named])
+    return dict(named)
 
 
-def _told(tensor: Any) -> str:
-    dtype = types_pb2.DataType.Name(tensor.dtype).removeprefix("DT_").lower()
-    shape = tensor.tensor_shape
-    if shape.unknown_rank:
-        return f"{dtype} of any shape"
-    sizes = [None if axis.size < 0 else axis.size for axis in shape.dim]
-    return f"{dtype} {tuple(sizes)}"
+def _like(structure: Any, given: Tensors) -> Any:
+    """The tensors in the structure of the model's inputs."""
+    if isinstance(structure, dict):
+        return given
+    if isinstance(structure, list | tuple):
+        return list(given.values())
+    return next(iter(given.values()))
+
+
+def _check_input(name: str, tensor: Any) -> None:
+    if tensor.sparse or tensor.ragged or tensor.shape[0] is not None:
+        raise ValueError(
+            f"The input {name!r} is sent as a dense array of any number of rows and "
+            "must be neither sparse nor ragged, and its first axis unknown. "
+            f"Received: {tensor}."
+        )
+
+
+def _output_names(model: keras.Model) -> tuple[str, ...]:
+    if isinstance(model, keras.Sequential):
+        check_not_counted(model, [model.layers[-1].name])
+        return (model.layers[-1].name,)
+    structure = getattr(model, "output", None)
+    if not isinstance(structure, dict):
+        check_not_counted(model, model.output_names)
+        return tuple(model.output_names)
+    if any(isinstance(value, list | tuple | dict) for value in structure.values()):
+        raise ValueError(
+            "The outputs of a served model have one name each and must be a tensor, "
+            f"a list or a dict of tensors. Received: model.output={structure}."
+        )
+    return tuple(structure)
+
+
+def _plain_dtype(dtype: str) -> str:
+    return "float32" if dtype in HALF else dtype
+
+
+def _plain(value: Any) -> tf.Tensor:
+    value = tf.convert_to_tensor(value)
+    return tf.cast(value, _plain_dtype(value.dtype.name))

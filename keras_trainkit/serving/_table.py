@@ -7,28 +7,31 @@ import numpy as np
 import tensorflow as tf
 
 from keras_trainkit.layers import TableEncoder
-from keras_trainkit.serving._contract import Contract, Tensors
 from keras_trainkit.serving._names import alike, check_names, served_name
+from keras_trainkit.serving._signature import Signature, Tensors
 
 NAMES = ("numeric", "categorical")
 UNSEEN = "\ufffd" * 3  # a text that no column has as a level, most likely
 
 
-def of_table(encoder: TableEncoder, contract: Contract) -> Contract:
-    """The encoder as named tensors: a column in each, what the model takes out."""
+def of_table(encoder: TableEncoder, signature: Signature) -> Signature:
+    """The signature of the encoder: an input per column, the model's inputs out."""
     names = _served_names(encoder)
-    taken = _taken(encoder, contract)
-    odd = (_odd_row(encoder, "", np.nan), _odd_row(encoder, UNSEEN, np.inf))
+    keys = _encoder_keys(encoder, signature)
+    edge_cases = (
+        _edge_case(encoder, "", np.nan),
+        _edge_case(encoder, UNSEEN, np.inf),
+    )
     specs = {
         name: tf.TensorSpec((None,), _dtype(array), name)
-        for name, array in odd[0].items()
+        for name, array in edge_cases[0].items()
     }
 
     def call(tensors: Tensors) -> Tensors:
         made = encoder({column: tensors[name] for column, name in names.items()})
-        return {name: made[key] for name, key in taken.items()}
+        return {name: made[key] for name, key in keys.items()}
 
-    return Contract(specs, tuple(taken), call, (encoder,), odd)
+    return Signature(specs, tuple(keys), call, (encoder,), edge_cases)
 
 
 def served_columns(encoder: TableEncoder, examples: Any) -> dict[str, np.ndarray]:
@@ -39,7 +42,7 @@ def served_columns(encoder: TableEncoder, examples: Any) -> dict[str, np.ndarray
 
 
 def _served_names(encoder: TableEncoder) -> dict[str, str]:
-    """Column name to input name, which knows letters, digits and underscores only."""
+    """Column name to input name, of letters, digits and underscores only."""
     names = {}
     for column in encoder.column_names:
         name = re.sub("[^A-Za-z0-9_]+", "_", column)
@@ -60,9 +63,9 @@ def _served_names(encoder: TableEncoder) -> dict[str, str]:
     return names
 
 
-def _taken(encoder: TableEncoder, contract: Contract) -> dict[str, str]:
-    """Input of the model to what the encoder gives it."""
-    wanted = list(contract.inputs)
+def _encoder_keys(encoder: TableEncoder, signature: Signature) -> dict[str, str]:
+    """Input of the model to the key of the encoder's outputs that feeds it."""
+    wanted = list(signature.inputs)
     there = (encoder.numeric_names, encoder.categorical_names)
     given = [name for name, columns in zip(NAMES, there, strict=True) if columns]
     if set(given) <= set(wanted) <= set(NAMES):
@@ -76,8 +79,10 @@ def _taken(encoder: TableEncoder, contract: Contract) -> dict[str, str]:
     )
 
 
-def _odd_row(encoder: TableEncoder, text: str, number: float) -> dict[str, np.ndarray]:
-    """One row as no client should send it."""
+def _edge_case(
+    encoder: TableEncoder, text: str, number: float
+) -> dict[str, np.ndarray]:
+    """A request of one row without a usable value."""
     nothing: dict[str, list] = {name: [None] for name in encoder.column_names}
     row = served_columns(encoder, nothing)
     for name, array in row.items():

@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras_trainkit.layers._classes import checked_classes
 from keras_trainkit.models._heads import check_head
 from keras_trainkit.models._task import Task, task_of
-from keras_trainkit.serving._contract import Contract, Tensors, contract_with
+from keras_trainkit.serving._signature import Signature, Tensors, signature_with
 
 ACTIVATIONS = {
     "classification": ("linear", "softmax"),
@@ -18,7 +18,7 @@ ACTIVATIONS = {
 
 
 def served_task(model: keras.Model, task: str | None, classes: Sequence | None) -> Task:
-    """The model's own task, with what the caller says of it."""
+    """The model's own task, completed by the caller's arguments."""
     known = task_of(model)
     if task is None and classes is None:
         return known
@@ -56,11 +56,11 @@ def _check_activation(task: str, activation: str | None) -> None:
         )
 
 
-def task_contract(model: keras.Model, task: Task) -> Contract:
+def task_signature(model: keras.Model, task: Task) -> Signature:
     """`predictions`, or `probabilities`, `classes` and `label`."""
     if not task.labelled:
-        return contract_with(model, ("predictions",))
-    raw = contract_with(model, ("given",))
+        return signature_with(model, ("predictions",))
+    raw = signature_with(model, ("given",))
     values = np.array(task.class_values)
 
     def call(tensors: Tensors) -> Tensors:
@@ -75,5 +75,5 @@ def task_contract(model: keras.Model, task: Task) -> Contract:
         }
 
     names = ("probabilities", "classes", "label")
-    chosen = {"label": "probabilities"}
-    return Contract(raw.inputs, names, call, raw.sources, chosen=chosen)
+    choices = {"label": "probabilities"}
+    return Signature(raw.inputs, names, call, raw.sources, choices=choices)

@@ -7,22 +7,26 @@ import keras
 import tensorflow as tf
 
 from keras_trainkit._checks import check_count, check_flag
-from keras_trainkit.serving._check import checked_answer
-from keras_trainkit.serving._contract import (
-    HALF,
-    Contract,
-    by_served_names,
-    check_has_graph,
-    contract_of,
-)
 from keras_trainkit.serving._examples import arrays_of
-from keras_trainkit.serving._golden import write_golden
+from keras_trainkit.serving._golden_request import write_golden_request
+from keras_trainkit.serving._graph_scan import check_servable
 from keras_trainkit.serving._inference_only import inference_only, layers_of
 from keras_trainkit.serving._preprocessing import joined, raw_examples
-from keras_trainkit.serving._publish import HIGHEST_VERSION, newest_version, publish
-from keras_trainkit.serving._scan import refuse_unservable
-from keras_trainkit.serving._signature import check_same_signature
-from keras_trainkit.serving._task_outputs import served_task, task_contract
+from keras_trainkit.serving._saved_signature import check_same_signature
+from keras_trainkit.serving._signature import (
+    HALF,
+    Signature,
+    by_served_names,
+    check_has_graph,
+    signature_of,
+)
+from keras_trainkit.serving._task_outputs import served_task, task_signature
+from keras_trainkit.serving._verification import verified_response
+from keras_trainkit.serving._version_folder import (
+    HIGHEST_VERSION,
+    newest_version,
+    publish,
+)
 
 TOLERANCE = 1e-6
 HALF_TOLERANCE = {"float16": 1e-2, "bfloat16": 1e-1}  # about 10 rounding errors
@@ -79,7 +83,7 @@ def export(
     server.
 
     Names must be given, since those Keras counts up (`dense_3`) change with what was
-    built before. cuDNN is turned off while the graph is drawn, so a model trained on
+    built before. cuDNN is turned off while the graph is traced, so a model trained on
     a GPU is served on any machine; `jit_compile` in `compile` does not reach it.
 
     With a `keras.layers.TextVectorization` as `preprocessing` the SavedModel takes
@@ -152,7 +156,7 @@ def export(
             itself; its last layer must then show by its activation whether it gives
             logits or probabilities. None: what the model says; with `classes` alone
             "binary" of one output or a sigmoid, else "classification".
-        new_signature: Bool. Whether inputs and outputs may differ from those of the
+        new_signature: Bool. True if inputs and outputs may differ from those of the
             newest version there, which its clients rely on.
 
     Returns:
@@ -198,22 +202,23 @@ def export(
     check_flag("new_signature", new_signature, purpose)
     check_has_graph("model", "is what is exported", model)
     known = served_task(model, task, classes)
-    contract = task_contract(model, known) if known.name else contract_of(model)
+    signature = task_signature(model, known) if known.name else signature_of(model)
     newest = None if new_signature else newest_version(folder)
     if preprocessing is not None:
-        contract = joined(preprocessing, contract)
+        signature = joined(preprocessing, signature)
         examples = raw_examples(preprocessing, examples)
-    request = arrays_of(examples, contract.inputs)
-    contract, request = by_served_names(contract, request)
+    request = arrays_of(examples, signature.inputs)
+    signature, request = by_served_names(signature, request)
 
     def write(draft: pathlib.Path) -> None:
-        with inference_only(contract.sources):
-            _save(contract, draft)
-            refuse_unservable(draft)
+        with inference_only(signature.sources):
+            _save(signature, draft)
+            check_servable(draft)
             if newest is not None:
                 check_same_signature(draft, newest)
-            answer = checked_answer(draft, contract, request, _tolerance(contract))
-        write_golden(draft, request, answer)
+            tolerance = _tolerance(signature)
+            response = verified_response(draft, signature, request, tolerance)
+        write_golden_request(draft, request, response)
 
     return publish(folder, version, write)
 
@@ -236,11 +241,11 @@ def _path(directory: Any) -> pathlib.Path:
     return pathlib.Path(os.fsdecode(directory))
 
 
-def _save(contract: Contract, folder: pathlib.Path) -> None:
+def _save(signature: Signature, folder: pathlib.Path) -> None:
     archive = keras.export.ExportArchive()
-    for source in contract.sources:
+    for source in signature.sources:
         archive.track(source)
-    archive.add_endpoint("serve", contract.call, [contract.inputs])
+    archive.add_endpoint("serve", signature.call, [signature.inputs])
     try:
         archive.write_out(str(folder), verbose=False)
     except tf.errors.OpError as error:  # a full disk gives OutOfRangeError, no words
@@ -250,6 +255,6 @@ def _save(contract: Contract, folder: pathlib.Path) -> None:
         ) from error
 
 
-def _tolerance(contract: Contract) -> float:
-    used = {layer.compute_dtype for layer in layers_of(contract.sources)}
+def _tolerance(signature: Signature) -> float:
+    used = {layer.compute_dtype for layer in layers_of(signature.sources)}
     return max([TOLERANCE, *(HALF_TOLERANCE[name] for name in HALF if name in used)])

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_trainkit import layers, models, serving
-from keras_trainkit.serving import _check, _publish
+from keras_trainkit.serving import _verification, _version_folder
 from keras_trainkit.serving import export as export_function
 
 pytestmark = pytest.mark.tensorflow_only
@@ -176,11 +176,11 @@ def test_a_version_is_read_by_everyone_who_may_read_a_new_folder(
     ("owner", "name"),
     [
         (keras.export.ExportArchive(), "write_out"),
-        (export_function.__globals__, "refuse_unservable"),
-        (export_function.__globals__, "checked_answer"),
-        (export_function.__globals__, "write_golden"),
-        (_publish.__dict__, "_sync_all"),
-        (_publish.__dict__, "_move_in"),
+        (export_function.__globals__, "check_servable"),
+        (export_function.__globals__, "verified_response"),
+        (export_function.__globals__, "write_golden_request"),
+        (_version_folder.__dict__, "_sync_all"),
+        (_version_folder.__dict__, "_move_in"),
     ],
 )
 def test_stopped_at_any_stage_nothing_is_left_and_the_next_export_works(
@@ -233,13 +233,13 @@ def test_another_backend_is_named(priced, rows, tmp_path, monkeypatch):
 
 def test_compares_all_rows_one_row_and_none(priced, rows, tmp_path, monkeypatch):
     asked = []
-    original = _check._asked
+    original = _verification._response
 
-    def asked_with(function, contract, examples):
+    def asked_with(function, signature, examples):
         asked.append(len(examples["features"]))
-        return original(function, contract, examples)
+        return original(function, signature, examples)
 
-    monkeypatch.setattr(_check, "_asked", asked_with)
+    monkeypatch.setattr(_verification, "_response", asked_with)
     serving.export(priced, tmp_path, rows)
     assert set(asked) == {0, 1, 3}
 

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_trainkit import serving
-from keras_trainkit.serving import _check
+from keras_trainkit.serving import _verification
 
 pytestmark = pytest.mark.tensorflow_only
 
@@ -131,13 +131,15 @@ def test_a_difference_is_measured_against_the_largest_value(
     expected, served, tolerance
 ):
     expected, served = np.array(expected), np.array(served)
-    _check._check_close("price", expected, expected, tolerance)
+    _verification._check_close("price", expected, expected, tolerance)
     with pytest.raises(ValueError, match="'price'.*equal the model's to 1e-06"):
-        _check._check_close("price", expected, served, tolerance)
+        _verification._check_close("price", expected, served, tolerance)
 
 
 def test_rounding_of_large_values_is_no_difference():
-    _check._check_close("price", np.array([1e4, 0.0]), np.array([1e4, 0.005]), 1e-6)
+    _verification._check_close(
+        "price", np.array([1e4, 0.0]), np.array([1e4, 0.005]), 1e-6
+    )
 
 
 def test_an_output_that_is_not_finite_is_refused(rows, tmp_path):

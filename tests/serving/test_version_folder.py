@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from keras_trainkit import _disk
-from keras_trainkit.serving import _publish
+from keras_trainkit.serving import _version_folder
 
 pytestmark = pytest.mark.tensorflow_only
 
@@ -73,7 +73,14 @@ def names(folder):
 
 
 def kill_at(step, directory):
-    command = [sys.executable, "-I", "-S", "-c", KILLED_AT_STEP, _publish.__file__]
+    command = [
+        sys.executable,
+        "-I",
+        "-S",
+        "-c",
+        KILLED_AT_STEP,
+        _version_folder.__file__,
+    ]
     command += [str(directory), str(step)]
     return subprocess.run(command, capture_output=True, text=True)
 
@@ -90,7 +97,7 @@ def test_killed_at_any_file_step_the_version_is_absent_or_complete(tmp_path):
             assert read(directory / "3") == CONTENTS
         else:
             absent += 1
-        path = _publish.publish(directory, 4, write)
+        path = _version_folder.publish(directory, 4, write)
         assert read(path) == CONTENTS
         assert names(directory) in (["3", "4"], ["4"])
     assert 0 < absent < steps
@@ -103,19 +110,19 @@ def test_nothing_is_left_when_the_disk_fails(tmp_path, monkeypatch, function):
 
     monkeypatch.setattr(os, function, fail)
     with pytest.raises(OSError, match="No space left"):
-        _publish.publish(tmp_path / "shop" / "models", None, write)
+        _version_folder.publish(tmp_path / "shop" / "models", None, write)
     assert names(tmp_path) == []
 
 
 def test_a_version_whose_folder_entry_cannot_be_forced_to_disk_is_taken_back(
     tmp_path, monkeypatch
 ):
-    sync = _publish.sync
+    sync = _version_folder.sync
     monkeypatch.setattr(
-        _publish, "sync", lambda p: stop() if p == tmp_path else sync(p)
+        _version_folder, "sync", lambda p: stop() if p == tmp_path else sync(p)
     )
     with pytest.raises(Stopped):
-        _publish.publish(tmp_path, 2, write)
+        _version_folder.publish(tmp_path, 2, write)
     assert names(tmp_path) == []
 
 
@@ -123,12 +130,14 @@ def test_files_are_forced_to_disk_before_the_rename_and_the_directory_after(
     tmp_path, monkeypatch
 ):
     order = []
-    sync, rename = _publish.sync, os.rename
-    monkeypatch.setattr(_publish, "sync", lambda p: (order.append(p.name), sync(p)))
+    sync, rename = _version_folder.sync, os.rename
+    monkeypatch.setattr(
+        _version_folder, "sync", lambda p: (order.append(p.name), sync(p))
+    )
     monkeypatch.setattr(
         os, "rename", lambda a, b: (order.append("rename"), rename(a, b))
     )
-    _publish.publish(tmp_path, None, write)
+    _version_folder.publish(tmp_path, None, write)
     assert sorted(order[:2]) == ["index", "variables"]
     assert order[2] == "saved_model.pb"
     assert order[3].startswith(".export-")
@@ -137,23 +146,23 @@ def test_files_are_forced_to_disk_before_the_rename_and_the_directory_after(
 
 def test_a_directory_that_was_there_survives_a_failed_export(tmp_path):
     with pytest.raises(Stopped):
-        _publish.publish(tmp_path, None, stop)
+        _version_folder.publish(tmp_path, None, stop)
     assert tmp_path.exists()
 
 
 def test_no_name_in_the_directory_is_a_number_while_a_draft_is_written(tmp_path):
     seen = []
-    _publish.publish(tmp_path, 5, lambda draft: seen.extend(names(tmp_path)))
+    _version_folder.publish(tmp_path, 5, lambda draft: seen.extend(names(tmp_path)))
     assert len(seen) == 1
-    assert _publish.DRAFT_NAME.fullmatch(seen[0])
+    assert _version_folder.DRAFT_NAME.fullmatch(seen[0])
 
 
 def test_a_draft_that_another_export_is_writing_stays(tmp_path):
     def write_while_another_runs(draft):
-        _publish.publish(tmp_path, 8, write)
+        _version_folder.publish(tmp_path, 8, write)
         write(draft)
 
-    path = _publish.publish(tmp_path, 9, write_while_another_runs)
+    path = _version_folder.publish(tmp_path, 9, write_while_another_runs)
     assert read(path) == CONTENTS
     assert names(tmp_path) == ["8", "9"]
 
@@ -163,9 +172,9 @@ def test_only_dead_drafts_of_ours_are_removed(tmp_path):
         (tmp_path / name).mkdir()
     live = tmp_path / ".export-fedcba9876543210"
     live.mkdir()
-    with _publish._open_folder(live) as handle:
+    with _version_folder._open_folder(live) as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        _publish.publish(tmp_path, 1, write)
+        _version_folder.publish(tmp_path, 1, write)
     assert names(tmp_path) == [".export-fedcba9876543210", ".export-mine"] + [
         ".git",
         "1",
@@ -175,18 +184,18 @@ def test_only_dead_drafts_of_ours_are_removed(tmp_path):
 
 def test_a_version_that_appeared_meanwhile_is_skipped_or_refused(tmp_path):
     def write_while_version_one_appears(draft):
-        _publish.publish(tmp_path, None, write)
+        _version_folder.publish(tmp_path, None, write)
         write(draft)
 
-    path = _publish.publish(tmp_path, None, write_while_version_one_appears)
+    path = _version_folder.publish(tmp_path, None, write_while_version_one_appears)
     assert path.name == "2"
 
     def write_while_version_seven_appears(draft):
-        _publish.publish(tmp_path, 7, write)
+        _version_folder.publish(tmp_path, 7, write)
         write(draft)
 
     with pytest.raises(ValueError, match="does not exist yet.*version=7"):
-        _publish.publish(tmp_path, 7, write_while_version_seven_appears)
+        _version_folder.publish(tmp_path, 7, write_while_version_seven_appears)
     assert names(tmp_path) == ["1", "2", "7"]
 
 
@@ -203,25 +212,25 @@ def test_a_version_that_appeared_meanwhile_is_skipped_or_refused(tmp_path):
 def test_next_version_is_one_above_the_highest(tmp_path, there, expected):
     for name in there:
         (tmp_path / name).mkdir()
-    assert _publish.publish(tmp_path, None, write) == tmp_path / expected
+    assert _version_folder.publish(tmp_path, None, write) == tmp_path / expected
 
 
 @pytest.mark.parametrize("there", ["6", "006"])
 def test_a_version_that_exists_is_refused_before_anything_is_written(tmp_path, there):
     (tmp_path / there).mkdir()
     with pytest.raises(ValueError, match="does not exist yet.*version=6"):
-        _publish.publish(tmp_path, 6, stop)
+        _version_folder.publish(tmp_path, 6, stop)
     assert names(tmp_path) == [there]
 
 
 def test_no_version_is_higher_than_a_server_can_read(tmp_path):
     (tmp_path / str(2**63 - 1)).mkdir()
     with pytest.raises(ValueError, match="does not exist yet"):
-        _publish.publish(tmp_path, None, write)
+        _version_folder.publish(tmp_path, None, write)
 
 
 def test_needs_the_standard_library_only():
-    for module in (_publish, _disk):
+    for module in (_version_folder, _disk):
         lines = pathlib.Path(module.__file__).read_text().splitlines()
         imported = [line for line in lines if line.startswith(("import ", "from "))]
         roots = {line.split()[1].removeprefix("keras_trainkit.") for line in imported}

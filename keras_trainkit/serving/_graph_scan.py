@@ -1,9 +1,9 @@
-"""Finds what a server cannot run in a SavedModel, by reading the file."""
+"""Operations in the file of a SavedModel that a server cannot run."""
 
 import fnmatch
 import pathlib
-from collections.abc import Iterator
-from typing import NoReturn
+from collections.abc import Iterable, Iterator
+from typing import Any, NoReturn
 
 from tensorflow.core.protobuf import saved_model_pb2
 
@@ -33,8 +33,8 @@ COMPILED = (
 )
 
 
-def refuse_unservable(folder: pathlib.Path) -> None:
-    """ValueError naming the first operation that only this machine could run."""
+def check_servable(folder: pathlib.Path) -> None:
+    """Refuses a graph with an operation that only this machine could run."""
     saved_model = saved_model_pb2.SavedModel()
     saved_model.ParseFromString((folder / "saved_model.pb").read_bytes())
     for meta_graph in saved_model.meta_graphs:
@@ -48,17 +48,17 @@ def refuse_unservable(folder: pathlib.Path) -> None:
                 _refuse(f"{_named(function)} {COMPILED}")
 
 
-def _named(function) -> str:
+def _named(function: Any) -> str:
     return f"the function {function.signature.name!r}"
 
 
-def _check_nodes(nodes, place: str) -> None:
+def _check_nodes(nodes: Iterable, graph: str) -> None:
     for node in nodes:
         for reason in _reasons(node):
-            _refuse(f"the operation {node.op} (node {node.name!r} of {place}) {reason}")
+            _refuse(f"the operation {node.op} (node {node.name!r} of {graph}) {reason}")
 
 
-def _reasons(node) -> Iterator[str]:
+def _reasons(node: Any) -> Iterator[str]:
     for pattern, reason in REFUSED.items():
         if fnmatch.fnmatchcase(node.op, pattern):
             yield reason

@@ -1,4 +1,4 @@
-"""A recorded request with its answer, kept with the model it was checked on.
+"""A recorded request and its response, kept with the model they were checked on.
 
 Both are JSON in the column form of TensorFlow Serving's REST interface, so that the
 request can be posted as it stands. Text is a string; bytes that are no UTF-8 are
@@ -15,7 +15,7 @@ import numpy as np
 FOLDER = "assets.extra"  # TensorFlow's name for files that a server leaves alone
 
 
-def write_golden(
+def write_golden_request(
     folder: pathlib.Path,
     request: dict[str, np.ndarray],
     response: dict[str, np.ndarray],
@@ -25,8 +25,8 @@ def write_golden(
     extra.mkdir()
     inputs = {name: _plain(array) for name, array in request.items()}
     outputs = {name: _plain(array) for name, array in response.items()}
-    asked = {"signature_name": "serving_default", "inputs": inputs}
-    (extra / "golden_request.json").write_text(json.dumps(asked))
+    body = {"signature_name": "serving_default", "inputs": inputs}
+    (extra / "golden_request.json").write_text(json.dumps(body))
     (extra / "golden_response.json").write_text(json.dumps({"outputs": outputs}))
 
 

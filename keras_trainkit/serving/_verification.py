@@ -1,63 +1,65 @@
-"""Whether a written SavedModel answers as the model does."""
+"""Comparison of a written SavedModel with the model it was made of."""
 
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from keras_trainkit.serving._contract import Contract, drawn
+from keras_trainkit.serving._signature import Signature, traced
 
 Arrays = dict[str, np.ndarray]
 
 
-def checked_answer(
-    folder: pathlib.Path, contract: Contract, examples: Arrays, tolerance: float
+def verified_response(
+    folder: pathlib.Path, signature: Signature, examples: Arrays, tolerance: float
 ) -> Arrays:
-    """The model's outputs on `examples`; ValueError where the reloaded graph's differ.
+    """The model's outputs on `examples`, which the written graph must give as well.
 
     Compared with all rows, with one and with none. `tolerance` is relative to the
     largest value of an output, or absolute where that is below 1.
     """
     # As `predict` runs it; eagerly, a recurrent layer takes seconds.
-    model = drawn(contract)
-    answer = _asked(model, contract, examples)
-    _check_finite(answer, "`examples` are sent through the model and must")
+    model = traced(signature)
+    response = _response(model, signature, examples)
+    _check_finite(response, "`examples` are sent through the model and must")
     graph = tf.saved_model.load(str(folder)).signatures["serving_default"]
-    _check_names(graph, contract)
+    _check_names(graph, signature)
     for rows in {len(next(iter(examples.values()))), 1}:
         some = {name: array[:rows] for name, array in examples.items()}
-        expected = _asked(model, contract, some)
-        served = _asked(lambda tensors: graph(**tensors), contract, some)
-        for name, source in contract.chosen.items():
-            tied = _tied(expected[source], expected[name], tolerance)
-            served[name] = np.where(tied, expected[name], served[name])
-        for name in contract.outputs:
+        expected = _response(model, signature, some)
+        served = _response(lambda tensors: graph(**tensors), signature, some)
+        for name, source in signature.choices.items():
+            is_tie = _is_tie(expected[source], expected[name], tolerance)
+            served[name] = np.where(is_tie, expected[name], served[name])
+        for name in signature.outputs:
             _check_rows(name, expected[name], rows)
             _check_close(name, expected[name], served[name], tolerance)
-    for request in contract.odd:
-        _check_odd(graph, contract, request)
-    _check_no_rows(graph, contract, examples, answer)
-    return answer
+    for request in signature.edge_cases:
+        _check_edge_case(graph, signature, request)
+    _check_no_rows(graph, signature, examples, response)
+    return response
 
 
-def _asked(function, contract: Contract, examples: Arrays) -> Arrays:
-    tensors = {n: tf.constant(a, contract.inputs[n].dtype) for n, a in examples.items()}
+def _response(function: Callable, signature: Signature, request: Arrays) -> Arrays:
+    inputs = signature.inputs
+    tensors = {n: tf.constant(a, inputs[n].dtype) for n, a in request.items()}
     return {name: value.numpy() for name, value in function(tensors).items()}
 
 
-def _tied(
-    probabilities: np.ndarray, chosen: np.ndarray, tolerance: float
+def _is_tie(
+    probabilities: np.ndarray, choices: np.ndarray, tolerance: float
 ) -> np.ndarray:
-    """The choices that the last bits of a probability decide."""
-    if probabilities.shape == chosen.shape:  # each is a yes or no of its own
+    """True for choices that the last bits of a probability decide."""
+    if probabilities.shape == choices.shape:  # each is a yes or no of its own
         return np.abs(2 * probabilities - 1) <= 2 * tolerance
     ordered = np.sort(probabilities, axis=-1)
     return ordered[..., -1] - ordered[..., -2] <= 2 * tolerance
 
 
-def _check_finite(answer: Arrays, rule: str) -> None:
-    for name, array in answer.items():
+def _check_finite(response: Arrays, rule: str) -> None:
+    for name, array in response.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ValueError(
                 f"{rule} give finite outputs. "
@@ -65,9 +67,9 @@ def _check_finite(answer: Arrays, rule: str) -> None:
             )
 
 
-def _check_names(graph: Any, contract: Contract) -> None:
+def _check_names(graph: Any, signature: Signature) -> None:
     found = set(graph.structured_input_signature[1]), set(graph.structured_outputs)
-    declared = set(contract.inputs), set(contract.outputs)
+    declared = set(signature.inputs), set(signature.outputs)
     if found != declared:
         raise ValueError(
             "The names in a written signature are what clients use and must be those "
@@ -106,11 +108,11 @@ def _check_close(
         )
 
 
-def _check_odd(graph: Any, contract: Contract, request: Arrays) -> None:
+def _check_edge_case(graph: Any, signature: Signature, request: Arrays) -> None:
     texts = {name: array.tolist() for name, array in request.items()}
     rule = f"A request such as {texts} reaches a server sooner or later and must"
     try:
-        served = _asked(lambda tensors: graph(**tensors), contract, request)
+        served = _response(lambda tensors: graph(**tensors), signature, request)
     except tf.errors.OpError as error:
         raise ValueError(
             f"{rule} be answered; look at `standardize` and `split` of the "
@@ -121,12 +123,12 @@ def _check_odd(graph: Any, contract: Contract, request: Arrays) -> None:
 
 
 def _check_no_rows(
-    graph: Any, contract: Contract, examples: Arrays, answer: Arrays
+    graph: Any, signature: Signature, examples: Arrays, response: Arrays
 ) -> None:
     none = {name: array[:0] for name, array in examples.items()}
-    wanted = {name: (0, *array.shape[1:]) for name, array in answer.items()}
+    wanted = {name: (0, *array.shape[1:]) for name, array in response.items()}
     try:
-        served = _asked(lambda tensors: graph(**tensors), contract, none)
+        served = _response(lambda tensors: graph(**tensors), signature, none)
         received: Any = {name: array.shape for name, array in served.items()}
     except tf.errors.OpError as error:
         received = " ".join(error.message.split())

@@ -49,7 +49,7 @@ def publish(
 
 
 def newest_version(directory: pathlib.Path) -> pathlib.Path | None:
-    """What a server that polls `directory` serves; None where there is nothing yet."""
+    """The version that a server polling `directory` serves; None if there is none."""
     versions = _versions(directory)
     return versions[max(versions)] if versions else None
 
