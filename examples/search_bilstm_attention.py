@@ -6,7 +6,7 @@
 
 Without a file it reads scikit-learn's digits row by row: 8 steps of 8 pixels. `--npz`
 is as for train_bilstm_attention.py; of a regression the scores are in standard
-deviations of the answers, and the saved model answers in their units. Methods, `--out`
+deviations of the targets, and the saved model predicts in their units. Methods, `--out`
 and `--storage` are as for search_mlp.py. Writes the searches, their comparison
 `searches.png`, and of the best model of all `model.keras` and `saved_model/1/`, into
 `--out`.
@@ -19,10 +19,10 @@ import argparse
 import pathlib
 
 import numpy as np
-from search_mlp import add_options, best_model, search
+from methods_of_search import add_options, best_of, search_by
 from train_bilstm_attention import PADDING, digits, in_units_of, read_npz
 
-from keras_trainkit import analysis, data, hypermodels, layers, serving
+from keras_trainkit import data, hypermodels, layers, serving
 
 SPACE = {  # what it leaves out has the range that HyperBiLSTMAttention gives it
     "layers": (1, 2),
@@ -59,40 +59,36 @@ def main(
         + ("a number" if classes is None else f"one of {len(classes)} classes")
     )
     labels = None if classes is None else np.searchsorted(classes, y)
-    folds = options.get("folds", 1)
+    with_folds = options.get("folds", 1) > 1
     parts = data.split(
-        x, validation=None if folds > 1 else 0.16, stratify=labels, seed=seed
+        x, validation=None if with_folds else 0.16, stratify=labels, seed=seed
     )
-    learned = y[parts.train]
-    answers = (y - learned.mean()) / learned.std() if classes is None else labels
-    train, validation, test = ((x[part], answers[part]) for part in parts)
+    y_train = y[parts.train]
+    targets = (y - y_train.mean()) / y_train.std() if classes is None else labels
+    train, validation, test = ((x[part], targets[part]) for part in parts)
 
     # Sequences to trials.
-    found = {}
-    for name in method:
-        hypermodel = hypermodels.HyperBiLSTMAttention(
+    def hypermodel_for(method):
+        return hypermodels.HyperBiLSTMAttention(
             x.shape[1:],
             1 if classes is None else len(classes),
             "regression" if classes is None else "classification",
             mask_value=PADDING,
-            space=GRID if name == "grid" else SPACE,
+            space=GRID if method == "grid" else SPACE,
             prepare=prepare,
             classes=classes,
             name="bilstm_attention",
         )
-        found[name] = search(
-            name, hypermodel, train, validation, out=out, seed=seed, **options
-        )
 
-    out = pathlib.Path(out)
-    comparison = analysis.compare_searches(found, out / "searches.png")
-    print(comparison.to_string())
+    found = search_by(
+        method, hypermodel_for, train, validation, out=out, seed=seed, **options
+    )
 
     # Trials to the best model, to disk: one file to go on with, one folder to serve.
-    tuner = min(found.values(), key=lambda tuner: tuner.study.best_value)
-    model = best_model(tuner)
+    out = pathlib.Path(out)
+    tuner, model = best_of(found)
     scores = tuner.evaluate_best(*test, model=model)
-    model = model if classes is not None else in_units_of(learned, model)
+    model = model if classes is not None else in_units_of(y_train, model)
     model.save(out / "model.keras")
     served = serving.export(model, out / "saved_model", test[0][:8])
     print("test", *(f"{name} {value:.4g}" for name, value in scores.items()))
@@ -105,7 +101,7 @@ def main(
 
 
 def prepare(x_train, y_train):
-    """What is learned from the training rows, of each fold anew."""
+    """The parts that learn from the training rows, made anew for each fold."""
     scaling = layers.StandardScaling()
     scaling.adapt(x_train, mask_value=PADDING)
     return {"scaling": scaling}

@@ -19,26 +19,12 @@ import argparse
 import pathlib
 
 import keras
+from methods_of_search import add_options, best_of, search_by
 from sklearn.datasets import load_digits
-from train_table import read_csv, split_off
+from train_table import read_csv, split_target
 
-from keras_trainkit import (
-    analysis,
-    callbacks,
-    data,
-    hypermodels,
-    layers,
-    serving,
-    tuners,
-)
+from keras_trainkit import data, hypermodels, layers, serving
 
-TUNERS = {
-    "random": tuners.RandomSearch,
-    "grid": tuners.GridSearch,
-    "bayesian": tuners.BayesianOptimization,
-    "hyperband": tuners.Hyperband,
-    "coarse_to_fine": tuners.CoarseToFine,
-}
 SPACE = {  # what it leaves out has the range that HyperMLP gives it
     "layers": (1, 3),
     "units": [64, 128, 256],
@@ -66,42 +52,39 @@ def main(
     csv=None, target=None, method=("random",), out="out/search_mlp", seed=0, **options
 ):
     # File to rows. No trial sees the test rows.
-    table, answers, task, classes = read_table(csv, target)
+    table, y, task, classes = read_table(csv, target)
     print(
         f"Data: {csv or 'digits of scikit-learn'}, {len(table)} rows, "
         f"{kinds_of(table)}; to predict: {target or 'the digit'}, {task}"
     )
-    strata = None if task == "regression" else answers
-    folds = options.get("folds", 1)
+    strata = None if task == "regression" else y
+    with_folds = options.get("folds", 1) > 1
     parts = data.split(
-        table, validation=None if folds > 1 else 0.16, stratify=strata, seed=seed
+        table, validation=None if with_folds else 0.16, stratify=strata, seed=seed
     )
-    train, validation, test = ((table.iloc[part], answers[part]) for part in parts)
+    train, validation, test = ((table.iloc[part], y[part]) for part in parts)
 
     # Rows to trials.
-    outputs = int(answers.max()) + 1 if task == "classification" else 1
-    found = {}
-    for name in method:
-        hypermodel = hypermodels.HyperMLP(
+    outputs = int(y.max()) + 1 if task == "classification" else 1
+
+    def hypermodel_for(method):
+        return hypermodels.HyperMLP(
             None,
             outputs,
             task,
-            space=GRID if name == "grid" else SPACE,
+            space=GRID if method == "grid" else SPACE,
             prepare=prepare,
             classes=classes,
             name="mlp",
         )
-        found[name] = search(
-            name, hypermodel, train, validation, out=out, seed=seed, **options
-        )
 
-    out = pathlib.Path(out)
-    comparison = analysis.compare_searches(found, out / "searches.png")
-    print(comparison.to_string())
+    found = search_by(
+        method, hypermodel_for, train, validation, out=out, seed=seed, **options
+    )
 
     # Trials to the best model, to disk: two files to go on with, one folder to serve.
-    tuner = min(found.values(), key=lambda tuner: tuner.study.best_value)
-    model = best_model(tuner)
+    out = pathlib.Path(out)
+    tuner, model = best_of(found)
     encoder = tuner.hypermodel.prepared["encoding"]
     scores = tuner.evaluate_best(*test, model=model)
     model.save(out / "model.keras")
@@ -120,7 +103,7 @@ def main(
 
 
 def kinds_of(table):
-    """How many columns of each kind pandas has read."""
+    """Counts of columns by the type that pandas has read."""
     kinds = {"numbers": "number", "yes or no": "bool", "dates": "datetime"}
     counts = {name: len(table.select_dtypes(kind).T) for name, kind in kinds.items()}
     counts["texts"] = table.shape[1] - sum(counts.values())
@@ -129,7 +112,7 @@ def kinds_of(table):
 
 
 def prepare(x_train, y_train):
-    """What is learned from the training rows, of each fold anew."""
+    """The parts that learn from the training rows, made anew for each fold."""
     encoder = layers.TableEncoder()
     encoder.adapt(x_train)
     parts = {
@@ -143,77 +126,10 @@ def prepare(x_train, y_train):
     return parts
 
 
-def search(
-    method,
-    hypermodel,
-    train,
-    validation,
-    *,
-    out,
-    seed=0,
-    trials=12,
-    epochs=15,
-    folds=1,
-    workers=1,
-    verbose=1,
-    **options,
-):
-    """A tuner whose trials are done, by this start of the script and those before."""
-    if method == "hyperband":
-        options["max_epochs"] = epochs
-    tuner = TUNERS[method](
-        hypermodel,
-        hypermodel.objective,
-        max_trials=trials,
-        seed=seed,
-        directory=out,
-        project_name=f"{hypermodel.name}_{method}",
-        folds=folds,
-        **options,
-    )
-    if verbose:
-        print(f"Searching by {method}")
-    # A best model of folds is trained again on all rows, with none left to stop by.
-    stopping = callbacks.EarlyStopping(hypermodel.objective.name, patience=5)
-    tuner.search(
-        *train,
-        validation_data=None if folds > 1 else validation,
-        epochs=epochs,
-        callbacks=[] if folds > 1 else [stopping],
-        workers=workers,
-        verbose=verbose,
-    )
-    if verbose:
-        tuner.results_summary(3)
-    return tuner
-
-
-def best_model(tuner):
-    """Trained again where its weights are those of a fold, or on another machine."""
-    if tuner.folds > 1 or tuner.storage is not None:
-        return tuner.refit_best()
-    return tuner.get_best_models()[0]
-
-
 def read_table(csv, target):
     if csv is None:
-        return split_off(load_digits(as_frame=True).frame, "target", None)
-    return split_off(read_csv(csv), target, None)
-
-
-def add_options(parser, out="out/search_mlp"):
-    """Those of every search."""
-    add = parser.add_argument
-    add("--method", nargs="+", choices=TUNERS, default=["random"])
-    add("--trials", type=int, default=12, help="of each method")
-    add("--epochs", type=int, default=15, help="of a trial that nothing stops")
-    add("--folds", type=int, default=1, help="above 1: cross-validated trials")
-    add("--workers", type=int, default=1, help="processes that share a search")
-    add("--isolate", action="store_true", help="each trial in a process of its own")
-    add("--storage", help="URL of a database; default: a file in the folder")
-    add("--out", default=out, help="folder to write to, and to go on from")
-    add("--seed", type=int, default=0)
-    add("--verbose", type=int, choices=(0, 1, 2), default=1)
+        return split_target(load_digits(as_frame=True).frame, "target", None)
+    return split_target(read_csv(csv), target, None)
 
 
 if __name__ == "__main__":  # the processes of --workers and --isolate read this file

@@ -81,7 +81,7 @@ def main(
     x, x_test, y, y_test = split(x, y, classes, seed)
     x_train, x_valid, y_train, y_valid = split(x, y, classes, seed)
 
-    # Raw sequences to a model: what is learned from data, from the training part only.
+    # Raw sequences to a model. Encodings learn from the training part alone.
     encoded = text_encoding(x_train) if text else float_encoding(x_train)
     body = models.bilstm_attention(
         encoded.input_shape,
@@ -128,7 +128,7 @@ def main(
 
 @dataclasses.dataclass(frozen=True)
 class Encoding:
-    """How raw sequences become the arrays that the network trains on."""
+    """The way from raw sequences to the arrays that the network trains on."""
 
     encode: object
     input_shape: tuple
@@ -158,8 +158,8 @@ def text_encoding(x_train, most_words=20_000, max_length=500):
 
 
 def digits():
-    images, answers = load_digits(return_X_y=True)
-    return images.reshape(-1, 8, 8).astype("float32"), answers
+    images, y = load_digits(return_X_y=True)
+    return images.reshape(-1, 8, 8).astype("float32"), y
 
 
 def read_npz(path):
@@ -178,14 +178,14 @@ def read_npz(path):
     check(whole, f"have lengths that are whole numbers from 0 to {time}", lengths)
     x[np.arange(time) >= lengths[:, None]] = PADDING
     check(np.isfinite(x).all(), "have finite x within lengths", x[~np.isfinite(x)])
-    check(y.dtype.kind != "f" or np.isfinite(y).all(), "have finite answers y", y)
+    check(y.dtype.kind != "f" or np.isfinite(y).all(), "have finite targets y", y)
     return x, y
 
 
 def check(fits, rule, received):
     if not fits:
         raise ValueError(
-            f"`npz` holds sequences and their answers and must {rule}. "
+            f"`npz` holds sequences and their targets and must {rule}. "
             f"Received: {received}."
         )
 
@@ -202,18 +202,18 @@ def read_text(path, columns=None, encoding="utf-8"):
             "`text` holds labelled texts and must have a line at least. "
             f"Received: {str(path)!r}, which is empty."
         )
-    has_names, places = label_and_text(rows[0][1], columns)
+    has_names, (label, text) = label_and_text(rows[0][1], columns)
     labels, texts = [], []
     for number, cells in rows[has_names:]:
         spare = "" if has_names else "".join(cells[2:]).strip()
-        if len(cells) <= max(places) or not cells[places[0]].strip() or spare:
+        if len(cells) <= max(label, text) or not cells[label].strip() or spare:
             raise ValueError(
                 "`text` holds labelled texts and each line must be label, tab, text, "
                 "or in a CSV file label and text, in quotes where it has commas. "
                 f"Received in line {number}: {', '.join(map(repr, cells))}."
             )
-        labels.append(cells[places[0]].strip())
-        texts.append(cells[places[1]])
+        labels.append(cells[label].strip())
+        texts.append(cells[text])
     return np.array(texts, dtype=object), np.array(labels, dtype=str)
 
 
@@ -249,15 +249,15 @@ def is_csv(path):
 
 
 def label_and_text(first, columns=None):
-    """Whether the first line names the columns, and where label and text stand."""
+    """True if the first line names the columns; the indices of label and text."""
     names = [cell.strip().lower() for cell in first]
     wanted = [{name.strip().lower()} for name in columns or ()]
     found = [
-        [place for place, name in enumerate(names) if name in words]
+        [index for index, name in enumerate(names) if name in words]
         for words in wanted or (LABEL_NAMES, TEXT_NAMES)
     ]
-    if all(len(places) == 1 for places in found):
-        return True, [places[0] for places in found]
+    if all(len(indices) == 1 for indices in found):
+        return True, [indices[0] for indices in found]
     if columns:
         raise ValueError(
             "`columns` are the names of the labels and of the texts and must stand "
@@ -282,14 +282,14 @@ def classes_of(y):
 
 
 def split(x, y, classes, seed):
-    """Four fifths and a fifth, with the classes in the same shares."""
+    """Splits off a fifth; both parts have the classes in the same shares."""
     shares = None if classes is None else y
     return train_test_split(x, y, test_size=0.2, stratify=shares, random_state=seed)
 
 
-def in_units_of(answers, body):
-    """`body`, whose output of size 1 becomes as large and as spread as `answers`."""
-    scale, offset = float(np.std(answers)), float(np.mean(answers))
+def in_units_of(y, body):
+    """`body` with its output, of unit size, rescaled to mean and deviation of `y`."""
+    scale, offset = float(np.std(y)), float(np.mean(y))
     rescale = keras.layers.Rescaling(scale, offset, name="prediction")
     return keras.Model(body.inputs, rescale(body.output), name="in_units")
 

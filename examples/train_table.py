@@ -66,10 +66,10 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
 
     # File to rows. The test rows are not looked at until the end.
-    table, answers, task, classes = read_table(csv, target, task, sep, drop)
-    strata = None if task == "regression" else answers
+    table, y, task, classes = read_table(csv, target, task, sep, drop)
+    strata = None if task == "regression" else y
     parts = data.split(table, stratify=strata, seed=seed)
-    train, validation, test = ((table.iloc[part], answers[part]) for part in parts)
+    train, validation, test = ((table.iloc[part], y[part]) for part in parts)
 
     # Rows to model.
     encoder, model, history = fit_table(
@@ -95,14 +95,14 @@ def main(
         "as served": score(to_serve.predict(x_test, verbose=0), y_test, task),
         "boosted trees": boosted_trees(encoder, train, test, task, seed),
     }
-    for who, values in scores.items():
-        print(f"{who:14}  test", *(f"{k} {v:.4g}" for k, v in values.items()))
-    say_what_was_written(out, served, task)
+    for name, values in scores.items():
+        print(f"{name:14}  test", *(f"{k} {v:.4g}" for k, v in values.items()))
+    print_summary(out, served, task)
     return scores
 
 
-def say_what_was_written(out, served, task):
-    answer = "predictions" if task == "regression" else "label"
+def print_summary(out, served, task):
+    output = "predictions" if task == "regression" else "label"
     print(
         f"""Wrote to {out}/
   learning_curves.png
@@ -111,7 +111,7 @@ def say_what_was_written(out, served, task):
     keras.saving.load_model("{out / "model.keras"}").predict(encoder(frame))
   {served.relative_to(out)}, for a server, or Python with TensorFlow alone:
     serve = tf.saved_model.load("{served}").signatures["serving_default"]
-    serve(...)["{answer}"]  # a tensor per column; assets.extra/ has an example"""
+    serve(...)["{output}"]  # a tensor per column; assets.extra/ has an example"""
     )
 
 
@@ -132,9 +132,9 @@ def fit_table(
     optimizer=None,
     verbose=1,
 ):
-    """Encoder, model and history; `train` and `validation` are (table, answers).
+    """Encoder, model and history; `train` and `validation` are (table, y).
 
-    One recipe for every table; what it leaves open follows `length_and_dropout`. The
+    One recipe for every table, but for `epochs_and_dropout`. The
     weights of the best epoch by the validation rows are kept.
     """
     encoder = layers.TableEncoder(scaling=scaling, kinds=kinds)
@@ -145,7 +145,7 @@ def fit_table(
     x, y = encoder(train[0]), one_hot(train[1], width)
     x_validation, y_validation = encoder(validation[0]), one_hot(validation[1], width)
     rows = len(y)
-    usual_epochs, dropout = length_and_dropout(rows, task)
+    usual_epochs, dropout = epochs_and_dropout(rows, task)
     epochs = epochs or usual_epochs
     model = models.mlp(
         encoder.numeric_shape,
@@ -160,17 +160,17 @@ def fit_table(
         classes=classes,
     )
     batch_size = min(256, max(32, rows // 40))
-    loss, metric = judged_by(model, label_smoothing)
+    loss, metric = loss_and_metric(model, label_smoothing)
     model.compile(
         optimizer or optimizers.AdamW(0.003, weight_decay=0.02),
         loss=loss,
         metrics=[metric],
         steps_per_execution=min(16, math.ceil(rows / batch_size)),
     )
-    watching = [callbacks.EarlyStopping(f"val_{metric.name}", patience=epochs)]
+    used = [callbacks.EarlyStopping(f"val_{metric.name}", patience=epochs)]
     if one_cycle:
         cycle = callbacks.OneCycle(0.01, warmup_fraction=0.1, shape="cosine")
-        watching.insert(0, cycle)
+        used.insert(0, cycle)
     history = model.fit(
         x,
         y,
@@ -178,14 +178,14 @@ def fit_table(
         epochs=epochs,
         batch_size=batch_size,
         class_weight=balanced(train[1]) if class_weight == "balanced" else None,
-        callbacks=watching,
+        callbacks=used,
         verbose=verbose,
     )
     return encoder, model, history
 
 
-def length_and_dropout(rows, task):
-    """Labels tell less per row than numbers do; many rows need no noise.
+def epochs_and_dropout(rows, task):
+    """By the task, since labels tell less per row than numbers; and by the rows.
 
     | training rows | task                   | epochs | dropout |
     | ------------- | ---------------------- | ------ | ------- |
@@ -198,11 +198,11 @@ def length_and_dropout(rows, task):
     return (30, 0.1) if task == "regression" else (15, 0.2)
 
 
-def one_hot(answers, classes):
+def one_hot(y, classes):
     """`(rows, classes)`, or `(rows, 1)` where there are none."""
     if classes is None:
-        return np.asarray(answers, "float32")[:, None]
-    return keras.utils.to_categorical(answers, classes)
+        return np.asarray(y, "float32")[:, None]
+    return keras.utils.to_categorical(y, classes)
 
 
 def embedding_of(numbers):
@@ -219,8 +219,7 @@ def scaling_of(targets):
     return scaling
 
 
-def judged_by(model, label_smoothing):
-    """Loss and metric."""
+def loss_and_metric(model, label_smoothing):
     if model.task == "regression":
         return "mse", keras.metrics.RootMeanSquaredError(name="rmse")
     one_hot = model.task == "classification"
@@ -229,7 +228,7 @@ def judged_by(model, label_smoothing):
 
 
 def calibrated(model, x, labels):
-    """Its probabilities brought to what the validation rows say; the same labels."""
+    """`model` with probabilities corrected by the validation rows; the same labels."""
     temperature = layers.TemperatureScaling(name="calibrated")
     try:
         temperature.adapt(model.predict(x, verbose=0), labels)
@@ -242,29 +241,30 @@ def calibrated(model, x, labels):
     return keras.Model(model.input, temperature(model.output), name="calibrated")
 
 
-def score(outputs, answers, task):
-    """On rows that no part of the training has seen."""
+def score(outputs, y, task):
+    """Scores on rows that no part of the training has seen."""
     if task == "regression":
-        return {"rmse": float(np.sqrt(np.mean((np.ravel(outputs) - answers) ** 2)))}
+        return {"rmse": float(np.sqrt(np.mean((np.ravel(outputs) - y) ** 2)))}
     if task == "binary":
-        chances = keras.ops.convert_to_numpy(keras.ops.sigmoid(outputs))
-        said = chances[:, 0] > 0.5
+        probabilities = keras.ops.convert_to_numpy(keras.ops.sigmoid(outputs))
+        predicted = probabilities[:, 0] > 0.5
     else:
-        chances = keras.ops.convert_to_numpy(keras.ops.softmax(outputs))
-        said = chances.argmax(1)
-    error = analysis.calibration_error(answers, chances)
-    return {"accuracy": float(np.mean(said == answers)), "calibration_error": error}
+        probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(outputs))
+        predicted = probabilities.argmax(1)
+    error = analysis.calibration_error(y, probabilities)
+    return {"accuracy": float(np.mean(predicted == y)), "calibration_error": error}
 
 
 def boosted_trees(encoder, train, test, task, seed):
     """Score of scikit-learn's trees with their defaults on the same arrays."""
     regression = task == "regression"
-    kind = ensemble.HistGradientBoostingRegressor
-    kind = kind if regression else ensemble.HistGradientBoostingClassifier
+    trees = ensemble.HistGradientBoostingClassifier(random_state=seed)
+    if regression:
+        trees = ensemble.HistGradientBoostingRegressor(random_state=seed)
     x_train, x_test = (
         np.hstack([*encoder(rows).values()]) for rows, _ in (train, test)
     )
-    trees = kind(random_state=seed).fit(x_train, train[1])
+    trees.fit(x_train, train[1])
     if regression:
         return score(trees.predict(x_test), test[1], task)
     logits = np.log(np.clip(trees.predict_proba(x_test), 1e-7, None))
@@ -292,11 +292,11 @@ def read_table(csv, target, task, sep=None, drop=()):
             "`drop` names columns to leave out and must be some of "
             f"{list(table.columns)}. Received: {unknown}."
         )
-    return split_off(table.drop(columns=list(drop)), target, task)
+    return split_target(table.drop(columns=list(drop)), target, task)
 
 
 def read_csv(csv, sep=None):
-    """Its rows; what its header and its bytes tell about how it is written."""
+    """The rows; encoding and separator are found out by bytes and header."""
     try:
         pathlib.Path(csv).read_text("utf-8")
         encoding = "utf-8-sig"
@@ -314,8 +314,8 @@ def read_csv(csv, sep=None):
     return pd.read_csv(csv, sep=sep, encoding=encoding, low_memory=False)
 
 
-def split_off(table, target, task):
-    """Columns without the target, answers `(rows,)` (classes as codes), task, classes.
+def split_target(table, target, task):
+    """Columns without the target, y `(rows,)` (classes as codes), task and classes.
 
     Classes are named as in the file, in the order of their codes; None for values.
     """
@@ -324,20 +324,21 @@ def split_off(table, target, task):
             "`target` names the column to predict and must be one of "
             f"{list(table.columns)}. Received: target={target!r}."
         )
-    answers, numbers, missing = read_answers(table[target], target)
+    numbers, missing = read_target(table[target], target)
+    y = table[target]
     many = numbers is not None and len(np.unique(numbers[~missing])) > 20
     task = task or ("regression" if many else "classification")
     if task == "regression" and numbers is None:
         raise ValueError(
             f"`task` says what is predicted and must be classification for {target!r}, "
-            f"which holds texts. Received: task={task!r}, such as {answers.iloc[0]!r}."
+            f"which holds texts. Received: task={task!r}, such as {y.iloc[0]!r}."
         )
     kept = ~missing
     if missing.any():
         print(f"Left out: {missing.sum():,} rows without {target!r}")
     if task != "regression":
-        kept &= is_frequent(answers.where(kept))
-    table, answers = table[kept].drop(columns=target), answers[kept]
+        kept &= is_frequent(y.where(kept))
+    table, y = table[kept].drop(columns=target), y[kept]
     empty = [name for name in table if table[name].isna().all()]
     if empty:
         print("Left out, without a value:", *empty)
@@ -345,7 +346,7 @@ def split_off(table, target, task):
     if task == "regression":
         print(f"Predicts {target!r}, a number")
         return table, numbers[kept], task, None
-    codes, classes = pd.factorize(answers, sort=True)
+    codes, classes = pd.factorize(y, sort=True)
     if len(classes) < 2:
         raise ValueError(
             f"The target column {target!r} must hold at least two classes of three "
@@ -355,32 +356,32 @@ def split_off(table, target, task):
     return table, codes, "binary" if len(classes) == 2 else task, classes.tolist()
 
 
-def read_answers(column, name):
-    """The column, its numbers (None where it holds texts), and where it has no value.
+def read_target(column, name):
+    """Numbers of the column (None where it holds texts), and True at missing values.
 
-    "$1,200" is a number, and "?" none, by the rules of the encoder.
+    "$1,200" is a number, and "?" no value, by the rules of the encoder.
     """
     encoder = layers.TableEncoder(scaling=None)
     encoder.adapt({name: column})
     encoded = encoder({name: column})
     if encoder.categorical_names:
-        return column, None, encoded["categorical"][:, 0] == 0
+        return None, encoded["categorical"][:, 0] == 0
     missing = np.zeros(len(column), bool)
     if f"{name}_missing" in encoder.numeric_names:
         missing = encoded["numeric"][:, -1] == 1
-    return column, encoded["numeric"][:, 0], missing
+    return encoded["numeric"][:, 0], missing
 
 
-def is_frequent(answers):
-    """Rows of a class that has one for each of the three parts."""
-    rows = answers.map(answers.value_counts())
-    for rare in answers[rows < 3].unique():
+def is_frequent(y):
+    """True for rows of a class that has one for each of the three parts."""
+    rows = y.map(y.value_counts())
+    for rare in y[rows < 3].unique():
         print(f"Left out: the class {rare!r}, which has fewer than 3 rows")
     return (rows >= 3).to_numpy()
 
 
-def kind_of_column(text):
-    """Of the command line, NAME=KIND."""
+def name_and_kind(text):
+    """Splits NAME=KIND of the command line."""
     name, _, kind = text.rpartition("=")
     return name, kind
 
@@ -400,7 +401,7 @@ if __name__ == "__main__":
     add(
         "--kinds",
         nargs="+",
-        type=kind_of_column,
+        type=name_and_kind,
         default=[],
         metavar="NAME=KIND",
         help="numeric, boolean, categorical or datetime, where it is taken for another",

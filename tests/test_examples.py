@@ -165,12 +165,12 @@ def test_train_table_leaves_out_classes_too_small_to_be_split(
     train_table, tmp_path, capsys
 ):
     frame = pd.DataFrame({"x": range(9), "y": [*"aaaabbbbc"]})
-    table, codes, task, classes = train_table.split_off(frame, "y", None)
+    table, codes, task, classes = train_table.split_target(frame, "y", None)
     assert (len(table), task, classes) == (8, "binary", ["a", "b"])
     assert codes.tolist() == [0] * 4 + [1] * 4
     assert "Left out: the class 'c', which has fewer than 3" in capsys.readouterr().out
     with pytest.raises(ValueError, match="at least two classes of three rows"):
-        train_table.split_off(frame[3:], "y", None)
+        train_table.split_target(frame[3:], "y", None)
 
 
 @pytest.mark.parametrize(
@@ -442,7 +442,7 @@ STEPS = {"x": np.ones((4, 2, 1)), "y": np.ones(4)}
         ({"lengths": np.array([0, 1, -1, 2])}, r"from 0 to 2.*-1"),
         ({"lengths": np.full(4, 1.5)}, "whole numbers from 0 to 2"),
         ({"x": np.full((4, 2, 1), np.nan)}, "finite x within lengths.*nan"),
-        ({"y": np.array([1, np.inf, 2, 3])}, "finite answers y.*inf"),
+        ({"y": np.array([1, np.inf, 2, 3])}, "finite targets y.*inf"),
     ],
 )
 def test_train_bilstm_attention_refuses_arrays_it_cannot_use(

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import keras
+import methods_of_search
 import numpy as np
 import optuna
 import pandas as pd
@@ -92,7 +93,7 @@ def test_search_mlp_runs_every_method_and_keeps_the_best(search_mlp, houses, sea
     out, found, scores = searched
     assert list(found) == METHODS
     for name, tuner in found.items():
-        assert type(tuner) is search_mlp.TUNERS[name]
+        assert type(tuner) is methods_of_search.TUNERS[name]
         assert len(states(tuner)) == 2 and states(tuner)[0] == "COMPLETE"
         assert (out / f"mlp_{name}" / "study.db").exists()
 
@@ -114,7 +115,7 @@ def test_search_mlp_runs_no_trial_at_the_second_start(
     def run_trial(*args, **kwargs):
         raise AssertionError("a trial is run again")
 
-    for cls in search_mlp.TUNERS.values():
+    for cls in methods_of_search.TUNERS.values():
         monkeypatch.setattr(cls, "run_trial", run_trial)
     out, found, scores = searched
     again, scores_again = search_mlp.main(houses, "price", out=out, **SMALL)
@@ -137,7 +138,7 @@ def test_the_grid_is_every_rate_with_every_batch_size(
     example = request.getfixturevalue(name)
     tried = []
 
-    class Listing(search_mlp.TUNERS["grid"]):
+    class Listing(methods_of_search.TUNERS["grid"]):
         def run_trial(self, trial, *args, **kwargs):
             hp = trial.hyperparameters
             self.hypermodel.declare_hyperparameters(hp)
@@ -145,8 +146,8 @@ def test_the_grid_is_every_rate_with_every_batch_size(
             return float(len(tried))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(search_mlp.TUNERS, "grid", Listing)
-        patch.setattr(example, "best_model", stop)
+        patch.setitem(methods_of_search.TUNERS, "grid", Listing)
+        patch.setattr(example, "best_of", stop)
         with pytest.raises(Stop):
             example.main(method=["grid"], out=tmp_path, verbose=0)
     assert len(tried) == 9
