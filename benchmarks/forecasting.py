@@ -6,7 +6,7 @@ FOLDER holds a `load.py` whose `pm25()` gives hourly measurements in time order
 (Beijing, 2010 to 2014). Trained on 2010 to 2012, epochs chosen on 2013, tested on 2014.
 Two `layers.VariationalLSTM` in one direction read the past, and a head at every step
 gives the next 24 hours. Hours without a measurement of dust are masked as inputs and
-not asked for as answers. Persistence repeats the last measurement; the linear model is
+are no targets. Persistence repeats the last measurement; the linear model is
 a ridge regression on the same columns of the last 72 hours, gaps filled with the last
 value before them.
 """
@@ -47,7 +47,7 @@ def columns(folder):
     return inputs, table[target].to_numpy(), table["year"].to_numpy()
 
 
-def answers(values):
+def targets(values):
     """`(hours, HORIZON)`: the values 1 to 24 hours later, NaN where there is none.
 
     Nothing is asked at hours without a value, where a forecast has nothing to start at.
@@ -86,7 +86,7 @@ def lstm(inputs, dust, parts, seed, epochs):
     mean, std = np.nanmean(values[train], 0), np.nanstd(values[train], 0)
     x = (values - mean) / std
     x[gaps] = MISSING
-    y = answers((np.log1p(dust) - mean[0]) / std[0]).astype("float32")
+    y = targets((np.log1p(dust) - mean[0]) / std[0]).astype("float32")
     model = network(x.shape[1])
     model.compile(optimizers.AdamW(global_clipnorm=1.0), "mae", weighted_metrics=[])
     x_train, y_train = windows(x, y, train, CONTEXT + HORIZON, HORIZON)
@@ -114,7 +114,7 @@ def linear(inputs, dust, parts):
     scaled = (filled - mean) / std
     lags = np.stack([np.roll(scaled, lag, axis=0) for lag in range(LAGS)], 1)
     lags = lags.reshape(len(scaled), -1)
-    y = answers(np.log1p(dust))
+    y = targets(np.log1p(dust))
     train = parts["train"][LAGS:]
     train = train[np.isfinite(y[train]).all(1)]
     best = None
@@ -145,7 +145,7 @@ def asked_hours(hours):
 
 def errors(predicted, dust, hours):
     """Mean absolute and root mean squared error, micrograms per cubic metre."""
-    asked = answers(dust)[asked_hours(hours)]
+    asked = targets(dust)[asked_hours(hours)]
     difference = (predicted - asked)[np.isfinite(asked)]
     return np.abs(difference).mean(), np.sqrt((difference**2).mean())
 

@@ -1,11 +1,11 @@
-"""What a cycle costs: our callback against none, and against a per-batch callback.
+"""Cost of a cycle: our callback against none, and against a per-batch callback.
 
     python benchmarks/one_cycle_cost.py --pairs 41
 
 Every row is the median of paired epochs in one process: two copies of one small MLP
 take turns, epoch by epoch, after an epoch in which each was traced. `OneCycle` has no
-batch hook; from its first step on it is what it put into the optimizer, so the later
-epochs need no callback and are not traced again.
+batch hook; it acts through the schedules that it puts into the optimizer before the
+first step, so the later epochs need no callback and are not traced again.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What a long search leaves behind in its process: memory, and time per trial.
+"""Growth of a process during a long search: memory, and time per trial.
 
     python benchmarks/search_growth.py
 

@@ -1,4 +1,4 @@
-"""Where the seconds of a trial go, each second counted once."""
+"""Seconds of a trial by their use, each second counted once."""
 
 import contextlib
 import functools

@@ -55,7 +55,7 @@ class Task:
         )
 
     def goal(self):
-        """What to compare trials by."""
+        """The objective that trials are compared by."""
         return keras_tuner.Objective(self.objective, self.direction)
 
     def rows(self):
@@ -66,7 +66,7 @@ class Task:
 
 @dataclasses.dataclass
 class Run:
-    """What a search did: for each trial its end in seconds and its score or None."""
+    """A finished search: for each trial its end in seconds and its score or None."""
 
     seconds: float
     trials: list[tuple[float, float | None]]
@@ -162,7 +162,7 @@ def kerastuner(
 
 
 def plain_optuna(task, trials, seed, folder):
-    """What a script with Optuna alone does: one loop, one SQLite file, TPE."""
+    """A script with Optuna alone: one loop, one SQLite file, TPE."""
     import keras
 
     hypermodel = task.hypermodel()

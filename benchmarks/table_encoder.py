@@ -1,4 +1,4 @@
-"""How many cells a second `layers.TableEncoder` learns and encodes.
+"""Cells per second that `layers.TableEncoder` learns and encodes.
 
     python benchmarks/table_encoder.py
 

@@ -1,4 +1,4 @@
-"""What `models.mlp` is compared with on tables: boosted trees and another MLP.
+"""Peers of `models.mlp` on tables: boosted trees and another MLP.
 
 Each peer is a function from a `Table` and a seed to predictions for its test rows.
 Trees learn at 0.05 (CatBoost at its own rate) for up to 2,000 rounds and stop after 50
@@ -15,15 +15,15 @@ import pandas as pd
 
 @dataclasses.dataclass
 class Table:
-    """A table cut into parts: lists of frames and answers, training rows first."""
+    """A table cut into parts: lists of frames and targets, training rows first."""
 
     name: str
     frames: tuple
-    answers: tuple
+    targets: tuple
     task: str
 
     def parts(self):
-        return tuple(zip(self.frames, self.answers, strict=True))
+        return tuple(zip(self.frames, self.targets, strict=True))
 
     def with_texts_as_codes(self):
         """Frames of numbers, a text's code being its rank in the training rows."""
@@ -55,8 +55,8 @@ def xgboost(table, seed):
     )
     model.fit(
         train,
-        table.answers[0],
-        eval_set=[(validation, table.answers[1])],
+        table.targets[0],
+        eval_set=[(validation, table.targets[1])],
         verbose=False,
     )
     return model.predict(test)
@@ -70,8 +70,8 @@ def lightgbm(table, seed):
     model = kind(n_estimators=2000, learning_rate=0.05, random_state=seed, verbose=-1)
     model.fit(
         train,
-        table.answers[0],
-        eval_set=[(validation, table.answers[1])],
+        table.targets[0],
+        eval_set=[(validation, table.targets[1])],
         callbacks=[lgb.early_stopping(50, verbose=False)],
     )
     return model.predict(test)
@@ -94,7 +94,7 @@ def catboost(table, seed):
         allow_writing_files=False,
         cat_features=table.texts(),
     )
-    model.fit(frames[0], table.answers[0], eval_set=(frames[1], table.answers[1]))
+    model.fit(frames[0], table.targets[0], eval_set=(frames[1], table.targets[1]))
     return np.ravel(model.predict(frames[2]))
 
 
@@ -109,9 +109,9 @@ def realmlp(table, seed):
         warnings.simplefilter("ignore")
         model.fit(
             train,
-            table.answers[0],
+            table.targets[0],
             validation,
-            table.answers[1],
+            table.targets[1],
             cat_col_names=table.texts(),
         )
         return np.ravel(model.predict(test))

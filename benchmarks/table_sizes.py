@@ -23,7 +23,7 @@ BASE, FLOATS, TEXTS = 10_000, 8, 4
 
 
 def generated(rows):
-    """A table and its answers, which depend on two numbers and a text."""
+    """A table and its targets, which depend on two numbers and a text."""
     import numpy as np
     import pandas as pd
 
@@ -37,8 +37,8 @@ def generated(rows):
     for i in range(TEXTS):
         words = np.array([f"level {n}" for n in range(1000)], object)
         columns[f"text_{i}"] = words[levels[drawn, i]]
-    answers = columns["number_0"] * columns["number_1"] + levels[drawn, 0]
-    return pd.DataFrame(columns), answers.astype("float32")
+    y = columns["number_0"] * columns["number_1"] + levels[drawn, 0]
+    return pd.DataFrame(columns), y.astype("float32")
 
 
 def resident(field):
@@ -50,7 +50,7 @@ def resident(field):
 
 
 def measured(stage):
-    """What `stage()` returns, its seconds and its peak of bytes above the start."""
+    """The result of `stage()`, its seconds and its peak of bytes above the start."""
     pathlib.Path("/proc/self/clear_refs").write_text("5")  # peak = now
     before, started = resident("VmRSS"), time.perf_counter()
     result = stage()
@@ -63,7 +63,7 @@ class Pipeline:
     def __init__(self, batch, steps_per_execution):
         from keras_trainkit import layers, models, optimizers
 
-        table, answers = generated(BASE)
+        table, y = generated(BASE)
         self.batch = batch
         self.encoder = layers.TableEncoder()
         self.encoder.adapt(table)
@@ -80,14 +80,14 @@ class Pipeline:
         self.model.compile(
             optimizers.AdamW(), "mse", steps_per_execution=steps_per_execution
         )
-        self.fit(x, answers)
+        self.fit(x, y)
 
-    def fit(self, x, answers):
-        return self.model.fit(x, answers, self.batch, verbose=0)
+    def fit(self, x, y):
+        return self.model.fit(x, y, self.batch, verbose=0)
 
     def stages(self, rows):
         """Name, seconds and bytes of each stage."""
-        table, answers = generated(rows)
+        table, y = generated(rows)
         yield "`encoder.adapt`", *measured(lambda: self.encoder.adapt(table))[1:]
         if self.encoder.category_sizes != self.sizes:
             raise ValueError(
@@ -98,7 +98,7 @@ class Pipeline:
         yield "`encoder(table)`", *cost
         numeric = x["numeric"]
         yield "`embedding.adapt`", *measured(lambda: self.embedding.adapt(numeric))[1:]
-        yield "`fit`, an epoch", *measured(lambda: self.fit(x, answers))[1:]
+        yield "`fit`, an epoch", *measured(lambda: self.fit(x, y))[1:]
 
 
 def one_size(rows, batch, steps_per_execution):

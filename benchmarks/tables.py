@@ -6,7 +6,7 @@
     python benchmarks/tables.py --data FOLDER --ablation california churn
     python benchmarks/tables.py --data FOLDER --other-rows 7 --results out/other.jsonl
 
-FOLDER holds a `load.py` whose `table(name)` gives frame, answers, task and the rows of
+FOLDER holds a `load.py` whose `table(name)` gives frame, y, task and the rows of
 training, validation and test. "ours" is `fit_table` of examples/train_table.py as it
 stands, with no setting of its own for any table; every method sees the same parts, in a
 process of its own. `--other-rows` cuts each table anew, by that seed, into parts as
@@ -97,7 +97,7 @@ def one_job(data, results, name, method, seed, other_rows):
     else:
         predicted, errors = ours(train_table, table, method, seed)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    truth = table.answers[2]
+    truth = table.targets[2]
     if table.task == "regression":
         reached = float(np.sqrt(np.mean((np.ravel(predicted) - truth) ** 2)))
     else:
@@ -121,7 +121,7 @@ def ours(train_table, table, method, seed):
         changes["optimizer"] = keras_trainkit.optimizers.AdamW(
             0.003, weight_decay=0.02, decay_biases_and_scales=True
         )
-    train, validation, (frame, answers) = table.parts()
+    train, validation, (frame, y) = table.parts()
     encoder, model, _ = train_table.fit_table(
         train, validation, table.task, verbose=0, **changes
     )
@@ -131,7 +131,7 @@ def ours(train_table, table, method, seed):
     served = train_table.calibrated(model, encoder(validation[0]), validation[1])
     served_outputs = served.predict(encoder(frame), batch_size=1024, verbose=0)
     errors = {
-        f"calibration_error_{when}": train_table.score(logits, answers, table.task)[
+        f"calibration_error_{when}": train_table.score(logits, y, table.task)[
             "calibration_error"
         ]
         for when, logits in (("before", outputs), ("after", served_outputs))
@@ -142,18 +142,19 @@ def ours(train_table, table, method, seed):
 def read_table(data, name, other_rows):
     from table_peers import Table
 
-    frame, answers, task, *rows = load_module(pathlib.Path(data, "load.py")).table(name)
+    frame, y, task, *rows = load_module(pathlib.Path(data, "load.py")).table(name)
     if other_rows is not None:
         ends = np.cumsum([len(part) for part in rows])[:-1]
         order = np.random.default_rng(other_rows).permutation(len(frame))
         rows = np.split(order, ends)
-    if task == "classification" and len(np.unique(answers)) == 2:
+    if task == "classification" and len(np.unique(y)) == 2:
         task = "binary"
     frames = tuple(frame.iloc[part].reset_index(drop=True) for part in rows)
-    return Table(name, frames, tuple(answers[part] for part in rows), task)
+    return Table(name, frames, tuple(y[part] for part in rows), task)
 
 
 def load_module(path):
+    sys.path.append(str(path.parent))  # for what the module imports from beside it
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
