@@ -5,7 +5,7 @@ and `torch.py` have the same function `recurrence`, with a gradient written by h
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 from keras import ops
@@ -16,8 +16,8 @@ from keras_trainkit._types import Tensor
 
 def lstm(
     inputs: Tensor,
-    states: tuple[Tensor, Tensor],
-    weights: tuple[Tensor, Tensor, Tensor],
+    states: Sequence[Tensor],
+    weights: Sequence[Tensor],
     *,
     mask: Tensor | None = None,
     recurrent_mask: Tensor | None = None,
@@ -50,7 +50,7 @@ def lstm(
     """
     if inputs.shape[1] == 0:
         batch, units = ops.shape(states[0])
-        return (ops.zeros((batch, 0, units), dtype=inputs.dtype), *states)
+        return ops.zeros((batch, 0, units), dtype=inputs.dtype), states[0], states[1]
     if mask is not None:
         mask = ops.cast(mask, "bool")[:, :, None]
         inputs = ops.where(mask, inputs, ops.zeros_like(inputs))

@@ -1,9 +1,10 @@
 """Cross-validation: the arguments of `search` cut into folds, and Wilcoxon's test."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import optuna
 
 from keras_trainkit._arrays import as_numpy
@@ -46,7 +47,7 @@ def row_count(data: Any) -> int:
     return len(parts[0])
 
 
-def rows(data: Any, numbers: Sequence[int]) -> Any:
+def rows(data: Any, numbers: np.ndarray | list[int]) -> Any:
     """These rows of an array, or of every array in a dict, list or tuple."""
     if data is None:
         return None
