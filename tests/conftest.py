@@ -1,9 +1,11 @@
+import functools
 import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+import alembic.util  # noqa: E402
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
@@ -46,6 +48,20 @@ def pytest_collection_modifyitems(items):
     for item in items:
         for name in excluded & {marker.name for marker in item.iter_markers()}:
             item.add_marker(pytest.mark.skip(reason=f"{name}, backend is {BACKEND}"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def migrations_read_once():
+    """Optuna reads its migrations anew for each study, for a quarter of a second."""
+    load = alembic.util.load_python_file
+    cached = functools.cache(load)
+
+    def load_python_file(folder, file):  # env.py is a script: reading it runs it
+        return load(folder, file) if file == "env.py" else cached(folder, file)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(alembic.util, "load_python_file", load_python_file)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
