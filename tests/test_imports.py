@@ -1,6 +1,7 @@
 """Which family may import which, and what importing the kit brings with it."""
 
 import ast
+import graphlib
 import pathlib
 import subprocess
 import sys
@@ -34,6 +35,20 @@ MAY_IMPORT = {
     "serving": {"layers", "models"},
     "analysis": FAMILIES - {"serving"},
 }
+# Modules of other families from which more than public names is imported.
+PRIVATE_IMPORTS = {
+    "models": {"layers._classes", "layers.member_mean"},
+    "hypermodels": {
+        "models._heads",
+        "models._sequence_input",
+        "models._table_input",
+        "models._task",
+        "models.loss_for",
+        "models.metrics_for",
+    },
+    "serving": {"layers._classes", "models._heads", "models._task"},
+    "analysis": {"tuners._study_tuner", "tuners._trial_queue"},
+}
 BACKENDS = ("tensorflow", "jax", "torch")
 
 
@@ -59,6 +74,43 @@ def test_families_import_only_what_the_picture_allows():
                 used = rest.split(".")[0]
                 if package == "keras_trainkit" and not used.startswith("_"):
                     assert used in allowed | {family}, f"{file.name} imports {module}"
+
+
+def test_private_imports_across_families_are_those_of_the_list():
+    found = {}
+    for family in FAMILIES:
+        for file in (ROOT / family).glob("*.py"):
+            for module in imported_modules(file):
+                package, _, rest = module.partition(".")
+                used, _, inner = rest.partition(".")
+                if (
+                    package == "keras_trainkit"
+                    and used in FAMILIES - {family}
+                    and inner
+                ):
+                    found.setdefault(family, set()).add(rest)
+    assert found == PRIVATE_IMPORTS
+
+
+def test_modules_import_each_other_in_no_circle():
+    files = {module_of(file): file for file in ROOT.rglob("*.py")}
+    imports = {}
+    for module, file in files.items():
+        found = imports[module] = set()
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                for alias in node.names:
+                    inner = f"{node.module}.{alias.name}"
+                    found.add(inner if inner in files else node.module)
+            elif isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+        found &= set(files)
+    list(graphlib.TopologicalSorter(imports).static_order())  # CycleError names them
+
+
+def module_of(file):
+    parts = file.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
 
 
 def test_leaves_import_nothing_of_ours_but_leaves():
