@@ -180,18 +180,18 @@ def draw_times(path, rate, repeats, kernel):
     figure = Figure(figsize=(10, 4), layout="constrained")
     lengths = [(32, length, 16, 64) for length in (50, 100, 200, 400, 800, 1600)]
     batches = [(batch, 100, 16, 64) for batch in (8, 16, 32, 64, 128, 256)]
-    for axes, shapes, place in zip(
+    for axes, shapes, index in zip(
         figure.subplots(1, 2), (lengths, batches), (1, 0), strict=True
     ):
-        sizes = [shape[place] for shape in shapes]
+        sizes = [shape[index] for shape in shapes]
         times = [step_seconds(shape, rate, repeats, kernel) for shape in shapes]
         per_size = statistics.median(t / n for t, n in zip(times, sizes, strict=True))
         axes.loglog(sizes, times, "o-", label="training step")
         line = [per_size * size for size in sizes]
         axes.loglog(sizes, line, ":", color="0.4", label="in proportion")
-        axes.set_xlabel(("batch", "time steps")[place])
+        axes.set_xlabel(("batch", "time steps")[index])
         axes.set_ylabel("seconds")
-        axes.set_title(("100 time steps", "batch of 32")[place])
+        axes.set_title(("100 time steps", "batch of 32")[index])
         axes.set_xticks(sizes, [str(size) for size in sizes])
         axes.minorticks_off()
         axes.legend(frameon=False)

@@ -39,7 +39,7 @@ class Task:
 
     parts: tuple
     outputs: int
-    kind: str
+    task: str
     objective: str
     direction: str
     epochs: int = 9
@@ -49,7 +49,7 @@ class Task:
         return make(
             (self.parts[0].shape[1],),
             self.outputs,
-            self.kind,
+            self.task,
             space=SPACE,
             steps_per_execution=steps_per_execution,
         )

@@ -49,7 +49,7 @@ class Sleeping(tuners.RandomSearch):
         return x**2
 
 
-def place(url):
+def storage_of(url):
     """Options of a search that nobody has begun."""
     folder = tempfile.mkdtemp(prefix="search_workers")
     name = f"search-{uuid.uuid4().hex}"
@@ -90,10 +90,10 @@ def kill_owners(tuner, moments, killed):
 
 def kills(storages, workers, trials):
     title = f"{workers} workers, {trials} trials of 0.1 s, two workers killed"
-    names = ("completed", "places", "other values", "lost and run again", "seconds")
+    names = ("completed", "trials", "other values", "lost and run again", "seconds")
     print_head(title, "storage", *names)
     for name, url in storages.items():
-        tuner = Sleeping(0.1, max_trials=trials, **place(url))
+        tuner = Sleeping(0.1, max_trials=trials, **storage_of(url))
         killed: set[int] = set()
         moments = (trials // 4, trials // 2)
         killer = threading.Thread(target=kill_owners, args=(tuner, moments, killed))
@@ -103,10 +103,10 @@ def kills(storages, workers, trials):
         seconds = time.perf_counter() - started
         killer.join()
         done = completed(tuner)
-        places = len(tuner.oracle.trials)
+        trials_left = len(tuner.oracle.trials)
         values = len({trial.params["x"] for trial in done})
         again = sum("retry_of" in trial.user_attrs for trial in done)
-        print_row(name, len(done), places, values, again, f"{seconds:.1f}")
+        print_row(name, len(done), trials_left, values, again, f"{seconds:.1f}")
 
 
 def throughput(storages, counts, seconds, each):
@@ -115,7 +115,7 @@ def throughput(storages, counts, seconds, each):
     for name, url in storages.items():
         alone = None
         for workers in counts:
-            tuner = Sleeping(seconds, max_trials=workers * each, **place(url))
+            tuner = Sleeping(seconds, max_trials=workers * each, **storage_of(url))
             began, started = time.time(), time.perf_counter()
             tuner.search(workers=workers, verbose=0)
             whole = time.perf_counter() - started
@@ -140,7 +140,7 @@ def memory(trials):
     rng = np.random.default_rng(0)
     x, y = rng.integers(1, 50, (32, 8)), rng.integers(0, 2, 32)
     small = {"embedding_units": 4, "units": 3, "layers": 1, "batch_size": 16}
-    where = place(None)
+    where = storage_of(None)
 
     def searched(max_trials):
         hypermodel = hypermodels.HyperBiLSTMAttention(

@@ -32,7 +32,7 @@ from keras_trainkit import callbacks, data, layers, models, optimizers
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """Sizes, lengths and epochs per set; below the blank line what a kind shares."""
+    """Sizes, lengths and epochs per set; those below the blank line are shared."""
 
     epochs: int
     units: tuple = (64, 64)
@@ -95,8 +95,8 @@ def load(folder, name):
 
 def held_out(x, y, groups, seed):
     """Four fifths to train on and one fifth to score, of the training part."""
-    kind = StratifiedShuffleSplit if groups is None else GroupShuffleSplit
-    rows = kind(1, test_size=0.2, random_state=seed)
+    splitter = StratifiedShuffleSplit if groups is None else GroupShuffleSplit
+    rows = splitter(1, test_size=0.2, random_state=seed)
     train, test = next(rows.split(np.zeros(len(y)), y, groups))
     pick = take if isinstance(x, list) else np.take
     return pick(x, train, 0), y[train], pick(x, test, 0), y[test]

@@ -44,8 +44,8 @@ def xgboost(table, seed):
     import xgboost as xgb
 
     train, validation, test = table.with_texts_as_codes()
-    kind = xgb.XGBRegressor if table.task == "regression" else xgb.XGBClassifier
-    model = kind(
+    cls = xgb.XGBRegressor if table.task == "regression" else xgb.XGBClassifier
+    model = cls(
         n_estimators=2000,
         learning_rate=0.05,
         early_stopping_rounds=50,
@@ -66,8 +66,8 @@ def lightgbm(table, seed):
     import lightgbm as lgb
 
     train, validation, test = table.with_texts_as_codes()
-    kind = lgb.LGBMRegressor if table.task == "regression" else lgb.LGBMClassifier
-    model = kind(n_estimators=2000, learning_rate=0.05, random_state=seed, verbose=-1)
+    cls = lgb.LGBMRegressor if table.task == "regression" else lgb.LGBMClassifier
+    model = cls(n_estimators=2000, learning_rate=0.05, random_state=seed, verbose=-1)
     model.fit(
         train,
         table.targets[0],
@@ -85,8 +85,8 @@ def catboost(table, seed):
         for column in table.texts():
             frame[column] = frame[column].astype(str)
     regression = table.task == "regression"
-    kind = cat.CatBoostRegressor if regression else cat.CatBoostClassifier
-    model = kind(
+    cls = cat.CatBoostRegressor if regression else cat.CatBoostClassifier
+    model = cls(
         iterations=2000,
         early_stopping_rounds=50,
         random_seed=seed,
@@ -103,8 +103,8 @@ def realmlp(table, seed):
 
     train, validation, test = table.with_texts_as_codes()
     regression = table.task == "regression"
-    kind = RealMLP_TD_Regressor if regression else RealMLP_TD_Classifier
-    model = kind(random_state=seed, n_cv=1, device="cpu", verbosity=0)
+    cls = RealMLP_TD_Regressor if regression else RealMLP_TD_Classifier
+    model = cls(random_state=seed, n_cv=1, device="cpu", verbosity=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(

@@ -5,7 +5,7 @@ import keras
 import numpy as np
 
 from keras_trainkit._checks import check_count, check_number, check_seed
-from keras_trainkit.analysis._restoring import random_numbers_kept, restoring
+from keras_trainkit.analysis._restoration import random_numbers_kept, restored
 from keras_trainkit.analysis._suggestions import num_early, smooth, suggest
 from keras_trainkit.analysis._sweep import endless_batches, sweep
 from keras_trainkit.analysis.learning_rate_range import LearningRateRange
@@ -116,7 +116,7 @@ def learning_rate_range_test(
         first = next(batches)
     _build(model, first[0])
     rates = np.geomspace(min_learning_rate, max_learning_rate, num_steps).tolist()
-    with restoring(model):
+    with restored(model):
         used, losses, diverged_at = sweep(
             model,
             itertools.chain([first], batches),

@@ -121,12 +121,12 @@ class OneCycle(keras.callbacks.Callback):
         """
         super().set_params(params)
         self._install(start_step=0)
-        self._placed = False
+        self._clock_is_set = False
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        if self._placed:
+        if self._clock_is_set:
             return
-        self._placed = True
+        self._clock_is_set = True
         # Counted only now: a checkpoint may have been restored since `set_params`.
         self._install(start_step=self._start_step(initial_epoch=epoch))
         # A model that was fitted before has a compiled step with the old schedules.

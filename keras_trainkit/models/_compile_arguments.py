@@ -100,13 +100,13 @@ def _named(given: Any, get: Any) -> tuple[str, dict]:
     if isinstance(given, functools.partial):
         given, options = given.func, given.keywords
     named = inspect.isfunction(given) or inspect.isclass(given)
-    kind = given if named else type(given)
-    if not str(kind.__module__).startswith("keras."):
+    cls = given if named else type(given)
+    if not str(cls.__module__).startswith("keras."):
         return "", {}
-    if kind is keras.metrics.Accuracy:
+    if cls is keras.metrics.Accuracy:
         return "equal_values", {}
-    name = _snake_case(kind.__name__)
-    if kind is not given and name in _CHECKED:
+    name = _snake_case(cls.__name__)
+    if cls is not given and name in _CHECKED:
         options = given.get_config()
     return name, options
 

@@ -34,10 +34,10 @@ def _dense_for_head(model: keras.Model, filepath: str | os.PathLike) -> str | No
     """The name of the head's weights in such a file; None in any other."""
     if not str(filepath).endswith(".weights.h5") or not os.path.isfile(filepath):
         return None
-    kinds = [type(layer) for layer in model.layers]
-    number = kinds.count(keras.layers.Dense)
+    classes = [type(layer) for layer in model.layers]
+    number = classes.count(keras.layers.Dense)
     with h5py.File(filepath) as file:
         saved = set(file.get("layers", ()))
     names = ["dense", *(f"dense_{n}" for n in range(1, number + 1))]
-    is_earlier = kinds.count(Head) == 1 and "head" not in saved
+    is_earlier = classes.count(Head) == 1 and "head" not in saved
     return names[-1] if is_earlier and saved.issuperset(names) else None

@@ -54,8 +54,8 @@ def _typed(name: str, value: Any, spec: tf.TensorSpec) -> np.ndarray:
         return _bytes(name, np.asarray(value, dtype=object))
     array = np.asarray(value)
     wanted = np.dtype(spec.dtype.as_numpy_dtype)
-    kinds = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}.get(wanted.kind, wanted.kind)
-    if array.dtype.kind in kinds:
+    allowed = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}.get(wanted.kind, wanted.kind)
+    if array.dtype.kind in allowed:
         with np.errstate(over="ignore"):
             cast = array.astype(wanted)
         if _kept(array, cast):

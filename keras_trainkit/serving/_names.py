@@ -51,21 +51,21 @@ def alike(names: Collection[str]) -> list[str]:
     return [name for name in names if seen[name.lower()] > 1]
 
 
-def check_names(kind: str, names: Sequence[str]) -> None:
+def check_names(role: str, names: Sequence[str]) -> None:
     for name in names:
         if _is_counted(name, "input_layer") or _is_counted(name, "keras_tensor"):
             raise ValueError(
-                f"An {kind}'s name is what clients send and must be given: "
+                f"An {role}'s name is what clients send and must be given: "
                 "`keras.Input(..., name=...)`; a name from Keras' counter changes "
-                f"with what was built before. Received: {kind} {name!r}."
+                f"with what was built before. Received: {role} {name!r}."
             )
         if not NAME.fullmatch(name):
             raise ValueError(
-                f"An {kind}'s name is a key in the served signature and must be "
-                f"made of {ALLOWED}. Received: {kind} {name!r}."
+                f"An {role}'s name is a key in the served signature and must be "
+                f"made of {ALLOWED}. Received: {role} {name!r}."
             )
     if len(set(names)) != len(names):
         raise ValueError(
-            f"An {kind}'s name is a key in the served signature and must be given "
-            f"once. Received: {kind} names {list(names)}."
+            f"An {role}'s name is a key in the served signature and must be given "
+            f"once. Received: {role} names {list(names)}."
         )

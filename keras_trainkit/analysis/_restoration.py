@@ -14,7 +14,7 @@ from keras_trainkit._optimizer_access import learning_rate_object
 
 
 @contextlib.contextmanager
-def restoring(model: keras.Model) -> Iterator[None]:
+def restored(model: keras.Model) -> Iterator[None]:
     """Leaves a built model as it was found, however the block ends.
 
     Put back: every variable of the model (weights, batch-norm statistics, seeds), of
