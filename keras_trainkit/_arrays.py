@@ -37,7 +37,7 @@ def class_labels(y: np.ndarray, rows: int, classes: int) -> np.ndarray:
 class BlockBuffer:
     """Regroups arrays of any number of rows into blocks of `size` rows.
 
-    What is computed from the blocks then does not depend on how the data were cut.
+    Results computed block by block then do not depend on how the data were cut.
     """
 
     def __init__(self, size: int):

@@ -29,7 +29,7 @@ def ewa(values: Iterable[float], beta: float) -> np.ndarray:
 
 
 class RunningAverage:
-    """`ewa` one value at a time."""
+    """The same average, one value at a time."""
 
     def __init__(self, beta: float):
         check_number(

@@ -11,7 +11,7 @@ def fold_rows(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """`folds` pairs of row numbers, training and validation, the same for a seed.
 
-    Classes keep their shares in every fold where each has a row for every fold.
+    Classes keep their shares in every fold if each class has a row for every fold.
     """
     classes = _classes(labels, folds)
     if classes is None:

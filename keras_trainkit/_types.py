@@ -1,4 +1,4 @@
-"""Types of what Keras passes around and ships no types for."""
+"""Aliases for the types of tensors, layers and models, which Keras does not ship."""
 
 from typing import Any, TypeAlias
 

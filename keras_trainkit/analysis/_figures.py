@@ -138,7 +138,7 @@ def _write_every_letter(figure: "Figure") -> None:
 
 
 def _write_ticks(axis: Any, missing: set[str]) -> None:
-    """Ticks are written anew with every drawing, so their formatter is replaced."""
+    """Replaces the formatter of ticks, which are written anew at every drawing."""
     found: set[str] = set()
     for tick in axis.get_ticklabels():
         families, letters = _families_for(tick.get_text(), tick.get_fontfamily())

@@ -66,7 +66,7 @@ def _steepest(curve: np.ndarray) -> int:
 
 
 def _middle_of_longest_fall(curve: np.ndarray) -> int:
-    """The longest subsequence in which each value is below the one before."""
+    """Middle of the longest subsequence in which each value is below the last."""
     length, before = np.ones(len(curve), int), np.full(len(curve), -1)
     for step in range(1, len(curve)):
         higher = np.flatnonzero(curve[:step] > curve[step])

@@ -82,7 +82,7 @@ def _draw(found: LearningRateRange) -> "Figure":
 
 
 def _show_the_valley(axes: Any, losses: np.ndarray, smoothed: np.ndarray) -> None:
-    """Leaves the explosion at the end, often a thousandfold, above the picture."""
+    """Cuts off the explosion at the end, which is often a thousandfold."""
     if len(losses):
         low, high = float(np.min(losses)), float(np.max(smoothed))
         early = float(np.max(losses[: max(len(losses) // 10, 1)]))

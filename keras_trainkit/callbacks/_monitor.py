@@ -19,7 +19,7 @@ def check_name(monitor: Any) -> None:
 
 
 def may_follow(monitor: str, logs: dict) -> bool:
-    """True if the key may come yet, with the first epoch that is validated."""
+    """True if the key may still appear, with the first epoch that is validated."""
     validated = any(key.startswith("val_") for key in logs)
     return monitor.startswith("val_") and not validated
 

@@ -30,7 +30,7 @@ class ScoredWeights:
             self._validated = model.get_weights()
 
     def take_validated(self) -> list[np.ndarray] | None:
-        """That copy, which is then forgotten; None if those in the model will do."""
+        """Returns the copy and forgets it; None where the model's own weights count."""
         validated, self._validated = self._validated, None
         return validated
 

@@ -119,7 +119,7 @@ def _is_units(name: Any) -> bool:
 def _with_units_per_layer(
     domains: dict[str, Domain], overrides: dict[str, Any]
 ) -> Iterator[tuple[str, Domain, Any]]:
-    """`(name, domain, override or None)`, `units` once for each layer."""
+    """Yields `(name, domain, override or None)`, `units` once for each layer."""
     layers = domains["layers"]
     depths = options(_entry("layers", layers, overrides))
     for name in overrides:
@@ -150,7 +150,7 @@ def _entry(name: str, domain: Domain, overrides: dict[str, Any]) -> Entry:
 def _condition(
     name: str, domain: Domain, entries: dict[str, Entry], override: Any
 ) -> tuple[str, list] | Literal["never"] | None:
-    """None: always used; else "never", or a name and the values of it."""
+    """None where always used, "never", or another entry's name and values."""
     if domain.when is None:
         return None
     parent, wanted = domain.when

@@ -26,7 +26,7 @@ def check_task(task: Any, outputs: Any, one_hot: Any, classes: Any = None) -> No
 def label_smoothing_domain(
     task: str, one_hot: bool, space: dict[str, Any] | None
 ) -> dict[str, NumberDomain]:
-    """Domains by name: none where the loss cannot smooth."""
+    """Domains by name; none where the loss cannot smooth."""
     if task == "binary" or one_hot:
         purpose = "is the share of a label given to all classes alike"
         bounds = {"at_least": 0, "below": 1}
@@ -93,7 +93,7 @@ def _cross_entropy(task: str, one_hot: bool) -> type[keras.losses.Loss]:
 
 
 def _copied(metric: keras.metrics.Metric | str) -> keras.metrics.Metric | str:
-    """A metric has state: one object for two models would mix their sums."""
+    """A copy, since one metric object for two models would mix their sums."""
     if isinstance(metric, str):
         return metric
     return type(metric).from_config(metric.get_config())

@@ -88,7 +88,7 @@ def unfit_arguments(
 
 
 def _named(given: Any, get: Any) -> tuple[str, dict]:
-    """Its name in snake case and its options; "" for one that is not Keras' own."""
+    """Name in snake case, and options; "" for one that is not Keras' own."""
     if isinstance(given, str):
         if given.lower() in ("accuracy", "acc", "crossentropy", "ce"):
             return given.lower(), {}
@@ -112,7 +112,7 @@ def _named(given: Any, get: Any) -> tuple[str, dict]:
 
 
 def _remedy(task: Task, name: str, options: dict) -> str | None:
-    """A phrase for one that fits; None if this one does, or may."""
+    """A phrase for a loss or metric that fits; None if this one does, or may."""
     if name in (*_BINARY, *_CATEGORICAL, "crossentropy", "ce"):
         return None if _fits_entropy(task, name, options) else _entropy(task)
     if name in _OF_VALUES:
@@ -155,7 +155,7 @@ def _entropy(task: Task) -> str:
 
 
 def _counting(task: Task, name: str, options: dict) -> str | None:
-    """The same of metrics that count rows."""
+    """The same for metrics that count rows by their labels."""
     linear, binary = task.activation == "linear", task.name == "binary"
     threshold = 0 if linear else 0.5
     accuracy = f"`BinaryAccuracy(threshold={threshold})`" if binary else '"accuracy"'

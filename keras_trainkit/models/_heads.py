@@ -104,7 +104,7 @@ def shaped_head(
     task: str | None,
     classes: Sequence | None,
 ) -> Tensor:
-    """The layer "outputs" over `x`; of a shape it only puts the values in order."""
+    """The layer "outputs" over `x`, behind the head where it has to be reshaped."""
     if len(shape) == 1:
         return head(shape[0], output_activation, None, task, classes)(x)
     values = head(math.prod(shape), None, None, task, classes, name="answers")(x)

@@ -14,10 +14,10 @@ from keras_trainkit.layers import Head
 def with_head(
     model: keras.Model, filepath: str | os.PathLike
 ) -> Iterator[str | os.PathLike]:
-    """The file, or a copy of one that was written when the head was a `Dense` layer.
+    """The file; of one written when the head was a `Dense` layer a changed copy.
 
-    Keras names weights in files after the classes of layers: what "dense_2" was is
-    "head" since `layers.Head` is the last layer.
+    Keras names weights in files after the classes of layers: the last layer was
+    "dense_2" and is "head" since there is `layers.Head`.
     """
     name = _dense_for_head(model, filepath)
     if name is None:

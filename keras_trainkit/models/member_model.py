@@ -104,7 +104,7 @@ class MemberModel(TaskModel):
         return self.layers[-1].target_scaling(y)
 
     def _check_target(self, y: Tensor) -> None:
-        """Before broadcasting hides a wrong shape."""
+        """Refuses a wrong shape, which broadcasting would hide."""
         outputs = tuple(self.output_shape[1:])
         shape = outputs if y is None else tuple(y.shape[1:])
         if shape != outputs and not (shape == () and outputs == (1,)):
@@ -119,7 +119,7 @@ class MemberModel(TaskModel):
     def _loss_of_members(
         self, x: Any, y: Any, members: Tensor, sample_weight: Any, training: bool
     ) -> Tensor:
-        """All members in one call of the loss, as if each were rows of its own."""
+        """Loss of all members in one call, as if each had rows of its own."""
         count, *outputs = members.shape[1:]
         y_pred = ops.reshape(members, (-1, *outputs))
         y, sample_weight = keras.tree.map_structure(

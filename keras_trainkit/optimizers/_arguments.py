@@ -137,7 +137,7 @@ def saved_numbers(
 def restored(
     config: dict[str, Any], custom_objects: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """A config with its schedules made; a file may name nothing else here."""
+    """A config with its schedules deserialized; other objects are refused."""
     made = {}
     for name, value in config.items():
         if isinstance(value, dict):

@@ -109,16 +109,16 @@ class DecoupledDecay(keras.optimizers.Optimizer):
         return decays and super()._use_weight_decay(variable)
 
     def _apply_weight_decay(self, variables: Sequence[keras.Variable]) -> None:
-        """Nothing: Keras would decay here, ahead of `update_step`, which does it."""
+        """Does nothing: Keras would decay here, before `update_step`, which does it."""
 
 
 def is_bias_or_scale(variable: keras.Variable) -> bool:
-    """True for what shifts or scales units instead of connecting them.
+    """True for a variable that shifts or scales units instead of connecting them.
 
     That is a variable of rank 0 or 1, or one whose own name (the last part of its
-    path) ends in one of the words above: `bias`, `attention_bias`, `scale_1`. The
-    name decides for what has a rank of 2 or more, such as one bias per feature and
-    unit or per gate. Kernels and embedding tables are neither.
+    path) ends in a word of `BIAS_OR_SCALE`: `bias`, `attention_bias`, `scale_1`. The
+    name decides for a rank of 2 or more, such as one bias per feature and unit or per
+    gate. Kernels and embedding tables are neither.
     """
     name = variable.name.split("/")[-1].split(":")[0]
     return len(variable.shape) <= 1 or bool(BIAS_OR_SCALE.search(name))

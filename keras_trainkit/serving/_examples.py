@@ -65,7 +65,7 @@ def _typed(name: str, value: Any, spec: tf.TensorSpec) -> np.ndarray:
 
 
 def _kept(array: np.ndarray, cast: np.ndarray) -> bool:
-    """Floats may be rounded, not overflow; integers keep their values."""
+    """True if floats are rounded at most and integers keep their values."""
     if cast.dtype.kind == "f":
         return np.array_equal(np.isinf(array), np.isinf(cast))
     return np.array_equal(array, cast)

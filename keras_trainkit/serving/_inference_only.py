@@ -1,4 +1,4 @@
-"""Draws a graph of what inference computes, runnable on any device."""
+"""A graph of inference alone, which any device can run."""
 
 import contextlib
 from collections.abc import Iterable, Iterator
@@ -9,13 +9,13 @@ import tensorflow as tf
 
 @contextlib.contextmanager
 def inference_only(sources: Iterable[keras.layers.Layer]) -> Iterator[None]:
-    """Inside, the models have no optimizer and no layer uses cuDNN."""
+    """Within it the models have no optimizer, and no layer uses cuDNN."""
     with _without_optimizer(sources), _without_cudnn(layers_of(sources)):
         yield
 
 
 def layers_of(sources: Iterable[keras.layers.Layer]) -> list[keras.layers.Layer]:
-    """Every layer at any depth, a Bidirectional's two included."""
+    """The layers at any depth, those inside a `Bidirectional` included."""
     return [
         part
         for source in sources
@@ -26,7 +26,7 @@ def layers_of(sources: Iterable[keras.layers.Layer]) -> list[keras.layers.Layer]
 
 @contextlib.contextmanager
 def _without_cudnn(layers: list[keras.layers.Layer]) -> Iterator[None]:
-    """On a GPU Keras would draw an operation that runs on no other device."""
+    """Turns off cuDNN, an operation that runs on no device but a GPU."""
     recurrent = [layer for layer in layers if hasattr(layer, "use_cudnn")]
     before = [layer.use_cudnn for layer in recurrent]
     try:

@@ -131,7 +131,7 @@ def _check_fits(front: Signature, signature: Signature) -> None:
 
 
 def _casts(made: tf.DType, wanted: tf.DType) -> bool:
-    """As Keras casts a model's inputs, where the values survive."""
+    """True if Keras casts such inputs of a model without loss."""
     if made.is_integer:
         return wanted.is_floating or (wanted.is_integer and wanted.size >= 4)
     return made == wanted or (made.is_floating and wanted.is_floating)
@@ -155,7 +155,7 @@ def _refuse(name: str, spec: tf.TensorSpec, received: str) -> None:
 
 
 def _at_least_one_step(ids: tf.Tensor) -> tf.Tensor:
-    """Texts without any token are one step of padding, since layers need a step."""
+    """Makes texts without any token one step of padding: layers need a step."""
     if not (ids.dtype.is_integer and ids.shape.rank == 2 and ids.shape[1] is None):
         return ids
     missing = tf.cast(tf.equal(tf.shape(ids)[1], 0), "int32")

@@ -50,7 +50,7 @@ def signature_of(model: keras.Model) -> Signature:
 
 
 def signature_with(model: keras.Model, outputs: tuple[str, ...]) -> Signature:
-    """The same with these names for the outputs; of a dict its keys."""
+    """The model as named tensors with these output names; of a dict, its keys."""
     inputs = _named_inputs(model)
     for name, tensor in inputs.items():
         _check_input(name, tensor)
@@ -72,7 +72,7 @@ def signature_with(model: keras.Model, outputs: tuple[str, ...]) -> Signature:
 def by_served_names(
     signature: Signature, request: dict[str, np.ndarray]
 ) -> tuple[Signature, dict[str, np.ndarray]]:
-    """Both with the names that clients use: `input_class` for an input `class`."""
+    """Signature and request by the names of clients: `input_class` for `class`."""
     served = {name: served_name(name, "input") for name in signature.inputs}
     shared = alike(served.values())
     if shared:

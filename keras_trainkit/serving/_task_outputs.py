@@ -57,7 +57,7 @@ def _check_activation(task: str, activation: str | None) -> None:
 
 
 def task_signature(model: keras.Model, task: Task) -> Signature:
-    """`predictions`, or `probabilities`, `classes` and `label`."""
+    """A signature with `predictions`, or `probabilities`, `classes` and `label`."""
     if not task.labelled:
         return signature_with(model, ("predictions",))
     raw = signature_with(model, ("given",))

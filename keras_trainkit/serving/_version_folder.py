@@ -55,7 +55,7 @@ def newest_version(directory: pathlib.Path) -> pathlib.Path | None:
 
 
 def _versions(directory: pathlib.Path) -> dict[int, pathlib.Path]:
-    """By the numbers a server reads there: 007 is version 7."""
+    """Version folders by their number, as a server reads it: 007 is version 7."""
     paths = list(directory.iterdir()) if directory.exists() else []
     digits = [p for p in paths if p.name.isascii() and p.name.isdecimal()]
     versions = {int(path.name): path for path in digits}
@@ -96,7 +96,7 @@ def _draft(directory: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def _lock_new(path: pathlib.Path, stack: contextlib.ExitStack) -> bool:
-    """False where another export took the folder for dead before it was locked."""
+    """Makes and locks a draft; False if another export removed it in between."""
     path.mkdir()  # the usual permissions: a server under another user reads it
     stack.callback(shutil.rmtree, path, ignore_errors=True)
     try:
