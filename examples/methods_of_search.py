@@ -86,7 +86,7 @@ def best_of(found):
     return tuner, tuner.get_best_models()[0]
 
 
-def add_options(parser, out="out/search_mlp"):
+def add_options(parser):
     """Adds the options of both examples to a parser."""
     add = parser.add_argument
     add("--method", nargs="+", choices=TUNERS, default=["random"])
@@ -96,6 +96,5 @@ def add_options(parser, out="out/search_mlp"):
     add("--workers", type=int, default=1, help="processes that share a search")
     add("--isolate", action="store_true", help="each trial in a process of its own")
     add("--storage", help="URL of a database; default: a file in the folder")
-    add("--out", default=out, help="folder to write to, and to go on from")
     add("--seed", type=int, default=0)
     add("--verbose", type=int, choices=(0, 1, 2), default=1)

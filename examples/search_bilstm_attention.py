@@ -110,5 +110,7 @@ def prepare(x_train, y_train):
 if __name__ == "__main__":  # the processes of --workers and --isolate read this file
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--npz", help="file of arrays x, y and maybe lengths")
-    add_options(parser, out="out/search_bilstm_attention")
+    folder = "folder to write to, and to go on from"
+    parser.add_argument("--out", default="out/search_bilstm_attention", help=folder)
+    add_options(parser)
     main(**vars(parser.parse_args()))

@@ -136,5 +136,7 @@ if __name__ == "__main__":  # the processes of --workers and --isolate read this
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--csv", help="file with a header row; default: digits")
     parser.add_argument("--target", help="name of the column to predict")
+    folder = "folder to write to, and to go on from"
+    parser.add_argument("--out", default="out/search_mlp", help=folder)
     add_options(parser)
     main(**vars(parser.parse_args()))

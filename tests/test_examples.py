@@ -32,7 +32,7 @@ def train_table():
 def test_every_example_is_tested():
     trained = {"train_table", "train_bilstm_attention"}
     searched = {"search_mlp", "search_bilstm_attention"}  # test_search_examples.py
-    others = {"quiet_start"}  # what they share
+    others = {"quiet_start", "methods_of_search"}  # what they share
     files = {file.stem for file in EXAMPLES.glob("*.py")}
     assert files == trained | searched | others
 
