@@ -41,8 +41,8 @@ def calibration_error(
 
     Example:
 
-    >>> calibration_error([1, 0, 1, 1], [0.6, 0.6, 0.9, 0.9], bins=10)
-    0.1
+    >>> calibration_error([1, 0, 1, 1], [0.75, 0.75, 1, 1], bins=10)
+    0.125
 
     Source: classes and equal widths after Guo, Pleiss, Sun and Weinberger, 2017,
     arXiv:1706.04599, equation 3; two classes and sorted rows after Naeini, Cooper and
