@@ -114,7 +114,7 @@ def test_an_example_that_is_broken_fails():
 GENERATED = ("examples/", "api/", "generated/")  # when the site is built
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_of_a_page_lead_to_files(page):
     for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
         target = (page.parent / link).resolve()
@@ -122,12 +122,12 @@ def test_links_of_a_page_lead_to_files(page):
         assert target.exists() or inside.startswith(GENERATED), link
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_of_a_page_name_scripts_and_options_that_exist(page):
     for line in re.findall(r"python (\w+/\w+\.py[^`\n]*)", page.read_text()):
         script, *words = line.split()
-        text = (ROOT / script).read_text()
-        text += (ROOT / "examples" / "search_mlp.py").read_text()  # shared options
+        beside = (ROOT / script).parent.glob("*.py")  # some options are shared
+        text = "".join(file.read_text() for file in [ROOT / script, *beside])
         for option in (word for word in words if re.match("--[a-z]", word)):
             assert f'"{option}"' in text, line
 
