@@ -71,8 +71,13 @@ class Quantiles:
             without a value.
         """
         for share in np.ravel(q):
-            purpose = "is a share of the sorted values"
-            check_number("q", float(share), purpose, at_least=0, at_most=1)
+            check_number(
+                "q",
+                float(share),
+                "is a share of the sorted values",
+                at_least=0,
+                at_most=1,
+            )
         found = [column.quantile(np.asarray(q, "float64")) for column in self._split()]
         return np.stack(found, axis=-1)
 

@@ -145,8 +145,9 @@ class Scaling(keras.layers.Layer):
     def _check_features(self, shape: Shape) -> None:
         if not self.built:
             self.build((None,) * (len(shape) - 1) + (shape[-1],))
-        purpose = "keeps its statistics per feature"
-        check_num_features(self, purpose, self.spread.shape[0], shape[-1])
+        check_num_features(
+            self, "keeps its statistics per feature", self.spread.shape[0], shape[-1]
+        )
 
     def _assign(self, center: np.ndarray, spread: np.ndarray) -> None:
         float32 = np.finfo("float32")
@@ -173,8 +174,9 @@ class Scaling(keras.layers.Layer):
 
     def _check_adapted(self) -> None:
         if not self._is_adapted:
-            purpose = "scales with statistics that it learns from data"
-            self._is_adapted = check_adapted(self, self.spread, purpose)
+            self._is_adapted = check_adapted(
+                self, self.spread, "scales with statistics that it learns from data"
+            )
 
     def _in_float_type(self, values: Tensor) -> list[Tensor]:
         """Values, center, rest of the center and spread, in one float type."""

@@ -58,8 +58,12 @@ class CategoricalEmbedding(keras.layers.Layer):
         for column, size in enumerate(sizes):
             check_count(f"sizes[{column}]", size, "is the number of codes of a column")
         check_count("units", units, "is the length of a trained vector")
-        purpose = "is the most codes of a column that becomes one-hot"
-        check_count("one_hot_up_to", one_hot_up_to, purpose, at_least=0)
+        check_count(
+            "one_hot_up_to",
+            one_hot_up_to,
+            "is the most codes of a column that becomes one-hot",
+            at_least=0,
+        )
         self.sizes = [int(size) for size in sizes]
         self.units = units
         self.one_hot_up_to = one_hot_up_to

@@ -152,9 +152,12 @@ class FeatureSelection(keras.layers.Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         if not self._is_adapted:
-            purpose = "keeps the features that it learns from data"
-            method = "adapt(data, targets, task=...)"
-            self._is_adapted = check_adapted(self, self.scores, purpose, method)
+            self._is_adapted = check_adapted(
+                self,
+                self.scores,
+                "keeps the features that it learns from data",
+                "adapt(data, targets, task=...)",
+            )
         outputs = ops.take(inputs, ops.maximum(self.kept, 0), axis=-1)
         is_float = "float" in keras.backend.standardize_dtype(inputs.dtype)
         not_adapted = ops.full_like(outputs, float("nan") if is_float else 0)

@@ -51,8 +51,9 @@ class MemberAdapter(keras.layers.Layer):
                     f"Received: groups={groups!r}."
                 )
             for index, size in enumerate(groups):
-                purpose = "is a number of features that start alike"
-                check_count(f"groups[{index}]", size, purpose)
+                check_count(
+                    f"groups[{index}]", size, "is a number of features that start alike"
+                )
         self.members = members
         self.groups = None if groups is None else list(groups)
 

@@ -68,8 +68,9 @@ class MemberMean(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         check_choice("kind", kind, "says what the members give", tuple(_TASKS))
-        purpose = f"says what the outputs, {kind}, stand for"
-        check_choice("task", task, purpose, _TASKS[kind])
+        check_choice(
+            "task", task, f"says what the outputs, {kind}, stand for", _TASKS[kind]
+        )
         check_target_scaling(target_scaling)
         if target_scaling is not None and kind != "values":
             raise ValueError(

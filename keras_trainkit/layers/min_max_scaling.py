@@ -64,8 +64,12 @@ class MinMaxScaling(Scaling):
     ):
         super().__init__(**kwargs)
         _check_range(range)
-        purpose = "is what becomes of values beyond those seen in training"
-        check_choice("outside", outside, purpose, ("clip", "extend"))
+        check_choice(
+            "outside",
+            outside,
+            "is what becomes of values beyond those seen in training",
+            ("clip", "extend"),
+        )
         self.range = range
         self.outside = outside
 

@@ -214,8 +214,11 @@ class PCAProjection(keras.layers.Layer):
         if not self._is_adapted:
             if not self.built:
                 self._output_width((None, None))
-            purpose = "projects onto components that it learns from data"
-            self._is_adapted = check_adapted(self, self.deviation, purpose)
+            self._is_adapted = check_adapted(
+                self,
+                self.deviation,
+                "projects onto components that it learns from data",
+            )
 
     def _in_float_type(self, values: Tensor) -> list[Tensor]:
         """Values, center, rest of it, components and deviation, in one float type."""

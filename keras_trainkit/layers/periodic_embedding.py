@@ -51,8 +51,12 @@ class PeriodicEmbedding(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)  # half precision begins at the waves
         check_count("units", units, "is the length of the vector of each feature")
         check_count("frequencies", frequencies, "is the number of them per feature")
-        purpose = "is the standard deviation of the first frequencies"
-        check_number("sigma", sigma, purpose, above=0)
+        check_number(
+            "sigma",
+            sigma,
+            "is the standard deviation of the first frequencies",
+            above=0,
+        )
         self.units = units
         self.frequencies = frequencies
         self.sigma = sigma

@@ -183,8 +183,11 @@ class PiecewiseLinearEmbedding(keras.layers.Layer):
 
     def _check_adapted(self) -> None:
         if not self._is_adapted:
-            purpose = "cuts the range of each feature as it learns from data"
-            self._is_adapted = check_adapted(self, self.edges, purpose)
+            self._is_adapted = check_adapted(
+                self,
+                self.edges,
+                "cuts the range of each feature as it learns from data",
+            )
 
 
 def _bin_edges(values: np.ndarray, counts: np.ndarray, bins: int) -> np.ndarray:

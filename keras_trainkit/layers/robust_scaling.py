@@ -60,8 +60,12 @@ class RobustScaling(Scaling):
     def __init__(self, clip: float | None = 3.0, **kwargs: Any):
         super().__init__(**kwargs)
         if clip is not None:
-            purpose = "is the bound that outputs approach (None for no bound)"
-            check_number("clip", clip, purpose, above=0)
+            check_number(
+                "clip",
+                clip,
+                "is the bound that outputs approach (None for no bound)",
+                above=0,
+            )
         self.clip = clip
 
     def get_config(self) -> dict[str, Any]:

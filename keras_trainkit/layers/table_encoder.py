@@ -170,12 +170,24 @@ class TableEncoder(keras.layers.Layer):
     ):
         super().__init__(autocast=False, **kwargs)
         check_categories(categories)
-        purpose = "is the number of levels per column that have their own code"
-        check_count("max_categories", max_categories, purpose, at_most=1_000_000)
-        purpose = "says whether missing numbers are flagged"
-        check_choice("missing", missing, purpose, ("indicator", "fill"))
-        purpose = "brings numbers to a common size"
-        check_choice("scaling", scaling, purpose, ("robust", "standard", None))
+        check_count(
+            "max_categories",
+            max_categories,
+            "is the number of levels per column that have their own code",
+            at_most=1_000_000,
+        )
+        check_choice(
+            "missing",
+            missing,
+            "says whether missing numbers are flagged",
+            ("indicator", "fill"),
+        )
+        check_choice(
+            "scaling",
+            scaling,
+            "brings numbers to a common size",
+            ("robust", "standard", None),
+        )
         check_kinds(kinds, categories)
         check_missing_values(missing_values)
         self.categories = categories

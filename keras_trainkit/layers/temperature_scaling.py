@@ -98,9 +98,11 @@ class TemperatureScaling(keras.layers.Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         if not self._is_adapted:
-            purpose = "divides by a temperature that it learns from data"
             self._is_adapted = check_adapted(
-                self, self.temperature, purpose, "adapt(logits, y)"
+                self,
+                self.temperature,
+                "divides by a temperature that it learns from data",
+                "adapt(logits, y)",
             )
         logits, temperature = in_float_type(inputs, self.temperature)
         return ops.cast(logits / temperature, _output_dtype(inputs))
