@@ -40,6 +40,10 @@ async function read(page, width) {
   const root = frame.contentDocument.documentElement;
   if (root.clientWidth !== width || root.scrollWidth > width)
     note(frame.contentWindow, `${root.scrollWidth} wide on a screen of ${width}`);
+  for (const text of root.querySelectorAll("h1, h2, h3, p, li, dt, dd, figcaption"))
+    if (text.clientWidth && text.scrollWidth > text.clientWidth + 1
+        && !text.closest("table, pre"))  // which scroll
+      note(frame.contentWindow, `cut at ${width}: ${text.innerText.slice(0, 40)}`);
   frame.remove();
 }
 (async () => {
