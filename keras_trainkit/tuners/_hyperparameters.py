@@ -301,7 +301,7 @@ def _values_as_text(distribution: Any) -> str:
 
 
 def _forced(hp: Any, parameter: Parameter, value: Any) -> Any:
-    """What is drawn for a chosen value; refused where the range does not hold it."""
+    """A chosen value as it is drawn; refused where the range does not hold it."""
     if not _can_draw(parameter, value):
         raise FatalValueError(
             f"A value chosen by hand for {hp.name!r} must be one that the search space "

@@ -111,7 +111,7 @@ class StudyOracle(keras_tuner.Oracle):
 
     @start_order.setter
     def start_order(self, value: list[str]) -> None:
-        """Nothing: KerasTuner's constructor sets an empty list."""
+        """Does nothing: KerasTuner's constructor sets an empty list."""
 
     @property
     def end_order(self) -> list[str]:
@@ -120,7 +120,7 @@ class StudyOracle(keras_tuner.Oracle):
 
     @end_order.setter
     def end_order(self, value: list[str]) -> None:
-        """Nothing, likewise."""
+        """Does nothing, likewise."""
 
     def get_trial(self, trial_id: str) -> Trial:
         """The trial with this id."""
@@ -147,14 +147,14 @@ class StudyOracle(keras_tuner.Oracle):
         return self._reported.pop(trial_id, None)
 
     def create_trial(self, tuner_id: str) -> Trial:
-        """Not used: Optuna plans the trials."""
+        """Raises an error: Optuna plans the trials."""
         raise NotImplementedError("Optuna plans the trials: see `tuner.study.ask`.")
 
     def save(self, *args: Any) -> None:
-        """Nothing: the study is stored as it grows."""
+        """Does nothing: the study is stored as it grows."""
 
     def reload(self, *args: Any) -> None:
-        """Nothing: the study is read when it is asked."""
+        """Does nothing: the study is read when it is asked."""
 
     def _view(self, record: TrialRecord) -> Trial:
         return as_keras_tuner_trial(record, self.get_space(), self.objective)

@@ -69,7 +69,7 @@ def as_floats(history: dict[str, Any]) -> dict[str, list[float]]:
 
 
 def logs_as_floats(logs: dict[str, Any]) -> dict[str, float]:
-    """Likewise for the logs of one epoch."""
+    """The logs of one epoch as JSON holds them, likewise."""
     history = as_floats({name: [value] for name, value in logs.items()})
     return {name: values[0] for name, values in history.items()}
 

@@ -1,6 +1,7 @@
-"""What a process needs to take part in a search, and what a user's tuner may override.
+"""A search with its data, and the names by which its parts use the tuner.
 
-The loop, the trials and their trainings use a tuner by the names of `Tuner` alone.
+Loop, trials and trainings use no other names of a tuner than those of `Tuner`, which a
+user's subclass may override.
 """
 
 import dataclasses

@@ -38,7 +38,7 @@ from keras_trainkit.tuners._seeds import derive
 HEARTBEAT_SECONDS = 10
 GRACE_SECONDS = 60
 
-# Attributes of the study.
+# Attributes of the study. Each is written once, or under a name of its own.
 _SEARCH = "keras_trainkit"
 _DATA = "data"
 _VALUES = "values"
@@ -123,8 +123,6 @@ class SearchStudy:
                 "the file was deleted or replaced while it was in use",
             )
 
-    # Trials.
-
     def trials(self) -> list[FrozenTrial]:
         """All trials of Optuna, read now; `read_trials` tells which are counted."""
         return self.optuna_study.get_trials(deepcopy=False)
@@ -199,8 +197,6 @@ class SearchStudy:
             if is_stale and (self.is_left(trial) or not is_alive_here(trial)):
                 self.fail(self.key(trial))
 
-    # The search as a whole. Each attribute is written once, or under its own name.
-
     def first_seed(self, description: dict[str, Any]) -> int:
         """Describes a new search; returns the seed of the first process to do so."""
         return self._write_once(_SEARCH, description)["seed"]
@@ -225,7 +221,7 @@ class SearchStudy:
                 )
 
     def agree_on_data(self, shapes: dict[str, Any], values: dict[str, Any]) -> None:
-        """Likewise of the data, from `data_description`."""
+        """Writes what `data_description` says of the data, or refuses other data."""
         written = self._attributes().get(_DATA, {})
         told = shapes if written else {**shapes, _VALUES: values}
         self.agree(_plain(told), _DATA)
@@ -304,8 +300,6 @@ class SearchStudy:
             self.add_attribute(name, value)
             attributes = self._attributes()
         return attributes[name]
-
-    # The connection.
 
     def _open(self) -> "_Opened":
         if self._opened is None or self._opened.pid != os.getpid():

@@ -365,10 +365,10 @@ class StudyTuner(keras_tuner.Tuner):
         return metrics
 
     def save(self) -> None:
-        """Nothing: the study is stored as it grows."""
+        """Does nothing: the study is stored as it grows."""
 
     def reload(self) -> None:
-        """Nothing: the study is read when it is asked."""
+        """Does nothing: the study is read when it is asked."""
 
     def _make_sampler(
         self, seed: int, configuration: PartialConfiguration

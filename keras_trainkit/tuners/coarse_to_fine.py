@@ -157,13 +157,13 @@ class _CoarseSampler(optuna.samplers.BaseSampler):
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, Any]:
-        """Values are drawn one by one."""
+        """Draws nothing jointly."""
         return {}
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, Any]
     ) -> dict[str, Any]:
-        """Nothing."""
+        """Draws nothing jointly."""
         return {}
 
     def sample_independent(

@@ -141,7 +141,7 @@ class Hyperband(StudyTuner):
         return optuna.samplers.TPESampler(n_startup_trials=_INITIAL_POINTS, seed=seed)
 
     def fit_arguments(self, kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Those of `search`, with `max_epochs` in place of `epochs`."""
+        """Arguments of `search`, with `max_epochs` in place of `epochs`."""
         return {**kwargs, "epochs": self.max_epochs}
 
     def judge(self, index: int, epochs: int, best: float | None) -> bool:
