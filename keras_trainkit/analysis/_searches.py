@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import math
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Search:
         timed = [trial for trial in self.trials if trial.start and trial.end]
         if len(timed) < len(self.trials) or not timed:
             return None
-        spans: list[list] = []
+        spans: list[list[Any]] = []
         for start, end in sorted((trial.start, trial.end) for trial in timed):
             if spans and start <= spans[-1][1]:
                 spans[-1][1] = max(spans[-1][1], end)
@@ -50,7 +51,7 @@ class Search:
         return [_passed(spans, trial.end) for trial in timed]
 
 
-def read_search(name, source) -> Search:
+def read_search(name: str, source: Any) -> Search:
     """The trials of a tuner or a study."""
     import keras_tuner
     import optuna
@@ -60,7 +61,7 @@ def read_search(name, source) -> Search:
     if isinstance(source, StudyTuner):
         return _of_kit(source.study, _named(source.oracle.objective))
     if isinstance(source, keras_tuner.engine.base_tuner.BaseTuner):
-        return _of_kerastuner(source.oracle)
+        return _of_keras_tuner(source.oracle)
     if not isinstance(source, optuna.Study) or len(source.directions) > 1:
         raise ValueError(
             "`searches` holds what is compared and must be a dict from names to tuners "
@@ -73,7 +74,7 @@ def read_search(name, source) -> Search:
     )
 
 
-def _of_kit(study, objective):
+def _of_kit(study: Any, objective: str | None) -> Search:
     from keras_trainkit.tuners._trial_queue import finished, read_trials
 
     ended = []
@@ -82,14 +83,14 @@ def _of_kit(study, objective):
     return Search(objective, _direction(study), _in_order(ended))
 
 
-def _of_optuna(study):
+def _of_optuna(study: Any) -> Search:
     trials = study.get_trials(deepcopy=False)
     ended = [_ended(str(t.number), t) for t in trials if t.state.is_finished()]
     objective = study.metric_names[0] if study.metric_names else None
     return Search(objective, _direction(study), _in_order(ended))
 
 
-def _of_kerastuner(oracle):
+def _of_keras_tuner(oracle: Any) -> Search:
     ended = []
     for name in dict.fromkeys(oracle.end_order):
         trial = oracle.trials[name]
@@ -99,7 +100,7 @@ def _of_kerastuner(oracle):
     return Search(_named(oracle.objective), oracle.objective.direction, ended)
 
 
-def _ended(name, trial, epochs=None):
+def _ended(name: str, trial: Any, epochs: int | None = None) -> Ended:
     states = {"COMPLETE": "completed", "PRUNED": "stopped", "FAIL": "failed"}
     state = states[trial.state.name]
     score = _finite(trial.value) if state == "completed" else None
@@ -107,27 +108,28 @@ def _ended(name, trial, epochs=None):
     return Ended(name, state, score, epochs, *times)
 
 
-def _finite(score):
+def _finite(score: float | None) -> float | None:
     return score if score is not None and math.isfinite(score) else None
 
 
-def _in_order(ended):
-    if any(trial.end is None for trial in ended):
+def _in_order(ended: list[Ended]) -> list[Ended]:
+    timed = [(trial.end, trial) for trial in ended if trial.end is not None]
+    if len(timed) < len(ended):
         return ended
-    return sorted(ended, key=lambda trial: trial.end)
+    return [trial for _, trial in sorted(timed, key=lambda pair: pair[0])]
 
 
-def _direction(study):
+def _direction(study: Any) -> str:
     return "max" if study.direction.name == "MAXIMIZE" else "min"
 
 
-def _named(objective):
+def _named(objective: Any) -> str:
     parts = getattr(objective, "objectives", None)
     if parts is None:
         return objective.name
     return " + ".join(f"{part.name} ({part.direction})" for part in parts)
 
 
-def _passed(spans, moment):
+def _passed(spans: list[list[Any]], moment: Any) -> float:
     parts = (min(moment, end) - start for start, end in spans if start < moment)
     return sum(part.total_seconds() for part in parts)

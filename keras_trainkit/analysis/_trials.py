@@ -11,7 +11,7 @@ _MOST_TICKS = 8
 
 @dataclasses.dataclass(frozen=True)
 class Axis:
-    """What one name may be in a search.
+    """A hyperparameter as an axis: its range and scale as the user wrote them.
 
     Args:
         name: String.
@@ -33,29 +33,29 @@ class Axis:
 
     @property
     def is_single(self) -> bool:
-        """Whether there is nothing to vary."""
+        """True if there is nothing to vary."""
         return len(self.choices) == 1 or (not self.choices and self.low == self.high)
 
     @property
     def is_number(self) -> bool:
-        """Whether its values have an order and distances."""
+        """True if its values have an order and distances."""
         return not any(isinstance(value, bool | str) for value in self.choices)
 
-    def share(self, value) -> float:
-        """Where the value stands between the ends of the axis, 0 to 1."""
+    def share(self, value: Any) -> float:
+        """Position of the value between the ends of the axis, 0 to 1."""
         low, high = self.ends()
         scale = math.log if self.log else float
         return (scale(self.at(value)) - scale(low)) / (scale(high) - scale(low))
 
-    def at(self, value) -> float:
-        """Where the value stands on an axis of matplotlib."""
+    def at(self, value: Any) -> float:
+        """Position of the value on an axis of matplotlib."""
         return self.choices.index(value) if self.choices else value
 
     def ends(self) -> tuple[float, float]:
-        """The first and the last place on an axis of matplotlib."""
+        """The first and the last position on an axis of matplotlib."""
         return (0, len(self.choices) - 1) if self.choices else (self.low, self.high)
 
-    def ticks(self) -> list:
+    def ticks(self) -> list[Any]:
         """Values to be written at the axis."""
         values = list(self.choices or self.steps)
         if self.whole and not values and self.high - self.low < _MOST_TICKS:
@@ -64,7 +64,7 @@ class Axis:
             return values
         return self._round_numbers()
 
-    def _round_numbers(self):
+    def _round_numbers(self) -> list[float]:
         from matplotlib.ticker import LogLocator, MaxNLocator
 
         few = MaxNLocator(5, integer=self.whole, steps=[1, 2, 5, 10])
@@ -90,12 +90,12 @@ class Trials:
     scores: np.ndarray
     others: list[dict[str, Any]]
 
-    def axis(self, name) -> Axis | None:
+    def axis(self, name: str) -> Axis | None:
         """The axis of this name."""
         return next((axis for axis in self.axes if axis.name == name), None)
 
 
-def finished_trials(tuner, at_least: int, purpose: str) -> Trials:
+def finished_trials(tuner: Any, at_least: int, purpose: str) -> Trials:
     """The trials of the kit's tuners and of KerasTuner's.
 
     Args:
@@ -133,7 +133,7 @@ def finished_trials(tuner, at_least: int, purpose: str) -> Trials:
     )
 
 
-def _oracle(tuner):
+def _oracle(tuner: Any) -> Any:
     import keras_tuner
 
     if not isinstance(tuner, keras_tuner.engine.base_tuner.BaseTuner):
@@ -144,7 +144,7 @@ def _oracle(tuner):
     return tuner.oracle
 
 
-def axes_of(space, rows: list[dict[str, Any]]) -> list[Axis]:
+def axes_of(space: list[Any], rows: list[dict[str, Any]]) -> list[Axis]:
     """An axis per name that may vary and that some trial used.
 
     Where a name is defined more than once its axis holds all the definitions.
@@ -163,19 +163,19 @@ def axes_of(space, rows: list[dict[str, Any]]) -> list[Axis]:
     return [axis for axis in found if not axis.is_single]
 
 
-def _in_order(rows):
+def _in_order(rows: list[dict[str, Any]]) -> list[str]:
     """All names as the hypermodel asks for them: each after the one before it."""
     order: list[str] = []
     for row in rows:
-        place = 0
+        position = 0
         for name in row:
             if name not in order:
-                order.insert(place, name)
-            place = order.index(name) + 1
+                order.insert(position, name)
+            position = order.index(name) + 1
     return order
 
 
-def _range(name, same, values):
+def _range(name: str, same: list[Any], values: list[Any]) -> Axis:
     low = min([*(hp.min_value for hp in same), *values])
     high = max([*(hp.max_value for hp in same), *values])
     stepped = all(hp.step is not None for hp in same)
@@ -186,8 +186,8 @@ def _range(name, same, values):
     return Axis(name, (), low, high, log, whole, tuple(sorted(steps)))
 
 
-def _choice(name, same, values):
-    known: list = []
+def _choice(name: str, same: list[Any], values: list[Any]) -> Axis:
+    known: list[Any] = []
     for hp in same:
         if hasattr(hp, "min_value"):
             continue
