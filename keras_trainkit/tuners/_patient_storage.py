@@ -68,6 +68,8 @@ def is_transient(error: BaseException) -> bool:
     """True if the same call may succeed later: a lock, a server that is restarted."""
     if isinstance(error, sqlalchemy.exc.TimeoutError):
         return True  # no connection was free
+    if isinstance(error, sqlalchemy.exc.PendingRollbackError):
+        return True  # Optuna went on reading after a query that lost the connection
     if not isinstance(error, sqlalchemy.exc.DBAPIError):
         return False
     if isinstance(error.orig, sqlite3.Error):

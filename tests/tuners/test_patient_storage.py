@@ -61,6 +61,22 @@ def test_a_call_whose_answer_is_lost_is_repeated(name, before, tmp_path, monkeyp
     assert sorted(row[3] for row in table(tuner)) == sorted(calls)
 
 
+def test_a_query_after_the_one_that_lost_the_connection_is_repeated(store, monkeypatch):
+    store.add(state=TrialState.WAITING)
+    real = store.storage._backend._get_trials
+    calls = []
+
+    def losing(*args, **kwargs):
+        calls.append(args)
+        if len(calls) == 1:
+            error = sqlalchemy.exc.PendingRollbackError("Can't reconnect until ...")
+            raise StorageInternalError("invalid data in the commit") from error
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(store.storage._backend, "_get_trials", losing)
+    assert len(store.trials()) == 1 and len(calls) == 2
+
+
 def test_a_lock_of_another_process_is_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr(_patient_storage, "PATIENCE_SECONDS", 30)
     calls = []
