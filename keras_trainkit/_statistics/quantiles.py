@@ -111,7 +111,7 @@ class _Column:
 
     @property
     def rank_error(self) -> float:
-        heaviest = 1 << len(self.levels) - 1  # one value kept covers so many ranks
+        heaviest = 1 << len(self.levels) - 1  # ranks that one kept value stands for
         return (self.moved + heaviest - 1) / max(self.count, 1)
 
     def add(self, values: np.ndarray, level: int) -> None:

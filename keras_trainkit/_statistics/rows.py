@@ -7,7 +7,7 @@ import numpy as np
 from keras_trainkit._arrays import as_numpy
 from keras_trainkit._tables.numbers import number_array
 
-CHUNK_VALUES = 2**21  # 16 MiB at a time, however large the array
+CHUNK_VALUES = 2**21  # 16 MiB are converted at a time
 
 
 def rows_of(
@@ -119,7 +119,7 @@ def _refuse_mask_count(word: str) -> NoReturn:
 
 
 def _numbers(values: Any) -> np.ndarray:
-    values = getattr(values, "flat_values", values)  # a ragged tensor's steps
+    values = getattr(values, "flat_values", values)  # of a ragged tensor
     array = number_array(values, _WANTED)
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{_WANTED} Received: dtype={array.dtype}.")

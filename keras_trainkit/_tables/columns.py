@@ -225,7 +225,7 @@ def _object_column(name: str, array: np.ndarray) -> Column:
     objects = array[present]
     types = set(map(type, objects))
     holds = set(map(value_type, types))
-    if holds == {"text", "other"}:  # intervals, and a word for what is in none
+    if holds == {"text", "other"}:  # such as intervals and a word
         holds = {"other"}
     texts = np.full(len(array), "", object)
     if holds in ({"number", "text"}, {"boolean", "text"}):

@@ -20,7 +20,7 @@ from keras_trainkit._tables.columns import Column, datetime_texts, seconds
 from keras_trainkit._tables.notation import BOOLEANS, MISSING_WORDS, MOMENT, Notation
 
 KINDS = ("numeric", "boolean", "categorical", "datetime")
-DEFAULT_NOTATIONS = {  # of texts for a column that held no texts in `adapt`
+DEFAULT_NOTATIONS = {  # of texts in a column that held none in `adapt`
     "boolean": Notation("boolean", yes=BOOLEANS[1][0], no=BOOLEANS[1][1]),
     "datetime": MOMENT,
 }

@@ -41,7 +41,7 @@ QUANTILE_VALUES = 2**18  # kept per column, 2 MiB
 MAX_LEVELS = 1_000_000
 MIN_ID_ROWS = 20
 MIN_ID_SHARE = 0.95  # of different values in a column of identifiers
-MIN_CYCLE_SHARE = 0.01  # of a cycle; values that stay within it do not go round
+MIN_CYCLE_SHARE = 0.01  # of a cycle that values must vary by
 
 
 def learn(
@@ -252,7 +252,7 @@ class ColumnLearner:
     def _cycles(self, span: float) -> list[str]:
         """Cycles that the values span at least once and vary within."""
         notation = self._texts.notation
-        is_time = notation is not None and notation.of == "time"  # of one day
+        is_time = notation is not None and notation.of == "time"  # no date
         return [
             cycle
             for cycle, phase in self._phases.items()
@@ -357,7 +357,9 @@ class _NumberStatistics:
         self._extremes = Extremes()
         self._quantiles = Quantiles(QUANTILE_VALUES)
         self._moments = Moments() if with_moments else None
-        self._distinct: DistinctShare | None = DistinctShare()  # None: not all whole
+        self._distinct: DistinctShare | None = (
+            DistinctShare()
+        )  # None: some are not whole
 
     def update(self, values: np.ndarray) -> None:
         for block in self._buffer.add(values):

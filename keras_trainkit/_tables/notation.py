@@ -103,7 +103,7 @@ class Notation:
         if math.isnan(value):
             return ""
         if self.of == "number":
-            sign = self.unit if self.unit == "%" else ""  # others may be left out
+            sign = self.unit if self.unit == "%" else ""  # another unit is optional
             return repr(float(value)).replace(".", self.decimal) + sign
         if self.of == "boolean":
             return (self.yes if value else self.no)[0]
@@ -146,7 +146,7 @@ def _grouped(decimal: str) -> tuple[str, str]:
     first, others = "[1-9][0-9]{0,2}", "[0-9]{3}"
     marks = ("[.]" if decimal == "," else ",", "['\u2019]")
     ways = [f"{first}(?:{mark}{others})+" for mark in marks]
-    if decimal == ".":  # lakh and crore
+    if decimal == ".":  # Indian grouping, 12,34,567
         ways.append("[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}")
     return f"(?:{'|'.join(ways)})", f"{first}(?:{GAP}{others})+"
 
@@ -241,7 +241,7 @@ def _seconds(text: str, pattern: str) -> float:
     total = days(year, month, day) * 86400 + clock
     total += offset if sign == "-" else -offset
     micro = int((fraction + "000000")[:6])
-    return (total * 1_000_000 + micro) / 1_000_000  # of integers: rounds once
+    return (total * 1_000_000 + micro) / 1_000_000  # integers, so it rounds once
 
 
 def _whole(digits: str) -> int:

@@ -57,8 +57,8 @@ def _values(weight: Tensor) -> np.ndarray | None:
     with keras.StatelessScope(initialize_variables=False) as scope:
         if scope.original_scope is not None:
             return None
-    # In a thread of its own: where TensorFlow traces a graph, which is known to the
-    # tracing thread alone, the weight is a symbol without values.
+    # In another thread, since TensorFlow may be tracing a graph in this one, where the
+    # weight is a symbol without values.
     with futures.ThreadPoolExecutor(1) as thread:
         return thread.submit(ops.convert_to_numpy, weight).result()
 

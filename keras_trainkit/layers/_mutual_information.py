@@ -93,7 +93,7 @@ def _estimator(is_regression: bool, seed: int | None) -> Callable[..., np.ndarra
 
     def scores(x: np.ndarray, y: np.ndarray, discrete: np.ndarray) -> np.ndarray:
         # scikit-learn 1.9 adds noise in proportion to the values, not to their spread,
-        # and warns about codes that are no whole numbers.
+        # and warns about codes that are not whole numbers.
         x = x - x.mean(axis=0)
         for feature in np.flatnonzero(discrete):
             x[:, feature] = np.unique(x[:, feature], return_inverse=True)[1]

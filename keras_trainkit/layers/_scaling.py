@@ -33,7 +33,7 @@ class Scaling(keras.layers.Layer):
     _statistics: tuple[type, ...]  # the first is `Extremes`
 
     def __init__(self, **kwargs: Any):
-        super().__init__(autocast=False, **kwargs)  # half precision comes afterwards
+        super().__init__(autocast=False, **kwargs)  # computes in float32 at least
         self.supports_masking = True
         self._is_adapted = False
 

@@ -12,7 +12,7 @@ from keras_trainkit.layers._lost_mask import warn_of_lost_mask
 
 SCORES = ("additive", "multiplicative", "dot", "scaled_dot")
 QUERIES = ("final_state", "learned")
-FAR_BELOW = -1e30  # a score whose power is 0 next to that of any valid step
+FAR_BELOW = -1e30  # score whose softmax is 0 beside any valid step
 
 
 @serializable
@@ -120,7 +120,7 @@ class AttentionPooling(keras.layers.Layer):
         sequence, query = self._split(keras.tree.map_structure(self._floats, inputs))
         mask = mask[0] if isinstance(mask, (list, tuple)) else mask
         valid = valid_steps(sequence, mask)
-        # Not `sequence * mask`: an infinity there would make a NaN.
+        # Not `sequence * mask`: infinity * 0 is NaN.
         sequence = ops.where(ops.expand_dims(valid, -1), sequence, 0)
         if query is None and self.query == "final_state":
             query = _last_valid_step(sequence, valid)
@@ -250,19 +250,22 @@ def _are_several(input_shape: Any) -> bool:
 
 
 def _last_valid_step(sequence: Tensor, valid: Tensor) -> Tensor:
+    """The last valid step, `(batch, channels)`; masked steps are 0 already."""
     last = ops.equal(step_numbers(valid), steps_to_last(valid) - 1)
     return ops.sum(ops.where(ops.expand_dims(last, -1), sequence, 0), axis=1)
 
 
 def _products(steps: Tensor, column: Tensor) -> Tensor:
+    """Products of steps `(batch, time, n)` and a column, `(batch, time)`."""
     dtype = _at_least_float32(steps.dtype)
     product = ops.matmul(ops.cast(steps, dtype), ops.cast(column, dtype))
     return ops.squeeze(product, -1)
 
 
 def _masked_softmax(scores: Tensor, valid: Tensor) -> Tensor:
+    """Softmax over the valid steps, 0 at all others."""
     scores = ops.where(valid, scores, FAR_BELOW)
-    # Two entries more, since Keras warns about a softmax over a single step.
+    # Two more entries, since Keras warns about a softmax over a single step.
     scores = ops.pad(scores, ((0, 0), (0, 2)), constant_values=FAR_BELOW)
     return ops.where(valid, ops.softmax(scores, axis=-1)[:, :-2], 0)
 

@@ -49,7 +49,7 @@ class CategoricalEmbedding(keras.layers.Layer):
         one_hot_up_to: int = 8,
         **kwargs: Any,
     ):
-        super().__init__(autocast=False, **kwargs)  # half precision would move codes
+        super().__init__(autocast=False, **kwargs)  # float16 cannot hold large codes
         if not isinstance(sizes, (tuple, list)):
             raise ValueError(
                 "`sizes` gives the number of codes per column and must be a tuple or "

@@ -63,7 +63,7 @@ class LearnableSwish(keras.layers.Layer):
         )
 
     def call(self, inputs: Tensor) -> Tensor:
-        inputs = ops.cast(inputs, self.compute_dtype)  # of integers and bools
+        inputs = ops.cast(inputs, self.compute_dtype)  # integers and bools too
         return inputs * ops.sigmoid(self.beta * inputs)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

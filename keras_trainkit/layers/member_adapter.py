@@ -80,7 +80,7 @@ class MemberAdapter(keras.layers.Layer):
         self.scale = self.add_weight(name="scale", shape=shape, initializer=start)
 
     def call(self, inputs: Tensor) -> Tensor:
-        inputs = ops.cast(inputs, self.compute_dtype)  # of integers and bools
+        inputs = ops.cast(inputs, self.compute_dtype)  # integers and bools too
         return inputs[:, None, :] * self.scale
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

@@ -70,7 +70,7 @@ class MemberDense(keras.layers.Layer):
         )
 
     def call(self, inputs: Tensor) -> Tensor:
-        inputs = ops.cast(inputs, self.compute_dtype)  # of integers and bools
+        inputs = ops.cast(inputs, self.compute_dtype)  # integers and bools too
         outputs = ops.einsum("bkf,kfu->bku", inputs, self.kernel) + self.bias
         return self._activate(outputs)
 

@@ -99,7 +99,7 @@ class MemberMean(keras.layers.Layer):
             )
 
     def call(self, inputs: Tensor) -> Tensor:
-        inputs = ops.cast(inputs, self.compute_dtype)  # of integers and bools
+        inputs = ops.cast(inputs, self.compute_dtype)  # integers and bools too
         outputs = self.mean(inputs)
         if self.target_scaling is not None:
             outputs = self.target_scaling.inverse(outputs)

@@ -117,8 +117,8 @@ class MultiScale(keras.layers.Layer):
         if self.join:
             return previous_mask
         if isinstance(previous_mask, keras.KerasTensor):
-            # By a layer, since Keras puts what is done to a symbolic mask into the
-            # model: one node, not dozens.
+            # By a layer, since each operation on a symbolic mask becomes a node of the
+            # model: one, not dozens.
             return MultiScale(self.scales, self.method, join=False)(previous_mask)
         return self._masks_of_views(ops.cast(previous_mask, "bool"))
 
@@ -220,7 +220,7 @@ def _windows(x: Tensor, scale: int) -> Tensor:
 
 
 def _average_of(steps: Tensor, valid: Tensor) -> Tensor:
-    # A sum of float16 numbers can exceed what their mean does not.
+    # The sum of float16 numbers may overflow where their mean does not.
     wide = keras.backend.result_type(steps.dtype, "float32")
     count = ops.sum(ops.cast(valid, wide), axis=2)
     total = ops.sum(ops.cast(steps, wide), axis=2)

@@ -85,7 +85,7 @@ class PCAProjection(keras.layers.Layer):
         check_flag("whiten", whiten, "decides if units get the standard deviation 1")
         if width is not None:
             _check_width(width, is_share)
-        super().__init__(autocast=False, **kwargs)  # half precision comes afterwards
+        super().__init__(autocast=False, **kwargs)  # computes in float32 at least
         self.units = units
         self.whiten = whiten
         self.width = width

@@ -48,7 +48,7 @@ class PeriodicEmbedding(keras.layers.Layer):
         activation: Any = "relu",
         **kwargs: Any,
     ):
-        super().__init__(autocast=False, **kwargs)  # half precision begins at the waves
+        super().__init__(autocast=False, **kwargs)  # angles need float32
         check_count("units", units, "is the length of the vector of each feature")
         check_count("frequencies", frequencies, "is the number of them per feature")
         check_number(
@@ -75,7 +75,7 @@ class PeriodicEmbedding(keras.layers.Layer):
             name="frequency",
             shape=(features, self.frequencies),
             initializer=keras.initializers.TruncatedNormal(stddev=self.sigma),
-            autocast=False,  # the layer's own switch does not reach its weights
+            autocast=False,  # that of the layer does not hold for its weights
         )
         bound = 1 / math.sqrt(2 * self.frequencies)
         start = keras.initializers.RandomUniform(-bound, bound)

@@ -206,7 +206,7 @@ def _bin_edges(values: np.ndarray, counts: np.ndarray, bins: int) -> np.ndarray:
         return values
     ends = np.cumsum(np.minimum(counts, _cap(counts, bins)))
     steps = np.linspace(0, ends[-1], bins + 1)
-    steps *= 1 - 1e-12  # a step that ends with a value stays on it, rounding or not
+    steps *= 1 - 1e-12  # so that rounding never moves a rank to the next value
     return np.unique(values[np.searchsorted(ends, steps)])
 
 

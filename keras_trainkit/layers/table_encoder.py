@@ -198,8 +198,9 @@ class TableEncoder(keras.layers.Layer):
         self.missing_values = missing_values
         self._plan: EncodingPlan | None = None
         self._lookup = None
-        if keras.config.backend() == "tensorflow":  # there is none with texts besides
-            # Told a vocabulary, it leaves saving to us; its own breaks at newlines.
+        if keras.config.backend() == "tensorflow":  # others have no tensors of texts
+            # With a vocabulary given, StringLookup saves no file for it; its own file
+            # breaks at newlines.
             self._lookup = keras.layers.StringLookup(mask_token="", vocabulary=["-"])
 
     def adapt(self, table: Any) -> None:
@@ -252,7 +253,11 @@ class TableEncoder(keras.layers.Layer):
     def from_config(cls, config: dict[str, Any]) -> "TableEncoder":
         try:
             return super().from_config(config)
-        except (TypeError, AttributeError, KeyError) as error:  # Keras makes them these
+        except (
+            TypeError,
+            AttributeError,
+            KeyError,
+        ) as error:  # of any cause, from Keras
             raise ValueError(
                 "`config` is made into a TableEncoder again and must be what its "
                 f"`get_config` gives. Received: {error}"
@@ -346,7 +351,7 @@ class TableEncoder(keras.layers.Layer):
     def _assign(self, states: list[ColumnState]) -> None:
         plan = EncodingPlan(states, self.missing == "indicator", self.scaling)
         if self._lookup is not None:
-            # As objects, for in NumPy's own texts "\0" is lost.
+            # As objects, since NumPy's texts lose "\0" at their end.
             self._lookup.set_vocabulary(np.array(plan.vocabulary or ["-"], object))
         self._plan = plan
         self.built = True

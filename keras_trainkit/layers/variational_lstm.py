@@ -186,7 +186,7 @@ class VariationalLSTM(keras.layers.Layer):
         mask: Tensor | None = None,
         training: bool = False,
     ) -> Any:
-        sequences = ops.cast(sequences, self.compute_dtype)  # of integers and bools
+        sequences = ops.cast(sequences, self.compute_dtype)  # integers and bools too
         states = self._initial(sequences, initial_state)
         valid = valid_steps(sequences, mask)
         mask = None if mask is None else valid
