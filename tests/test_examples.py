@@ -44,6 +44,7 @@ def test_each_example_writes_into_a_folder_of_its_own():
             assert f'out="out/{file.stem}"' in text, file.name
 
 
+@pytest.mark.slow
 def test_an_example_starts_without_lines_of_tensorflow():
     command = [sys.executable, EXAMPLES / "search_bilstm_attention.py", "--help"]
     environment = {k: v for k, v in os.environ.items() if k[:3] != "TF_"}
@@ -52,6 +53,7 @@ def test_an_example_starts_without_lines_of_tensorflow():
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_train_table_beats_chance_and_leaves_its_files(train_table, tmp_path):
     scores = train_table.main(out=tmp_path, members=3, epochs=6, verbose=0)
     assert scores["as served"]["accuracy"] > 0.9

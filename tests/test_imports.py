@@ -6,6 +6,8 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 import keras_trainkit
 
 ROOT = pathlib.Path(keras_trainkit.__file__).parent
@@ -139,6 +141,7 @@ def run(script):
     return subprocess.run(command, capture_output=True, text=True, check=True)
 
 
+@pytest.mark.slow
 def test_importing_the_kit_adds_no_module_and_no_noise_to_what_keras_brings():
     listing = "import sys; print('\\n'.join(sorted(sys.modules)))"
     keras_alone = run("import keras; " + listing)

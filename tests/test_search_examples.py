@@ -130,6 +130,7 @@ def test_search_mlp_runs_no_trial_at_the_second_start(
     assert lines[-2].endswith(str(out / "saved_model" / "2"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["search_mlp", "search_bilstm_attention"])
 def test_the_grid_is_every_rate_with_every_batch_size(
     name, search_mlp, request, tmp_path

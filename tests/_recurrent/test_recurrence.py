@@ -101,6 +101,7 @@ def test_plain_version_computes_the_formula(number):
         np.testing.assert_allclose(ops.convert_to_numpy(a), b, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "bound"), [("float64", 1e-10), ("float32", 1e-5)])
 def test_gradient_by_hand_equals_autodiff_on_many_shapes(dtype, bound):
     with float64():

@@ -148,6 +148,7 @@ def test_everything_is_as_before_when_stopped_inside_a_step(blobs, monkeypatch):
     assert_same(watcher.model, before)  # on JAX this may write a state back
 
 
+@pytest.mark.slow
 def test_training_goes_as_if_the_test_had_not_been(blobs):
     """Without shuffling and unseeded dropout: where Keras 3.15 on JAX and torch has to
     build metrics, its first `fit` begins an epoch more, and the range test has built

@@ -33,6 +33,7 @@ def tuner_of(tmp_path):
     return made
 
 
+@pytest.mark.slow
 def test_what_decides_stands_above_what_does_nothing(tuner_of, tmp_path):
     shares = analysis.plot_importances(tuner_of(), tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 10_000
@@ -42,6 +43,7 @@ def test_what_decides_stands_above_what_does_nothing(tuner_of, tmp_path):
     assert list(shares.values()) == sorted(shares.values(), reverse=True)
 
 
+@pytest.mark.slow
 def test_trials_that_diverged_do_not_hide_what_decides_among_the_others(
     tuner_of, tmp_path
 ):
@@ -65,6 +67,7 @@ def test_a_maximized_score_has_the_shares_of_its_negative(tuner_of, tmp_path):
     assert up["rate"] == pytest.approx(down["rate"], abs=0.1)
 
 
+@pytest.mark.slow
 def test_the_same_trials_give_the_same_shares(tuner_of, tmp_path):
     tuner = tuner_of()
     first, second = (

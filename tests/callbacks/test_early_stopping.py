@@ -465,6 +465,7 @@ def averaging_model(scaled=False):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("swap_first", [False, True])
 @pytest.mark.parametrize("swap_on_epoch", [False, True])
 @pytest.mark.parametrize("best", ["min", "max"])  # the last epoch and the first
@@ -482,6 +483,7 @@ def test_weights_beside_averaging_are_those_that_were_scored(
     assert again == pytest.approx(getattr(np, best)(scores), rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("swap_first", [False, True])
 @pytest.mark.parametrize("swap_on_epoch", [False, True])
 def test_weights_scored_in_training_are_the_trained_ones(

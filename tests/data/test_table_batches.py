@@ -340,6 +340,7 @@ def assert_same_weights(came, expected, **tolerances):
         assert_close(one.numpy(), other.numpy(), **tolerances)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", [None, "importance"])
 def test_fit_sees_in_each_epoch_what_the_batches_of_that_epoch_hold(weight):
     batches = training_batches(sample_weight=weight, encoder=lambda t: t[["x", "row"]])
@@ -353,6 +354,7 @@ def test_fit_sees_in_each_epoch_what_the_batches_of_that_epoch_hold(weight):
     assert_same_weights(came, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_members_on_encoded_columns_learn_with_validation_and_one_cycle():
     encoder = layers.TableEncoder()
     encoder.adapt(chunk[["x", "town"]] for chunk in chunks())

@@ -54,6 +54,7 @@ def test_tokens_are_embedded():
     assert model.get_layer("embedding").output_dim == 6
 
 
+@pytest.mark.slow
 def test_fit_honours_batch_size_and_cycle():
     hypermodel, hp, model = built(space={"schedule": "one_cycle"})
     x = np.random.default_rng(0).normal(size=(12, 6, 4)).astype("float32")

@@ -151,6 +151,7 @@ def test_saved_initializer_is_plain_keras(activation):
     assert keras.initializers.deserialize(json.loads(json.dumps(config)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "activation", ["relu", "leaky_relu", "selu", "elu", "gelu", "mish", "sigmoid"]
 )

@@ -220,6 +220,7 @@ def test_the_masks_of_short_views_add_one_node_at_most_to_a_model():
     assert names.count("MultiScale") in (1, 2)  # from Keras 3.16 on and before
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow_only
 @pytest.mark.parametrize(("join", "method"), [(True, "max"), (False, "stride")])
 def test_an_exported_model_still_masks(join, method, tmp_path):

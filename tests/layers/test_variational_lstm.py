@@ -406,6 +406,7 @@ def test_reference_trains_to_the_same_weights():
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.not_torch
 @pytest.mark.parametrize("time", [5, None])
 def test_reference_trains_compiled_as_a_whole(time):
@@ -421,6 +422,7 @@ def test_reference_trains_compiled_as_a_whole(time):
     np.testing.assert_allclose(*losses, rtol=1e-5)
 
 
+@pytest.mark.slow
 @either_way
 @pytest.mark.parametrize("count", [3, None])
 def test_time_distributed_applies_it_to_each_sequence(sequences, count):

@@ -260,6 +260,7 @@ def test_a_forecaster_comes_back_from_its_file(tmp_path):
     assert np.isfinite(loaded.train_on_batch(FLOATS, FORECASTS)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow_only
 @pytest.mark.parametrize("scaled", [True, False])
 def test_a_forecaster_is_served_in_the_units_of_its_targets(scaled, tmp_path):

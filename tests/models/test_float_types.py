@@ -28,6 +28,7 @@ def float_type(request):
     keras.config.set_dtype_policy(policy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("members", [1, 3])
 @pytest.mark.parametrize(
     ("task", "outputs"), [("classification", 3), ("binary", 1), ("regression", 2)]

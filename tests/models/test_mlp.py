@@ -361,6 +361,7 @@ def test_two_hundred_random_configurations_in_less_than_a_gigabyte(tmp_path):
     assert kilobytes < 1e6
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow_only
 @pytest.mark.parametrize("seed", [1, 2, 4])
 def test_random_configurations_export(tmp_path, seed):

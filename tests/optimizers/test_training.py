@@ -161,6 +161,7 @@ def test_follows_schedules_in_mixed_precision(optimizer_class, mixed_float16):
     assert weight(model) == pytest.approx(followed_schedules(optimizer_class), rel=1e-3)
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize("accumulation", [None, 5])
 @pytest.mark.parametrize("make", [scheduled, lambda cls, **kw: cls(0.02, **kw)])

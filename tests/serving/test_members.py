@@ -28,6 +28,7 @@ def frame(rows=30):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["regression", "classification"])
 def test_a_saved_model_of_members_answers_raw_columns_as_predict_does(task, tmp_path):
     table, regression = frame(), task == "regression"

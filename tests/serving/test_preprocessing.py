@@ -45,6 +45,7 @@ def golden(path, name):
     return json.loads((path / "assets.extra" / f"golden_{name}.json").read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "ids"),
     [

@@ -185,6 +185,7 @@ def test_a_served_model_reads_the_texts_that_the_encoder_reads(tmp_path):
     np.testing.assert_array_equal(answer["categorical_again"], encoded["categorical"])
 
 
+@pytest.mark.slow
 def test_a_served_model_is_sent_texts_of_typed_columns(tmp_path):
     """Where training had texts, and the table to predict has what they stand for."""
     table = dirty_table()
@@ -337,6 +338,7 @@ def load():
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TABLES)
 def test_every_data_set_with_gaps_and_unseen_levels(load, tmp_path, name):
     frame = load.table(name)[0].sample(ROWS, random_state=0).reset_index(drop=True)

@@ -91,6 +91,7 @@ def test_a_regression_answers_with_predictions(members, tmp_path):
         np.testing.assert_allclose(values, served.predict(X, verbose=0), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_texts_are_answered_with_a_label(tmp_path):
     texts = ["a good film", "a bad film", "good"]
     words = keras.layers.TextVectorization(name="text")

@@ -79,6 +79,7 @@ LISTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["random", "bayesian", "coarse_to_fine"])
 @pytest.mark.parametrize(("objective", "count"), LISTS.values(), ids=LISTS)
 def test_every_kind_of_list_comes_to_its_end(method, objective, count, tmp_path):

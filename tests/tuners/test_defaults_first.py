@@ -26,6 +26,7 @@ class Scored(hypermodels.HyperMLP):
         return loss
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_defaults_go_first_and_are_never_stopped(method, tmp_path):
     cls, options = METHODS[method]

@@ -119,6 +119,7 @@ def test_better_on_test_rows_is_no_reason_to_warn(tuner):
         assert tuner.evaluate_best(np.zeros((40, 1)), np.full(40, 0.5))["loss"] == 0
 
 
+@pytest.mark.slow
 def test_higher_may_be_better(tmp_path):
     class Lucky(Fixed):
         def build(self, hp):
@@ -154,6 +155,7 @@ def test_what_encodes_training_rows_encodes_test_rows(tmp_path, noise):
     assert tuner.hypermodel.seen == (7,)
 
 
+@pytest.mark.slow
 def test_after_folds_the_model_trained_on_all_rows_is_asked_for(tmp_path, noise):
     x = np.zeros((40, 1))
     tuner = tuners.GridSearch(

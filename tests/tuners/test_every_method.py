@@ -26,6 +26,7 @@ def make(tmp_path):
     return made
 
 
+@pytest.mark.slow
 @every_method
 def test_a_search_that_was_killed_ends_as_if_nothing_had_happened(method, make):
     whole = make(method)
@@ -75,6 +76,7 @@ def tuner_list_value():
     return sorted(hp.space[0].values)[4]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2**31 - 1])
 def test_the_same_seed_gives_the_same_trials(seed, make):
     first, second = (make("bayesian", folder=name, seed=seed) for name in "ab")

@@ -94,6 +94,7 @@ def test_trials_stop_at_rungs_and_nothing_is_trained_again(tmp_path, blobs):
             assert trial.value == min(history["loss"])
 
 
+@pytest.mark.slow
 def test_a_loop_that_ignores_the_stop_is_ended(tmp_path):
     class OwnLoop(keras_tuner.HyperModel):
         def build(self, hp):
