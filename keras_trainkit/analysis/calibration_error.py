@@ -49,8 +49,9 @@ def calibration_error(
     Hauskrecht, 2015, doi:10.1609/aaai.v29i1.9602.
     """
     check_count("bins", bins, "is the number of bins of confidence")
-    purpose = "says what the bins have in common"
-    check_choice("binning", binning, purpose, ("width", "mass"))
+    check_choice(
+        "binning", binning, "says what the bins have in common", ("width", "mass")
+    )
     probabilities = _checked(as_numpy(probabilities))
     labels = class_labels(as_numpy(y), *probabilities.shape)
     if probabilities.shape[1] == 1:

@@ -98,8 +98,12 @@ def learning_rate_range_test(
     """
     check_count("batch_size", batch_size, "is the number of rows in a batch")
     _check_curve(min_learning_rate, max_learning_rate, num_steps, smoothing)
-    purpose = "is how far above its best the loss may rise"
-    check_number("divergence_factor", divergence_factor, purpose, above=1)
+    check_number(
+        "divergence_factor",
+        divergence_factor,
+        "is how far above its best the loss may rise",
+        above=1,
+    )
     check_seed("seed", seed)
     if class_weight is not None and sample_weight is not None:
         raise ValueError(
@@ -129,14 +133,21 @@ def learning_rate_range_test(
 
 
 def _check_curve(low: Any, high: Any, num_steps: Any, smoothing: Any) -> None:
-    purpose = "is the rate of the first step"
-    check_number("min_learning_rate", low, purpose, above=0)
-    purpose = "is the rate of the last step"
-    check_number("max_learning_rate", high, purpose, above=low)
-    purpose = "is the number of batches, each at a higher rate,"
-    check_count("num_steps", num_steps, purpose, at_least=20)
-    purpose = "is the weight of a neighbour in the smoothed loss"
-    check_number("smoothing", smoothing, purpose, at_least=0, below=1)
+    check_number("min_learning_rate", low, "is the rate of the first step", above=0)
+    check_number("max_learning_rate", high, "is the rate of the last step", above=low)
+    check_count(
+        "num_steps",
+        num_steps,
+        "is the number of batches, each at a higher rate,",
+        at_least=20,
+    )
+    check_number(
+        "smoothing",
+        smoothing,
+        "is the weight of a neighbour in the smoothed loss",
+        at_least=0,
+        below=1,
+    )
 
 
 def _build(model: keras.Model, x: Any) -> None:

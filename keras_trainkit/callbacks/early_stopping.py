@@ -207,28 +207,65 @@ class EarlyStopping(keras.callbacks.Callback):
 
     def _check_arguments(self) -> None:
         check_name(self.monitor)
-        purpose = "is the improvement that starts patience again"
-        check_number("min_delta", self.min_delta, purpose, at_least=0)
-        purpose = "says what `min_delta` is measured in"
-        units = ("absolute", "relative")
-        check_choice("min_delta_mode", self.min_delta_mode, purpose, units)
-        purpose = "is the number of epochs to wait for an improvement"
-        check_count("patience", self.patience, purpose, at_least=0)
-        purpose = "says whether to print why the run was stopped"
-        check_choice("verbose", self.verbose, purpose, (0, 1, False, True))
-        purpose = "says which way the monitored value gets better"
-        check_choice("mode", self.mode, purpose, ("auto", "min", "max"))
-        purpose = "decides whether training ends with the best weights"
-        check_flag("restore_best_weights", self.restore_best_weights, purpose)
-        purpose = "is the first epoch to look at"
-        check_count("start_from_epoch", self.start_from_epoch, purpose, at_least=0)
-        purpose = "decides whether patience waits for the learning rate's peak"
-        check_flag("wait_for_peak", self.wait_for_peak, purpose)
-        purpose = "is the weight of the past in the average of the monitored value"
-        check_number("smoothing", self.smoothing, purpose, at_least=0, below=1)
+        check_number(
+            "min_delta",
+            self.min_delta,
+            "is the improvement that starts patience again",
+            at_least=0,
+        )
+        check_choice(
+            "min_delta_mode",
+            self.min_delta_mode,
+            "says what `min_delta` is measured in",
+            ("absolute", "relative"),
+        )
+        check_count(
+            "patience",
+            self.patience,
+            "is the number of epochs to wait for an improvement",
+            at_least=0,
+        )
+        check_choice(
+            "verbose",
+            self.verbose,
+            "says whether to print why the run was stopped",
+            (0, 1, False, True),
+        )
+        check_choice(
+            "mode",
+            self.mode,
+            "says which way the monitored value gets better",
+            ("auto", "min", "max"),
+        )
+        check_flag(
+            "restore_best_weights",
+            self.restore_best_weights,
+            "decides whether training ends with the best weights",
+        )
+        check_count(
+            "start_from_epoch",
+            self.start_from_epoch,
+            "is the first epoch to look at",
+            at_least=0,
+        )
+        check_flag(
+            "wait_for_peak",
+            self.wait_for_peak,
+            "decides whether patience waits for the learning rate's peak",
+        )
+        check_number(
+            "smoothing",
+            self.smoothing,
+            "is the weight of the past in the average of the monitored value",
+            at_least=0,
+            below=1,
+        )
         if self.baseline is not None:
-            purpose = "is the value to beat before patience starts again"
-            check_number("baseline", self.baseline, purpose)
+            check_number(
+                "baseline",
+                self.baseline,
+                "is the value to beat before patience starts again",
+            )
 
     def _reset(self) -> None:
         self.best = None

@@ -93,8 +93,11 @@ class OneCycle(keras.callbacks.Callback):
         keep_schedules: bool = False,
     ):
         super().__init__()
-        purpose = "leaves the schedules in the optimizer after training"
-        check_flag("keep_schedules", keep_schedules, purpose)
+        check_flag(
+            "keep_schedules",
+            keep_schedules,
+            "leaves the schedules in the optimizer after training",
+        )
         if total_steps is not None:
             check_count("total_steps", total_steps, "is the length of the cycle")
         self.max_learning_rate = max_learning_rate

@@ -112,8 +112,12 @@ class StartDecay(keras.callbacks.Callback):
         if epoch > 0:  # resumed; without a length any step may have been part of it
             length = self.params["steps"]
             began = 0 if length is None else max(taken - epoch * length, 0)
-        purpose = "is when the decay begins, not before this training did,"
-        check_count("step", self.step, purpose, at_least=began)
+        check_count(
+            "step",
+            self.step,
+            "is when the decay begins, not before this training did,",
+            at_least=began,
+        )
 
     def _begin_elsewhere(self, wanted: int, epoch: int, taken: int) -> None:
         """Handles, in the first epoch seen, a decay that begins in the one `wanted`."""

@@ -72,8 +72,11 @@ class HyperNetwork(keras_tuner.HyperModel):
         check_task(task, outputs, one_hot, classes)
         check_metrics(metrics)
         check_prepare(prepare)
-        purpose = "is the number of batches per call of the compiled step"
-        check_count("steps_per_execution", steps_per_execution, purpose)
+        check_count(
+            "steps_per_execution",
+            steps_per_execution,
+            "is the number of batches per call of the compiled step",
+        )
         self.outputs = outputs
         self.task = task
         self.one_hot = one_hot

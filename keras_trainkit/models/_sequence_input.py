@@ -32,14 +32,22 @@ def check_sequence_input(
         known[0] = 1
     check_counts("input_shape", known, "is the shape of one sequence", 1)
     check_scaling(scaling)
-    purpose = "says what becomes of values that are NaN"
-    check_choice("missing", missing, purpose, (None, "indicator"))
+    check_choice(
+        "missing",
+        missing,
+        "says what becomes of values that are NaN",
+        (None, "indicator"),
+    )
     if vocabulary_size is None:
         if mask_value is not None:
             check_number("mask_value", mask_value, "marks the steps that are padding")
         return
-    purpose = "is the number of token ids, padding's 0 included,"
-    check_count("vocabulary_size", vocabulary_size, purpose, at_least=2)
+    check_count(
+        "vocabulary_size",
+        vocabulary_size,
+        "is the number of token ids, padding's 0 included,",
+        at_least=2,
+    )
     check_count("embedding_units", embedding_units, "is the numbers per token")
     given = {"mask_value": mask_value, "scaling": scaling, "missing": missing}
     for argument, value in given.items():

@@ -132,8 +132,13 @@ def bilstm_attention(
     check_members(1, target_scaling, task)
     check_choice("attention", attention, "compares the query with a step", _SCORES)
     check_choice("query", query, "is what the steps are compared with", _QUERIES)
-    purpose = "is the share of the inputs dropped while training"
-    check_number("dropout", dropout, purpose, at_least=0, below=1)
+    check_number(
+        "dropout",
+        dropout,
+        "is the share of the inputs dropped while training",
+        at_least=0,
+        below=1,
+    )
     check_model_name(name)
 
     inputs, x = sequence_input(

@@ -151,8 +151,12 @@ def mlp(
     check_head(task, outputs, output_activation, classes)
     _check_rates(dropout, l1, l2)
     check_flag("residual", residual, "adds each block's input to its output")
-    purpose = "steadies the inputs of activations"
-    check_choice("normalization", normalization, purpose, (None, "batch", "layer"))
+    check_choice(
+        "normalization",
+        normalization,
+        "steadies the inputs of activations",
+        (None, "batch", "layer"),
+    )
     _check_activation(activation)
     check_scaling(scaling)
     check_initializer(initializer, activation)
@@ -231,8 +235,13 @@ def _residual_sum(
 
 
 def _check_rates(dropout: Any, l1: Any, l2: Any) -> None:
-    purpose = "is the share of units set to 0 while training"
-    check_number("dropout", dropout, purpose, at_least=0, below=1)
+    check_number(
+        "dropout",
+        dropout,
+        "is the share of units set to 0 while training",
+        at_least=0,
+        below=1,
+    )
     check_number("l1", l1, "weighs the sum of absolute kernel values", at_least=0)
     check_number("l2", l2, "weighs the sum of squared kernel values", at_least=0)
 

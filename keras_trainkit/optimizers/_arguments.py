@@ -98,20 +98,33 @@ def check_keras_arguments(optimizer: Optimizer) -> None:
         if value is not None:
             check_number(name, value, "limits the gradient", above=0)
     check_flag("use_ema", optimizer.use_ema, "switches averaged weights on")
-    purpose = "is the weight of the past in averaged weights"
-    check_number("ema_momentum", optimizer.ema_momentum, purpose, at_least=0, at_most=1)
+    check_number(
+        "ema_momentum",
+        optimizer.ema_momentum,
+        "is the weight of the past in averaged weights",
+        at_least=0,
+        at_most=1,
+    )
     if optimizer.ema_overwrite_frequency is not None:
-        purpose = "is the number of steps after which averages become the weights"
         check_count(
-            "ema_overwrite_frequency", optimizer.ema_overwrite_frequency, purpose
+            "ema_overwrite_frequency",
+            optimizer.ema_overwrite_frequency,
+            "is the number of steps after which averages become the weights",
         )
     if optimizer.loss_scale_factor is not None:
-        purpose = "multiplies the loss"
-        check_number("loss_scale_factor", optimizer.loss_scale_factor, purpose, above=0)
+        check_number(
+            "loss_scale_factor",
+            optimizer.loss_scale_factor,
+            "multiplies the loss",
+            above=0,
+        )
     if optimizer.gradient_accumulation_steps is not None:
-        purpose = "is the number of batches of one update"
-        steps = optimizer.gradient_accumulation_steps
-        check_count("gradient_accumulation_steps", steps, purpose, at_least=2)
+        check_count(
+            "gradient_accumulation_steps",
+            optimizer.gradient_accumulation_steps,
+            "is the number of batches of one update",
+            at_least=2,
+        )
 
 
 def saved_numbers(

@@ -49,8 +49,11 @@ class DecoupledDecay(keras.optimizers.Optimizer):
         decay_biases_and_scales: bool,
         **kwargs: Any,
     ):
-        purpose = "lets every variable decay"
-        check_flag("decay_biases_and_scales", decay_biases_and_scales, purpose)
+        check_flag(
+            "decay_biases_and_scales",
+            decay_biases_and_scales,
+            "lets every variable decay",
+        )
         rate = checked_rate(learning_rate)
         super().__init__(learning_rate=rate, weight_decay=weight_decay, **kwargs)
         check_keras_arguments(self)

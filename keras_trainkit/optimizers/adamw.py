@@ -114,8 +114,13 @@ class AdamW(DecoupledDecay):
         gradient_accumulation_steps: int | None = None,
         name: str | None = None,
     ):
-        purpose = "is the weight of past squared gradients"
-        check_number("beta_2", beta_2, purpose, at_least=0, below=1)
+        check_number(
+            "beta_2",
+            beta_2,
+            "is the weight of past squared gradients",
+            at_least=0,
+            below=1,
+        )
         check_number("epsilon", epsilon, "keeps a division finite", above=0)
         check_flag("amsgrad", amsgrad, "keeps the largest squared gradients")
         super().__init__(

@@ -15,8 +15,13 @@ def check_cycle(
 ) -> None:
     """Refuses arguments that no cycle can have."""
     check_steps("total_steps", total_steps, "is the length of the run in batches")
-    purpose = "is the share of the steps spent on the way to the peak"
-    check_number("warmup_fraction", warmup_fraction, purpose, above=0, below=1)
+    check_number(
+        "warmup_fraction",
+        warmup_fraction,
+        "is the share of the steps spent on the way to the peak",
+        above=0,
+        below=1,
+    )
     check_number(
         "annihilation_fraction",
         annihilation_fraction,

@@ -60,12 +60,16 @@ class Cyclical(Schedule):
         gamma: float | None = None,
     ):
         super().__init__()
-        purpose = "is the low bound"
-        check_number("min_learning_rate", min_learning_rate, purpose, above=0)
+        check_number(
+            "min_learning_rate", min_learning_rate, "is the low bound", above=0
+        )
         low = min_learning_rate
         check_number("max_learning_rate", max_learning_rate, "is the peak", above=low)
-        purpose = "is the way from one bound to the other in batches"
-        check_steps("half_cycle_steps", half_cycle_steps, purpose)
+        check_steps(
+            "half_cycle_steps",
+            half_cycle_steps,
+            "is the way from one bound to the other in batches",
+        )
         check_choice("mode", mode, "says what becomes of the peaks", MODES)
         _check_gamma(mode, gamma)
         self.min_learning_rate = min_learning_rate
@@ -104,8 +108,13 @@ class Cyclical(Schedule):
 
 def _check_gamma(mode: str, gamma: float | None) -> None:
     if mode == "exp_range":
-        purpose = 'is the factor per step of mode "exp_range"'
-        check_number("gamma", gamma, purpose, above=0, at_most=1)
+        check_number(
+            "gamma",
+            gamma,
+            'is the factor per step of mode "exp_range"',
+            above=0,
+            at_most=1,
+        )
     elif gamma is not None:
         raise ValueError(
             '`gamma` is the factor per step of mode "exp_range" and must be None in '

@@ -132,11 +132,20 @@ class OneCycle(Schedule):
         }
 
     def _check_rates(self) -> None:
-        low, peak = self._low(), self.max_learning_rate
-        purpose = "starts the cycle"
-        check_number("min_learning_rate", low, purpose, above=0, below=peak)
-        final, purpose = self._final(), "ends the run"
-        check_number("final_learning_rate", final, purpose, above=0, at_most=low)
+        check_number(
+            "min_learning_rate",
+            self._low(),
+            "starts the cycle",
+            above=0,
+            below=self.max_learning_rate,
+        )
+        check_number(
+            "final_learning_rate",
+            self._final(),
+            "ends the run",
+            above=0,
+            at_most=self._low(),
+        )
 
     def _low(self) -> float:
         low = self.min_learning_rate

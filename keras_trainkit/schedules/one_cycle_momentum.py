@@ -66,11 +66,20 @@ class OneCycleMomentum(Schedule):
         start_step: int = 0,
     ):
         super().__init__()
-        purpose = "is the momentum at the lowest learning rates"
-        check_number("max_momentum", max_momentum, purpose, at_least=0, below=1)
-        purpose = "is the momentum at the peak of the learning rate"
-        high = max_momentum
-        check_number("min_momentum", min_momentum, purpose, at_least=0, at_most=high)
+        check_number(
+            "max_momentum",
+            max_momentum,
+            "is the momentum at the lowest learning rates",
+            at_least=0,
+            below=1,
+        )
+        check_number(
+            "min_momentum",
+            min_momentum,
+            "is the momentum at the peak of the learning rate",
+            at_least=0,
+            at_most=max_momentum,
+        )
         check_cycle(
             total_steps, warmup_fraction, annihilation_fraction, shape, start_step
         )

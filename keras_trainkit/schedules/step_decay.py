@@ -44,11 +44,20 @@ class StepDecay(Schedule):
         self, initial_learning_rate: float, decay_steps: int, decay_rate: float = 0.1
     ):
         super().__init__()
-        purpose = "is the rate until the first drop"
-        check_number("initial_learning_rate", initial_learning_rate, purpose, above=0)
+        check_number(
+            "initial_learning_rate",
+            initial_learning_rate,
+            "is the rate until the first drop",
+            above=0,
+        )
         check_steps("decay_steps", decay_steps, "is the time between drops in batches")
-        purpose = "multiplies the rate at each drop"
-        check_number("decay_rate", decay_rate, purpose, above=0, at_most=1)
+        check_number(
+            "decay_rate",
+            decay_rate,
+            "multiplies the rate at each drop",
+            above=0,
+            at_most=1,
+        )
         self.initial_learning_rate = initial_learning_rate
         self.decay_steps = decay_steps
         self.decay_rate = decay_rate

@@ -58,8 +58,12 @@ class Warmup(Schedule):
         super().__init__()
         highest = None
         if not _is_schedule(schedule):
-            purpose = "is the rate after the rise, if not a LearningRateSchedule,"
-            check_number("schedule", schedule, purpose, above=0)
+            check_number(
+                "schedule",
+                schedule,
+                "is the rate after the rise, if not a LearningRateSchedule,",
+                above=0,
+            )
             highest = schedule
         check_steps(
             "warmup_steps", warmup_steps, "is the length of the rise in batches"

@@ -78,12 +78,20 @@ class WarmupStableDecay(Schedule):
     ):
         super().__init__()
         check_number("learning_rate", learning_rate, "is the rate held", above=0)
-        purpose = "is the length of the rise in batches"
-        check_steps("warmup_steps", warmup_steps, purpose, at_least=0)
+        check_steps(
+            "warmup_steps",
+            warmup_steps,
+            "is the length of the rise in batches",
+            at_least=0,
+        )
         check_steps("decay_steps", decay_steps, "is the length of the decay in batches")
         if decay_start is not None:
-            purpose = "is the step where the decay begins, not before the rise is over,"
-            check_steps("decay_start", decay_start, purpose, at_least=warmup_steps)
+            check_steps(
+                "decay_start",
+                decay_start,
+                "is the step where the decay begins, not before the rise is over,",
+                at_least=warmup_steps,
+            )
         check_number(
             "initial_learning_rate",
             initial_learning_rate,

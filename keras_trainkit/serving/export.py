@@ -196,10 +196,17 @@ def export(
     _check_backend()
     folder = _path(directory)
     if version is not None:
-        purpose = "names the folder of the new export"
-        check_count("version", version, purpose, at_most=HIGHEST_VERSION)
-    purpose = "lets inputs and outputs differ from those of the newest version"
-    check_flag("new_signature", new_signature, purpose)
+        check_count(
+            "version",
+            version,
+            "names the folder of the new export",
+            at_most=HIGHEST_VERSION,
+        )
+    check_flag(
+        "new_signature",
+        new_signature,
+        "lets inputs and outputs differ from those of the newest version",
+    )
     check_has_graph("model", "is what is exported", model)
     known = served_task(model, task, classes)
     signature = task_signature(model, known) if known.name else signature_of(model)
