@@ -110,6 +110,12 @@ def test_pages_need_nothing_from_elsewhere():
         assert not foreign.findall(page.read_text()), page.name
 
 
+def test_no_page_shows_its_markup():
+    for page in pages():
+        found = re.findall(r":param |\{rubric\}|\{figure\}|^\| ---", page.read_text())
+        assert not found, page.name
+
+
 class Handler(http.server.SimpleHTTPRequestHandler):
     """Serves the site with a listener in each page, and the reader."""
 

@@ -14,7 +14,7 @@ from myst_parser.parsers.sphinx_ import MystParser
 from sphinx.util.docutils import SphinxDirective
 
 FIELDS = {"Args": "param", "Returns": "returns", "Raises": "raises"}
-SECTION = re.compile(r"([A-Z][^:`|]*(?:`[^`]*`[^:`|]*)*):$")
+SECTION = re.compile(r"((?:Args|Returns|Raises|Attributes|Call arguments|Example).*):$")
 LEAD = re.compile(r"(Source|Input shape|Output shape|Example): (.*)")
 ENTRY = re.compile(r"(\S[^:]*): (.*)")
 HOSTS = (keras.Model, keras.callbacks.Callback, keras.utils.PyDataset)
@@ -47,7 +47,7 @@ class Markdown(SphinxDirective):
 def process(app, what, name, obj, options, lines):
     first, rest = parted(lines)
     if rest:
-        rest = [*markdown(rest)]
+        rest = [*whole_rows(markdown(rest))]
         rest = ["", ".. markdown::", "", *(f"   {line}".rstrip() for line in rest)]
     lines[:] = [*(re.sub(r"`([^`]+)`", r"``\1``", line) for line in first), *rest, ""]
 
@@ -88,6 +88,24 @@ def markdown(lines):
             number += 1
 
 
+def whole_rows(lines):
+    """Rows of tables whose text goes on in the next line, which has no first cell."""
+    row = None
+    for line in lines:
+        cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        goes_on = row and cells and not cells[0] and (len(cells) == 2 or "" in cells[1:])
+        if goes_on:
+            row = [" ".join(filter(None, pair)) for pair in zip(row, cells, strict=True)]
+            continue
+        if row:
+            yield f"| {' | '.join(row)} |"
+        row = cells if line.startswith("|") else None
+        if not row:
+            yield line
+    if row:
+        yield f"| {' | '.join(row)} |"
+
+
 def section(title, block):
     kind = FIELDS.get(title)
     if kind is None:
@@ -112,7 +130,7 @@ def entries(block, form, indent):
 
 
 def rubric(title):
-    return ["", f"```{{rubric}} {title}", "```", ""]
+    return ["", f"~~~{{rubric}} {title}", "~~~", ""]
 
 
 def spaced(lines, indent):
