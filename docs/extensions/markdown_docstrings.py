@@ -93,9 +93,9 @@ def whole_rows(lines):
     row = None
     for line in lines:
         cells = [cell.strip() for cell in line.split("|")[1:-1]]
-        goes_on = row and cells and not cells[0] and (len(cells) == 2 or "" in cells[1:])
-        if goes_on:
-            row = [" ".join(filter(None, pair)) for pair in zip(row, cells, strict=True)]
+        if row and cells and goes_on(cells):
+            pairs = zip(row, cells, strict=True)
+            row = [" ".join(filter(None, pair)) for pair in pairs]
             continue
         if row:
             yield f"| {' | '.join(row)} |"
@@ -104,6 +104,11 @@ def whole_rows(lines):
             yield line
     if row:
         yield f"| {' | '.join(row)} |"
+
+
+def goes_on(cells):
+    """Not a row of its own, whose other cells would all be full."""
+    return not cells[0] and (len(cells) == 2 or "" in cells[1:])
 
 
 def section(title, block):
