@@ -84,6 +84,18 @@ def libraries_in_collections():
     gc.freeze()
 
 
+@pytest.fixture
+def eagerly(monkeypatch):
+    """Takes training steps one by one on TensorFlow, where nothing hangs on a graph.
+
+    To trace a graph takes longer than ten steps of a small model. JAX and torch train
+    as ever: the one compiles each operation by itself, the other has no graph.
+    """
+    if BACKEND == "tensorflow":
+        always = property(lambda model: True, lambda model, value: None)
+        monkeypatch.setattr(keras.Model, "run_eagerly", always)
+
+
 @pytest.fixture(autouse=True)
 def fixed_seed():
     keras.utils.set_random_seed(0)

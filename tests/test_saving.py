@@ -44,7 +44,7 @@ def test_schedules_of_every_release_give_the_values_they_gave(folder):
         np.testing.assert_allclose(values, curve["values"], **bounds, err_msg=name)
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # the files of releases above come from other processes too
 def test_saved_model_predicts_the_same_in_a_fresh_process(blobs, tmp_path):
     x, y = blobs
     scaling = layers.RobustScaling()

@@ -1,4 +1,5 @@
 import datetime
+import functools
 import sys
 import time
 
@@ -17,23 +18,29 @@ FAILS, STOPS = "fails", "stops"
 SCORES = [STOPS, 5.0, FAILS, 3.0, 4.0, 3.0]
 
 
+def searched(folder, scores, name="a", **options):
+    def objective(hp):
+        score = scores[hp.Int("n", 0, 20)]
+        if score == STOPS:
+            raise optuna.TrialPruned
+        if score == FAILS:
+            raise OSError("no disk")
+        return score
+
+    rows = [{"n": n} for n in range(len(scores))]
+    return finished(folder, objective, rows, name, **options)
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory):
+    """The search that got `SCORES`, which no test changes."""
+    return searched(tmp_path_factory.mktemp("mine"), SCORES)
+
+
 @pytest.fixture
 def search_of(tmp_path):
     """Function from scores to a search that got them one after the other."""
-
-    def made(scores, name="a", **options):
-        def objective(hp):
-            score = scores[hp.Int("n", 0, 20)]
-            if score == STOPS:
-                raise optuna.TrialPruned
-            if score == FAILS:
-                raise OSError("no disk")
-            return score
-
-        rows = [{"n": n} for n in range(len(scores))]
-        return finished(tmp_path, objective, rows, name, **options)
-
-    return made
+    return functools.partial(searched, tmp_path)
 
 
 def study_of(*trials, direction="minimize"):
@@ -68,8 +75,8 @@ def lines(axes):
     }
 
 
-def test_the_row_of_a_search_with_stopped_and_failed_trials(search_of):
-    row = analysis.compare_searches({"mine": search_of(SCORES)}).loc["mine"]
+def test_the_row_of_a_search_with_stopped_and_failed_trials(mine):
+    row = analysis.compare_searches({"mine": mine}).loc["mine"]
     assert row["trials"] == 6 and row["completed"] == 4
     assert row["stopped"] == 1 and row["failed"] == 1
     assert row["best_score"] == 3.0
@@ -88,8 +95,8 @@ def test_the_highest_is_best_where_the_objective_says_so(search_of):
     assert steps.tolist() == [2.0, 7.0, 7.0, 7.0]
 
 
-def test_the_best_so_far_is_drawn_over_trials_from_the_first_score_on(search_of):
-    over_trials, over_seconds = _draw(_read({"mine": search_of(SCORES)})).axes
+def test_the_best_so_far_is_drawn_over_trials_from_the_first_score_on(mine):
+    over_trials, over_seconds = _draw(_read({"mine": mine})).axes
     trials, scores = lines(over_trials)["mine"]
     assert list(trials) == [1, 2, 3, 4, 5, 6]
     assert np.isnan(scores[0])  # stopped: no score yet
@@ -101,8 +108,8 @@ def test_the_best_so_far_is_drawn_over_trials_from_the_first_score_on(search_of)
     assert over_seconds.get_xlabel() == "seconds at work"
 
 
-def test_a_dot_marks_where_the_best_was_found(search_of):
-    axes, _ = _draw(_read({"mine": search_of(SCORES)})).axes
+def test_a_dot_marks_where_the_best_was_found(mine):
+    axes, _ = _draw(_read({"mine": mine})).axes
     (dot,) = (line for line in axes.get_lines() if line.get_marker() == "o")
     assert (list(dot.get_xdata()), list(dot.get_ydata())) == ([4], [3.0])
 
@@ -144,12 +151,12 @@ def test_neither_a_killed_trial_nor_the_time_until_it_goes_on_counts(tmp_path):
     assert row["seconds"] < time.monotonic() - begun - 1
 
 
-def test_a_study_of_the_kit_gives_the_row_of_its_tuner(search_of):
-    tuner = search_of(SCORES)
-    rows = analysis.compare_searches({"tuner": tuner, "study": tuner.study})
+def test_a_study_of_the_kit_gives_the_row_of_its_tuner(mine):
+    rows = analysis.compare_searches({"tuner": mine, "study": mine.study})
     assert rows.loc["tuner"].equals(rows.loc["study"])
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_epochs_of_all_trials_are_summed(tmp_path, blobs):
     def build(hp):
         model = keras.Sequential([keras.layers.Dense(1)])
@@ -213,9 +220,9 @@ def test_the_axis_is_logarithmic_where_scores_spread_tenfold(scores, scale):
     assert [axes.get_yscale() for axes in panels] == [scale, scale]
 
 
-def test_the_picture_is_written_beside_the_table(search_of, tmp_path):
+def test_the_picture_is_written_beside_the_table(mine, tmp_path):
     path = tmp_path / "searches.png"
-    rows = analysis.compare_searches({"a": search_of(SCORES)}, path)
+    rows = analysis.compare_searches({"a": mine}, path)
     assert path.stat().st_size > 10_000 and list(rows.index) == ["a"]
 
 

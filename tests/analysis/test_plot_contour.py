@@ -1,3 +1,5 @@
+import functools
+
 import keras_tuner
 import numpy as np
 import pytest
@@ -30,19 +32,25 @@ def space(hp):
     return dict(zip(CORNERS, SCORES, strict=True)).get((rate, batch), 3.0)
 
 
+def searched(folder, pairs=CORNERS, score_of=space, **options):
+    rows = [
+        {"learning_rate": rate, "batch_size": batch, "kind": "b" if bad else "a"}
+        for rate, batch, bad in ((*pair, pair[0] == 0.3) for pair in pairs)
+    ]
+    rows = [{**row, "dropout": 0.3 + 0.01 * n} for n, row in enumerate(rows)]
+    return finished(folder, score_of, rows, **options)
+
+
+@pytest.fixture(scope="module")
+def tuner(tmp_path_factory):
+    """A search of the corners, which no test changes."""
+    return searched(tmp_path_factory.mktemp("tuner"))
+
+
 @pytest.fixture
 def tuner_of(tmp_path):
     """Function from pairs of rate and batch size to a search; 0.3 fails."""
-
-    def made(pairs=CORNERS, score_of=space, **options):
-        rows = [
-            {"learning_rate": rate, "batch_size": batch, "kind": "b" if bad else "a"}
-            for rate, batch, bad in ((*pair, pair[0] == 0.3) for pair in pairs)
-        ]
-        rows = [{**row, "dropout": 0.3 + 0.01 * n} for n, row in enumerate(rows)]
-        return finished(tmp_path, score_of, rows, **options)
-
-    return made
+    return functools.partial(searched, tmp_path)
 
 
 def panel(tuner, names=NAMES):
@@ -53,16 +61,16 @@ def ticks(axis):
     return [text.get_text() for text in axis.get_ticklabels()]
 
 
-def test_axes_are_logarithmic_where_the_ranges_are(tuner_of):
-    axes = panel(tuner_of())
+def test_axes_are_logarithmic_where_the_ranges_are(tuner):
+    axes = panel(tuner)
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
     assert (axes.get_xlabel(), axes.get_ylabel()) == NAMES
-    axes = panel(tuner_of(), ("dropout", "batch_size"))
+    axes = panel(tuner, ("dropout", "batch_size"))
     assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "log")
 
 
-def test_ticks_are_values_of_the_whole_range(tuner_of):
-    axes = panel(tuner_of())
+def test_ticks_are_values_of_the_whole_range(tuner):
+    axes = panel(tuner)
     assert ticks(axes.xaxis) == ["1e-5", "1e-4", "0.001", "0.01", "0.1", "1"]
     assert ticks(axes.yaxis) == ["16", "32", "64", "128"]
     assert axes.get_xlim()[0] < 1e-5 and axes.get_xlim()[1] > 1
@@ -134,8 +142,8 @@ def test_one_that_diverged_takes_no_colours_but_the_best_does(
     assert _extend(np.array(scores), norm) == end
 
 
-def test_the_picture_is_written(tuner_of, tmp_path):
-    analysis.plot_contour(tuner_of(), tmp_path / "a.png")
+def test_the_picture_is_written(tuner, tmp_path):
+    analysis.plot_contour(tuner, tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 10_000
 
 
@@ -150,10 +158,10 @@ def test_the_picture_is_written(tuner_of, tmp_path):
         "dropout",
     ],
 )
-def test_only_two_different_names_with_numbers_are_axes(names, tuner_of, tmp_path):
+def test_only_two_different_names_with_numbers_are_axes(names, tuner, tmp_path):
     words = r"two different names of \['learning_rate', 'batch_size', 'dropout', 'wid"
     with pytest.raises(ValueError, match=words):
-        analysis.plot_contour(tuner_of(), tmp_path / "a.png", names)
+        analysis.plot_contour(tuner, tmp_path / "a.png", names)
 
 
 @pytest.mark.parametrize(

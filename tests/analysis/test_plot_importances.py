@@ -1,3 +1,4 @@
+import functools
 import math
 
 import keras_tuner
@@ -21,21 +22,27 @@ def space(hp):
     return abs(math.log10(rate) + 4) + 0 * len(kind)
 
 
+def searched(folder, score_of=space, count=24, **options):
+    rng = np.random.default_rng(5)
+    rows = [{"rate": float(10 ** rng.uniform(-6, 0))} for _ in range(count)]
+    return finished(folder, score_of, rows, **options)
+
+
+@pytest.fixture(scope="module")
+def tuner(tmp_path_factory):
+    """A search of 24 random trials, which no test changes."""
+    return searched(tmp_path_factory.mktemp("tuner"))
+
+
 @pytest.fixture
 def tuner_of(tmp_path):
-    """Function from an objective to its search of 24 random trials."""
-
-    def made(score_of=space, count=24, **options):
-        rng = np.random.default_rng(5)
-        rows = [{"rate": float(10 ** rng.uniform(-6, 0))} for _ in range(count)]
-        return finished(tmp_path, score_of, rows, **options)
-
-    return made
+    """Function from an objective to another such search."""
+    return functools.partial(searched, tmp_path)
 
 
 @pytest.mark.slow
-def test_what_decides_stands_above_what_does_nothing(tuner_of, tmp_path):
-    shares = analysis.plot_importances(tuner_of(), tmp_path / "a.png")
+def test_what_decides_stands_above_what_does_nothing(tuner, tmp_path):
+    shares = analysis.plot_importances(tuner, tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 10_000
     assert next(iter(shares)) == "rate" and shares["rate"] > 0.6
     assert set(shares) == {"rate", "idle", "kind", "depth"}
@@ -59,8 +66,8 @@ def test_trials_that_diverged_do_not_hide_what_decides_among_the_others(
 
 
 @pytest.mark.slow
-def test_a_maximized_score_has_the_shares_of_its_negative(tuner_of, tmp_path):
-    down = analysis.plot_importances(tuner_of(name="a"), tmp_path / "a.png")
+def test_a_maximized_score_has_the_shares_of_its_negative(tuner, tuner_of, tmp_path):
+    down = analysis.plot_importances(tuner, tmp_path / "a.png")
     points = keras_tuner.Objective("points", "max")
     upwards = tuner_of(lambda hp: -space(hp), name="b", objective=points)
     up = analysis.plot_importances(upwards, tmp_path / "a.png")
@@ -68,8 +75,7 @@ def test_a_maximized_score_has_the_shares_of_its_negative(tuner_of, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_same_trials_give_the_same_shares(tuner_of, tmp_path):
-    tuner = tuner_of()
+def test_the_same_trials_give_the_same_shares(tuner, tmp_path):
     first, second = (
         analysis.plot_importances(tuner, tmp_path / "a.svg") for _ in range(2)
     )
@@ -92,8 +98,8 @@ def test_equal_scores_share_a_rank():
     assert _ranks(scores).tolist() == [3.0, 0.5, 0.5, 5.0, 3.0, 3.0]
 
 
-def test_bars_are_the_shares_and_pale_below_what_chance_gives(tuner_of):
-    trials = finished_trials(tuner_of(), 2, "")
+def test_bars_are_the_shares_and_pale_below_what_chance_gives(tuner):
+    trials = finished_trials(tuner, 2, "")
     found = {"rate": 0.5, "kind": 0.3, "depth": 0.2}
     figure = _draw(trials, found, 0.4)
     (axes,) = figure.axes
@@ -105,8 +111,7 @@ def test_bars_are_the_shares_and_pale_below_what_chance_gives(tuner_of):
     assert figure.legends[0].get_texts()[0].get_text() == "largest by chance: 40%"
 
 
-def test_a_hyperparameter_that_some_trials_use_says_in_how_many(tuner_of):
-    tuner = tuner_of()
+def test_a_hyperparameter_that_some_trials_use_says_in_how_many(tuner):
     used = sum("depth" in trial.hyperparameters.values for trial in _trials(tuner))
     assert 0 < used < 24
     (axes,) = _draw(

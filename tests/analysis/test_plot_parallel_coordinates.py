@@ -45,9 +45,10 @@ def tick_texts(axes, place):
     return {text.get_text() for text in axes.texts if text.xy[0] == place}
 
 
-@pytest.fixture
-def tuner(tmp_path):
-    return finished(tmp_path, space, ROWS)
+@pytest.fixture(scope="module")
+def tuner(tmp_path_factory):
+    """A search of the rows, which no test changes."""
+    return finished(tmp_path_factory.mktemp("tuner"), space, ROWS)
 
 
 def test_axes_are_the_names_of_the_hypermodel_and_the_score_comes_last(tuner):

@@ -157,6 +157,7 @@ def test_validation_that_never_came_is_an_error_with_the_remedy(blobs):
         fit(one_weight_model(), blobs, EarlyStopping(), validated=False)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_epochs_without_validation_are_not_counted(blobs):
     stopping = EarlyStopping(patience=2, mode="max", start_from_epoch=1)
     with pytest.raises(ValueError, match="start_from_epoch=n - 1"):
@@ -207,6 +208,7 @@ class Peaked(keras.optimizers.schedules.LearningRateSchedule):
         return {"peak_step": self.peak_step}
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize(
     ("wrap", "wait_for_peak", "stopped_epoch"),
     [
@@ -224,6 +226,7 @@ def test_patience_starts_after_the_peak(wrap, wait_for_peak, stopped_epoch, blob
     assert stopping.stopped_epoch == stopped_epoch
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("metric", ["accuracy", "auc", "f1_score"])
 def test_auto_mode_knows_what_should_rise(metric, blobs):
     made = {
@@ -237,6 +240,7 @@ def test_auto_mode_knows_what_should_rise(metric, blobs):
     assert stopping.best == 2.0
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("key", ["loss", "val_loss", "val_left_loss", "val_mae"])
 def test_auto_mode_knows_what_should_fall(key, blobs):
     model = one_weight_model(metrics=["mae"])
@@ -246,6 +250,7 @@ def test_auto_mode_knows_what_should_fall(key, blobs):
     assert stopping.best == 2
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_auto_mode_knows_the_metric_of_one_of_several_outputs(blobs):
     inputs = keras.layers.Input((1,))
     left = keras.layers.Dense(1, name="left")(inputs)
@@ -260,6 +265,7 @@ def test_auto_mode_knows_the_metric_of_one_of_several_outputs(blobs):
     assert stopping.best == 2.0
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_auto_mode_asks_where_it_cannot_know(blobs):
     def oddity(y_true, y_pred):
         return 0 * y_pred
@@ -358,6 +364,7 @@ def test_second_fit_of_the_same_model_works(blobs):
     assert len(fit(model, blobs, stopping, epochs=9).epoch) == 3
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_loss_of_the_training_data_needs_no_validation(blobs):
     stopping = EarlyStopping("loss")
     fit(one_weight_model(), blobs, stopping, validated=False)
@@ -466,6 +473,7 @@ def averaging_model(scaled=False):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("swap_first", [False, True])
 @pytest.mark.parametrize("swap_on_epoch", [False, True])
 @pytest.mark.parametrize("best", ["min", "max"])  # the last epoch and the first

@@ -322,6 +322,7 @@ def test_after_training_the_optimizer_has_its_schedule_or_callable_again(rate):
     assert learning_rate_object(optimizer) is rate
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("keep", [False, True])
 def test_model_saved_after_training_opens_with_all_the_optimizer_knew(tmp_path, keep):
     optimizer = keras.optimizers.LossScaleOptimizer(sgdw())

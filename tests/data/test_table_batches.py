@@ -341,6 +341,7 @@ def assert_same_weights(came, expected, **tolerances):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("weight", [None, "importance"])
 def test_fit_sees_in_each_epoch_what_the_batches_of_that_epoch_hold(weight):
     batches = training_batches(sample_weight=weight, encoder=lambda t: t[["x", "row"]])
@@ -382,6 +383,7 @@ def test_evaluate_and_predict_go_through_the_table_in_its_order():
     assert came == pytest.approx(model.evaluate(x, y, 64, 0), rel=1e-6)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_class_weights_count():
     batches = training_batches(target="bought", labels={"no": 0, "yes": 1})
     came, expected = line(), line()
@@ -392,6 +394,7 @@ def test_class_weights_count():
     assert_same_weights(came, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_resumed_run_ends_with_the_same_weights(tmp_path):
     whole, half = line(), line()
     whole.fit(training_batches(), epochs=4, shuffle=False, verbose=0)

@@ -104,6 +104,7 @@ def test_penalties_reach_the_kernels(space, l1, l2):
         assert found == {"l1": pytest.approx(l1), "l2": pytest.approx(l2)}
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize(
     ("task", "outputs", "one_hot", "loss", "metric"),
     [
@@ -122,6 +123,7 @@ def test_each_task_has_its_loss_and_metric(task, outputs, one_hot, loss, metric)
     assert set(model.evaluate(x, y, verbose=0, return_dict=True)) == {"loss", metric}
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_binary_accuracy_takes_logits():
     _, _, model = built(1, "binary")
     x = np.random.default_rng(0).normal(size=(50, 3)).astype("float32")
@@ -131,6 +133,7 @@ def test_binary_accuracy_takes_logits():
     assert 0 < y.mean() < 1
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("task", ["binary", "classification"])
 def test_label_smoothing_is_in_the_loss_and_not_in_the_objective(task, rows):
     space = {"label_smoothing": (0.05, 0.2)}
@@ -162,6 +165,7 @@ def test_objective_leaves_penalties_out_where_they_are_searched():
     assert regression.objective.name == "val_root_mean_squared_error"
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_compiled_model_comes_back_from_a_file_with_its_loss_and_metrics(tmp_path):
     _, _, model = built(1, "binary", space={"label_smoothing": 0.1})
     model.save(tmp_path / "best.keras")
@@ -175,6 +179,7 @@ def test_compiled_model_comes_back_from_a_file_with_its_loss_and_metrics(tmp_pat
     assert set(after) == {"loss", "accuracy", "cross_entropy"}
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_extra_metrics_are_copied_for_every_model():
     metric = keras.metrics.AUC(from_logits=True, name="area")
     hypermodel, hp, model = built(1, "binary", metrics=[metric, "hinge"])
@@ -190,6 +195,7 @@ def test_members_are_a_hyperparameter():
     assert model.get_layer("members").output.shape == (None, 3, 1)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_fit_returns_the_history_and_takes_the_batch_size_of_the_trial(rows):
     history = fitted(*built(), *rows, validation_data=rows)
     assert isinstance(history, keras.callbacks.History)
@@ -206,6 +212,7 @@ class ValidationSteps(keras.callbacks.Callback):
         self.count += 1
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize(
     ("size", "given", "steps"),
     [(10, {}, 2), (301, {}, 1), (10, {"validation_batch_size": 100}, 4)],
@@ -233,6 +240,7 @@ def test_fit_runs_one_cycle_up_to_the_rate_of_the_trial(rows):
     assert seen.rates[18] == pytest.approx(0.02 - 0.018 * 7.2 / 10.8, rel=1e-3)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_warmup_fraction_moves_the_peak(rows):
     space = {"schedule": "one_cycle", "warmup_fraction": 0.25}
     hypermodel, hp, model = built(space=space)
@@ -241,6 +249,7 @@ def test_warmup_fraction_moves_the_peak(rows):
     assert seen.schedule.peak_step == pytest.approx(0.25 * 3)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_sgdw_cycles_the_momentum_of_the_trial(rows):
     space = {"schedule": "one_cycle", "optimizer": "sgdw", "momentum": 0.93}
     hypermodel, hp, model = built(space=space)
@@ -251,6 +260,7 @@ def test_sgdw_cycles_the_momentum_of_the_trial(rows):
     assert model.optimizer.momentum == 0.93
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_plain_fit_of_a_built_model_trains_at_the_rate_of_the_trial(rows):
     _, _, model = built(space={"schedule": "one_cycle"})
     seen = Rates()
@@ -258,6 +268,7 @@ def test_plain_fit_of_a_built_model_trains_at_the_rate_of_the_trial(rows):
     assert seen.rates == pytest.approx([0.02] * 2)
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("schedule", ["one_cycle", "constant"])
 def test_weights_file_of_a_fitted_trial_brings_the_optimizer_along(
     schedule, rows, tmp_path
@@ -272,12 +283,14 @@ def test_weights_file_of_a_fitted_trial_brings_the_optimizer_along(
     assert all(np.array_equal(*map(keras.ops.convert_to_numpy, p)) for p in pairs)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_callbacks_of_the_caller_are_kept_and_not_changed(rows):
     mine = [Rates()]
     fitted(*built(space={"schedule": "one_cycle"}), *rows, callbacks=mine)
     assert len(mine) == 1 and len(mine[0].rates) == 3
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_data_sets_come_in_batches_of_their_own(rows):
     class Batches(keras.utils.PyDataset):
         def __len__(self):
@@ -309,6 +322,7 @@ def test_arguments_after_y_need_their_names(rows):
         fitted(*built(), *rows, 16)
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.not_torch
 def test_steps_per_execution_reaches_compile(rows):
     trial = built(steps_per_execution=3)

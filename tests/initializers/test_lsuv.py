@@ -161,6 +161,7 @@ def test_frozen_layers_are_left_alone(rows):
     assert np.array_equal(ops.convert_to_numpy(frozen.kernel), kept)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_model_trains_and_saves_as_before(rows, tmp_path):
     model = deep_model()
     lsuv(model, rows)

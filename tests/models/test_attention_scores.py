@@ -17,6 +17,7 @@ def scores(of):
     return attention_scores(of).predict(TOKENS, verbose=0)
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("query", ["final_state", "learned"])
 def test_sum_to_one_over_words_and_are_zero_at_padding(query):
     weights = scores(model(query=query))
@@ -25,6 +26,7 @@ def test_sum_to_one_over_words_and_are_zero_at_padding(query):
     assert (weights[PADDING] == 0).all()
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_are_the_weights_that_the_context_is_made_of():
     given = model()
     steps = keras.Model(given.input, given.get_layer("bilstm_1").output[0])
@@ -34,6 +36,7 @@ def test_are_the_weights_that_the_context_is_made_of():
     assert context == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_follow_the_model_when_it_is_trained():
     given = model()
     shown = attention_scores(given)
@@ -45,6 +48,7 @@ def test_follow_the_model_when_it_is_trained():
     assert np.array_equal(after, scores(given))
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_of_a_model_from_a_file(tmp_path):
     given = model()
     expected = scores(given)
@@ -54,6 +58,7 @@ def test_of_a_model_from_a_file(tmp_path):
     )
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_have_a_file_of_their_own(tmp_path):
     given = model()
     attention_scores(given).save(tmp_path / "scores.keras")
@@ -61,6 +66,7 @@ def test_have_a_file_of_their_own(tmp_path):
     assert np.array_equal(loaded.predict(TOKENS, verbose=0), scores(given))
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_have_as_many_steps_as_attention_sees():
     assert scores(model(max_length=3)).shape == (3, 3)
 

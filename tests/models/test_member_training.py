@@ -36,6 +36,7 @@ def assert_same_weights(model, other, **tolerances):
         np.testing.assert_allclose(came, expected, **tolerances)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_saved_it_goes_on_training_where_it_stood(tmp_path):
     model = table_mlp(X, Y)
     model.compile(keras.optimizers.Adam(0.01), "mse", metrics=["mae"])
@@ -140,10 +141,12 @@ def fit_a_standing_model(data):
         assert history[key] == pytest.approx([expected], rel=1e-5), key
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_batches_of_a_dataset_of_dicts():
     fit_a_standing_model(Batches())
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.tensorflow_only
 def test_batches_of_tensorflow():
     tf = pytest.importorskip("tensorflow")

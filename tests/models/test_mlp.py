@@ -251,6 +251,7 @@ def test_learns_blobs(blobs):
     assert model.evaluate(x, y, verbose=0)[1] > 0.9
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_readme_model_gives_probabilities():
     model = mlp((30,), 1, (16, 8, 4), output_activation="sigmoid")
     p = model.predict(np.random.default_rng(0).normal(size=(9, 30)), verbose=0)
@@ -388,6 +389,7 @@ def test_meagre_data_give_a_finite_loss(task, normalization):
         assert np.isfinite(fitted.history["loss"]).all()
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_labels_of_one_class_and_class_weight_zero_give_a_finite_loss():
     model = mlp((3,), 2, (4,), normalization="batch", task="classification")
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

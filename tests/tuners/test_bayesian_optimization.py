@@ -64,7 +64,10 @@ def cliff(hp):
     return math.nan if x > 0.5 else 0.5 - x
 
 
-@pytest.mark.parametrize("surrogate", ["tpe", pytest.param("gp", marks=needs_torch)])
+@pytest.mark.parametrize(
+    "surrogate",
+    ["tpe", pytest.param("gp", marks=[needs_torch, pytest.mark.slow])],
+)
 def test_failures_are_learnt_from(surrogate, tmp_path):
     tuner = searcher(tuners.BayesianOptimization, cliff)(
         max_trials=24,

@@ -120,6 +120,7 @@ def test_better_on_test_rows_is_no_reason_to_warn(tuner):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("eagerly")
 def test_higher_may_be_better(tmp_path):
     class Lucky(Fixed):
         def build(self, hp):
@@ -142,6 +143,7 @@ def test_higher_may_be_better(tmp_path):
         tuner.evaluate_best(np.zeros((40, 1)), 1 - labels)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_what_encodes_training_rows_encodes_test_rows(tmp_path, noise):
     class Encoding(Fixed):
         seen = ()
@@ -156,6 +158,7 @@ def test_what_encodes_training_rows_encodes_test_rows(tmp_path, noise):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("eagerly")
 def test_after_folds_the_model_trained_on_all_rows_is_asked_for(tmp_path, noise):
     x = np.zeros((40, 1))
     tuner = tuners.GridSearch(
