@@ -80,9 +80,13 @@ models.mlp((2,), 1, task="binary", classes=["no", "yes"]).save("model.keras")
     "schedules.WarmupStableDecay": MODEL,
     "tuners.RandomSearch": ROWS + BUILDER,
 }
-# So that a search is over in seconds.
+# So that searches and runs are over in a second.
 SHORTER = [
-    ("max_trials=20", "max_trials=2"),
-    ("epochs=30", "epochs=1"),
+    ("max_trials=20", "max_trials=1"),
+    ("warmup_steps=500", "warmup_steps=5"),
+    ("epoch=40", "epoch=1"),
     ("epochs=10", "epochs=1"),
+    ("epochs=20", "epochs=2"),
+    ("epochs=30", "epochs=1"),
+    ("epochs=50", "epochs=2"),
 ]
