@@ -32,10 +32,12 @@ def check_project_name(project_name: Any) -> None:
 
 def check_folder(folder: pathlib.Path) -> None:
     """Refuses a folder that holds other things than a search of the kit."""
-    if not folder.exists() or (folder / MARKER).exists():
+    if not folder.exists():
         return
     # A start that was killed may have left an unfinished marker.
-    if not folder.is_dir() or any(map(_is_foreign, folder.iterdir())):
+    is_strange = not folder.is_dir() or any(map(_is_foreign, folder.iterdir()))
+    # After the look, for another process may be beginning the search, marker first.
+    if is_strange and not (folder / MARKER).exists():
         raise ValueError(
             "`directory` and `project_name` name the folder of the search, which must "
             f"be new, empty, or one of this kit (with a file {MARKER}); another search "
