@@ -62,6 +62,7 @@ def test_trials_of_the_search_are_what_they_were(name, opened):
     assert found == SEARCHES[name]["begun"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bayesian", "hyperband"])
 def test_a_killed_search_ends_as_it_would_have_ended_then(name, opened):
     made = opened(name)

@@ -42,6 +42,7 @@ def test_types_are_those_of_keras(rows):
     assert (x["categorical"].dtype, y.dtype) == ("int64", "bool")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_weighted", [False, True])
 def test_fit_without_shuffling_gives_what_arrays_give(rows, is_weighted):
     weights = {"sample_weight": np.linspace(0.0, 2.0, 24)} if is_weighted else {}

@@ -98,6 +98,7 @@ def test_equal_scores_share_a_rank():
     assert _ranks(scores).tolist() == [3.0, 0.5, 0.5, 5.0, 3.0, 3.0]
 
 
+@pytest.mark.slow
 def test_bars_are_the_shares_and_pale_below_what_chance_gives(tuner):
     trials = finished_trials(tuner, 2, "")
     found = {"rate": 0.5, "kind": 0.3, "depth": 0.2}
@@ -111,6 +112,7 @@ def test_bars_are_the_shares_and_pale_below_what_chance_gives(tuner):
     assert figure.legends[0].get_texts()[0].get_text() == "largest by chance: 40%"
 
 
+@pytest.mark.slow
 def test_a_hyperparameter_that_some_trials_use_says_in_how_many(tuner):
     used = sum("depth" in trial.hyperparameters.values for trial in _trials(tuner))
     assert 0 < used < 24

@@ -104,6 +104,7 @@ def search(kind, data, tmp_path_factory):
     return tuner, hypermodel.fits
 
 
+@pytest.mark.slow
 def test_every_trial_completes(search):
     tuner, fits = search
     trials = tuner.oracle.trials.values()

@@ -494,6 +494,7 @@ def test_saved_model_file_computes_the_same(tmp_path):
     np.testing.assert_array_equal(model.predict(X), copy.predict(X))
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow_only
 def test_exported_graph_holds_nothing_compiled(tmp_path):
     import tensorflow as tf

@@ -67,6 +67,7 @@ def test_texts_are_answered_as_their_token_ids_are(tmp_path, settings, ids):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["multi_hot", "count", "tf_idf"])
 def test_bags_of_words_go_to_a_model_of_numbers(tmp_path, mode):
     idf = {"idf_weights": [1.0, 2.0, 5.0]} if mode == "tf_idf" else {}
@@ -82,6 +83,7 @@ def test_bags_of_words_go_to_a_model_of_numbers(tmp_path, mode):
     np.testing.assert_allclose(answer, model(np.array(bags[mode])), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_sequence_model_of_the_kit_takes_texts(tmp_path):
     model = models.bilstm_attention(
         (None,), 2, (3,), vocabulary_size=9, embedding_units=4, max_length=3

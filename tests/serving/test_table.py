@@ -164,6 +164,7 @@ ODD_TEXTS = [
 ]
 
 
+@pytest.mark.slow
 def test_a_served_model_reads_the_texts_that_the_encoder_reads(tmp_path):
     table = dirty_table()
     encoder = adapted(table)
@@ -227,6 +228,7 @@ def test_categories_alone_feed_a_single_input(tmp_path):
     np.testing.assert_array_equal(answer["categorical_again"], [[3], [1], [0]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "left", [["age", "hours-per-week"], ["town"], ["member", "town"]]
 )
@@ -245,6 +247,7 @@ def test_the_mlp_of_the_kit_answers_raw_columns(tmp_path, left):
     np.testing.assert_allclose(served(**sent)["outputs"], expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_bare_process_answers_as_the_encoder_does(tmp_path):
     rng = np.random.default_rng(0)
     table = {"x": rng.normal(size=200), "t": rng.choice(["a", "b", "ü"], 200)}

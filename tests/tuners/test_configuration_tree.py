@@ -46,6 +46,7 @@ def test_four_configurations_are_four_trials(method, tmp_path):
     assert configurations(again) == found
 
 
+@pytest.mark.slow
 @every_method
 def test_entries_under_conditions_are_counted_where_they_exist(method, tmp_path):
     def objective(hp):
@@ -112,6 +113,7 @@ def test_a_search_whose_first_trial_failed_before_it_drew_anything_goes_on(tmp_p
     assert list(frame["state"]) == ["FAIL", *4 * ["COMPLETE"]]
 
 
+@pytest.mark.slow
 @every_method
 def test_values_chosen_by_hand_are_not_tried_again(method, tmp_path):
     cls, defaults = METHODS[method]
@@ -184,6 +186,7 @@ def test_processes_share_the_configurations(method, tmp_path):
     assert pathlib.Path(tmp_path, "calls").exists()
 
 
+@pytest.mark.slow
 def test_joint_draws_of_a_model_lead_to_something_new(tmp_path):
     def objective(hp):
         values = [hp.Int(name, 1, 3) for name in "abc"]

@@ -51,6 +51,7 @@ def test_a_missing_driver_names_the_extra(tmp_path, monkeypatch):
         Searcher(directory=tmp_path, storage="postgresql+psycopg://me@127.0.0.1:1/a")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["a?b", "a%20b", "a#b", "{x}", "a b&c=d", "é;+", "a?mode=ro", "%", "x'y"]
 )

@@ -129,6 +129,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("bad", "reason"), BAD.values(), ids=BAD)
 def test_a_bad_trial_is_recorded_with_its_reason_and_never_best(bad, reason, make):
     calls = []

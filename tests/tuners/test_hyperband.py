@@ -64,6 +64,7 @@ class Watch(keras.callbacks.Callback):
         self.log[-1].append((epoch, int(self.model.optimizer.iterations)))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
 def test_trials_stop_at_rungs_and_nothing_is_trained_again(tmp_path, blobs):
     def build(hp):
