@@ -132,11 +132,14 @@ def seconds(array: np.ndarray) -> np.ndarray:
 
     Infinity for what int64 cannot count in microseconds (the year 300,000).
     """
-    whole = array.astype("datetime64[us]")
-    values = np.where(np.isnat(whole), np.nan, whole.astype("int64") / 1e6)
+    lost = np.zeros(array.shape, bool)
     if np.datetime_data(array.dtype)[0] in ("Y", "M", "W", "D", "h", "m", "s", "ms"):
-        lost = (whole.astype(array.dtype) != array) & ~np.isnat(array)
-        values[lost] = np.inf
+        last = np.array(2**63 - 1).view("datetime64[us]").astype(array.dtype)
+        # NaT, the lowest integer, has no absolute value and stays below.
+        lost = np.abs(array.astype("int64")) >= last.astype("int64")
+    whole = np.where(lost, np.zeros(1, array.dtype), array).astype("datetime64[us]")
+    values = np.where(np.isnat(whole), np.nan, whole.astype("int64") / 1e6)
+    values[lost] = np.inf
     return values
 
 

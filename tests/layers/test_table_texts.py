@@ -14,7 +14,7 @@ from keras_trainkit._tables import learning
 from keras_trainkit.layers import TableEncoder
 
 NAN = float("nan")
-GAPS = {"f": NAN, "M": np.datetime64("NaT"), "O": None}
+GAPS = {"f": NAN, "M": np.datetime64("NaT", "s"), "O": None}
 
 
 def adapted(table, **arguments):
