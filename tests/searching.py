@@ -1,5 +1,6 @@
 """Searches without training, small enough to be repeated; importable by children."""
 
+import faulthandler
 import os
 import pathlib
 import signal
@@ -72,11 +73,17 @@ def waited_for(children):
 
 
 def forked(function):
-    """Starts the function in a fork and returns its number."""
+    """Starts the function in a fork and returns its number.
+
+    A lock that another thread held at the fork stays locked in the child. One that
+    waits for it ends after four minutes and shows where.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # JAX warns of every fork
         child = os.fork()
     if child == 0:
+        faulthandler.register(signal.SIGALRM, sys.__stderr__, chain=True)
+        signal.alarm(240)
         try:
             function()
             os._exit(0)

@@ -15,6 +15,25 @@ _DRAWS = 4
 _JOINT_DRAWS = 4
 
 
+class IndependentSampler(optuna.samplers.BaseSampler):
+    """Draws each parameter by itself; a subclass has `sample_independent`."""
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Draws nothing jointly."""
+        return {}
+
+    def sample_relative(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        search_space: dict[str, BaseDistribution],
+    ) -> dict[str, Any]:
+        """Draws nothing jointly."""
+        return {}
+
+
 class SeededSampler(optuna.samplers.BaseSampler):
     """A new sampler for every trial and parameter, seeded by what they are called.
 

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial
 
 from keras_trainkit._checks import check_count, check_number
 from keras_trainkit.tuners._configuration_tree import PartialConfiguration
+from keras_trainkit.tuners._sampler import IndependentSampler
 from keras_trainkit.tuners._study_tuner import StudyTuner
 from keras_trainkit.tuners._trial_queue import TrialRecord
 
@@ -126,7 +127,7 @@ class CoarseToFine(StudyTuner):
         )
 
 
-class _CoarseSampler(optuna.samplers.BaseSampler):
+class _CoarseSampler(IndependentSampler):
     """Draws in the window that the trials of earlier rounds leave.
 
     Args:
@@ -153,18 +154,6 @@ class _CoarseSampler(optuna.samplers.BaseSampler):
         self._shrink = shrink
         self._sign = -1 if direction == "max" else 1
         self._rng = np.random.default_rng(seed)
-
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, Any]:
-        """Draws nothing jointly."""
-        return {}
-
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Draws nothing jointly."""
-        return {}
 
     def sample_independent(
         self,

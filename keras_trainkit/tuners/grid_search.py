@@ -9,6 +9,7 @@ from optuna.trial import FrozenTrial
 
 from keras_trainkit.tuners._configuration_tree import PartialConfiguration
 from keras_trainkit.tuners._hyperparameters import as_listed_parameter
+from keras_trainkit.tuners._sampler import IndependentSampler
 from keras_trainkit.tuners._study_tuner import StudyTuner
 
 
@@ -99,21 +100,11 @@ class GridSearch(StudyTuner):
         return _GridSampler(configuration)
 
 
-class _GridSampler(optuna.samplers.BaseSampler):
+class _GridSampler(IndependentSampler):
     """Takes the first value that leads to something new."""
 
     def __init__(self, configuration: PartialConfiguration):
         self._configuration = configuration
-
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, Any]:
-        return {}
-
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, Any]
-    ) -> dict[str, Any]:
-        return {}
 
     def sample_independent(
         self,
