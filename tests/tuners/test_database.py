@@ -97,9 +97,12 @@ def test_a_password_that_was_quoted_is_masked_in_both_forms():
 
 def test_a_password_in_the_query_is_written_nowhere(tmp_path, capsys):
     url = f"sqlite:///{tmp_path / 'elsewhere.db'}?password=apricot"
-    with pytest.raises(Exception) as caught:
+    said = ""
+    try:  # SQLite's driver knows no such option; SQLAlchemy 2.0 asks it or not
         Searcher(directory=tmp_path, storage=url)
-    assert "apricot" not in str(caught.value)
+    except Exception as error:
+        said = str(error)
+    assert "apricot" not in said
     marker = tmp_path / "search" / "keras_trainkit_search.json"
     assert json.loads(marker.read_text())["storage"].endswith("?password=***")
     assert "apricot" not in "".join(capsys.readouterr())
