@@ -254,8 +254,8 @@ def test_search_mlp_goes_on_where_it_was_killed_with_its_workers(
 
 
 def kill_after_a_trial(command):
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, text=True, **pipes) as process:
         for line in process.stdout:
             if line.startswith("Search: "):
                 break

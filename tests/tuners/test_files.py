@@ -16,7 +16,7 @@ import keras_tuner
 import numpy as np
 import pandas as pd
 import pytest
-from searching import forked, hill, in_child, searcher, table
+from searching import forked, hill, in_child, searcher, table, wait_until
 
 from keras_trainkit import tuners
 
@@ -224,8 +224,7 @@ def test_overwriting_is_refused_while_another_process_searches(tmp_path):
 
     tuner = searcher(tuners.RandomSearch, objective)
     child = forked(lambda: tuner(directory=tmp_path, seed=3).search(verbose=0))
-    while not (tmp_path / "begun").exists():
-        time.sleep(0.01)
+    wait_until((tmp_path / "begun").exists, child)
     before = (tmp_path / "search" / "study.db").stat().st_ino
     with pytest.raises(ValueError, match=f"a search by the process {child}"):
         Searcher(directory=tmp_path, overwrite=True)

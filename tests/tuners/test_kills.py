@@ -4,11 +4,10 @@ import os
 import random
 import signal
 import time
-import warnings
 
 import pytest
 from optuna.trial import TrialState
-from searching import METHODS, hill, searcher, table
+from searching import METHODS, forked, hill, searcher, table
 
 pytestmark = pytest.mark.soak
 
@@ -20,12 +19,7 @@ def slow(hp):
 
 def killed_after(seconds, function):
     """Runs the function in a fork that is killed then; whether it was killed."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # JAX warns of every fork
-        child = os.fork()
-    if child == 0:
-        function()
-        os._exit(0)
+    child = forked(function)
     time.sleep(seconds)
     os.kill(child, signal.SIGKILL)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL

@@ -27,6 +27,7 @@ from searching import (
     killed_at,
     searcher,
     table,
+    wait_until,
 )
 
 from keras_trainkit import tuners
@@ -76,8 +77,7 @@ def at_once(count, function, folder):
         function(name)
 
     children = [forked(lambda n=name: wait_and_run(n)) for name in range(count)]
-    while len(list(folder.glob("*.ready"))) < count:
-        time.sleep(0.01)
+    wait_until(lambda: len(list(folder.glob("*.ready"))) == count, *children)
     (folder / "go").touch()
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * count
 

@@ -23,6 +23,7 @@ from searching import (
     in_child,
     searcher,
     table,
+    wait_until,
 )
 
 from keras_trainkit import tuners
@@ -146,8 +147,7 @@ def test_of_several_processes_one_takes_a_trial(store, tmp_path):
         (tmp_path / f"{name}.taken").write_text(json.dumps(taken))
 
     children = [forked(lambda name=name: take_all(name)) for name in range(4)]
-    while len(list(tmp_path.glob("*.ready"))) < 4:
-        time.sleep(0.01)
+    wait_until(lambda: len(list(tmp_path.glob("*.ready"))) == 4, *children)
     go.touch()
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
     taken = [json.loads(file.read_text()) for file in tmp_path.glob("*.taken")]
@@ -254,8 +254,7 @@ def test_a_trial_of_a_process_that_stands_still_is_left_to_it(store, tmp_path):
         time.sleep(60)
 
     child = forked(stand)
-    while not (tmp_path / "claimed").exists():
-        time.sleep(0.01)
+    wait_until((tmp_path / "claimed").exists, child)
     os.kill(child, signal.SIGSTOP)
     with sqlite3.connect(store.url.database) as database:
         database.execute(
