@@ -138,6 +138,7 @@ class ColumnLearner:
         self._remark = ""
         self._rows = 0
         self._missing = 0
+        self._num_values = 0  # that came as numbers, booleans or datetimes
         self._levels: collections.Counter = collections.Counter()
         self._numbers = _NumberStatistics(scaling == "standard")
         self._phases = {cycle: Extremes() for cycle in CYCLES}
@@ -177,6 +178,7 @@ class ColumnLearner:
         has_text_levels = self._level_type not in (None, "number")
         present = values[(values != "") if has_text_levels else ~np.isnan(values)]
         self._missing += len(values) - len(present)
+        self._num_values += len(present)
         if not has_text_levels:
             _check_finite(self.name, present)
         if self._kind == "categorical":
@@ -280,7 +282,6 @@ class ColumnLearner:
 
     def _finish_texts(self) -> None:
         """Decides what the texts stand for, beside values that came as numbers."""
-        others = self._rows - self._missing - self._texts.rows
         self._recognize_texts()
         self._missing += self._texts.missing
         self._check_late_texts()
@@ -289,7 +290,7 @@ class ColumnLearner:
             return
         if self._is_mixed:
             refuse_mixed(self.name)
-        if others:
+        if self._num_values:
             refuse_values(self.name, self._kind, self._level_type, "texts")
         self._kind, self._level_type = "categorical", "text"
         self._levels = self._texts.counts
@@ -322,7 +323,7 @@ class ColumnLearner:
 
     def _recognize_auto(self, counts: Mapping[str, int]) -> Recognition:
         """Recognizes texts, which must agree with values that came as numbers."""
-        others = self._rows - self._missing - self._texts.rows
+        others = self._num_values
         notation = DEFAULT_NOTATIONS.get(self._kind)
         if notation is not None:
             stray = stray_texts(counts, notation)

@@ -388,6 +388,20 @@ def test_more_different_texts_than_are_counted_are_still_numbers(monkeypatch):
         adapted({"x": texts + ["many"] * 40})
 
 
+def test_more_different_dates_than_are_counted_are_still_datetimes(monkeypatch):
+    """Rows that wait for their block are no numbers beside the texts."""
+    monkeypatch.setattr(learning, "BLOCK", 64)
+    monkeypatch.setattr(learning, "MAX_LEVELS", 100)
+    days = np.datetime64("2024-01-01") + np.arange(400)
+    texts = days.astype(str).tolist()
+    learned = adapted({"x": texts}).get_build_config()["columns"][0]
+    as_days = adapted({"x": days}).get_build_config()["columns"][0]
+    for field in ("kind", "missing", "lowest", "highest", "fill"):
+        assert learned[field] == as_days[field]
+    chunks = ({"x": texts[i : i + 150]} for i in range(0, 400, 150))
+    assert adapted(chunks).get_build_config()["columns"][0] == learned
+
+
 @pytest.mark.parametrize(
     ("column", "told"),
     [
