@@ -308,7 +308,8 @@ class ColumnLearner:
 
     def _recognized_notation(self, counts: Mapping[str, int]) -> Notation | None:
         """Notation of the counted texts, or None; sets kind, remark and warning."""
-        if not counts or self._is_declared or self._given_kind == "categorical":
+        declared_kind = "categorical" if self._is_declared else None
+        if not counts or (self._given_kind or declared_kind) == "categorical":
             return None
         if self._given_kind is not None:
             found = recognize_as(self._given_kind, counts, self._num_fractions)

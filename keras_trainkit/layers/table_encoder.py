@@ -90,9 +90,10 @@ class TableEncoder(keras.layers.Layer):
     | `31.01.2024`, `12 kg`, `1.2.3`, `5` beside | texts, with a warning if most    |
     | `x`, and all others                        | are numbers or dates             |
 
-    Texts of pandas' category stay texts. A column may hold numbers beside texts if all
-    texts are numbers (`read_csv` gives such columns). Afterwards, in a table and in a
-    served model, the same texts are accepted; one that does not fit counts as missing.
+    Texts of pandas' category stay texts, unless `kinds` says otherwise. A column may
+    hold numbers beside texts if all texts are numbers (`read_csv` gives such columns).
+    Afterwards, in a table and in a served model, the same texts are accepted; one that
+    does not fit counts as missing.
 
     | value                             | in `adapt` | afterwards          |
     | --------------------------------- | ---------- | ------------------- |

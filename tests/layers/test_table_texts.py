@@ -239,6 +239,27 @@ def test_categories_keep_texts_as_they_are():
 
 
 @pytest.mark.parametrize(
+    ("kind", "texts", "expected"),
+    [
+        ("numeric", ["1.5", "2.5", "?"], [1.5, 2.5, 2]),
+        ("boolean", ["yes", "yes", "no"], [1, 1, 0]),
+        ("datetime", ["1970-01-02", "1970-01-04", "n/a"], [1, 3, 2]),
+    ],
+)
+def test_a_kind_holds_for_the_texts_of_a_pandas_category_too(
+    kind, texts, expected, tmp_path
+):
+    table = {"x": pd.Series(texts, dtype="category")}
+    encoder = adapted(table, kinds={"x": kind}, scaling=None)
+    assert encoder(table)["numeric"][:, 0].tolist() == expected
+    keras.saving.save_model(encoder, tmp_path / "encoder.keras")
+    loaded = keras.saving.load_model(tmp_path / "encoder.keras")
+    assert loaded(table)["numeric"][:, 0].tolist() == expected
+    with pytest.raises(ValueError, match=f"'x' is {kind}, .* such as 'else'"):
+        adapted({"x": pd.Categorical([*texts, "else"])}, kinds={"x": kind})
+
+
+@pytest.mark.parametrize(
     ("kind", "texts", "words"),
     [
         ("numeric", ["1", "many", "many"], "a number.*2 others, such as 'many'"),
