@@ -90,7 +90,8 @@ class FeatureSelection(keras.layers.Layer):
                 f"`discrete_features` {purpose} and must be a list of integers or "
                 f"None. Received: discrete_features={discrete_features!r}."
             )
-        for number in () if discrete_features is None else discrete_features:
+        numbers = None if discrete_features is None else list(discrete_features)
+        for number in numbers or ():
             check_count("discrete_features", number, purpose, at_least=0)
         check_count(
             "max_rows", max_rows, "bounds the rows that adapt uses", at_least=10
@@ -98,7 +99,7 @@ class FeatureSelection(keras.layers.Layer):
         check_seed("seed", seed)
         super().__init__(autocast=False, **kwargs)
         self.features = features
-        self.discrete_features = discrete_features
+        self.discrete_features = None if numbers is None else list(map(int, numbers))
         self.max_rows = max_rows
         self.seed = seed
         self.supports_masking = True
@@ -140,7 +141,7 @@ class FeatureSelection(keras.layers.Layer):
         expected = self.scores.shape[0]
         check_num_features(self, "scores each feature", expected, x.shape[1])
         discrete = np.zeros(x.shape[1], bool)
-        discrete[list(self.discrete_features or ())] = True
+        discrete[self.discrete_features or []] = True
         scores = mutual_information(x, y, task == "regression", discrete, self.seed)
         best = np.argsort(-scores, kind="stable")[: self.kept.shape[0]]
         self.kept.assign(np.sort(best))

@@ -1,3 +1,5 @@
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -55,6 +57,15 @@ def test_a_code_that_decides_the_label_scores_its_entropy():
     codes = np.repeat([5.0, 6.0, 9.0, 2.0], 20)
     found = scores(1, codes[:, None], codes.astype(str), discrete_features=[0])
     assert_close(found, [np.log(4)], rtol=1e-6)
+
+
+@pytest.mark.parametrize("codes", [[0], [0, 2]])
+def test_features_that_are_codes_may_come_as_an_array(codes):
+    expected = scores(discrete_features=codes)
+    assert not np.allclose(expected, scores())
+    assert_equal(scores(discrete_features=np.array(codes)), expected)
+    config = FeatureSelection(2, discrete_features=np.array(codes)).get_config()
+    assert json.loads(json.dumps(config))["discrete_features"] == codes
 
 
 def test_a_share_of_the_features_is_rounded_and_never_none():
