@@ -82,8 +82,10 @@ class VariationalLSTM(keras.layers.Layer):
         sequences: Tensor `(batch, time, features)`; integers and bools count as floats.
         initial_state: List `[h, c]`, with `bidirectional` `[h, c, h, c]` (forward
             first), each `(batch, units)`. None means zeros.
-        mask: Bool tensor `(batch, time)` or None.
+        mask: Bool tensor `(batch, time)`. None means that of `sequences`, if a layer
+            before has made one (`Masking`, `Embedding(mask_zero=True)`).
         training: Bool. True drops.
+        sequences_mask: Filled by Keras; takes the place of `mask` where that is None.
 
     `keras.layers.TimeDistributed` may wrap the layer; `keras.layers.Bidirectional` is
     refused, for `bidirectional=True` is that.
@@ -185,7 +187,11 @@ class VariationalLSTM(keras.layers.Layer):
         initial_state: Any = None,
         mask: Tensor | None = None,
         training: bool = False,
+        sequences_mask: Tensor | None = None,
     ) -> Any:
+        # Keras 3.15 gives the mask that a layer before has made under this name where
+        # there are states too, and under `mask` where there are none.
+        mask = sequences_mask if mask is None else mask
         sequences = ops.cast(sequences, self.compute_dtype)  # integers and bools too
         states = self._initial(sequences, initial_state)
         valid = valid_steps(sequences, mask)

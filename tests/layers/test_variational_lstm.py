@@ -357,6 +357,28 @@ def test_nothing_is_dropped_in_inference():
     np.testing.assert_array_equal(numpy(layer(X)), numpy(layer(X)))
 
 
+@one_and_two_directions
+def test_padding_is_not_read_where_states_are_given_too(bidirectional, tmp_path):
+    layer = VariationalLSTM(2, bidirectional=bidirectional)
+    start = [RNG.normal(size=(4, 2)).astype("float32") for _ in range(4)]
+    start = start[: 4 if bidirectional else 2]
+    padded = np.where(MASK[:, :, None], X, 0)
+    expected = numpy(layer(padded, mask=MASK, initial_state=start))
+    assert np.abs(numpy(layer(padded, initial_state=start)) - expected).max() > 1e-3
+    masking = keras.layers.Masking()
+    found = layer(masking(padded), initial_state=start)
+    np.testing.assert_allclose(numpy(found), expected, atol=1e-6)
+
+    inputs = keras.Input((None, 3))
+    states = [keras.Input((2,)) for _ in start]
+    outputs = layer(masking(inputs), initial_state=states)
+    model = keras.Model([inputs, *states], outputs)
+    model.save(tmp_path / "model.keras")
+    for built in (model, keras.saving.load_model(tmp_path / "model.keras")):
+        found = built.predict([padded, *start], verbose=0)
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 def test_seed_makes_the_masks_repeatable():
     def outputs(seed):
         layer = VariationalLSTM(6, recurrent_dropout=0.5, dropout=0.5, seed=seed)
