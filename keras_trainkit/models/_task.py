@@ -109,7 +109,16 @@ def _made_by(last: Any, before: list) -> Task:
         name = last.task or _OF_MEMBERS.get(getattr(last, "kind", "values"))
         classes = None if last.classes is None else tuple(last.classes)
         return Task(name, activation, None, classes)
-    return Task(None, activation)
+    is_of_values = isinstance(last, keras.layers.Activation) and _are_values(before)
+    return Task("regression" if is_of_values else None, activation)
+
+
+def _are_values(operations: list) -> bool:
+    """True if the last of the operations, but for reshaping, are those of values."""
+    *before, last = operations or [None]
+    if before and isinstance(last, _PASSING):
+        return _are_values(before)
+    return _made_by(last, before).name == "regression"
 
 
 def _activation_of(last: Any, before: list) -> str | None:

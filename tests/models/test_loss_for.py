@@ -45,6 +45,26 @@ def test_a_head_that_gives_probabilities_is_told_apart():
     assert metrics_for(model)[0].get_config()["threshold"] == 0.5
 
 
+@pytest.mark.parametrize("reloaded", [False, True])
+def test_values_in_a_shape_with_an_activation_know_their_task(reloaded, tmp_path):
+    model = models.bilstm_attention(
+        *((None, 4), (3, 2), (5,)), task="regression", output_activation="sigmoid"
+    )
+    if reloaded:
+        model.save(tmp_path / "model.keras")
+        model = keras.saving.load_model(tmp_path / "model.keras")
+    assert model.task == "regression"
+    assert isinstance(loss_for(model), keras.losses.MeanSquaredError)
+
+
+def test_an_activation_over_labels_or_nothing_known_tells_no_task():
+    inputs = keras.Input((4,), name="features")
+    labels = layers.Head(2, "classification", name="labels")(inputs)
+    for before in (inputs, labels, keras.layers.Dense(2)(inputs)):
+        outputs = keras.layers.Activation("sigmoid")(before)
+        assert models.TaskModel(inputs, outputs).task is None
+
+
 def test_smoothing_is_handed_on_and_needs_labels_that_can_be_smoothed():
     binary = mlp((4,), 1, (), task="binary")
     assert loss_for(binary, label_smoothing=0.2).get_config()["label_smoothing"] == 0.2
