@@ -181,7 +181,8 @@ def _watched(
 
     def watching(*args: Any, **kwargs: Any) -> Any:
         inputs = args[0] if args else kwargs[next(iter(kwargs))]
-        values = ops.matmul(inputs, ops.cast(kernel, inputs.dtype))
+        dtype = keras.backend.result_type(inputs.dtype, "float32")  # codes, bools
+        values = ops.matmul(ops.cast(inputs, dtype), ops.cast(kernel, dtype))
         bias = getattr(layer, "bias", None)
         if isinstance(layer, keras.layers.Dense) and bias is not None:
             values = values + ops.cast(bias, values.dtype)

@@ -39,6 +39,19 @@ def test_every_dense_layer_puts_out_variance_one(rows, activation):
         assert report[name][1] == pytest.approx(variance, abs=1e-4)
 
 
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "bool"])
+def test_whole_numbers_and_booleans_are_read_as_the_layers_do(dtype):
+    codes = np.random.default_rng(2).integers(0, 2, size=(300, 7)).astype(dtype)
+    inputs = keras.Input((7,), dtype=dtype)
+    hidden = keras.layers.Dense(5, "tanh", name="hidden")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2, name="head")(hidden))
+    report = lsuv(model, codes)
+    layer = model.get_layer("hidden")
+    kernel, bias = (ops.convert_to_numpy(w) for w in (layer.kernel, layer.bias))
+    assert (codes @ kernel + bias).var() == pytest.approx(1, abs=0.1)
+    assert list(report) == ["hidden", "head"]
+
+
 def test_twenty_layers_of_silu_keep_variance_one(rows):
     model = deep_model("silu", depth=20)
     report = lsuv(model, rows)
