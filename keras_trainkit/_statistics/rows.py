@@ -68,6 +68,9 @@ def _paired(data: Any, mask: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _is_array(data: Any) -> bool:
+    """True for an array, a tensor or a frame, but not for a number of NumPy."""
+    if isinstance(data, np.generic):
+        return False
     return hasattr(data, "__array__") or hasattr(data, "flat_values")
 
 

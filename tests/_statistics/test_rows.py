@@ -32,6 +32,8 @@ def read(data, **kwargs):
     [
         DATA,
         DATA.tolist(),
+        list(zip(FLAT[:, 0], FLAT[:, 1], strict=True)),  # numbers of NumPy
+        [list(row) for row in FLAT],
         DATA.astype("int64"),
         FLAT.astype("float16"),
         keras.ops.convert_to_tensor(DATA),
