@@ -110,6 +110,9 @@ def _columns_not_finite(name: str, leaf: Any) -> list[str]:
     if hasattr(leaf, "columns"):
         columns = zip(leaf.columns, np.asarray(leaf).T, strict=True)
         bad = [repr(label) for label, column in columns if _any_not_finite(column)]
+    elif hasattr(leaf, "tocoo"):  # SciPy's sparse matrices, which NumPy cannot read
+        entries = leaf.tocoo()
+        bad = list(map(str, np.unique(entries.col[_not_finite(entries.data)])))
     else:
         values = as_numpy(leaf)
         if values.ndim < 2 or values.shape[-1] == 1:

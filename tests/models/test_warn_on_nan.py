@@ -82,6 +82,15 @@ def test_targets_and_weights_of_rows_are_named(model):
     assert "is in the targets, the weights of rows: fill" in said
 
 
+@pytest.mark.parametrize("form", ["csr_matrix", "csr_array"])
+def test_a_column_of_a_sparse_matrix_is_named(model, form):
+    sparse = pytest.importorskip("scipy.sparse")
+    weights = model.get_weights()
+    (said,) = said_by_fit(model, getattr(sparse, form)(with_nan(X, 4, 1)), Y)
+    model.set_weights(weights)
+    assert "NaN or infinity is in column 1 of the inputs: fill" in said
+
+
 def test_validation_data_are_looked_at_where_their_loss_is_nan(model):
     weights = model.get_weights()
     (said,) = said_by_fit(model, X, Y, validation_data=(with_nan(X, 0, 2), Y))
