@@ -2,7 +2,9 @@
 
 A trial's path is the list of names and values in the order in which they were asked
 for. What is asked next depends on the values before, so the paths form a tree. Nothing
-is left when every value of every name has been followed to an end.
+is left when every value of a name has been followed to an end. Where a hypermodel asks
+in an order of its own at each start, as when it goes through a set, there are several
+names at the same place; each of them leads to the same configurations.
 
 Each configuration is tried once. Two processes may still draw the same at the same
 moment; then `settle` lets the first of them keep it.
@@ -10,7 +12,7 @@ moment; then `settle` lets the first of them keep it.
 
 import math
 import time
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable
 from typing import Any, TypeAlias
 
 from optuna.distributions import (
@@ -18,15 +20,14 @@ from optuna.distributions import (
     CategoricalDistribution,
     FloatDistribution,
 )
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from keras_trainkit.tuners._process_identity import is_orphan
-from keras_trainkit.tuners._search_study import SETTLED, SearchStudy
+from keras_trainkit.tuners._search_study import REPEATED, SETTLED, SearchStudy
 from keras_trainkit.tuners._trial_queue import Claim, TrialRecord, read_trials
 
 Step: TypeAlias = tuple[str, Hashable]
 
-_MAX_LISTED = 10_000
 _SETTLE_POLL_SECONDS = 0.05
 _MAX_SETTLE_SECONDS = 60
 # A trial that failed before it drew anything may have had something to draw.
@@ -41,13 +42,17 @@ class ConfigurationTree:
     """The tree of the configurations that are done or under way.
 
     Args:
-        records: Records of the search, that of the trial which asks left out.
+        records: Records of the search, that of the trial which asks left out. Those
+            whose values came twice count too: asked for in another order, the same
+            values are another path, which must not be followed again.
     """
 
     def __init__(self, records: Iterable[TrialRecord]):
         self._root = _Node()
         for record in records:
             path = record.path
+            if record.reason == REPEATED and not record.is_settled:
+                continue  # it may have had more to draw
             if path or record.state in _ENDED:
                 self._root.add(path)
 
@@ -103,12 +108,28 @@ class PartialConfiguration:
         step = step_of(name, distribution, value)
         return not self._tree.is_closed([*self._steps, step])
 
-    def open_values(self, name: str, distribution: BaseDistribution) -> list[Any]:
-        """The values with something left behind them; [] where they are too many."""
-        if self._tree is None or size_of(distribution) > _MAX_LISTED:
-            return []
-        values = _values(distribution)
-        return [value for value in values if self.is_open(name, distribution, value)]
+    def first_open(
+        self, name: str, distribution: BaseDistribution, start: int = 0
+    ) -> Any | None:
+        """The first value with something left behind it; None if there is none.
+
+        No more values are looked at than have been tried, however many there are. A
+        range without steps has no first value.
+
+        Args:
+            name: String.
+            distribution: Distribution of the values.
+            start: Int >= 0. Number of the value to begin with; after the last one
+                come those before it.
+        """
+        size = size_of(distribution)
+        if size == math.inf:
+            return None
+        for number in range(int(size)):
+            value = _value_at(distribution, (start + number) % int(size))
+            if self.is_open(name, distribution, value):
+                return value
+        return None
 
     def is_joint_open(
         self, values: dict[str, Any], distributions: dict[str, BaseDistribution]
@@ -136,11 +157,19 @@ class _Node:
     def is_closed(self) -> bool:
         if not self.sizes:
             return self._ends
-        for name, size in self.sizes.items():
-            found = [node for step, node in self.children.items() if step[0] == name]
-            if len(found) < size or not all(node.is_closed() for node in found):
-                return False
-        return True
+        return any(self._has_all(name, size) for name, size in self.sizes.items())
+
+    def _has_all(self, name: str, size: float) -> bool:
+        found = [node for step, node in self.children.items() if step[0] == name]
+        return len(found) >= size and all(node.is_closed() for node in found)
+
+
+def tree_of(
+    trials: Iterable[FrozenTrial], index: int | None = None
+) -> ConfigurationTree:
+    """The tree of all trials of a search but that of this index."""
+    records = read_trials(trials, with_repeated=True)
+    return ConfigurationTree(record for record in records if record.index != index)
 
 
 def step_of(name: str, distribution: Any, value: Any) -> Step:
@@ -163,13 +192,10 @@ def size_of(distribution: Any) -> float:
     return round((distribution.high - distribution.low) / distribution.step) + 1
 
 
-def _values(distribution: Any) -> Sequence[Any]:
+def _value_at(distribution: Any, number: int) -> Any:
     if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices
-    if distribution.single():
-        return [distribution.low]
-    steps = range(int(size_of(distribution)))
-    return [distribution.low + step * distribution.step for step in steps]
+        return distribution.choices[number]
+    return distribution.low + number * distribution.step if number else distribution.low
 
 
 def settle(study: SearchStudy, claim: Claim) -> None:

@@ -279,7 +279,7 @@ def _is_same_list(known: BaseDistribution, distribution: BaseDistribution) -> bo
     if not isinstance(known, CategoricalDistribution):
         return False
     others = getattr(distribution, "choices", ())
-    return len(others) == len(known.choices) and all(c in others for c in known.choices)
+    return len(others) == len(known.choices) and set(others) == set(known.choices)
 
 
 def _fits(known: BaseDistribution, distribution: BaseDistribution) -> bool:

@@ -137,11 +137,9 @@ class SeededSampler(optuna.samplers.BaseSampler):
     def _any_open(
         self, name: str, distribution: BaseDistribution, otherwise: Any
     ) -> Any:
-        values = self._configuration.open_values(name, distribution)
-        if not values:
-            return otherwise
-        number = derive(self._seed, self._configuration.index, "open", name)
-        return values[number % len(values)]
+        start = derive(self._seed, self._configuration.index, "open", name)
+        value = self._configuration.first_open(name, distribution, start)
+        return otherwise if value is None else value
 
     def _seen_as(
         self, study: optuna.Study, trial: FrozenTrial

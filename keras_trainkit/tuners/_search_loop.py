@@ -7,6 +7,7 @@ import os
 import pathlib
 import sys
 import time
+import warnings
 from collections.abc import Iterable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -15,7 +16,7 @@ from typing import Any
 import keras_tuner
 from optuna.trial import TrialState
 
-from keras_trainkit.tuners._configuration_tree import ConfigurationTree
+from keras_trainkit.tuners._configuration_tree import tree_of
 from keras_trainkit.tuners._oracle import StudyOracle
 from keras_trainkit.tuners._process_identity import is_claimed
 from keras_trainkit.tuners._processes import (
@@ -41,6 +42,7 @@ from keras_trainkit.tuners._trial_queue import (
 _WAIT_SECONDS = 0.2
 _LONGEST_WAIT_SECONDS = 2
 _POLL_SECONDS = 1
+_MAX_REPEATED = 100
 
 
 class Progress:
@@ -117,15 +119,18 @@ def run_loop(search: Search, progress: Progress) -> None:
     """
     tuner, study = search.tuner, search.study
     own: Claim | None = None
+    repeated = 0  # own trials in a row whose values another one has
     wait: float = _WAIT_SECONDS
     while True:
         records = recover(study)
         if own is not None:
             check_failures(records, own.index, tuner.oracle)
+            is_kept = any(record.index == own.index for record in records)
+            repeated = 0 if is_kept else repeated + 1
         progress.show(records)
-        if _has_converged(records, tuner):
+        if _has_converged(records, tuner) or _only_repeats(repeated, records):
             return
-        wants_more = functools.partial(_wants_more, tuner)
+        wants_more = functools.partial(_wants_more, search)
         own = claim(study, records, tuner.oracle.max_trials, wants_more)
         if own is not None:
             _run(search, own)
@@ -213,8 +218,24 @@ def _has_converged(records: list[TrialRecord], tuner: Tuner) -> bool:
     return has_converged(records, direction, tuner.min_improvement or 0, tuner.patience)
 
 
-def _wants_more(tuner: Tuner, records: list[TrialRecord]) -> bool:
-    return tuner.allow_repeats or ConfigurationTree(records).has_more()
+def _only_repeats(repeated: int, records: list[TrialRecord]) -> bool:
+    """True, with a warning, where nothing new comes any more.
+
+    After a start that asks in another order every trial there is may come once more.
+    """
+    if repeated <= _MAX_REPEATED + len(records):
+        return False
+    warnings.warn(
+        f"The search ends before `max_trials`: its last {repeated} configurations had "
+        "all been tried. A hypermodel must ask for its hyperparameters in the same "
+        "order at every start; a loop over a set does not.",
+        stacklevel=2,
+    )
+    return True
+
+
+def _wants_more(search: Search, records: list[TrialRecord]) -> bool:
+    return search.tuner.allow_repeats or tree_of(search.study.trials()).has_more()
 
 
 def _run(search: Search, own: Claim) -> None:

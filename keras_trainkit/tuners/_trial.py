@@ -18,10 +18,10 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from keras_trainkit.tuners._configuration_tree import (
-    ConfigurationTree,
     PartialConfiguration,
     Repeated,
     settle,
+    tree_of,
 )
 from keras_trainkit.tuners._cross_validation import wilcoxon_test
 from keras_trainkit.tuners._files import weights_path
@@ -127,14 +127,13 @@ def _run_in_child(search: Search, claim: Claim) -> str:
 def _begin(search: Search, claim: Claim) -> "_TrialWriter":
     """Prepares the draws of the trial, all but those that `run_trial` asks for."""
     tuner, study, sampler = search.tuner, search.study, search.sampler
-    records = read_trials(study.trials())
+    trials = study.trials()
+    records = read_trials(trials)
     own = TrialRecord(claim.index, [study.storage.get_trial(claim.key)])
     chosen = own.chosen.get("values", {})
     takes_defaults = _takes_defaults(tuner.hypermodel, records, claim.index)
-    others = [record for record in records if record.index != claim.index]
-    configuration = PartialConfiguration(
-        claim.index, None if tuner.allow_repeats else ConfigurationTree(others)
-    )
+    tree = None if tuner.allow_repeats else tree_of(trials, claim.index)
+    configuration = PartialConfiguration(claim.index, tree)
     study.optuna_study.sampler = sampler
     sampler.begin(configuration, one_by_one=bool(chosen) or takes_defaults)
     drawn = optuna.trial.Trial(study.study_of_one_trial(sampler), claim.key)

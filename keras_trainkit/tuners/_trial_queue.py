@@ -175,11 +175,17 @@ def trial_name(index: int) -> str:
     return f"{index:04d}"
 
 
-def read_trials(trials: Iterable[FrozenTrial]) -> list[TrialRecord]:
+def read_trials(
+    trials: Iterable[FrozenTrial], *, with_repeated: bool = False
+) -> list[TrialRecord]:
     """The records in the order of the search; attempts that came twice are left out.
 
     Trials that plain Optuna made and ran are no records: not `study.ask()`, whatever is
     told of it, nor `study.add_trial()`. What `study.enqueue_trial()` queued is one.
+
+    Args:
+        trials: Trials of the study.
+        with_repeated: Bool. Keeps the records whose values another one has.
     """
     trials = list(trials)
     again = {trial.user_attrs.get(RETRY_OF) for trial in trials}
@@ -204,7 +210,7 @@ def read_trials(trials: Iterable[FrozenTrial]) -> list[TrialRecord]:
             attempts_of[trial.number] = [trial]
             records.append(attempts_of[trial.number])
     found = [TrialRecord(*pair) for pair in enumerate(records)]
-    return [record for record in found if record.reason != REPEATED]
+    return [r for r in found if with_repeated or r.reason != REPEATED]
 
 
 def _is_foreign(trial: FrozenTrial) -> bool:

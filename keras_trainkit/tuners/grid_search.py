@@ -113,5 +113,5 @@ class _GridSampler(IndependentSampler):
         param_name: str,
         param_distribution: Any,
     ) -> Any:
-        values = self._configuration.open_values(param_name, param_distribution)
-        return (values or param_distribution.choices)[0]
+        value = self._configuration.first_open(param_name, param_distribution)
+        return param_distribution.choices[0] if value is None else value

@@ -10,9 +10,11 @@ from optuna.trial import TrialState
 from searching import METHODS, forked, searcher, table, waited_for
 
 from keras_trainkit import tuners
+from keras_trainkit.tuners import _search_loop, _trial
 from keras_trainkit.tuners._configuration_tree import (
     ConfigurationTree,
     PartialConfiguration,
+    Repeated,
 )
 from keras_trainkit.tuners._trial_queue import TrialRecord
 
@@ -199,15 +201,64 @@ def test_joint_draws_of_a_model_lead_to_something_new(tmp_path):
     assert best == {"a": 2, "b": 2, "c": 2}
 
 
-def test_grids_of_many_values_are_not_listed():
+def test_of_many_values_the_first_open_one_is_found():
     trial = optuna.create_study().ask()
     trial.suggest_int("a", 0, 10**9)
+    value, distribution = trial.params["a"], trial.distributions["a"]
     tree = ConfigurationTree([TrialRecord(0, trial.study.get_trials())])
     drawn = PartialConfiguration(1, tree)
-    distribution = trial.distributions["a"]
     assert tree.has_more()
-    assert drawn.open_values("a", distribution) == []
-    assert not drawn.is_open("a", distribution, trial.params["a"])
+    assert not drawn.is_open("a", distribution, value)
+    assert drawn.first_open("a", distribution, value - 1) == value - 1
+    assert drawn.first_open("a", distribution, value) == value + 1
+    assert drawn.first_open("a", distribution, 10**9 + 1) == 0  # round to the first
+
+
+@pytest.mark.parametrize(
+    ("method", "objective"),
+    [
+        ("grid", lambda hp: hp.Int("a", 1, 20_000)),
+        ("grid", lambda hp: hp.Float("a", 0, 1, step=5e-5)),
+        ("coarse_to_fine", lambda hp: abs(hp.Int("a", 1, 20_000) - 7000)),
+    ],
+)
+def test_a_range_of_many_values_is_searched_to_the_last_trial(
+    method, objective, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(_search_loop, "_MAX_REPEATED", 0)
+    narrow = {"rounds": 2, "shrink": 1e-5} if method == "coarse_to_fine" else {}
+    tuner = searched(method, objective, tmp_path, max_trials=8, **narrow)
+    assert len(set(configurations(tuner))) == 8
+
+
+@pytest.mark.parametrize("method", ["random", "grid"])
+def test_a_hypermodel_that_asks_in_another_order_is_searched_to_its_end(
+    method, tmp_path
+):
+    def other_order(hp):
+        return 2 * hp.Boolean("b") + hp.Boolean("a")
+
+    def search(objective, max_trials):
+        return searched(method, objective, tmp_path, max_trials)
+
+    search(two_flags, 3)
+    found = [dict(c) for c in configurations(search(other_order, 15))]
+    assert sorted((c["a"], c["b"]) for c in found) == [
+        *((False, False), (False, True), (True, False), (True, True))
+    ]
+
+
+def test_a_search_of_repeats_alone_ends_and_says_so(tmp_path, monkeypatch):
+    def repeated(*args):
+        raise Repeated
+
+    searched("random", two_flags, tmp_path, max_trials=2)
+    monkeypatch.setattr(_trial, "settle", repeated)
+    monkeypatch.setattr(_search_loop, "_MAX_REPEATED", 3)
+    monkeypatch.setattr(_search_loop, "_wants_more", lambda *args: True)
+    with pytest.warns(UserWarning, match="its last 6 configurations .* same order"):
+        tuner = searched("random", two_flags, tmp_path)
+    assert len(configurations(tuner)) == 2
 
 
 def test_a_hypermodel_that_asks_on_in_fit_is_tried_to_its_ends(tmp_path):
