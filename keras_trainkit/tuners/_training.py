@@ -118,7 +118,7 @@ class Training:
     ) -> Score:
         """Runs one training; keeps the model at its best epoch if none was better."""
         fitted = self._fit(fold, execution, args, kwargs, callbacks)
-        model, result = fitted.model, fitted.result
+        model, result = fitted.model, _aligned(fitted.result, fitted.logs)
         scores = scores_of(result, self._objective)
         value = statistics.fmean(score.value for score in scores)
         score = scores[0] if len(scores) == 1 else Score(value, mean_metrics(scores))
@@ -183,12 +183,12 @@ class Training:
         except _StopIgnored:
             result = None
         finally:
-            self.histories.append(callback.history)
+            self.histories.append(callback.history())
         if callback.is_stopped:
             if callback.best is not None:
                 self.stopped_at = (callback.epochs, callback.best)
             raise optuna.TrialPruned
-        return _Fitted(model, was_built, result, callback.best_weights)
+        return _Fitted(model, was_built, result, callback.best_weights, callback.logs)
 
     def _seed(self, fold: int, execution: int) -> int:
         """A function of the search's seed, the trial's index and the training."""
@@ -233,6 +233,26 @@ class _Fitted:
     was_built: bool
     result: Any
     best_weights: list[Any] | None
+    logs: list[dict[str, float]]
+
+
+def _aligned(result: Any, logs: list[dict[str, float]]) -> Any:
+    """What `fit` returned; a History with NaN for epochs without validation.
+
+    Under `validation_freq` Keras leaves such epochs out of the lists of a History.
+    """
+    if not isinstance(result, keras.callbacks.History):
+        return result
+    lengths = {name: len(values) for name, values in result.history.items()}
+    if len(set(lengths.values())) < 2:
+        return result
+    own = logs[-max(lengths.values()) :]  # `fit` may have trained more than once
+    names = [name for name in lengths if any(name in log for log in own)]
+    if any(sum(name in log for log in own) != lengths[name] for name in names):
+        return result
+    aligned = keras.callbacks.History()
+    aligned.history = {n: [log.get(n, math.nan) for log in own] for n in names}
+    return aligned
 
 
 class _StopIgnored(Exception):
@@ -252,7 +272,7 @@ class _TrainingCallback(keras.callbacks.Callback):
             after each but the one that ends with a stop. None for none.
 
     Attributes:
-        history: Logs of every epoch.
+        logs: Those of every epoch.
         epochs: Epochs done.
         best: Best finite value of the objective, or None.
         best_weights: Weights at that epoch, or None.
@@ -273,11 +293,26 @@ class _TrainingCallback(keras.callbacks.Callback):
         self._objective = objective
         self._judge = judge
         self._show_epoch = show_epoch
-        self.history: dict[str, list[float]] = {}
+        self.logs: list[dict[str, float]] = []
         self.epochs = 0
         self.best: float | None = None
         self.best_weights: list[Any] | None = None
         self.is_stopped = False
+        self._has_seen_objective = False
+
+    def history(self) -> dict[str, list[float]]:
+        """A list for each metric, with NaN for epochs that lack it."""
+        names = dict.fromkeys(name for log in self.logs for name in log)
+        return {name: [log.get(name, math.nan) for log in self.logs] for name in names}
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Begins one of the calls of `Model.fit` that a training may have."""
+        self._has_seen_objective = False
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Leaves the last weights, where the objective is computed after training."""
+        if not self._has_seen_objective:
+            self.best_weights = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """KerasTuner's hook."""
@@ -290,8 +325,7 @@ class _TrainingCallback(keras.callbacks.Callback):
         self._tuner.on_epoch_end(self._trial, self.model, epoch, logs=logs)
         logs = logs_as_floats(logs or {})
         self.epochs += 1
-        for name, number in logs.items():
-            self.history.setdefault(name, []).append(number)
+        self.logs.append(logs)
         value = self._value(logs)
         self._keep_if_best(value)
         if self._judge is not None and not self._judge(self.epochs, self.best):
@@ -307,8 +341,8 @@ class _TrainingCallback(keras.callbacks.Callback):
 
     def _keep_if_best(self, value: float | None) -> None:
         if value is None:
-            self.best_weights = None  # computed after training, by the last weights
             return
+        self._has_seen_objective = True
         if not math.isfinite(value):
             return
         if self.best is None or self._objective.better_than(value, self.best):

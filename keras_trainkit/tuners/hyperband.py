@@ -142,6 +142,7 @@ class Hyperband(StudyTuner):
 
     def fit_arguments(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         """Arguments of `search`, with `max_epochs` in place of `epochs`."""
+        self._check_validated(kwargs.get("validation_freq", 1))
         return {**kwargs, "epochs": self.max_epochs}
 
     def judge(self, index: int, epochs: int, best: float | None) -> bool:
@@ -151,6 +152,20 @@ class Hyperband(StudyTuner):
         others = self._bests_at(epochs, index)
         maximize = self.oracle.objective.direction == "max"
         return _is_among_best(best, others, self.factor, maximize)
+
+    def _check_validated(self, validation_freq: Any) -> None:
+        objective = self.oracle.objective
+        parts = getattr(objective, "objectives", [objective])
+        if not any(part.name.startswith("val_") for part in parts):
+            return
+        _, hardest = _brackets(self.max_epochs, self.factor)[0]
+        first = min(hardest, default=self.max_epochs)
+        if not any(_is_validated(n, validation_freq) for n in range(1, first + 1)):
+            raise ValueError(
+                "`validation_freq` says which epochs are validated, and trials are "
+                f"first compared after epoch {first}, so one up to it must be. "
+                f"Received: validation_freq={validation_freq!r}."
+            )
 
     def _bests_at(self, epochs: int, index: int) -> list[float]:
         """The best value up to this epoch of every other trial that reached it."""
@@ -168,6 +183,13 @@ class Hyperband(StudyTuner):
                 logs = {name: values[epoch] for name, values in cut.items()}
                 found.append(objective.get_value(logs))
         return found
+
+
+def _is_validated(epoch: int, validation_freq: Any) -> bool:
+    """True if Keras validates after this epoch, the first of which is 1."""
+    if isinstance(validation_freq, int):
+        return epoch % validation_freq == 0
+    return epoch in validation_freq
 
 
 def _brackets(max_epochs: int, factor: int) -> list[tuple[int, list[int]]]:

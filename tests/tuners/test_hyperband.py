@@ -126,3 +126,59 @@ def test_what_it_is_told_must_make_sense(tmp_path):
         tuners.Hyperband(lambda hp: None, factor=1, directory=tmp_path)
     with pytest.raises(ValueError, match="`max_epochs`.*Received: max_epochs=0"):
         tuners.Hyperband(lambda hp: None, max_epochs=0, directory=tmp_path)
+
+
+@pytest.mark.parametrize("frequency", [3, [3, 6]])
+def test_an_epoch_before_the_first_comparison_must_be_validated(frequency, tmp_path):
+    tuner = tuners.Hyperband(
+        lambda hp: None, max_epochs=6, factor=4, seed=1, directory=tmp_path
+    )
+    with pytest.raises(ValueError, match="after epoch 2.*Received: validation_freq="):
+        tuner.search([[1.0]], [1.0], validation_freq=frequency, verbose=0)
+    assert tuner.fit_arguments({"validation_freq": 2})["epochs"] == 6
+
+
+class Validated(keras_tuner.HyperModel):
+    """Has a validation loss after every second epoch, of `curves`, without training."""
+
+    def __init__(self, *curves):
+        super().__init__()
+        self.curves = list(curves)
+
+    def build(self, hp):
+        hp.Float("a", 0, 1)
+        return keras.Sequential()
+
+    def fit(self, hp, model, *args, callbacks, **kwargs):
+        result = keras.callbacks.History()
+        result.history = {"loss": [], "val_loss": []}
+        for callback in callbacks:
+            callback.set_model(model)
+        for epoch, loss in enumerate(self.curves.pop(0)):
+            logs = {"loss": 9.0} if loss is None else {"loss": 9.0, "val_loss": loss}
+            for name, value in logs.items():
+                result.history[name].append(value)
+            for callback in callbacks:
+                callback.on_epoch_end(epoch, logs)
+            if getattr(model, "stop_training", False):
+                break
+        return result
+
+
+def test_trials_are_compared_at_the_same_epochs_with_validation(tmp_path):
+    curves = (
+        [None, 0.5, None, 0.2, None, 0.1],  # first at the rung
+        [None, 0.4, None, 0.3, None, 0.3],  # better there, though not at the end
+        [None, 0.6, None, 0.0, None, 0.0],  # worse there
+    )
+    tuner = tuners.Hyperband(
+        *(Validated(*curves), "val_loss", 6, 4),
+        max_trials=3,
+        seed=1,
+        directory=tmp_path,
+    )
+    tuner.search(validation_freq=2, verbose=0)
+    frame = tuner.trials_frame()
+    assert list(frame["state"]) == ["COMPLETE", "COMPLETE", "PRUNED"]
+    assert list(frame["best_epoch"][:2]) == [5, 3]
+    assert list(frame["epochs"]) == [6, 6, 2]

@@ -64,6 +64,59 @@ def test_refitting_the_best_gives_its_score_and_its_weights(line, tmp_path):
         assert np.array_equal(ours, theirs)
 
 
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize("frequency", [2, [1, 3]])
+def test_of_epochs_with_validation_the_best_counts(frequency, line, tmp_path):
+    class Log(keras.callbacks.Callback):
+        epochs: list = []
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.epochs.append(logs.get("val_loss"))
+
+    Log.epochs = []
+    tuner = tuners.RandomSearch(build, max_trials=1, seed=0, directory=tmp_path)
+    tuner.search(
+        *line,
+        validation_data=line,
+        epochs=5,
+        validation_freq=frequency,
+        batch_size=24,
+        callbacks=[Log()],
+        verbose=0,
+    )
+    validated = {n: value for n, value in enumerate(Log.epochs) if value is not None}
+    assert list(validated) == ([1, 3] if frequency == 2 else [0, 2])
+    best = tuner.oracle.get_best_trials()[0]
+    assert best.best_step == min(validated, key=validated.get)
+    assert best.score == validated[best.best_step]
+    (history,) = tuner.histories("0000")
+    assert history["loss"][best.best_step] == best.metrics.get_best_value("loss")
+    assert len(history["val_loss"]) == len(history["loss"]) == 5
+    (model,) = tuner.get_best_models()
+    score = model.evaluate(*line, batch_size=24, verbose=0)[0]
+    assert score == pytest.approx(best.score, rel=1e-6)
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_an_objective_computed_after_training_leaves_the_last_weights(line, tmp_path):
+    class Twice(keras_tuner.HyperModel):
+        def build(self, hp):
+            return build(hp)
+
+        def fit(self, hp, model, x, y, **kwargs):
+            model.fit(x, y, validation_data=(x, y), **kwargs)
+            model.fit(x, y, **kwargs)
+            self.last = model.get_weights()
+            return {"val_loss": 3.0}
+
+    hypermodel = Twice()
+    tuner = tuners.RandomSearch(hypermodel, max_trials=1, seed=0, directory=tmp_path)
+    tuner.search(*line, batch_size=24, verbose=0)
+    (model,) = tuner.get_best_models()
+    for kept, last in zip(model.get_weights(), hypermodel.last, strict=True):
+        assert np.array_equal(kept, last)
+
+
 @pytest.mark.slow
 def test_executions_have_seeds_of_their_own_and_their_mean_counts(line, tmp_path):
     tuner = tuners.RandomSearch(
