@@ -173,8 +173,7 @@ class NumberVote:
         if self._points or self._commas:
             doubt = self._is_doubtful(sum(counts.values()))
         else:  # 1.234 may be thousands of a currency
-            has_point = "." in self._examples.get("either", "")
-            doubt = has_point and unit not in ("", "%")
+            doubt = "either, by its point" in self._examples and unit not in ("", "%")
         self.undecided = self._doubt() if doubt else ""
         unsure = self._either and not self._points and not self._commas
         self.remark = self._reading() if unsure else ""
@@ -190,7 +189,8 @@ class NumberVote:
             self._examples.setdefault("comma", text)
         elif by_point != by_comma:
             self._either += rows
-            self._examples.setdefault("either", text)
+            way = "either, by its point" if "." in text else "either"
+            self._examples.setdefault(way, text)
 
     def _is_doubtful(self, rows: int) -> bool:
         """True if texts such as `1,234` occur and the votes do not agree."""
@@ -207,7 +207,7 @@ class NumberVote:
         )
 
     def _reading(self) -> str:
-        text = self._examples["either"]
+        text = next(iter(self._examples.values()))
         return f"has nothing that tells more: {text!r} is read as " + (
             f"{self.notation.value(text):.7g}"
         )

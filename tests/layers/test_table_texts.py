@@ -192,6 +192,7 @@ def test_the_summary_tells_how_digits_were_taken(texts, remark):
         (["1,234"] * 999 + ["1,5"], "cannot be told apart"),
         (["1.5", "1,5", "1,234"], "cannot be told apart"),
         (["€ 999", "€ 1.234"], "'€ 1.234', cannot be told apart"),
+        (["$1,234", "$2.500", "$3.750"], r"'\$1,234', '\$2.500', cannot be told apart"),
         (["$1", "€2", "$3"], r"numbers in \$; 1 of 3 are none, such as '€2'"),
         (["5%", "6%", "7"], "numbers in %; 1 of 3 are none, such as '7'"),
         (["5", "6", "many"], "1 of 3 are none, such as 'many'"),
