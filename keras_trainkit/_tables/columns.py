@@ -168,13 +168,16 @@ def refuse_mixed(name: str, types: Iterable[str] = ("number", "text")) -> NoRetu
 
 def _category_column(name: str, column: Any) -> Column:
     """Column of pandas' category; only categories that occur decide what it holds."""
-    codes = np.asarray(column.codes)
-    levels = read(name, [*column.categories, None])
+    categories = list(column.categories)
+    codes, rows = np.unique(np.asarray(column.codes), return_inverse=True)
+    occurring = [None if code < 0 else categories[code] for code in codes]
+    levels = read(name, occurring)
     if levels.mixed:
         refuse_mixed(name)
-    holds = levels.holds if (codes >= 0).any() else None
-    values = levels.values[codes]  # code -1 takes the None at the end
-    return Column(holds, values, declared=True, types=levels.types)
+    holds = levels.holds
+    if holds == "text" and "other" in map(value_type, map(type, categories)):
+        holds = "other"  # a word for no interval, which other chunks hold
+    return Column(holds, levels.values[rows], declared=True, types=levels.types)
 
 
 def _extension_column(name: str, column: Any) -> Column:

@@ -173,6 +173,27 @@ def test_a_pandas_category_of_numbers_is_categorical():
     ]
 
 
+@pytest.mark.parametrize(
+    ("values", "unused", "levels"),
+    [
+        ([1, 2, None], "unknown", (1, 2)),
+        (["a", "b", None], 7, ("a", "b")),
+        (["a", "b", None], 1j, ("a", "b")),
+        ([None, None, 3], "unknown", (3,)),
+    ],
+)
+def test_a_category_that_does_not_occur_decides_nothing(values, unused, levels):
+    table = {"x": pd.Categorical(values, categories=[unused, *levels])}
+    encoder = TableEncoder()
+    encoder.adapt(table)
+    assert encoder.levels("x") == levels
+    codes = [0 if value is None else 2 + levels.index(value) for value in values]
+    assert encoder(table)["categorical"].ravel().tolist() == codes
+    with pytest.raises(ValueError, match="'x'"):
+        occurs = pd.Categorical([*values, unused], categories=[unused, *levels])
+        TableEncoder().adapt({"x": occurs})
+
+
 def test_a_column_may_be_all_missing_later_whatever_type_that_has():
     encoder = TableEncoder(scaling=None, missing="fill")
     encoder.adapt({"n": [1.0, 5.0], "t": ["a", "b"]})

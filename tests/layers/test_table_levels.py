@@ -91,6 +91,10 @@ def test_intervals_stand_beside_a_word_for_none_of_them():
     encoder = TableEncoder()
     encoder.adapt({"x": bins.fillna("unknown")})
     assert set(encoder.levels("x")) == {"(0, 2]", "unknown"}
+    whole = encoder.get_build_config()
+    chunks = [{"x": bins.fillna("unknown").iloc[rows]} for rows in ([1], [0])]
+    encoder.adapt(chunks)  # the first chunk holds the word alone
+    assert encoder.get_build_config() == whole
 
 
 @pytest.mark.parametrize(
