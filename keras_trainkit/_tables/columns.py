@@ -12,6 +12,7 @@ from keras_trainkit._tables.objects import (
     PURPOSE,
     check_types,
     in_utc,
+    is_infinite,
     is_missing,
     mixed_text,
     object_array,
@@ -37,6 +38,7 @@ class Column:
         declared: Bool. True if pandas' category type says that it is categorical.
         types: Names of the types of other values, for messages.
         mixed: Bool. True if some of the texts came as numbers or booleans.
+        infinite: Bool. True if one of these numbers was infinite; its text is "".
     """
 
     holds: str | None
@@ -44,6 +46,7 @@ class Column:
     declared: bool = False
     types: str = ""
     mixed: bool = False
+    infinite: bool = False
 
 
 def is_table(data: Any) -> bool:
@@ -236,7 +239,8 @@ def _object_column(name: str, array: np.ndarray) -> Column:
     texts = np.full(len(array), "", object)
     if holds in ({"number", "text"}, {"boolean", "text"}):
         texts[present] = [mixed_text(name, value) for value in objects]
-        return Column("text", texts, mixed=True)
+        infinite = any(map(is_infinite, objects))
+        return Column("text", texts, mixed=True, infinite=infinite)
     if len(holds) > 1:
         refuse_mixed(name, map(str, holds))
     if holds == {"text"}:

@@ -155,6 +155,8 @@ class ColumnLearner:
             self._update_values(column)
 
     def _update_texts(self, column: Column) -> None:
+        if column.infinite:
+            _refuse_infinite(self.name)
         self._is_declared |= column.declared
         self._is_mixed |= column.mixed
         present = column.values[column.values != ""]
@@ -231,8 +233,9 @@ class ColumnLearner:
         counts = self._levels
         ordered = sorted(counts, key=lambda level: (-counts[level], level))
         known = ordered[: self.max_categories]
-        for level in known:
-            _check_unicode(self.name, level)
+        if self._level_type != "number":
+            for level in ordered:
+                _check_unicode(self.name, level)
         are_texts_of = self._level_type in ("datetime", "other")
         return {
             "levels": known,
@@ -403,11 +406,15 @@ class _NumberStatistics:
 
 def _check_finite(name: str, values: np.ndarray) -> None:
     if np.isinf(values).any():
-        raise ValueError(
-            f"The column {name!r} is scaled by its values and must hold finite numbers "
-            "(below 1.8e308; datetimes before the year 290,000) or missing ones. "
-            "Received: an infinite number."
-        )
+        _refuse_infinite(name)
+
+
+def _refuse_infinite(name: str) -> NoReturn:
+    raise ValueError(
+        f"The column {name!r} is scaled by its values and must hold finite numbers "
+        "(below 1.8e308; datetimes before the year 290,000) or missing ones. "
+        "Received: an infinite number."
+    )
 
 
 def _check_exact(name: str, values: np.ndarray) -> None:
@@ -419,9 +426,9 @@ def _check_exact(name: str, values: np.ndarray) -> None:
         )
 
 
-def _check_unicode(name: str, level: Any) -> None:
+def _check_unicode(name: str, level: str) -> None:
     try:
-        str(level).encode()
+        level.encode()
     except UnicodeEncodeError as error:
         raise ValueError(
             f"The column {name!r} is served as texts in UTF-8 and must hold no other "

@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import math
 import numbers
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -62,6 +63,11 @@ def is_missing(value: Any) -> bool:
     if isinstance(value, decimal.Decimal):
         return value.is_nan()  # a signaling NaN cannot be compared
     return _is_missing_type(type(value)) or value != value
+
+
+def is_infinite(value: Any) -> bool:
+    """True for an infinite number, also for one beyond the range of float64."""
+    return not isinstance(value, str | bytes) and math.isinf(_float(value))
 
 
 def is_whole(value: Any) -> bool:
@@ -125,12 +131,14 @@ def mixed_text(name: str, value: Any) -> str:
     """The text of a value in a column of texts and numbers.
 
     The decimal point of a number is written so that it cannot be mistaken for a
-    thousands separator.
+    thousands separator. That of an infinite one is "": it counts as missing.
     """
     if isinstance(value, str | bytes):
         return object_text(name, value)
     if isinstance(value, bool | np.bool_):
         return str(bool(value))
+    if is_infinite(value):
+        return ""
     number = _float(value)
     if number.is_integer() and abs(number) < 1e15:
         return str(int(number))

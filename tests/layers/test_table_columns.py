@@ -226,6 +226,8 @@ def test_texts_that_differ_in_ends_and_newlines_are_different_levels():
         ([{1}, None], r"astype\(str\).* Received: set in 'x'"),
         ([10**400, 1], "'x' .*below 1.8e308.* Received: an infinite number"),
         ([decimal.Decimal("-1e400"), 1], "'x' .* Received: an infinite number"),
+        (["1"] * 200 + [np.inf], "'x' .* Received: an infinite number"),
+        (["1"] * 200 + [10**400], "'x' .* Received: an infinite number"),
     ],
 )
 def test_what_is_no_column_is_refused_by_name(column, words):
@@ -272,6 +274,18 @@ def test_texts_that_are_no_numbers_are_refused_where_numbers_are_asked_for():
 def test_a_level_that_utf8_cannot_hold_is_refused(column):
     with pytest.raises(ValueError, match="'x' is served as texts in UTF-8"):
         plain(column)
+    with pytest.raises(ValueError, match="'x' is served as texts in UTF-8"):
+        frequent = {"x": ["a", "a"]}
+        TableEncoder(max_categories=1).adapt([frequent, {"x": column}])
+
+
+def test_infinite_numbers_beside_texts_are_missing_afterwards():
+    encoder = TableEncoder(scaling=None)
+    encoder.adapt({"x": ["1", 2, "3", "?"]})
+    sent = {"x": ["3", np.inf, -(10**400), decimal.Decimal("1e400")]}
+    expected = [[3, 0], [2, 1], [2, 1], [2, 1]]
+    assert encoder(sent)["numeric"].tolist() == expected
+    assert encoder.plain_columns(sent)["x"].tolist() == ["3.0", "", "", ""]
 
 
 def test_texts_that_utf8_cannot_hold_are_unseen_afterwards():
