@@ -113,8 +113,10 @@ def _parsed(name: str, texts: np.ndarray, kind: str) -> np.ndarray:
 
 
 def _check_boolean(name: str, values: np.ndarray) -> None:
-    if not np.isin(values[~np.isnan(values)], (0.0, 1.0)).all():
-        _refuse(name, "True and False, or 0 and 1", "other numbers")
+    others = values[~np.isnan(values) & ~np.isin(values, (0.0, 1.0))]
+    if len(others):
+        received = f"{len(others):,} other numbers, such as {others[0]:.7g}"
+        _refuse(name, "True and False, or 0 and 1", received)
 
 
 def _refuse(name: str, wanted: str, received: str) -> NoReturn:

@@ -166,7 +166,7 @@ class ColumnLearner:
             if self._texts.is_full and not self._texts.is_finished:
                 self._recognize_texts()
                 if self._texts.notation is None:
-                    _refuse_levels(self.name)
+                    _refuse_levels(self.name, self._texts.counts)
             if self._texts.notation is not None and len(rest):
                 self._take_numbers(self._texts.read(rest, self._texts.notation))
 
@@ -196,7 +196,7 @@ class ColumnLearner:
         for start in range(0, len(values), BLOCK):
             self._levels.update(values[start : start + BLOCK].tolist())
             if len(self._levels) > MAX_LEVELS:
-                _refuse_levels(self.name)
+                _refuse_levels(self.name, self._levels)
 
     def _take_numbers(self, present: np.ndarray) -> None:
         self._numbers.update(present)
@@ -436,11 +436,11 @@ def _check_unicode(name: str, level: str) -> None:
         ) from error
 
 
-def _refuse_levels(name: str) -> NoReturn:
+def _refuse_levels(name: str, levels: Mapping[Any, int]) -> NoReturn:
     raise ValueError(
         f"The column {name!r} is encoded by its levels and must have at most "
         f"{MAX_LEVELS:,} different ones (an identifier is better dropped). "
-        "Received: more."
+        f"Received: {len(levels):,} or more, such as {next(iter(levels))!r}."
     )
 
 

@@ -26,13 +26,17 @@ def split_by_time(order: Any, sizes: Sizes, gap: int) -> Parts:
     rows = _sorted(times)
     times = times[rows]
     changes = np.flatnonzero(times[1:] != times[:-1]) + 1  # first rows of a new time
+    received = (
+        f"{sizes} rows wanted with gap={gap}, order with {len(changes) + 1} different "
+        "times"
+    )
     parts, end = [], len(times)
     for size in reversed(sizes[1:]):
-        start = _nearest_cut(changes, end, size)
+        start = _nearest_cut(changes, end, size, received)
         parts.append(rows[start:end])
         end = max(start - gap, 0) if size else end
     if not end:
-        refuse_empty("train", f"sizes {sizes} with gap={gap}")
+        refuse_empty("train", received)
     test, validation = parts
     return rows[:end], validation, test
 
@@ -61,12 +65,12 @@ def _sorted(times: np.ndarray) -> np.ndarray:
         ) from error
 
 
-def _nearest_cut(changes: np.ndarray, end: int, size: int) -> int:
+def _nearest_cut(changes: np.ndarray, end: int, size: int, received: str) -> int:
     if not size:
         return end
     possible = changes[changes < end]
     if not len(possible):
-        refuse_empty("train", f"order with {len(changes) + 1} different times")
+        refuse_empty("train", received)
     return int(possible[np.argmin(np.abs(possible - (end - size)))])
 
 

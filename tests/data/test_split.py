@@ -249,6 +249,14 @@ def test_rows_of_one_time_stay_in_one_part(times):
         ),
         ({"order": np.zeros((100, 2))}, r"one for each.*shape \(100, 2\)"),
         ({"order": "rows", "gap": 40}, "The train part .* with gap=40"),
+        (
+            {"order": "rows", "gap": 90, "test": 9, "validation": 7},
+            r"The train part .*\(84, 7, 9\) rows wanted with gap=90",
+        ),
+        (  # nothing is left for validation
+            {"order": "rows", "gap": 91, "test": 9, "validation": 7},
+            r"The train part .*\(84, 7, 9\) rows wanted with gap=91",
+        ),
         ({"order": [np.nan] + [1.0] * 99}, "none may be missing.*order with 1 of 100"),
         ({"stratify": LABELS[:99]}, r"for each of the 100 rows.*of shape \(99,\)"),
         ({"groups": np.zeros(7)}, r"for each of the 100 rows.*of shape \(7,\)"),

@@ -174,7 +174,7 @@ def test_wrong_columns_are_named():
     [
         ("age", ["old"], "'age' .* must hold numbers.* Received: texts"),
         ("town", [5], "'town' .* categories that are texts.* Received: numbers"),
-        ("member", [2], "'member' .* True and False, or 0 and 1"),
+        ("member", [2], "'member' .* True and False, or 0 and 1.* such as 2"),
         ("member", ["yes"], "'member' .* booleans.* Received: texts"),
         ("age", [datetime.date(2020, 1, 1)], "'age' .* Received: datetimes"),
     ],

@@ -89,6 +89,11 @@ def test_too_many_levels_end_the_reading(monkeypatch):
     with pytest.raises(ValueError, match="'id' .* at most 1,000 .* better dropped"):
         TableEncoder().adapt(endless())
     assert len(read) == 4
+    codes = np.arange(2000, 3001)
+    with pytest.raises(ValueError, match="Received: 1,001 or more, such as 2000"):
+        TableEncoder(categories=["id"]).adapt({"id": codes})
+    with pytest.raises(ValueError, match="Received: 1,001 or more, such as 'a2000'"):
+        TableEncoder().adapt({"id": [f"a{code}" for code in codes]})
 
 
 def test_a_failed_adapt_leaves_what_was_learned():
