@@ -6,6 +6,10 @@ import pytest
 
 from keras_trainkit import hypermodels, tuners
 
+# As in pyproject.toml; `pytest.warns` raises it again, and not from Keras.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
 MEMBERS = [
     tuners.RandomSearch,
     tuners.GridSearch,
@@ -41,6 +45,6 @@ def test_a_loss_that_holds_what_is_searched_is_warned_of(tmp_path):
 def test_a_fair_objective_is_not(tmp_path):
     hypermodel = penalized(["none", "l2"])
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         tuners.RandomSearch(hypermodel, hypermodel.objective, directory=tmp_path / "a")
         tuners.RandomSearch(penalized("none"), directory=tmp_path / "b")
