@@ -93,9 +93,12 @@ def main(
     served = serving.export(model, out / "saved_model", test[0][:8])
     print("test", *(f"{name} {value:.4g}" for name, value in scores.items()))
     print(f"Saved {out / 'model.keras'} and {served}")
+    predict = "model.predict(x)"
+    if classes is not None:
+        predict = "models.predict_labels(model, x)"
     print(
-        "To predict: keras.saving.load_model('model.keras').predict(x), of that "
-        "folder, or serve the folder saved_model"
+        "To predict: model = keras.saving.load_model('model.keras') of that folder, "
+        f"{predict}, or serve the folder saved_model"
     )
     return found, scores
 

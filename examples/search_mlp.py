@@ -94,10 +94,13 @@ def main(
     )
     print("test", *(f"{name} {value:.4g}" for name, value in scores.items()))
     print(f"Saved {out / 'model.keras'} and {served}")
+    predict = "model.predict(x)"
+    if task != "regression":
+        predict = "models.predict_labels(model, x)"
     print(
-        "To predict: x = keras.saving.load_model('encoder.keras')(table), then "
-        "load_model('model.keras').predict(x), both of that folder; or serve the "
-        "folder saved_model, which takes the columns as they are"
+        "To predict: x = keras.saving.load_model('encoder.keras')(table), model = "
+        f"keras.saving.load_model('model.keras'), {predict}, all of that folder; or "
+        "serve the folder saved_model, which takes the columns as they are"
     )
     return found, scores
 

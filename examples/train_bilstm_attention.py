@@ -119,9 +119,13 @@ def main(
     scores = model.evaluate(encoded.encode(x_test), y_test, verbose=0, return_dict=True)
     print("test", *(f"{name} {value:.4g}" for name, value in scores.items()))
     print(f"Saved {out / 'model.keras'} and {served}")
+    predict = "model.predict(x)"
+    if classes is not None:
+        predict = "models.predict_labels(model, x)"
     print(
-        "To predict: keras.saving.load_model('model.keras') of that folder (see the "
-        "top of this file for texts), or serve the folder saved_model"
+        "To predict: model = keras.saving.load_model('model.keras') of that folder, "
+        f"{predict} (see the top of this file for texts), or serve the folder "
+        "saved_model"
     )
     return scores
 

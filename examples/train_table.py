@@ -102,13 +102,20 @@ def main(
 
 
 def print_summary(out, served, task):
-    output = "predictions" if task == "regression" else "label"
+    output, predict = "predictions", "model.predict(encoder(frame))"
+    if task != "regression":
+        output = "label"
+        predict = (
+            "models.predict_labels(model, encoder(frame))  # predict_proba for "
+            "probabilities, as before calibration"
+        )
     print(
         f"""Wrote to {out}/
   learning_curves.png
   model.keras and encoder.keras, for Python with keras_trainkit:
     encoder = keras.saving.load_model("{out / "encoder.keras"}")
-    keras.saving.load_model("{out / "model.keras"}").predict(encoder(frame))
+    model = keras.saving.load_model("{out / "model.keras"}")
+    {predict}
   {served.relative_to(out)}, for a server, or Python with TensorFlow alone:
     serve = tf.saved_model.load("{served}").signatures["serving_default"]
     serve(...)["{output}"]  # a tensor per column; assets.extra/ has an example"""
@@ -307,6 +314,12 @@ def read_csv(csv, sep=None):
         header = file.readline()
     if sep is None:
         sep = max(",;\t|", key=header.count)
+    sep = "\t" if sep == "\\t" else sep  # as a shell hands it over
+    if len(sep) != 1:
+        raise ValueError(
+            "`sep` stands between the columns and must be one character, or \\t for a "
+            f"tab. Received: sep={sep!r}."
+        )
     names = next(csv_files.reader([header], delimiter=sep), [])
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

@@ -1,5 +1,6 @@
 """NumPy arrays: made of tensors, checked as labels, regrouped into blocks."""
 
+import reprlib
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,21 @@ from keras import ops
 def as_numpy(values: Any) -> np.ndarray:
     """`values` as an array; a tensor may lie on another device."""
     return ops.convert_to_numpy(values) if ops.is_tensor(values) else np.asarray(values)
+
+
+def number_array(values: Any, purpose: str) -> np.ndarray:
+    """`values` as float64.
+
+    Raises:
+        ValueError: Texts, or lists of unequal lengths; begins with `purpose`.
+    """
+    try:
+        return np.asarray(values, "float64")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{purpose} and must be numbers, in lists of one length. Received: "
+            f"{reprlib.repr(values)}."
+        ) from error
 
 
 def class_labels(y: np.ndarray, rows: int, classes: int) -> np.ndarray:

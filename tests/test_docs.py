@@ -126,8 +126,10 @@ def test_links_of_a_page_lead_to_files(page):
 def test_commands_of_a_page_name_scripts_and_options_that_exist(page):
     for line in re.findall(r"python (\w+/\w+\.py[^`\n]*)", page.read_text()):
         script, *words = line.split()
-        beside = (ROOT / script).parent.glob("*.py")  # some options are shared
-        text = "".join(file.read_text() for file in [ROOT / script, *beside])
+        text = (ROOT / script).read_text()
+        for module in re.findall(r"^(?:import|from) (\w+)", text, re.M):
+            beside = (ROOT / script).with_name(f"{module}.py")  # some share options
+            text += beside.read_text() if beside.exists() else ""
         for option in (word for word in words if re.match("--[a-z]", word)):
             assert f'"{option}"' in text, line
 

@@ -1,7 +1,8 @@
 """One direction of an LSTM, as fast as each backend allows.
 
-`reference.py` says in plain `keras.ops` what is computed; `tensorflow.py`, `jax.py`
-and `torch.py` have the same function `recurrence`, with a gradient written by hand.
+`reference.py` says in plain `keras.ops` what is computed. `tensorflow.py`, `jax.py` and
+`torch.py` compute the same in `fused`, with a gradient written by hand, and `choose`
+tells which of the two to run.
 """
 
 import importlib

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from keras_trainkit._arrays import number_array
+from keras_trainkit._checks import check_count
 from keras_trainkit.analysis._figures import (
     check_path,
     legend_below,
@@ -22,6 +24,8 @@ _FALLING = ("loss", "error", "mse", "mae", "mape", "msle", "rmse", "entropy", "h
 def plot_learning_curves(
     history: keras.callbacks.History | Mapping[str, Sequence[float]],
     path: str | pathlib.Path,
+    *,
+    validation_freq: int | None = None,
 ) -> None:
     """Draws loss and metrics over the epochs into a file, one panel each.
 
@@ -35,10 +39,12 @@ def plot_learning_curves(
             one value per epoch. A `val_` series may be shorter, as it is with
             `validation_freq=n`.
         path: File to write; `.png`, `.pdf` or `.svg`.
+        validation_freq: Int >= 1, as `fit` was given it, where the length of a shorter
+            series does not tell: 5 values in 50 epochs may be every ninth or tenth.
 
     Raises:
         ValueError: For another suffix, for no series, or for a length that no
-            `validation_freq` explains.
+            `validation_freq` explains, or more than one.
 
     Example:
 
@@ -46,16 +52,20 @@ def plot_learning_curves(
     >>> plot_learning_curves(run, "run.png")
     """
     check_path(path)
-    save(_draw(history), path)
+    if validation_freq is not None:
+        purpose = "is the number of epochs from one validation to the next"
+        check_count("validation_freq", validation_freq, purpose)
+    save(_draw(history, validation_freq), path)
 
 
-def _draw(history: Any) -> "Figure":
+def _draw(history: Any, validation_freq: int | None = None) -> "Figure":
     series, epochs = _read(history)
+    at = {key: _epochs_of(key, series[key], epochs, validation_freq) for key in series}
     names = list(dict.fromkeys(key.removeprefix("val_") for key in series))
     names.sort(key=lambda name: name != "loss")
     figure, panels = new_figure(len(names))
     for number, (name, axes) in enumerate(zip(names, panels, strict=True)):
-        _draw_panel(axes, name, series, epochs, f"C{number}")
+        _draw_panel(axes, name, series, at, f"C{number}")
     return figure
 
 
@@ -66,7 +76,10 @@ def _read(history: Any) -> tuple[dict[str, np.ndarray], np.ndarray]:
             "`history` is what to draw and must be what `fit` returned, or a dict of "
             f"lists that is not empty. Received: history={history!r}."
         )
-    series = {key: np.asarray(values, "float64") for key, values in series.items()}
+    series = {
+        key: number_array(values, f"`history` is what to draw, and {key!r} in it")
+        for key, values in series.items()
+    }
     length = max(len(values) for values in series.values())
     epochs = np.arange(1, length + 1)
     own = getattr(history, "epoch", None)  # starts elsewhere after a resume
@@ -79,7 +92,7 @@ def _draw_panel(
     axes: Any,
     name: str,
     series: dict[str, np.ndarray],
-    epochs: np.ndarray,
+    epochs: dict[str, np.ndarray],
     colour: str,
 ) -> None:
     drawn = []
@@ -88,7 +101,7 @@ def _draw_panel(
         (f"val_{name}", "--", "validation"),
     ):
         if key in series:
-            at, values = _epochs_of(key, series[key], epochs), series[key]
+            at, values = epochs[key], series[key]
             axes.plot(at, values, style, color=colour, label=label)
             drawn.append((at, values))
     at, values = drawn[-1]  # validation, where there is one
@@ -102,18 +115,23 @@ def _draw_panel(
     legend_below(axes)
 
 
-def _epochs_of(key: str, values: np.ndarray, epochs: np.ndarray) -> np.ndarray:
+def _epochs_of(
+    key: str, values: np.ndarray, epochs: np.ndarray, validation_freq: int | None
+) -> np.ndarray:
     """The epochs a series belongs to; one shorter than the run has every n-th."""
     if len(values) == len(epochs):
         return epochs
-    steps = [n for n in range(1, len(epochs) + 1) if len(epochs) // n == len(values)]
-    if len(steps) != 1:
-        raise ValueError(
-            f"`history` is what to draw and must have one value per epoch in each "
-            f"series, or one per n-th epoch. Received: {len(values)} values of "
-            f"{key!r} for {len(epochs)} epochs."
-        )
-    return epochs[steps[0] - 1 :: steps[0]]
+    steps = [validation_freq] if validation_freq else range(1, int(epochs.max()) + 1)
+    # Keras counts epochs from the first of all, also in a run that was resumed.
+    fitting = [n for n in steps if np.sum(epochs % n == 0) == len(values)]
+    if len(fitting) == 1:
+        return epochs[epochs % fitting[0] == 0]
+    several = f", which `validation_freq` explains as {fitting}: pass it"
+    raise ValueError(
+        "`history` is what to draw and must have one value per epoch in each series, "
+        f"or one per n-th epoch. Received: {len(values)} values of {key!r} for "
+        f"{len(epochs)} epochs{several if fitting else ''}."
+    )
 
 
 def _best_index(name: str, values: np.ndarray) -> int | None:

@@ -20,8 +20,8 @@ class OneCycle(keras.callbacks.Callback):
 
     Reads the number of epochs and steps from `fit`, puts `schedules.OneCycle` and
     `schedules.OneCycleMomentum` into the optimizer before the first step, and is
-    idle from then on: the compiled training step computes both values, so nothing is
-    spent per batch and `steps_per_execution` changes no result.
+    idle from then on: the compiled training step computes both values, so no
+    Python is called per batch and `steps_per_execution` changes no result.
 
     The clock starts with the training, wherever the optimizer's own count stands: a
     second `fit` runs a second cycle, and a resumed `fit` (`initial_epoch`,

@@ -1,5 +1,6 @@
 """The user's examples as one NumPy array per named input, nothing guessed."""
 
+import reprlib
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -52,7 +53,13 @@ def _is_list_of_one(examples: Any, spec: tf.TensorSpec) -> bool:
 def _typed(name: str, value: Any, spec: tf.TensorSpec) -> np.ndarray:
     if spec.dtype == tf.string:  # as objects, for NumPy mixes no strings with bytes
         return _bytes(name, np.asarray(value, dtype=object))
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(
+            f"{PURPOSE} must hold rows of one shape. Received: {name!r}, "
+            f"{reprlib.repr(value)}."
+        ) from error
     wanted = np.dtype(spec.dtype.as_numpy_dtype)
     allowed = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}.get(wanted.kind, wanted.kind)
     if array.dtype.kind in allowed:

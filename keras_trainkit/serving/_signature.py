@@ -77,10 +77,10 @@ def by_served_names(
     shared = alike(served.values())
     if shared:
         raise ValueError(
-            "An input's name is a key in the served signature, which knows no capitals "
-            "and has `input_` before a word of Python, and must then differ from all "
-            "others; wrap the model as `x = keras.Input(..., name=...)`, "
-            f"`keras.Model(x, model(x))`. Received: inputs {list(signature.inputs)}."
+            "Clients send inputs by name. Capitals are ignored and a word of Python "
+            "gets `input_` in front; names must differ after that. To rename one: "
+            "`x = keras.Input(..., name=...)`, `keras.Model(x, model(x))`. "
+            f"Received: inputs {list(signature.inputs)}."
         )
 
     def call(tensors: Tensors) -> Tensors:

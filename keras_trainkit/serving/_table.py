@@ -42,21 +42,27 @@ def served_columns(encoder: TableEncoder, examples: Any) -> dict[str, np.ndarray
 
 
 def _served_names(encoder: TableEncoder) -> dict[str, str]:
-    """Column name to input name, of letters, digits and underscores only."""
+    """Column name to input name, of Latin letters, digits and underscores only.
+
+    Names without any of the first two, if there are several, are column positions.
+    """
     names = {}
-    for column in encoder.column_names:
+    foreign = [c for c in encoder.column_names if not re.search("[A-Za-z0-9]", c)]
+    for position, column in enumerate(encoder.column_names):
         name = re.sub("[^A-Za-z0-9_]+", "_", column)
+        if column in foreign and len(foreign) > 1:  # all would be underscores
+            name = str(position)
         name = name if re.match("[A-Za-z]", name) else f"column_{name}"
         names[column] = served_name(name, "column")
     shared = alike(names.values())
     if shared:
         columns = [column for column, name in names.items() if name in shared]
         raise ValueError(
-            "A column's name becomes the name of an input, each other character than "
-            "letters, digits and underscores an underscore, `column_` before a word of "
-            "Python, without regard to capitals, and must then differ from all others; "
-            "rename columns and adapt an encoder to the same rows again: its arrays, "
-            "and so the model, stay as they are. "
+            "Each column is served as an input. In its name, characters other than "
+            "letters, digits and underscores become underscores, a word of Python gets "
+            "`column_` in front, and capitals are ignored; names must differ after "
+            "that: rename columns and adapt an encoder to the same rows again: its "
+            "arrays, and so the model, stay as they are. "
             f"Received: columns {columns}."
         )
     check_names("input", list(names.values()))
@@ -73,9 +79,9 @@ def _encoder_keys(encoder: TableEncoder, signature: Signature) -> dict[str, str]
     if len(wanted) == len(given) == 1 and wanted[0] not in NAMES:
         return {wanted[0]: given[0]}
     raise ValueError(
-        "`preprocessing` makes the inputs of `model` from raw ones, so an encoder of "
-        f"such columns needs a model with the inputs {given}, or with one of any name "
-        f"where there is one. Received: a model with the inputs {wanted}."
+        f"`preprocessing` makes the inputs of `model`. This encoder gives {given}, so "
+        "the model's inputs must have these names; a single input may have any name "
+        f"where the encoder gives one. Received: a model with the inputs {wanted}."
     )
 
 

@@ -105,7 +105,8 @@ def export(
     each column, named after it. In the name every run of other characters than letters,
     digits and underscores is an underscore, with `column_` before it where it does not
     start with a letter or is a word of Python (`hours-per-week`: `hours_per_week`;
-    `20`: `column_20`; `class`: `column_class`, as `None`, `self`, ...):
+    `20`: `column_20`; `class`: `column_class`, as `None`, `self`, ...). Several names
+    without a Latin letter or digit are the columns' positions (`column_0`):
 
     | column                       | sent as                                         |
     | ---------------------------- | ----------------------------------------------- |
@@ -132,7 +133,7 @@ def export(
             a DataFrame or a dict of columns, as it is called with.
         preprocessing: What makes the model's inputs of raw ones; it is joined in front.
             Not in the model's `.keras` file, so keep one of its own. None: the inputs
-            are served as they are. Either
+            are served as they are. It is one of
 
             - an adapted `keras.layers.TextVectorization`, for a model of one input. The
               served input has the layer's name where one was given, else the name of

@@ -69,6 +69,8 @@ def test_row_without_a_valid_step_is_drawn_too(tmp_path):
         ({"weights": []}, r"`weights` are .* shape \(0,\)"),
         ({"weights": [0.5, np.nan]}, "`weights` are .* finite"),
         ({"weights": [1.5, -0.5]}, "`weights` are .* at least 0"),
+        ({"weights": ["much", "less"]}, "`weights` are .* numbers.*'much'"),
+        ({"sequence": [[1, 2], [3], [4], [5]]}, "`sequence` is .* one length.*3"),
         ({"sequence": np.ones(3)}, r"`sequence` is .* a step per weight, 4.*\(3,\)"),
         ({"sequence": [1, 2, 3, np.inf]}, "`sequence` is .* with 1 numbers that"),
         ({"sequence": np.ones((4, 1, 1))}, "`sequence` is drawn"),

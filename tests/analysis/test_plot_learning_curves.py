@@ -63,6 +63,31 @@ def test_sparse_validation_stands_at_its_epochs():
     assert lines(run)[1].get_xdata().tolist() == [2, 4, 6]
 
 
+def test_sparse_validation_that_two_steps_explain_wants_to_be_told():
+    run = {"loss": np.arange(50.0), "val_loss": [6, 4, 2, 1, 0]}
+    with pytest.raises(ValueError, match=r"5 values of 'val_loss' .*as \[9, 10\]"):
+        _draw(run)
+    assert _draw(run, 10).axes[0].get_lines()[1].get_xdata().tolist() == [
+        *range(10, 51, 10)
+    ]
+
+
+def test_sparse_validation_of_a_resumed_run_stands_where_keras_counts_it(blobs):
+    x, y = blobs
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    history = model.fit(
+        x,
+        y,
+        initial_epoch=3,
+        epochs=10,
+        validation_data=(x, y),
+        validation_freq=2,
+        verbose=0,
+    )
+    assert lines(history)[1].get_xdata().tolist() == [4, 6, 8, 10]
+
+
 def test_length_that_nothing_explains_is_refused(tmp_path):
     run = {"loss": [7, 6, 5, 4, 3], "val_loss": [6, 4, 2]}
     with pytest.raises(ValueError, match="3 values of 'val_loss' for 5 epochs"):

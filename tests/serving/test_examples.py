@@ -60,6 +60,7 @@ def test_missing_values_of_floats_are_kept():
         ([TOKENS[:, :2], ["Rome", "Oslo"]], r"shape \(None, 3\).*shape=\(2, 2\)"),
         ([TOKENS / 2, ["Rome", "Oslo"]], r"type that int32 holds.*float64 array"),
         ([TOKENS * 10**10, ["Rome", "Oslo"]], r"values that fit int32.*10000000000"),
+        ([[[1, 2, 3], [4]], ["Rome", "Oslo"]], r"rows of one shape.*'tokens'.*\[4\]"),
         ([TOKENS, [3, 4]], r"'city', hold strings or bytes.*\[3 4\]"),
         ([TOKENS, ["Rome", None]], r"'city', hold strings or bytes.*object"),
     ],

@@ -75,7 +75,7 @@ def test_what_stands_in_front_may_bear_such_names_too(tmp_path):
 @pytest.mark.parametrize("names", [("class", "input_class"), ("Age", "age")])
 def test_inputs_that_a_signature_does_not_tell_apart_are_refused(names, tmp_path):
     rows = {name: np.ones((1, 2)) for name in names}
-    with pytest.raises(ValueError, match=f"differ from all others.*{list(names)[1]}"):
+    with pytest.raises(ValueError, match=f"names must differ.*{list(names)[1]}"):
         serving.export(sum_of(*names), tmp_path / "models", rows)
     assert list(tmp_path.iterdir()) == []
 
@@ -104,6 +104,15 @@ def test_columns_named_like_words_of_python_get_a_prefix(tmp_path):
         Class=tf.constant([9.0], "float64"),
     )
     assert came["again"].numpy().tolist() == [[7, 8, 1, 9]]
+
+
+def test_columns_without_latin_letters_are_served_by_their_positions(tmp_path):
+    table = {"年齢": [1.0, 2.0], "age": [3.0, 4.0], "性別": [5.0, 6.0]}
+    encoder, model = encoded(table)
+    served = signature(serving.export(model, tmp_path, table, preprocessing=encoder))
+    sent = {"column_0": 7.0, "age": 8.0, "column_2": 9.0}
+    came = served(**{k: tf.constant([v], "float64") for k, v in sent.items()})
+    assert came["again"].numpy().tolist() == [[7, 8, 9]]
 
 
 @pytest.mark.parametrize(
