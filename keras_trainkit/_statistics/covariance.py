@@ -33,11 +33,6 @@ class Covariance:
             products = deviations.T @ deviations - len(rows) * np.outer(slip, slip)
             self._take(len(rows), mean + slip, products)
 
-    def merge(self, other: "Covariance") -> None:
-        """Takes in what `other` has seen."""
-        if other.count:
-            self._take(other.count, other.mean, other.products)
-
     def _take(self, count: int, mean: np.ndarray, products: np.ndarray) -> None:
         total = self.count + count
         step = mean - self.mean

@@ -15,15 +15,7 @@ class Extremes:
 
     def update(self, rows: np.ndarray) -> None:
         """Takes in `(rows, features)`; NaN is skipped."""
-        self._take(
-            np.fmin.reduce(rows, axis=0, initial=np.inf),
-            np.fmax.reduce(rows, axis=0, initial=-np.inf),
-        )
-
-    def merge(self, other: "Extremes") -> None:
-        """Takes in what `other` has seen."""
-        self._take(other.lowest, other.highest)
-
-    def _take(self, lowest: np.ndarray, highest: np.ndarray) -> None:
+        lowest = np.fmin.reduce(rows, axis=0, initial=np.inf)
+        highest = np.fmax.reduce(rows, axis=0, initial=-np.inf)
         self.lowest = np.minimum(self.lowest, lowest)
         self.highest = np.maximum(self.highest, highest)

@@ -38,10 +38,6 @@ class Moments:
             squares = (deviations**2).sum(axis=0) - count * slip**2
             self._take(count, mean + slip, squares)
 
-    def merge(self, other: "Moments") -> None:
-        """Takes in what `other` has seen."""
-        self._take(other.count, other.mean, other.squares)
-
     def _take(self, count: np.ndarray, mean: np.ndarray, squares: np.ndarray) -> None:
         total = self.count + count
         share = count / np.maximum(total, 1)

@@ -35,11 +35,6 @@ class Quantiles:
         self._pending: list[np.ndarray] = []
 
     @property
-    def count(self) -> np.ndarray:
-        """Values seen, NaN not counted, `(features,)`."""
-        return np.array([column.count for column in self._split()])
-
-    @property
     def rank_error(self) -> np.ndarray:
         """Bound on the error of a rank, as a share of the count, `(features,)`."""
         return np.array([column.rank_error for column in self._split()])

@@ -23,12 +23,10 @@ def test_equals_numpy_on_a_large_offset():
     np.testing.assert_allclose(covariance.products / 39, expected, rtol=1e-6, atol=1e-6)
 
 
-def test_merged_parts_equal_the_whole():
-    left, whole = of(ROWS[:9]), of(ROWS)
-    left.merge(of(ROWS[9:]))
-    left.merge(Covariance())
-    assert left.count == 40
-    np.testing.assert_allclose(left.products, whole.products, rtol=1e-7, atol=1e-6)
+def test_portions_equal_the_whole():
+    parts, whole = of(ROWS[:9], ROWS[9:], ROWS[:0]), of(ROWS)
+    assert parts.count == 40
+    np.testing.assert_allclose(parts.products, whole.products, rtol=1e-7, atol=1e-6)
 
 
 def test_a_row_with_a_missing_value_is_left_out():

@@ -13,20 +13,19 @@ def test_mean_and_deviation_by_hand_with_a_missing_value():
     np.testing.assert_allclose(moments.deviation, [np.sqrt(26 / 3), 20])
 
 
-def test_merged_parts_equal_the_whole():
-    left, right, whole = Moments(), Moments(), Moments()
-    left.update(ROWS[:1])
-    right.update(ROWS[1:])
-    left.merge(right)
+def test_portions_equal_the_whole():
+    parts, whole = Moments(), Moments()
+    parts.update(ROWS[:1])
+    parts.update(ROWS[1:])
     whole.update(ROWS)
-    np.testing.assert_allclose(left.mean, whole.mean, rtol=1e-14)
-    np.testing.assert_allclose(left.squares, whole.squares, rtol=1e-14)
+    np.testing.assert_allclose(parts.mean, whole.mean, rtol=1e-14)
+    np.testing.assert_allclose(parts.squares, whole.squares, rtol=1e-14)
 
 
-def test_merging_with_one_that_has_seen_nothing_changes_nothing():
+def test_a_portion_without_rows_changes_nothing():
     moments = Moments()
     moments.update(ROWS)
-    moments.merge(Moments())
+    moments.update(ROWS[:0])
     np.testing.assert_allclose(moments.mean, [4, 70])
 
 
@@ -38,10 +37,9 @@ def test_a_small_spread_on_a_large_offset_keeps_its_digits():
     np.testing.assert_allclose(moments.squares, [46], rtol=1e-7)
 
 
-def test_extremes_skip_missing_values_and_merge():
-    left, right = Extremes(), Extremes()
-    left.update(ROWS[:2])
-    right.update(ROWS[2:])
-    left.merge(right)
-    np.testing.assert_array_equal(left.lowest, [1, 50])
-    np.testing.assert_array_equal(left.highest, [8, 90])
+def test_extremes_skip_missing_values():
+    extremes = Extremes()
+    extremes.update(ROWS[:2])
+    extremes.update(ROWS[2:])
+    np.testing.assert_array_equal(extremes.lowest, [1, 50])
+    np.testing.assert_array_equal(extremes.highest, [8, 90])
