@@ -4,13 +4,11 @@ The hooks of an optimizer that a subclass overrides stand in
 `optimizers/_decoupled_decay.py`; docs/private_api.md lists both.
 """
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import keras
 
-from keras_trainkit._types import Tensor
-
-Optimizer: TypeAlias = keras.optimizers.Optimizer
+from keras_trainkit._types import Optimizer, Tensor, is_schedule
 
 
 def unwrapped(optimizer: Optimizer) -> Optimizer:
@@ -46,8 +44,7 @@ def learning_rate_schedule(optimizer: Optimizer) -> Any:
     schedule.
     """
     rate = getattr(unwrapped(optimizer), "_learning_rate", None)
-    schedule = keras.optimizers.schedules.LearningRateSchedule
-    return rate if isinstance(rate, schedule) else None
+    return rate if is_schedule(rate) else None
 
 
 def learning_rate_object(optimizer: Optimizer) -> Any:

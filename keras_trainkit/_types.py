@@ -19,3 +19,8 @@ Shape: TypeAlias = tuple[Any, ...]
 Optimizer: TypeAlias = keras.optimizers.Optimizer
 
 Schedule: TypeAlias = keras.optimizers.schedules.LearningRateSchedule
+
+
+def is_schedule(value: Any) -> bool:
+    """True for a schedule, of Keras or of the kit."""
+    return isinstance(value, keras.optimizers.schedules.LearningRateSchedule)

@@ -18,6 +18,7 @@ from keras_trainkit._tables.objects import (
     object_array,
     object_text,
     real_numbers,
+    refuse_types,
     type_names,
     unmasked,
     value_type,
@@ -217,11 +218,7 @@ def _array_column(name: str, array: np.ndarray) -> Column:
         array = object_array(array.astype("timedelta64[us]").tolist())
     if array.dtype.kind == "O":
         return _object_column(name, array)
-    raise ValueError(
-        f"{PURPOSE} each must hold real numbers, booleans, texts or datetimes "
-        "(others as texts: `.astype(str)`). "
-        f"Received: dtype={array.dtype} for {name!r}."
-    )
+    refuse_types(f"dtype={array.dtype} for {name!r}")
 
 
 def _object_column(name: str, array: np.ndarray) -> Column:

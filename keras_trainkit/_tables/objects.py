@@ -5,7 +5,7 @@ import decimal
 import math
 import numbers
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -51,11 +51,15 @@ def check_types(name: str, types: Iterable[type]) -> None:
     """Refuses types that no column may hold."""
     unknown = [t for t in types if not value_type(t) and not _is_missing_type(t)]
     if unknown:
-        raise ValueError(
-            f"{PURPOSE} each must hold real numbers, booleans, texts or datetimes "
-            "(others as texts: `.astype(str)`). "
-            f"Received: {', '.join(type_names(unknown))} in {name!r}."
-        )
+        refuse_types(f"{', '.join(type_names(unknown))} in {name!r}")
+
+
+def refuse_types(received: str) -> NoReturn:
+    """Refuses a column whose values are of a type that no column may hold."""
+    raise ValueError(
+        f"{PURPOSE} each must hold real numbers, booleans, texts or datetimes "
+        f"(others as texts: `.astype(str)`). Received: {received}."
+    )
 
 
 def is_missing(value: Any) -> bool:

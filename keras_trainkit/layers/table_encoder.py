@@ -250,20 +250,6 @@ class TableEncoder(keras.layers.Layer):
         check_saved_kinds(kinds, self._named_kinds())
         self._assign(states)
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "TableEncoder":
-        try:
-            return super().from_config(config)
-        except (
-            TypeError,
-            AttributeError,
-            KeyError,
-        ) as error:  # of any cause, from Keras
-            raise ValueError(
-                "`config` is made into a TableEncoder again and must be what its "
-                f"`get_config` gives. Received: {error}"
-            ) from error
-
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from keras_trainkit._checks import check_count, check_flag, check_number
-from keras_trainkit._types import Optimizer, Schedule, Tensor
+from keras_trainkit._types import Optimizer, Schedule, Tensor, is_schedule
 
 
 class ScheduledNumber:
@@ -33,7 +33,7 @@ class ScheduledNumber:
         return vars(instance)[self.name]
 
     def __set__(self, instance: Any, value: Any) -> None:
-        allowed = _is_schedule(value) or (self.or_none and value is None)
+        allowed = is_schedule(value) or (self.or_none and value is None)
         if not allowed:
             _check_no_callback_or_class(self.name, value, self.purpose)
             check_number(self.name, value, self.purpose, **self.bounds)
@@ -84,11 +84,7 @@ def or_schedule(purpose: str) -> str:
 
 def value_at(number: Any, step: keras.Variable) -> float | Tensor:
     """The number itself, or the value of its schedule at optimizer step `step`."""
-    return number(step) if _is_schedule(number) else number
-
-
-def _is_schedule(value: Any) -> bool:
-    return isinstance(value, keras.optimizers.schedules.LearningRateSchedule)
+    return number(step) if is_schedule(number) else number
 
 
 def check_keras_arguments(optimizer: Optimizer) -> None:
@@ -141,7 +137,7 @@ def saved_numbers(
     saved = {"learning_rate": rate}
     for name in names:
         value = getattr(optimizer, name)
-        if _is_schedule(value):
+        if is_schedule(value):
             value = keras.saving.serialize_keras_object(value)
         saved[name] = value
     return saved
@@ -155,7 +151,7 @@ def restored(
     for name, value in config.items():
         if isinstance(value, dict):
             value = keras.saving.deserialize_keras_object(value, custom_objects)
-            if not _is_schedule(value):
+            if not is_schedule(value):
                 raise ValueError(
                     f"`{name}` of a saved optimizer follows the steps and must be a "
                     f"number or a LearningRateSchedule. Received: {name}={value!r}."

@@ -6,7 +6,7 @@ from keras import ops
 from keras_trainkit._checks import check_choice, check_number
 from keras_trainkit._serialization import serializable
 from keras_trainkit._types import Schedule as AnySchedule
-from keras_trainkit._types import Tensor
+from keras_trainkit._types import Tensor, is_schedule
 from keras_trainkit.schedules._legs import SHAPES, check_steps, leg
 from keras_trainkit.schedules._schedule import Schedule
 
@@ -57,7 +57,7 @@ class Warmup(Schedule):
     ):
         super().__init__()
         highest = None
-        if not _is_schedule(schedule):
+        if not is_schedule(schedule):
             check_number(
                 "schedule",
                 schedule,
@@ -83,7 +83,7 @@ class Warmup(Schedule):
 
     def __call__(self, step: Tensor) -> Tensor:
         target = self.schedule
-        if _is_schedule(target):
+        if is_schedule(target):
             # Asked for its step 0 until the rise is over.
             target = target(ops.maximum(step - self.warmup_steps, 0))
         low, end = self.initial_learning_rate, self.warmup_steps
@@ -97,7 +97,7 @@ class Warmup(Schedule):
             AttributeError: If the schedule has no `peak_step`, so that `hasattr`
                 and `getattr` with a default tell.
         """
-        if not _is_schedule(self.schedule):
+        if not is_schedule(self.schedule):
             return self.warmup_steps
         return self.warmup_steps + max(self.schedule.peak_step, 0)
 
@@ -114,7 +114,3 @@ class Warmup(Schedule):
         """Builds the schedule inside first."""
         schedule = keras.saving.deserialize_keras_object(config.get("schedule"))
         return cls(**{**config, "schedule": schedule})
-
-
-def _is_schedule(value: Any) -> bool:
-    return isinstance(value, keras.optimizers.schedules.LearningRateSchedule)
