@@ -23,6 +23,29 @@ from keras_trainkit.callbacks._monitor import (
 )
 from keras_trainkit.callbacks._scored_weights import ScoredWeights
 
+_COUNTS = {
+    "patience": "is the number of epochs to wait for an improvement",
+    "start_from_epoch": "is the first epoch to look at",
+}
+_CHOICES = {
+    "min_delta_mode": (
+        "says what `min_delta` is measured in",
+        ("absolute", "relative"),
+    ),
+    "verbose": (
+        "says whether to print why the run was stopped",
+        (0, 1, False, True),
+    ),
+    "mode": (
+        "says which way the monitored value gets better",
+        ("auto", "min", "max"),
+    ),
+}
+_FLAGS = {
+    "restore_best_weights": "decides whether training ends with the best weights",
+    "wait_for_peak": "decides whether patience waits for the learning rate's peak",
+}
+
 
 class EarlyStopping(keras.callbacks.Callback):
     """Stops a run that no longer gets better, and keeps the best weights.
@@ -207,65 +230,19 @@ class EarlyStopping(keras.callbacks.Callback):
 
     def _check_arguments(self) -> None:
         check_name(self.monitor)
-        check_number(
-            "min_delta",
-            self.min_delta,
-            "is the improvement that starts patience again",
-            at_least=0,
-        )
-        check_choice(
-            "min_delta_mode",
-            self.min_delta_mode,
-            "says what `min_delta` is measured in",
-            ("absolute", "relative"),
-        )
-        check_count(
-            "patience",
-            self.patience,
-            "is the number of epochs to wait for an improvement",
-            at_least=0,
-        )
-        check_choice(
-            "verbose",
-            self.verbose,
-            "says whether to print why the run was stopped",
-            (0, 1, False, True),
-        )
-        check_choice(
-            "mode",
-            self.mode,
-            "says which way the monitored value gets better",
-            ("auto", "min", "max"),
-        )
-        check_flag(
-            "restore_best_weights",
-            self.restore_best_weights,
-            "decides whether training ends with the best weights",
-        )
-        check_count(
-            "start_from_epoch",
-            self.start_from_epoch,
-            "is the first epoch to look at",
-            at_least=0,
-        )
-        check_flag(
-            "wait_for_peak",
-            self.wait_for_peak,
-            "decides whether patience waits for the learning rate's peak",
-        )
-        check_number(
-            "smoothing",
-            self.smoothing,
-            "is the weight of the past in the average of the monitored value",
-            at_least=0,
-            below=1,
-        )
+        for name, purpose in _COUNTS.items():
+            check_count(name, getattr(self, name), purpose, at_least=0)
+        for name, (purpose, choices) in _CHOICES.items():
+            check_choice(name, getattr(self, name), purpose, choices)
+        for name, purpose in _FLAGS.items():
+            check_flag(name, getattr(self, name), purpose)
+        purpose = "is the improvement that starts patience again"
+        check_number("min_delta", self.min_delta, purpose, at_least=0)
+        purpose = "is the weight of the past in the average of the monitored value"
+        check_number("smoothing", self.smoothing, purpose, at_least=0, below=1)
         if self.baseline is not None:
-            check_number(
-                "baseline",
-                self.baseline,
-                "is the value to beat before patience starts again",
-            )
+            purpose = "is the value to beat before patience starts again"
+            check_number("baseline", self.baseline, purpose)
 
     def _reset(self) -> None:
         self.best = None

@@ -27,7 +27,7 @@ def _is_widths(scales: str) -> bool:
 
 _DOMAINS: dict[str, Domain] = {
     "embedding_units": NumberDomain(
-        "is the numbers per token",
+        "is the number of units per token",
         (64, 256, 2),
         128,
         whole=True,

@@ -155,7 +155,10 @@ def _entropy(task: Task) -> str:
 
 
 def _counting(task: Task, name: str, options: dict) -> str | None:
-    """The same for metrics that count rows by their labels."""
+    """A phrase for a metric that fits, where metrics count rows by their labels.
+
+    None if the one of this name and these options does fit.
+    """
     linear, binary = task.activation == "linear", task.name == "binary"
     threshold = 0 if linear else 0.5
     accuracy = f"`BinaryAccuracy(threshold={threshold})`" if binary else '"accuracy"'

@@ -61,7 +61,7 @@ def prediction_shape(outputs: Any, task: str | None) -> tuple[int, ...]:
             "a shape is for the task 'regression' or None. "
             f"Received: outputs={outputs!r}, task={task!r}."
         )
-    check_counts("outputs", outputs, "is the shape of one answer", 1)
+    check_counts("outputs", outputs, "is the shape of one prediction", 1)
     return tuple(map(int, outputs))
 
 

@@ -48,7 +48,7 @@ def check_sequence_input(
         "is the number of token ids, padding's 0 included,",
         at_least=2,
     )
-    check_count("embedding_units", embedding_units, "is the numbers per token")
+    check_count("embedding_units", embedding_units, "is the number of units per token")
     given = {"mask_value": mask_value, "scaling": scaling, "missing": missing}
     for argument, value in given.items():
         if value is not None:

@@ -3,6 +3,7 @@ from collections.abc import Callable, Sequence
 import keras
 
 from keras_trainkit._checks import check_choice, check_counts, check_number
+from keras_trainkit._types import Tensor
 from keras_trainkit.layers import (
     AttentionPooling,
     MultiScale,
@@ -165,13 +166,7 @@ def bilstm_attention(
             recurrent_weight_dropout=recurrent_weight_dropout,
             name=f"bilstm_{number}",
         )(x)
-    final_state = keras.layers.Concatenate(name="final_state")(states[::2])
-    if attention is None:
-        x = final_state
-    else:
-        pooling = AttentionPooling(attention, query, name="attention")
-        pooled = x if query == "learned" else [x, final_state]
-        x, _ = pooling(pooled, return_attention_scores=True)
+    x = _pooled(x, states[::2], attention, query)
     if dropout:
         x = keras.layers.Dropout(dropout, name="dropout")(x)
     if target_scaling is None:
@@ -181,3 +176,16 @@ def bilstm_attention(
         x, shape, output_activation, None, task, 1, target_scaling, classes
     )
     return MemberModel(inputs, predictions, name=name)
+
+
+def _pooled(
+    x: Tensor, last_outputs: list[Tensor], attention: str | None, query: str
+) -> Tensor:
+    """One vector per sequence: the mean that attention weighs, or the final state."""
+    final_state = keras.layers.Concatenate(name="final_state")(last_outputs)
+    if attention is None:
+        return final_state
+    pooling = AttentionPooling(attention, query, name="attention")
+    sources = x if query == "learned" else [x, final_state]
+    pooled, _ = pooling(sources, return_attention_scores=True)
+    return pooled

@@ -40,7 +40,7 @@ def loss_for(
 
 
 def loss_of(task: Task, one_hot: bool, label_smoothing: float) -> keras.losses.Loss:
-    """The same of a task."""
+    """A new loss that fits outputs of this task."""
     check_one_hot(task, one_hot)
     purpose = "is the share of a label given to all classes alike"
     check_number("label_smoothing", label_smoothing, purpose, at_least=0, below=1)

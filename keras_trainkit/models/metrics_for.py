@@ -28,7 +28,7 @@ def metrics_for(
 
 
 def metrics_of(task: Task, one_hot: bool) -> list[keras.metrics.Metric]:
-    """The same of a task."""
+    """New metrics that fit outputs of this task."""
     check_one_hot(task, one_hot)
     if task.name == "regression":
         return [keras.metrics.RootMeanSquaredError()]

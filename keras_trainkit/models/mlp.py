@@ -150,14 +150,7 @@ def mlp(
     check_model_name(name)
     check_head(task, outputs, output_activation, classes)
     _check_rates(dropout, l1, l2)
-    check_flag("residual", residual, "adds each block's input to its output")
-    check_choice(
-        "normalization",
-        normalization,
-        "steadies the inputs of activations",
-        (None, "batch", "layer"),
-    )
-    _check_activation(activation)
+    _check_blocks(residual, normalization, activation)
     check_scaling(scaling)
     check_initializer(initializer, activation)
 
@@ -246,7 +239,14 @@ def _check_rates(dropout: Any, l1: Any, l2: Any) -> None:
     check_number("l2", l2, "weighs the sum of squared kernel values", at_least=0)
 
 
-def _check_activation(activation: Any) -> None:
+def _check_blocks(residual: Any, normalization: Any, activation: Any) -> None:
+    check_flag("residual", residual, "adds each block's input to its output")
+    check_choice(
+        "normalization",
+        normalization,
+        "steadies the inputs of activations",
+        (None, "batch", "layer"),
+    )
     if not is_activation(activation):
         raise ValueError(
             "`activation` bends the signal in each block and must be the name of a "

@@ -360,8 +360,8 @@ def test_is_served(build, x, tmp_path):
         ({"scales": 2}, "`scales` are the lengths"),
         ({"scaling": "standard"}, "`scaling` is put before"),
         ({"mask_value": float("nan")}, "`mask_value` marks the steps"),
-        ({"outputs": (24, 0)}, r"`outputs\[1\]` is the shape of one answer"),
-        ({"outputs": ()}, "`outputs` is the shape of one answer"),
+        ({"outputs": (24, 0)}, r"`outputs\[1\]` is the shape of one prediction"),
+        ({"outputs": ()}, "`outputs` is the shape of one prediction"),
         (
             {"outputs": (24, 3), "task": "classification"},
             "`outputs` is the number of classes .*'classification'",
@@ -387,7 +387,7 @@ def test_refuses(arguments, message):
     ("arguments", "message"),
     [
         ({"vocabulary_size": 1}, "`vocabulary_size` is .* at least 2"),
-        ({"embedding_units": 0}, "`embedding_units` is the numbers per token"),
+        ({"embedding_units": 0}, "`embedding_units` is the number of units per token"),
         ({"mask_value": 0.0}, "`mask_value` is for float sequences"),
         ({"scaling": StandardScaling()}, "`scaling` is for float sequences"),
         ({"missing": "indicator"}, "`missing` is for float sequences"),
