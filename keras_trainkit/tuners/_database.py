@@ -117,6 +117,12 @@ def file_of(url: Url) -> pathlib.Path | None:
     return pathlib.Path(parsed.database)
 
 
+def is_same_database(url: Url, other: Url) -> bool:
+    """True if both URLs name one database, whoever connects to it and with what."""
+    places = [_place(url), _place(other)]
+    return places[0] == places[1]
+
+
 def masked_url(url: Url) -> str:
     """The URL without its passwords; the path of a file."""
     try:
@@ -140,6 +146,19 @@ def masked_text(text: object, url: Url) -> str:
     for secret in sorted(_secrets(url), key=len, reverse=True):
         masked = masked.replace(secret, "***")
     return masked
+
+
+def _place(url: Url) -> object:
+    file = file_of(url)
+    if file is not None:
+        return file.resolve()
+    try:
+        parsed = sqlalchemy.make_url(url)
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        return str(url)
+    if parsed.get_backend_name() == "sqlite":
+        return str(url)
+    return parsed.get_backend_name(), parsed.host, parsed.port, parsed.database
 
 
 def _is_secret(name: str, value: str | tuple[str, ...]) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from keras_trainkit._disk import replace
 from keras_trainkit._types import Model
+from keras_trainkit.tuners._database import is_same_database
 from keras_trainkit.tuners._patient_storage import StorageFailed
 from keras_trainkit.tuners._process_identity import is_dead, this_process
 
@@ -58,6 +59,9 @@ def begin(folder: pathlib.Path, content: dict[str, Any], *, anew: bool = False) 
 
     Returns:
         True if the search was made before, in the database that `content` names.
+
+    Raises:
+        ValueError: It was made in another database; its weights are in this folder.
     """
     with naming_folder(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -65,8 +69,18 @@ def begin(folder: pathlib.Path, content: dict[str, Any], *, anew: bool = False) 
         if found is None or _BEGUN in found:
             _write_marker(folder, {**content, _BEGUN: True})
             return False
-    moved = content["storage"].endswith(f"{folder.name}{os.sep}{DATABASE}")
-    return moved or found.get("storage") == content["storage"]
+    own_file = f"{folder.name}{os.sep}{DATABASE}"
+    given, made_in = content["storage"], found.get("storage")
+    if made_in is None:  # an unreadable marker
+        return given.endswith(own_file)
+    has_moved = given.endswith(own_file) and made_in.endswith(own_file)
+    if not has_moved and not is_same_database(given, made_in):
+        raise ValueError(
+            "`storage` names the database of the search, which must be the one that "
+            f"it was begun in, {made_in!r}; use another `project_name` or "
+            f"`overwrite=True` for a new search. Received: {given!r}."
+        )
+    return True
 
 
 def finish(folder: pathlib.Path, content: dict[str, Any]) -> None:

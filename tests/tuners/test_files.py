@@ -19,6 +19,7 @@ import pytest
 from searching import forked, hill, in_child, searcher, table, wait_until
 
 from keras_trainkit import tuners
+from keras_trainkit.tuners._database import is_same_database
 
 Searcher = searcher(tuners.RandomSearch)
 
@@ -153,6 +154,46 @@ def test_the_study_may_be_in_a_database_elsewhere(tmp_path):
     assert not (tmp_path / "search" / "study.db").exists()
     emptied = Searcher(directory=tmp_path, storage=url, overwrite=True)
     assert table(emptied) == []
+
+
+def test_a_search_in_another_database_is_refused_but_for_overwriting(tmp_path):
+    folder, urls = tmp_path / "search", []
+    for name in ("first", "second"):
+        urls.append(f"sqlite:///{tmp_path / name}.db")
+    weights = folder / "trial_0000" / "checkpoint.weights.h5"
+    Searcher(directory=tmp_path, max_trials=2, seed=3).search(verbose=0)
+    weights.parent.mkdir()
+    weights.write_text("of the first search")
+    remote = "postgresql+psycopg://me:hidden@host/studies"
+    for url in (urls[0], remote):
+        with pytest.raises(
+            ValueError, match="begun in, .*study.db'; .*Received: "
+        ) as e:
+            Searcher(directory=tmp_path, storage=url, seed=3)
+        assert "hidden" not in str(e.value)
+        assert "`project_name`" in str(e.value) and "`overwrite=True`" in str(e.value)
+    assert weights.read_text() == "of the first search"
+    Searcher(directory=tmp_path, storage=urls[0], seed=3, overwrite=True)
+    assert not weights.exists()
+    Searcher(directory=tmp_path, storage=urls[0], seed=3)
+    for url in (urls[1], None):
+        with pytest.raises(ValueError, match="begun in, .*first.db'; .*Received: "):
+            Searcher(directory=tmp_path, storage=url, seed=3)
+
+
+@pytest.mark.parametrize(
+    ("url", "other", "expected"),
+    [
+        ("postgresql://a:x@h/d", "postgresql+psycopg://b:y@h/d?sslmode=require", True),
+        ("postgresql://a@h/d", "postgresql://a@h/e", False),
+        ("postgresql://a@h/d", "postgresql://a@h2/d", False),
+        ("mysql://a@h/d", "postgresql://a@h/d", False),
+        ("sqlite:///a.db", "sqlite:///./a.db", True),
+        ("sqlite:///a.db", "sqlite:///b.db", False),
+    ],
+)
+def test_one_database_by_two_urls(url, other, expected):
+    assert is_same_database(url, other) is expected
 
 
 @pytest.mark.parametrize(
