@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+from optuna.trial import FrozenTrial
 
 from keras_trainkit._arrays import as_numpy
 from keras_trainkit._folds import fold_rows
@@ -60,18 +61,29 @@ def rows(data: Any, numbers: np.ndarray | list[int]) -> Any:
     return as_numpy(data)[numbers]
 
 
-def wilcoxon_test(trial: optuna.Trial, folds: int) -> Callable[[int, float], bool]:
+def wilcoxon_test(
+    study: optuna.Study,
+    folds: int,
+    show: Callable[[int, float], None],
+    shown: Callable[[], FrozenTrial],
+) -> Callable[[int, float], bool]:
     """Function of a fold and its score; False says that the trial is to be stopped.
 
     Optuna's pruner compares a trial with the best one, fold by fold.
+
+    Args:
+        study: Optuna's study.
+        folds: Int. Number of folds.
+        show: Function of a fold and its score that writes it.
+        shown: Function that returns the trial with what was shown.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        trial.study.pruner = optuna.pruners.WilcoxonPruner(p_threshold=_P_THRESHOLD)
+        pruner = optuna.pruners.WilcoxonPruner(p_threshold=_P_THRESHOLD)
 
     def may_continue(fold: int, score: float) -> bool:
-        trial.report(score, fold)
-        return fold == folds - 1 or not trial.should_prune()
+        show(fold, score)
+        return fold == folds - 1 or not pruner.prune(study, shown())
 
     return may_continue
 

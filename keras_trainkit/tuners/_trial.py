@@ -1,6 +1,7 @@
 """One claimed trial, from its values to its end in the study, here or in a child."""
 
 import contextlib
+import copy
 import functools
 import json
 import logging
@@ -9,13 +10,14 @@ import statistics
 import time
 import traceback
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import optuna
 from keras_tuner.engine.trial import Trial
 from keras_tuner.errors import FailedTrialError, FatalError
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from keras_trainkit.tuners._configuration_tree import (
     PartialConfiguration,
@@ -273,15 +275,16 @@ class _TrialWriter:
         """Gives the trial a new training."""
         search, tuner, index = self._search, self._search.tuner, self._claim.index
         one_fold = tuner.folds == 1
+        self._shown: dict[int, float] = {}
         self.trial.training = Training(
             search,
             self.trial,
             index,
             retry=retry,
             judge=functools.partial(tuner.judge, index) if self._is_judged else None,
-            report=None if one_fold else wilcoxon_test(self._drawn, tuner.folds),
+            report=None if one_fold else self._wilcoxon_test(),
             settle=self.settle,
-            show_epoch=self._show_epoch if one_fold else None,
+            show_epoch=self._show if one_fold else None,
             weights=weights_path(search.folder, self.trial.trial_id),
         )
 
@@ -319,8 +322,8 @@ class _TrialWriter:
         stopped_at = self.trial.training.stopped_at
         if stopped_at is not None and self._search.tuner.folds == 1:
             # TPE ranks stopped trials by how far they came, then by this value.
-            self._show_epoch(*stopped_at)
-        self._study.end(self._claim.key, TrialState.PRUNED, self._last_reported())
+            self._show(*stopped_at)
+        self._study.end(self._claim.key, TrialState.PRUNED, self._last_shown())
 
     def fail(self, error: Exception) -> None:
         """Ends a trial with the error as the reason."""
@@ -335,17 +338,29 @@ class _TrialWriter:
         trial = self._study.storage.get_trial(self._claim.key)
         return trial.state != TrialState.RUNNING
 
-    def _show_epoch(self, epochs: int, value: float) -> None:
+    def _wilcoxon_test(self) -> Callable[[int, float], bool]:
+        folds, study = self._search.tuner.folds, self._drawn.study
+        return wilcoxon_test(study, folds, self._show, self._trial_of_this_attempt)
+
+    def _trial_of_this_attempt(self) -> FrozenTrial:
+        trial = copy.copy(self._study.storage.get_trial(self._claim.key))
+        trial.intermediate_values = dict(self._shown)
+        return trial
+
+    def _show(self, step: int, value: float) -> None:
+        """Writes the objective after an epoch or a fold."""
+        self._shown[step] = value
         # A retry writes over what it does again, which `optuna.Trial.report` refuses.
         # A curve is no reason to lose a training over.
         with contextlib.suppress(StorageInternalError):
             self._study.storage.set_trial_intermediate_value(
-                self._claim.key, epochs, value
+                self._claim.key, step, value
             )
 
-    def _last_reported(self) -> float | None:
-        trial = self._study.storage.get_trial(self._claim.key)
-        value = trial.intermediate_values.get(trial.last_step, math.nan)
+    def _last_shown(self) -> float | None:
+        if not self._shown:
+            return None
+        value = self._shown[max(self._shown)]
         return None if math.isnan(value) else value
 
     def _write(self, **fields: Any) -> None:

@@ -365,6 +365,36 @@ def test_a_retry_is_drawn_over_the_attempt_that_failed(tmp_path, recwarn):
     assert not recwarn.list
 
 
+def test_a_retry_is_given_up_by_its_own_folds(tmp_path, recwarn):
+    fold_scores = iter([0.5, 0.5, 0.5, 0.5, None, 2.0, 3.0, 4.0])
+
+    def score(a, y_val):
+        if a == 1:
+            return 1.0
+        value = next(fold_scores)
+        if value is None:
+            raise OSError("no disk")
+        return value
+
+    tuner = tuners.RandomSearch(
+        Folded(score),
+        max_trials=2,
+        folds=5,
+        seed=4,
+        max_retries_per_trial=1,
+        directory=tmp_path,
+    )
+    tuner.enqueue({"a": 1})
+    tuner.enqueue({"a": 50})
+    y = np.arange(10.0)
+    tuner.search(y[:, None], y)
+    trial = tuner.study.trials[1]
+    assert trial.state == TrialState.PRUNED and trial.value == 4.0
+    values = [trial.intermediate_values[fold] for fold in range(3)]
+    assert values == [2.0, 3.0, 4.0]
+    assert not [w for w in recwarn if "reported" in str(w.message)]
+
+
 def test_a_stopped_trial_ends_with_the_value_it_was_judged_by(tmp_path):
     tuner = tuners.Hyperband(
         Loop([0.1] * 4, [0.5, 0.7, 0.6, 0.6]),
