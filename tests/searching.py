@@ -6,6 +6,7 @@ import os
 import pathlib
 import signal
 import sys
+import threading
 import time
 import traceback
 import warnings
@@ -150,6 +151,14 @@ class OneKilled(tuners.RandomSearch):
             begun.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return value
+
+
+class Lingering(tuners.RandomSearch):
+    """Leaves a thread behind that its process waits for."""
+
+    def run_trial(self, trial, *args, **kwargs):
+        threading.Thread(target=time.sleep, args=(600,)).start()
+        return hill(trial.hyperparameters)
 
 
 class Troubled(tuners.RandomSearch):

@@ -17,7 +17,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 PRELOAD = ["keras_trainkit.tuners._forkserver_preload"]
-_EXIT_SECONDS = 60
+EXIT_SECONDS = 60
 # Below the 64 KiB that Linux keeps for a pipe, so that nobody waits for a reader.
 _MAX_BYTES = 40_000
 _NAME = "keras_trainkit"
@@ -87,7 +87,7 @@ def wait_for_end(
     """Waits until the process has ended; False if it takes longer than `seconds`.
 
     A process that has done its work and does not end, as with a thread of a library
-    in it, is waited for `_EXIT_SECONDS` longer.
+    in it, is waited for `EXIT_SECONDS` longer.
 
     Raises:
         Exception: The child raised it.
@@ -101,7 +101,7 @@ def wait_for_end(
         if receiver in ready:
             raise_error_of(receiver)
             waited_for.remove(receiver)
-            deadline = min(deadline, time.monotonic() + _EXIT_SECONDS)
+            deadline = min(deadline, time.monotonic() + EXIT_SECONDS)
         elif ready:
             process.join()
             return True

@@ -1,5 +1,6 @@
 """The loop of a search: trial after trial, in one process or shared by workers."""
 
+import dataclasses
 import functools
 import math
 import multiprocessing.connection
@@ -20,6 +21,7 @@ from keras_trainkit.tuners._configuration_tree import tree_of
 from keras_trainkit.tuners._oracle import StudyOracle
 from keras_trainkit.tuners._process_identity import is_claimed
 from keras_trainkit.tuners._processes import (
+    EXIT_SECONDS,
     check_guarded,
     death_message,
     raise_error_of,
@@ -148,23 +150,25 @@ def run_workers(search: Search, workers: int, progress: Progress) -> None:
     A worker that is killed leaves its trial to the others. The search fails when the
     last of them has died, or when one raises what ends a search.
     """
-    started = [start(_work, search, workers) for _ in range(workers)]
-    alive = list(started)
+    started: list[_Worker] = []
     try:
+        for _ in range(workers):
+            started.append(_Worker(*start(_work, search, workers)))
+        alive = started
         while alive:
             multiprocessing.connection.wait(
-                [process.sentinel for process, _ in alive], _POLL_SECONDS
+                [worker.process.sentinel for worker in alive], _POLL_SECONDS
             )
             progress.show(read_trials(search.study.trials()))
-            alive = [pair for pair in alive if not _has_ended(*pair)]
-        if all(process.exitcode != 0 for process, _ in started):
+            alive = [worker for worker in alive if not worker.has_ended()]
+        if all(worker.has_died() for worker in started):
             raise RuntimeError(
                 f"All {workers} workers died before the search was over. The last: "
-                f"{death_message(started[-1][0])}"
+                f"{death_message(started[-1].process)}"
             )
     finally:
-        for child in started:
-            stop(*child)
+        for worker in started:
+            stop(worker.process, worker.receiver)
 
 
 def check_failures(
@@ -251,11 +255,28 @@ def _others_are_at_work(records: list[TrialRecord]) -> bool:
     return any(record.is_lost or is_claimed(record.trial) for record in records)
 
 
-def _has_ended(process: BaseProcess, receiver: Connection) -> bool:
-    if receiver.poll():
-        raise_error_of(receiver)
-    check_guarded(process)
-    return process.exitcode is not None
+@dataclasses.dataclass
+class _Worker:
+    """A process that shares the search, and when it was seen to be done with it."""
+
+    process: BaseProcess
+    receiver: Connection
+    done_at: float | None = None
+
+    def has_ended(self) -> bool:
+        """True if it has, or is done and does not end, as with a thread left in it."""
+        if self.done_at is None and self.receiver.poll():
+            raise_error_of(self.receiver)
+            self.done_at = time.monotonic()
+        check_guarded(self.process)
+        if self.process.exitcode is not None:
+            return True
+        waited = 0 if self.done_at is None else time.monotonic() - self.done_at
+        return waited > EXIT_SECONDS
+
+    def has_died(self) -> bool:
+        """True if it has ended before the search was over."""
+        return self.process.exitcode not in (0, None)
 
 
 def _work(search: Search, workers: int) -> None:

@@ -15,6 +15,7 @@ from keras_tuner.errors import FatalValueError
 from optuna.trial import TrialState
 from searching import (
     Ending,
+    Lingering,
     Meeting,
     Sleeping,
     Troubled,
@@ -27,7 +28,7 @@ from searching import (
 )
 
 from keras_trainkit import tuners
-from keras_trainkit.tuners import _search_study
+from keras_trainkit.tuners import _search_loop, _search_study
 from keras_trainkit.tuners._database import sqlite_url
 from keras_trainkit.tuners._process_identity import OWNER, this_process
 from keras_trainkit.tuners._processes import frozen_objects
@@ -60,6 +61,30 @@ def test_two_workers_share_the_trials_of_one(tmp_path):
         if trial.state == TrialState.COMPLETE
     }
     assert len(owners) == 2 and os.getpid() not in owners
+
+
+def test_workers_that_are_done_and_do_not_end_are_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(_search_loop, "EXIT_SECONDS", 0.1)
+    tuner = Lingering(max_trials=4, seed=3, directory=tmp_path)
+    tuner.search(verbose=0, workers=2)
+    assert [row[1] for row in table(tuner)] == 4 * ["COMPLETED"]
+
+
+def test_a_worker_that_cannot_be_started_leaves_none_behind(tmp_path, monkeypatch):
+    started, stopped = [], []
+
+    def start_one(*args):
+        if started:
+            raise OSError("Too many processes")
+        started.append((object(), object()))
+        return started[0]
+
+    monkeypatch.setattr(_search_loop, "start", start_one)
+    monkeypatch.setattr(_search_loop, "stop", lambda *pair: stopped.append(pair))
+    tuner = Sleeping(max_trials=4, seed=3, directory=tmp_path)
+    with pytest.raises(OSError, match="Too many"):
+        tuner.search(verbose=0, workers=2)
+    assert stopped == started
 
 
 def test_an_isolated_trial_may_die_or_hang_alone(tmp_path):
