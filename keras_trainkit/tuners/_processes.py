@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 PRELOAD = ["keras_trainkit.tuners._forkserver_preload"]
@@ -43,7 +44,9 @@ def start(target: Callable[..., None], *args: Any) -> tuple[BaseProcess, Connect
     context = _context()
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(
-        target=_enter, args=(target, args, sender), name=f"{_NAME} {next(_counter)}"
+        target=_enter,
+        args=(_Call(target, args), sender),
+        name=f"{_NAME} {next(_counter)}",
     )
     try:
         process.start()
@@ -176,13 +179,41 @@ def _context() -> Any:
     return context
 
 
-def _enter(
-    target: Callable[..., None], args: tuple[Any, ...], sender: Connection
-) -> None:
+class _Call:
+    """A function and its arguments, which the child unpickles when it is told to.
+
+    What multiprocessing unpickles itself it does before any code of ours, and nobody
+    would be told of an error there.
+    """
+
+    def __init__(self, target: Callable[..., None], args: tuple[Any, ...]):
+        self._content: Any = (target, args)
+
+    def __getstate__(self) -> bytes:
+        return bytes(ForkingPickler.dumps(self._content))
+
+    def __setstate__(self, state: bytes) -> None:
+        self._content = state
+
+    def load(self) -> tuple[Callable[..., None], tuple[Any, ...]]:
+        """The function and its arguments, in the child."""
+        try:
+            return pickle.loads(self._content)
+        except Exception as error:
+            raise ValueError(
+                "`workers` and `isolate` hand the tuner and the data to other "
+                "processes, which import functions and classes by their names, so "
+                "these must stand in a module, not in a notebook or at a prompt. "
+                f"Received: {type(error).__name__}: {error}."
+            ) from error
+
+
+def _enter(call: _Call, sender: Connection) -> None:
     global _has_entered
-    _has_entered = True
     _end_with_parent()
     try:
+        target, args = call.load()
+        _has_entered = True
         target(*args)
     except Exception as error:
         sender.send(_picklable(error))

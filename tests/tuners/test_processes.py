@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sqlite3
+import sys
 import time
 import weakref
 
@@ -31,7 +32,7 @@ from keras_trainkit import tuners
 from keras_trainkit.tuners import _search_loop, _search_study
 from keras_trainkit.tuners._database import sqlite_url
 from keras_trainkit.tuners._process_identity import OWNER, this_process
-from keras_trainkit.tuners._processes import frozen_objects
+from keras_trainkit.tuners._processes import frozen_objects, start, stop, wait_for_end
 from keras_trainkit.tuners._search_study import heartbeat
 from keras_trainkit.tuners._trial_queue import claim, read_trials, recover
 
@@ -114,6 +115,18 @@ def test_what_other_processes_cannot_get_is_refused(tmp_path):
     tuner = searcher(tuners.RandomSearch, objective)(directory=tmp_path)
     with pytest.raises(ValueError, match="must be picklable"):
         tuner.search(verbose=0, workers=2)
+
+
+def test_a_function_of_a_notebook_is_refused(monkeypatch):
+    def build():
+        pass
+
+    build.__module__, build.__qualname__ = "__main__", "build"
+    monkeypatch.setattr(sys.modules["__main__"], "build", build, raising=False)
+    process, receiver = start(build)
+    with pytest.raises(ValueError, match="must stand in a module.*Received: .*'build'"):
+        wait_for_end(process, receiver, 60)
+    stop(process, receiver)
 
 
 def test_a_trial_of_a_dead_process_is_taken_up_with_its_values(store):
