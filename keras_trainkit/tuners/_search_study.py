@@ -360,7 +360,7 @@ def heartbeat(study: SearchStudy, key: int) -> Iterator[None]:
 def _beat(study: SearchStudy, key: int, done: threading.Event) -> None:
     while not done.wait(HEARTBEAT_SECONDS):
         # A database that does not answer may do so the next time.
-        with contextlib.suppress(StorageInternalError):
+        with contextlib.suppress(StorageInternalError, sqlalchemy.exc.SQLAlchemyError):
             study.storage.record_heartbeat(key)
 
 

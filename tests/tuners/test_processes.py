@@ -12,6 +12,7 @@ import weakref
 
 import optuna
 import pytest
+import sqlalchemy
 from keras_tuner.errors import FatalValueError
 from optuna.trial import TrialState
 from searching import (
@@ -228,7 +229,14 @@ def test_a_silent_trial_of_another_machine_is_taken_up(store, monkeypatch):
     assert [t.state for t in store.trials()] == [TrialState.FAIL, TrialState.WAITING]
 
 
-def test_a_sign_of_life_that_failed_is_followed_by_the_next(store, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        optuna.exceptions.StorageInternalError("no route to host"),
+        sqlalchemy.exc.OperationalError("UPDATE", {}, OSError("no route to host")),
+    ],
+)
+def test_a_sign_of_life_that_failed_is_followed_by_the_next(error, store, monkeypatch):
     monkeypatch.setattr(_search_study, "HEARTBEAT_SECONDS", 0.02)
     key = store.add(state=TrialState.WAITING)
     beats = []
@@ -236,7 +244,7 @@ def test_a_sign_of_life_that_failed_is_followed_by_the_next(store, monkeypatch):
     def not_reached_at_first(trial):
         beats.append(trial)
         if len(beats) == 1:
-            raise optuna.exceptions.StorageInternalError("no route to host")
+            raise error
 
     monkeypatch.setattr(store.storage, "record_heartbeat", not_reached_at_first)
     deadline = time.monotonic() + 60
