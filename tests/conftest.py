@@ -5,12 +5,11 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-import alembic.util  # noqa: E402
-import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
-BACKEND = keras.config.backend()
+# Keras is imported where it is used: the process that only hands out tests, which loads
+# this file first, has no need of it.
 MOST_WORKERS = 4  # each of them loads a backend: a second and half a gigabyte
 
 
@@ -40,19 +39,27 @@ def cores():
     return os.cpu_count() or 1
 
 
+def backend():
+    import keras
+
+    return keras.config.backend()
+
+
 def pytest_collection_modifyitems(items):
     """Skips what the backend under test cannot do; the reason names the marker."""
-    excluded = {"tensorflow_only"} if BACKEND != "tensorflow" else set()
-    if BACKEND == "torch":
+    excluded = {"tensorflow_only"} if backend() != "tensorflow" else set()
+    if backend() == "torch":
         excluded.add("not_torch")
     for item in items:
         for name in excluded & {marker.name for marker in item.iter_markers()}:
-            item.add_marker(pytest.mark.skip(reason=f"{name}, backend is {BACKEND}"))
+            item.add_marker(pytest.mark.skip(reason=f"{name}, backend is {backend()}"))
 
 
 @pytest.fixture(autouse=True, scope="session")
 def migrations_read_once():
     """Optuna reads its migrations anew for each study, for a quarter of a second."""
+    import alembic.util
+
     load = alembic.util.load_python_file
     cached = functools.cache(load)
 
@@ -71,6 +78,8 @@ def libraries_out_of_collections():
     A collection looks at each of them for a third of a second, and KerasTuner collects
     twice for every model that it builds.
     """
+    import keras  # noqa: F401 (brings its backend)
+
     gc.collect()
     gc.freeze()
 
@@ -91,13 +100,17 @@ def eagerly(monkeypatch):
     To trace a graph takes longer than ten steps of a small model. JAX and torch train
     as ever: the one compiles each operation by itself, the other has no graph.
     """
-    if BACKEND == "tensorflow":
+    if backend() == "tensorflow":
+        import keras
+
         always = property(lambda model: True, lambda model, value: None)
         monkeypatch.setattr(keras.Model, "run_eagerly", always)
 
 
 @pytest.fixture(autouse=True)
 def fixed_seed():
+    import keras
+
     keras.utils.set_random_seed(0)
 
 
