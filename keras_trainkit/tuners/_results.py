@@ -81,14 +81,10 @@ def refit(search: Search, records: list[TrialRecord]) -> Model:
     """The model of the best trial's best training, trained again with the same seed."""
     tuner = search.tuner
     oracle = tuner.oracle
-    best = ranked(records, oracle.objective.direction)
-    if not best:
-        raise ValueError(
-            "`refit_best` trains the best trial again, so the search must have "
-            "completed one. Received: a search with none."
-        )
-    trial = as_keras_tuner_trial(best[0], oracle.get_space(), oracle.objective)
-    training = Training(search, trial, best[0].index, retry=best[0].retry)
+    purpose = "`refit_best` trains the best trial again"
+    best = best_record(records, oracle.objective.direction, purpose)
+    trial = as_keras_tuner_trial(best, oracle.get_space(), oracle.objective)
+    training = Training(search, trial, best.index, retry=best.retry)
     kwargs = tuner.fit_arguments(dict(search.kwargs))
     callbacks = kwargs.pop("callbacks", None) or []
     prepare(tuner.hypermodel, search.args, kwargs)
@@ -96,9 +92,22 @@ def refit(search: Search, records: list[TrialRecord]) -> Model:
         training.train_to_last_epoch(0, search.args, kwargs, callbacks)
     else:
         pick = max if oracle.objective.direction == "max" else min
-        execution = best[0].scores.index(pick(best[0].scores))
+        execution = best.scores.index(pick(best.scores))
         training.train(0, execution, search.args, kwargs, callbacks)
     return training.model
+
+
+def best_record(
+    records: list[TrialRecord], direction: str, purpose: str
+) -> TrialRecord:
+    """The best completed record; refused if there is none, for this purpose."""
+    best = ranked(records, direction)
+    if not best:
+        raise ValueError(
+            f"{purpose}, so the search must have completed one. "
+            "Received: a search with none."
+        )
+    return best[0]
 
 
 def ranked_by_neighbours(
@@ -145,8 +154,8 @@ def _difference(hp: Any, first: Any, second: Any) -> float:
 def warn_if_overfitted(
     best: TrialRecord,
     metrics: dict[str, float],
-    evaluate: Callable[[Any, Any], dict[str, float]],
-    data: tuple[Any, Any],
+    evaluate: Callable[[Any, Any, Any], dict[str, float]],
+    data: tuple[Any, Any, Any],
     objective: keras_tuner.Objective,
 ) -> None:
     """Warns when the best trial's score is better than on test rows by its spread.
@@ -154,8 +163,8 @@ def warn_if_overfitted(
     Args:
         best: Record of the best trial.
         metrics: Metrics of the test rows.
-        evaluate: Function of x and y that returns metrics.
-        data: `(x, y)`, the test rows.
+        evaluate: Function of x, y and sample weights that returns metrics.
+        data: `(x, y, sample_weight)`, the test rows; the last two may be None.
         objective: KerasTuner's objective.
     """
     test = _value(metrics, objective)
@@ -185,17 +194,20 @@ def _value(metrics: dict[str, float], objective: keras_tuner.Objective) -> float
 
 
 def _spread_by_chance(
-    evaluate: Callable[[Any, Any], dict[str, float]],
-    data: tuple[Any, Any],
+    evaluate: Callable[[Any, Any, Any], dict[str, float]],
+    data: tuple[Any, Any, Any],
     objective: keras_tuner.Objective,
 ) -> float | None:
     """Standard errors of the test score, by parts of the rows; None for a data set."""
-    x, y = data
+    x, y, weights = data
     if y is None or row_count(x) < 2 * _PARTS:
         return None
     numbers = range(row_count(x))
     found: list[Any] = []
     for first in range(_PARTS):
         part = list(numbers[first::_PARTS])
-        found.append(_value(evaluate(rows(x, part), rows(y, part)), objective))
+        metrics = evaluate(rows(x, part), rows(y, part), rows(weights, part))
+        found.append(_value(metrics, objective))
+    if not all(map(math.isfinite, found)):  # a part whose weights are all 0
+        return None
     return _STANDARD_ERRORS * statistics.stdev(found) / math.sqrt(_PARTS)

@@ -1,6 +1,7 @@
 """Base class of the tuners: KerasTuner's interface over one study of Optuna."""
 
 import contextlib
+import functools
 import os
 import pathlib
 import random
@@ -35,6 +36,7 @@ from keras_trainkit.tuners._processes import (
     warm_up,
 )
 from keras_trainkit.tuners._results import (
+    best_record,
     find_record,
     first_reason,
     print_failures,
@@ -48,7 +50,6 @@ from keras_trainkit.tuners._search import Search
 from keras_trainkit.tuners._search_loop import Progress, run_loop, run_workers
 from keras_trainkit.tuners._search_study import SearchStudy
 from keras_trainkit.tuners._training import RunningTrial, prepare
-from keras_trainkit.tuners._trial_queue import ranked
 
 
 class StudyTuner(keras_tuner.Tuner):
@@ -351,17 +352,25 @@ class StudyTuner(keras_tuner.Tuner):
                 "given after a search with folds: tuner.refit_best(x, y). "
                 "Received: model=None."
             )
+        objective = self.oracle.objective
+        purpose = "`evaluate_best` evaluates the best trial's model"
+        best = best_record(self.oracle.records(), objective.direction, purpose)
         if model is None:
             model = self.get_best_models()[0]
         encode = getattr(self.hypermodel, "encode", lambda x: x)
 
-        def evaluate(x: Any, y: Any, **kwargs: Any) -> dict[str, float]:
+        def evaluate(x: Any, y: Any, weights: Any, **kwargs: Any) -> dict[str, float]:
             kwargs = {"verbose": 0, **kwargs, "return_dict": True}
+            if weights is not None:
+                kwargs["sample_weight"] = weights
             return model.evaluate(encode(x), y, **kwargs)
 
-        metrics = evaluate(x, y, **kwargs)
-        best = ranked(self.oracle.records(), self.oracle.objective.direction)[0]
-        warn_if_overfitted(best, metrics, evaluate, (x, y), self.oracle.objective)
+        data = (x, y, kwargs.pop("sample_weight", None))
+        metrics = evaluate(*data, **kwargs)
+        shown = ("verbose", "callbacks")  # once only, not for each part of the rows
+        quiet = {name: value for name, value in kwargs.items() if name not in shown}
+        evaluate_quietly = functools.partial(evaluate, **quiet)
+        warn_if_overfitted(best, metrics, evaluate_quietly, data, objective)
         return metrics
 
     def save(self) -> None:

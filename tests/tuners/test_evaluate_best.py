@@ -113,6 +113,33 @@ def test_the_spread_of_executions_goes_before(tmp_path):
         tuner.evaluate_best(x, np.full(20, guess + 0.6))
 
 
+def test_a_search_without_a_completed_trial_is_refused(tmp_path):
+    tuner = tuners.GridSearch(Fixed(), directory=tmp_path)
+    for model in (None, keras.Sequential()):
+        with pytest.raises(ValueError, match="`evaluate_best`.*completed one"):
+            tuner.evaluate_best(np.zeros((2, 1)), np.zeros(2), model=model)
+
+
+def test_parts_of_the_rows_are_evaluated_as_all_of_them(tuner, monkeypatch):
+    seen = []
+
+    def evaluate(self, x, y, sample_weight=None, **kwargs):
+        seen.append((list(y), list(sample_weight), kwargs.pop("verbose"), kwargs))
+        return {"loss": 0.5 + len(seen) % 2}
+
+    monkeypatch.setattr(keras.Model, "evaluate", evaluate)
+    y, weights = np.arange(20.0), np.arange(20.0) + 40
+    arguments = {"sample_weight": weights, "batch_size": 7, "verbose": 2}
+    with warned("there and is 1.5"):
+        tuner.evaluate_best(np.zeros((20, 1)), y, **arguments)
+    whole, *parts = seen
+    assert whole[:3] == (list(y), list(weights), 2) and len(parts) == 10
+    assert sorted(sum((part[0] for part in parts), [])) == list(y)
+    for labels, cut, verbose, others in parts:
+        assert cut == [label + 40 for label in labels] and verbose == 0
+        assert others == {"batch_size": 7, "return_dict": True}
+
+
 def test_better_on_test_rows_is_no_reason_to_warn(tuner):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
