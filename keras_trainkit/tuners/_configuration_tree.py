@@ -6,10 +6,14 @@ is left when every value of a name has been followed to an end. Where a hypermod
 in an order of its own at each start, as when it goes through a set, there are several
 names at the same place; each of them leads to the same configurations.
 
+A trial that failed may have had more to draw. What lies behind its last value is tried
+when nothing else is left, unless it failed there `_MAX_FAILURES` times.
+
 Each configuration is tried once. Two processes may still draw the same at the same
 moment; then `settle` lets the first of them keep it.
 """
 
+import collections
 import math
 import time
 from collections.abc import Hashable, Iterable
@@ -30,6 +34,7 @@ Step: TypeAlias = tuple[str, Hashable]
 
 _SETTLE_POLL_SECONDS = 0.05
 _MAX_SETTLE_SECONDS = 60
+_MAX_FAILURES = 3
 # A trial that failed before it drew anything may have had something to draw.
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -45,16 +50,24 @@ class ConfigurationTree:
         records: Records of the search, that of the trial which asks left out. Those
             whose values came twice count too: asked for in another order, the same
             values are another path, which must not be followed again.
+        is_last: Bool. Leaves out where trials failed that may have had more to draw.
     """
 
-    def __init__(self, records: Iterable[TrialRecord]):
+    def __init__(self, records: Iterable[TrialRecord], *, is_last: bool = False):
         self._root = _Node()
+        records = list(records)
+        whole = {_names(record) for record in records if record.state in _ENDED}
+        failures = collections.Counter(map(failed_steps, records))
         for record in records:
-            path = record.path
             if record.reason == REPEATED and not record.is_settled:
                 continue  # it may have had more to draw
-            if path or record.state in _ENDED:
-                self._root.add(path)
+            steps = failed_steps(record)
+            is_given_up = bool(steps) and failures[steps] >= _MAX_FAILURES
+            may_go_on = bool(steps) and _names(record) not in whole
+            if is_last and may_go_on and not is_given_up:
+                continue
+            if record.path or record.state in _ENDED:
+                self._root.add(record.path, is_given_up=is_given_up)
 
     def has_more(self) -> bool:
         """True if some configuration is left."""
@@ -145,16 +158,25 @@ class _Node:
         self.children: dict[Step, _Node] = {}
         self.sizes: dict[str, float] = {}
         self._ends = False
+        self._is_given_up = False
 
-    def add(self, path: Iterable[tuple[str, BaseDistribution, Any]]) -> None:
+    def add(
+        self,
+        path: Iterable[tuple[str, BaseDistribution, Any]],
+        *,
+        is_given_up: bool = False,
+    ) -> None:
         node = self
         for name, distribution, value in path:
             node.sizes[name] = size_of(distribution)
             step = step_of(name, distribution, value)
             node = node.children.setdefault(step, _Node())
         node._ends = True
+        node._is_given_up |= is_given_up
 
     def is_closed(self) -> bool:
+        if self._is_given_up:
+            return True
         if not self.sizes:
             return self._ends
         return any(self._has_all(name, size) for name, size in self.sizes.items())
@@ -169,7 +191,26 @@ def tree_of(
 ) -> ConfigurationTree:
     """The tree of all trials of a search but that of this index."""
     records = read_trials(trials, with_repeated=True)
-    return ConfigurationTree(record for record in records if record.index != index)
+    others = [record for record in records if record.index != index]
+    tree = ConfigurationTree(others)
+    return tree if tree.has_more() else ConfigurationTree(others, is_last=True)
+
+
+def failed_steps(record: TrialRecord) -> tuple[Step, ...]:
+    """The values of a trial that failed and may have had more to draw; else ().
+
+    A model that was built had none, and `FailedTrialError` is how a hypermodel refuses
+    what it has drawn.
+    """
+    failed = record.state == TrialState.FAIL and record.is_finished
+    reason = record.reason or ""
+    if not failed or record.is_settled or reason.startswith("FailedTrialError"):
+        return ()
+    return tuple(step_of(*part) for part in record.path)
+
+
+def _names(record: TrialRecord) -> frozenset[str]:
+    return frozenset(name for name, _, _ in record.path)
 
 
 def step_of(name: str, distribution: Any, value: Any) -> Step:
@@ -232,6 +273,8 @@ def _steps(record: TrialRecord) -> set[Step] | None:
 
 def _has_taken(record: TrialRecord, steps: set[Step], index: int) -> bool:
     is_first = record.index < index and not _is_drawing(record)
+    if failed_steps(record):
+        return False
     return (record.is_finished or is_first) and _steps(record) == steps
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import keras_tuner
 from optuna.trial import TrialState
 
-from keras_trainkit.tuners._configuration_tree import tree_of
+from keras_trainkit.tuners._configuration_tree import failed_steps, tree_of
 from keras_trainkit.tuners._oracle import StudyOracle
 from keras_trainkit.tuners._process_identity import is_claimed
 from keras_trainkit.tuners._processes import (
@@ -126,7 +126,8 @@ def run_loop(search: Search, progress: Progress) -> None:
     while True:
         records = recover(study)
         if own is not None:
-            check_failures(records, own.index, tuner.oracle)
+            kept = records if tuner.allow_repeats else _without_failed_again(records)
+            check_failures(kept, own.index, tuner.oracle)
             is_kept = any(record.index == own.index for record in records)
             repeated = 0 if is_kept else repeated + 1
         progress.show(records)
@@ -220,6 +221,17 @@ def _has_converged(records: list[TrialRecord], tuner: Tuner) -> bool:
         return False
     direction = tuner.oracle.objective.direction
     return has_converged(records, direction, tuner.min_improvement or 0, tuner.patience)
+
+
+def _without_failed_again(records: list[TrialRecord]) -> list[TrialRecord]:
+    """The records but those that failed where another one had, see `tree_of`."""
+    kept, seen = [], set()
+    for record in records:
+        steps = failed_steps(record)
+        if not steps or steps not in seen:
+            kept.append(record)
+        seen.add(steps)
+    return kept
 
 
 def _only_repeats(repeated: int, records: list[TrialRecord]) -> bool:

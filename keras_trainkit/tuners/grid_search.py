@@ -20,7 +20,8 @@ class GridSearch(StudyTuner):
     `keras_tuner.GridSearch`. Of a range without a `step` ten values are taken, evenly
     (in the logarithm where the range is logarithmic). Entries that only some
     combinations have are listed where they exist, also where plain Python code decides
-    that. A combination whose trial failed counts as tried.
+    that. A combination whose trial failed counts as tried; where it failed between two
+    entries, those behind it are tried at the end, unless it fails there three times.
 
     Args:
         hypermodel: See `RandomSearch`.

@@ -6,6 +6,7 @@ import pathlib
 import keras_tuner
 import optuna
 import pytest
+from optuna.distributions import IntDistribution
 from optuna.trial import TrialState
 from searching import METHODS, forked, searcher, table, waited_for
 
@@ -246,6 +247,22 @@ def test_a_hypermodel_that_asks_in_another_order_is_searched_to_its_end(
     assert sorted((c["a"], c["b"]) for c in found) == [
         *((False, False), (False, True), (True, False), (True, True))
     ]
+
+
+def test_a_trial_under_way_does_not_close_what_others_have_shown():
+    records = []
+    choices = {"a": IntDistribution(1, 2), "b": IntDistribution(1, 9)}
+    for b in (1, 2, 3, 4):
+        done = optuna.trial.create_trial(
+            value=1.0, params={"a": 1, "b": b}, distributions=choices
+        )
+        records.append(TrialRecord(b, [done]))
+    under_way = optuna.trial.create_trial(
+        state=TrialState.RUNNING, params={"a": 1}, distributions={"a": choices["a"]}
+    )
+    tree = ConfigurationTree([*records, TrialRecord(9, [under_way])])
+    drawn = PartialConfiguration(10, tree)
+    assert drawn.is_open("a", choices["a"], 1)
 
 
 def test_a_search_of_repeats_alone_ends_and_says_so(tmp_path, monkeypatch):

@@ -1,3 +1,4 @@
+import keras_tuner
 import pytest
 from searching import searcher
 
@@ -49,7 +50,44 @@ def test_a_combination_that_failed_counts_as_tried(tmp_path):
             raise OSError("no disk")
         return 1.0 + hp.Int("b", 1, 2)
 
+    found = tried(tmp_path, objective)
+    # Three times, for there might be more behind it.
+    assert found == [(False, 1), (False, 2), *(3 * [(True,)])]
+
+
+def test_combinations_behind_a_failure_are_tried_at_the_end(tmp_path):
+    calls = []
+
+    def objective(hp):
+        flag = hp.Boolean("a")
+        calls.append(flag)
+        if calls == [False]:
+            raise OSError("busy")
+        return 1.0 + hp.Int("b", 1, 2)
+
+    found = tried(tmp_path, objective)
+    assert found == [(False,), (True, 1), (True, 2), (False, 1), (False, 2)]
+
+
+def test_a_hypermodel_that_refuses_a_value_is_not_asked_again(tmp_path):
+    def objective(hp):
+        if hp.Boolean("a"):
+            raise keras_tuner.errors.FailedTrialError("no such thing")
+        return 1.0 + hp.Int("b", 1, 2)
+
     assert tried(tmp_path, objective) == [(False, 1), (False, 2), (True,)]
+
+
+def test_values_that_always_fail_between_two_draws_do_not_end_the_search(tmp_path):
+    def objective(hp):
+        kind = hp.Choice("kind", ["a", "b", "c", "d", "e"])
+        if kind in "bd":
+            raise OSError("no disk")
+        return 1.0 + hp.Int("b", 1, 2)
+
+    found = tried(tmp_path, objective)
+    assert len(found) == 2 * 3 + 2 * 3
+    assert found[-4:] == [("b",), ("b",), ("d",), ("d",)]
 
 
 def test_max_trials_ends_it_earlier(tmp_path):
