@@ -163,10 +163,9 @@ class TrialRecord:
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """A trial that this process runs: index of its record, Optuna's number and key."""
+    """A trial that this process runs: index of its record, and Optuna's key."""
 
     index: int
-    number: int
     key: int
 
 
@@ -335,7 +334,7 @@ def _take(study: SearchStudy, record: TrialRecord) -> Claim | None:
     except UpdateFinishedTrialError:  # another process took it, and ended it since
         study.leave(key)
         return None
-    return Claim(record.index, record.trial.number, key)
+    return Claim(record.index, key)
 
 
 def _next_chosen(study: SearchStudy) -> dict[str, Any] | None:
