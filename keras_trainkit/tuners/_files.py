@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import tempfile
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,13 +13,18 @@ from keras_trainkit._disk import replace
 from keras_trainkit._types import Model
 from keras_trainkit.tuners._database import is_same_database
 from keras_trainkit.tuners._patient_storage import StorageFailed
-from keras_trainkit.tuners._process_identity import is_dead, this_process
+from keras_trainkit.tuners._process_identity import (
+    is_dead,
+    is_on_this_host,
+    this_process,
+)
 
 MARKER = "keras_trainkit_search.json"
 DATABASE = "study.db"
 WEIGHTS = "checkpoint.weights.h5"
 _SEARCHING = ".searching."
 _BEGUN = "begun"
+_OLD_SECONDS = 24 * 60 * 60
 
 
 def check_project_name(project_name: Any) -> None:
@@ -33,12 +39,14 @@ def check_project_name(project_name: Any) -> None:
 
 def check_folder(folder: pathlib.Path) -> None:
     """Refuses a folder that holds other things than a search of the kit."""
-    if not folder.exists():
-        return
-    # A start that was killed may have left an unfinished marker.
-    is_strange = not folder.is_dir() or any(map(_is_foreign, folder.iterdir()))
-    # After the look, for another process may be beginning the search, marker first.
-    if is_strange and not (folder / MARKER).exists():
+    with naming_folder(folder):
+        if not folder.exists():
+            return
+        # A start that was killed may have left an unfinished marker.
+        is_strange = not folder.is_dir() or any(map(_is_foreign, folder.iterdir()))
+        # After the look: another process may be beginning the search, marker first.
+        is_strange = is_strange and not (folder / MARKER).exists()
+    if is_strange:
         raise ValueError(
             "`directory` and `project_name` name the folder of the search, which must "
             f"be new, empty, or one of this kit (with a file {MARKER}); another search "
@@ -85,8 +93,8 @@ def begin(folder: pathlib.Path, content: dict[str, Any], *, anew: bool = False) 
 
 def finish(folder: pathlib.Path, content: dict[str, Any]) -> None:
     """Writes into the marker that the search is made."""
-    if _BEGUN in (_marker(folder) or {_BEGUN: True}):
-        with naming_folder(folder):
+    with naming_folder(folder):
+        if _BEGUN in (_marker(folder) or {_BEGUN: True}):
             _write_marker(folder, content)
 
 
@@ -177,9 +185,24 @@ def _write_marker(folder: pathlib.Path, content: dict[str, Any]) -> None:
 
 
 def _remove_locks_of_the_dead(folder: pathlib.Path) -> None:
-    for file, identity in _locks(folder):
-        if is_dead(identity):
+    """Also the old ones of other hosts, such as earlier boots, and unreadable ones."""
+    identities = dict(_locks(folder))
+    for file in folder.glob(f"{_SEARCHING}*"):
+        identity = identities.get(file)
+        if identity is not None and is_on_this_host(identity):
+            is_over = is_dead(identity)
+        else:
+            is_over = _age(file) > _OLD_SECONDS
+        if is_over:
             file.unlink(missing_ok=True)
+
+
+def _age(file: pathlib.Path) -> float:
+    """Seconds since the file was written; 0 if it is gone."""
+    try:
+        return time.time() - file.stat().st_mtime
+    except FileNotFoundError:
+        return 0
 
 
 def _locks(folder: pathlib.Path) -> Iterator[tuple[pathlib.Path, dict[str, Any]]]:

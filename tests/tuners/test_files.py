@@ -20,6 +20,7 @@ from searching import forked, hill, in_child, searcher, table, wait_until
 
 from keras_trainkit import tuners
 from keras_trainkit.tuners._database import is_same_database
+from keras_trainkit.tuners._process_identity import this_process
 
 Searcher = searcher(tuners.RandomSearch)
 
@@ -305,6 +306,29 @@ def test_a_study_that_is_no_more_is_refused_but_for_overwriting(trouble, tmp_pat
     assert len(table(anew)) == 2
 
 
+def test_old_locks_of_other_hosts_are_removed(tmp_path):
+    Searcher(directory=tmp_path, max_trials=2, seed=3)
+    here = this_process()
+    elsewhere = {**here, "place": "another boot"}
+    old, new = time.time() - 25 * 3600, time.time() - 3600
+    locks = {
+        "elsewhere-old": (json.dumps(elsewhere), old),
+        "elsewhere-new": (json.dumps(elsewhere), new),
+        "living-old": (json.dumps(here), old),
+        "torn-old": ("", old),
+        "torn-new": ("", new),
+    }
+    for name, (content, written) in locks.items():
+        file = tmp_path / "search" / f".searching.{name}.json"
+        file.write_text(content)
+        os.utime(file, (written, written))
+    Searcher(directory=tmp_path, max_trials=2, seed=3).search(verbose=0)
+    left = (tmp_path / "search").glob(".searching.*")
+    assert sorted(file.suffixes[0] for file in left) == [
+        *(".elsewhere-new", ".living-old", ".torn-new")
+    ]
+
+
 def test_a_search_that_another_process_begins_meanwhile_is_joined(
     tmp_path, monkeypatch
 ):
@@ -420,4 +444,24 @@ def test_a_folder_that_may_not_be_written_is_named(begun):
         for path in [folder, *folder.rglob("*")]:
             if path.is_dir():
                 path.chmod(0o755)
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o311])
+def test_a_folder_that_may_not_be_read_is_named(mode):
+    folder = pathlib.Path(tempfile.mkdtemp())
+    shelf = folder / "shelf"
+    shelf.mkdir()
+    (shelf / "keras_trainkit_search.json").write_text("{}")
+    (shelf / "keras_trainkit_search.json").chmod(0o000)
+    shelf.chmod(mode)
+
+    def begin():
+        with pytest.raises(ValueError, match=rf"name the folder.*{shelf}.*denied"):
+            Searcher(directory=folder, project_name="shelf")
+
+    try:
+        assert without_privileges(begin) == 0
+    finally:
+        shelf.chmod(0o755)
         shutil.rmtree(folder)
