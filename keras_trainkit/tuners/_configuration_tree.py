@@ -158,7 +158,7 @@ class _Node:
         self.children: dict[Step, _Node] = {}
         self.sizes: dict[str, float] = {}
         self._ends = False
-        self._is_given_up = False
+        self.is_given_up = False
 
     def add(
         self,
@@ -172,10 +172,10 @@ class _Node:
             step = step_of(name, distribution, value)
             node = node.children.setdefault(step, _Node())
         node._ends = True
-        node._is_given_up |= is_given_up
+        node.is_given_up |= is_given_up
 
     def is_closed(self) -> bool:
-        if self._is_given_up:
+        if self.is_given_up:
             return True
         if not self.sizes:
             return self._ends
