@@ -1,4 +1,5 @@
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -7,14 +8,9 @@ from keras_tuner import HyperParameters
 from keras_tuner.errors import FatalValueError
 
 from keras_trainkit._checks import check_count
-from keras_trainkit.hypermodels._domains import Domain
-from keras_trainkit.hypermodels._fit_arguments import fit_arguments
-from keras_trainkit.hypermodels._preparation import (
-    check_prepare,
-    checked,
-    chosen,
-    part_domains,
-)
+from keras_trainkit._tensorflow.row_batches import with_row_batches
+from keras_trainkit.callbacks import OneCycle
+from keras_trainkit.hypermodels._domains import ChoiceDomain, Domain
 from keras_trainkit.hypermodels._space import (
     Entry,
     check_space,
@@ -35,6 +31,9 @@ from keras_trainkit.hypermodels._training_space import (
     optimizer_of,
     training_domains,
 )
+
+_PURPOSE = "`prepare` gives what has learned from the training rows and must return"
+_VALIDATION_ROWS = 256
 
 
 class HyperNetwork(keras_tuner.HyperModel):
@@ -71,7 +70,7 @@ class HyperNetwork(keras_tuner.HyperModel):
         super().__init__(name=name, tunable=tunable)  # it swaps `build`
         check_task(task, outputs, one_hot, classes)
         check_metrics(metrics)
-        check_prepare(prepare)
+        _check_prepare(prepare)
         check_count(
             "steps_per_execution",
             steps_per_execution,
@@ -113,7 +112,7 @@ class HyperNetwork(keras_tuner.HyperModel):
         """
         if self._prepare is not None:
             found = self._prepare(x_train, y_train)
-            self.prepared = checked(found, self._parts, self._named)
+            self.prepared = _checked_parts(found, self._parts, self._named)
         return self._ready()
 
     def encode(self, x: Any) -> Any:
@@ -128,7 +127,7 @@ class HyperNetwork(keras_tuner.HyperModel):
     def build(self, hp: HyperParameters) -> keras.Model:
         parts = {key: part for key, part in self._ready().items() if key != "encoding"}
         values = values_of(hp, self._entries)
-        model = self._network(values, chosen(parts, values, self._named))
+        model = self._network(values, _chosen_parts(parts, values, self._named))
         model.compile(
             optimizer_of(values),
             loss=loss_of(self.task, self.one_hot, values),
@@ -146,7 +145,7 @@ class HyperNetwork(keras_tuner.HyperModel):
     ) -> keras.callbacks.History:
         values = values_of(hp if self.tunable else hp.copy(), self._entries)
         encode = self.encode if "encoding" in self._ready() else None
-        arguments = fit_arguments(
+        arguments = _fit_arguments(
             args, kwargs, encode, values.get("batch_size"), cycle_of(values)
         )
         return model.fit(**arguments)
@@ -175,7 +174,7 @@ class HyperNetwork(keras_tuner.HyperModel):
         check_space(space)
         domains = {
             **self._builder_domains(),
-            **part_domains(space, self._named_parts),
+            **_part_domains(space, self._named_parts),
             **training_domains(space, self._learning_rate, self._global_clipnorm),
             **label_smoothing_domain(self.task, self.one_hot, space),
         }
@@ -198,3 +197,147 @@ class HyperNetwork(keras_tuner.HyperModel):
             if entry.name in ("l1", "l2", "label_smoothing") and entry.values != 0.0:
                 return True
         return False
+
+
+def _check_prepare(prepare: Any) -> None:
+    if prepare is not None and not callable(prepare):
+        raise ValueError(
+            "`prepare` adapts layers to training rows and must be a function "
+            f"`prepare(x_train, y_train)` or None. Received: prepare={prepare!r}."
+        )
+
+
+def _part_domains(space: Any, named_parts: Iterable[str]) -> dict[str, Domain]:
+    """Domains by name of the parts that `space` chooses; its own check comes later."""
+    purpose = "chooses what `prepare` returns by name"
+    described = "a name that is not empty"
+    return {
+        part: ChoiceDomain(purpose, [], is_allowed=bool, described=described)
+        for part in named_parts
+        if isinstance(space, dict) and part in space
+    }
+
+
+def _checked_parts(
+    prepared: Any, parts: Iterable[str], named: Mapping[str, list]
+) -> dict[str, Any]:
+    """The dict of `prepare`, checked against the parts that a hypermodel takes.
+
+    Args:
+        prepared: The return value of the caller's function.
+        parts: Names that it may have.
+        named: Dict from such a name to the names that the space chooses from there.
+    """
+    if not isinstance(prepared, dict) or not set(prepared) <= set(parts):
+        keys = isinstance(prepared, dict) and sorted(map(str, prepared))
+        raise FatalValueError(
+            f"{_PURPOSE} a dict with some of these keys: {', '.join(parts)}. "
+            f"Received: {keys or prepared!r}."
+        )
+    for part, names in named.items():
+        _check_choices(part, prepared.get(part), names)
+    for part in set(prepared) - set(named):
+        if isinstance(prepared[part], dict):
+            raise FatalValueError(
+                f"{_PURPOSE} a single {part}, or several by name where the space "
+                f"chooses, as `space={{{part!r}: {list(prepared[part])!r}}}`. "
+                f"Received: several, and no choice in `space`."
+            )
+    return prepared
+
+
+def _chosen_parts(
+    prepared: dict[str, Any], values: dict[str, Any], named: Iterable[str]
+) -> dict[str, Any]:
+    """The parts for one trial, layers copied so that trials share no state."""
+    parts = dict(prepared)
+    for part in named:
+        parts[part] = prepared[part].get(values[part])
+    return {
+        part: copy.deepcopy(value) if isinstance(value, keras.layers.Layer) else value
+        for part, value in parts.items()
+    }
+
+
+def _check_choices(part: str, given: Any, names: list) -> None:
+    needed = set(names) - {"none"}
+    if not isinstance(given, dict) or not needed <= set(given):
+        raise FatalValueError(
+            f"{_PURPOSE} under {part!r} a dict with the names that the space chooses "
+            f"from: {', '.join(map(repr, names))} ('none' may be left out). "
+            f"Received: {list(given) if isinstance(given, dict) else given!r}."
+        )
+
+
+def _fit_arguments(
+    args: tuple,
+    kwargs: dict[str, Any],
+    encode: Callable | None,
+    batch_size: int | None,
+    cycle: OneCycle | None,
+) -> dict[str, Any]:
+    """Keyword arguments for `model.fit`.
+
+    Args:
+        args: Positional arguments of the search: x and y at most.
+        kwargs: Its keyword arguments; not changed.
+        encode: Function from the x of the caller to that of the model, or None.
+        batch_size: Int, or None where it is the caller's.
+        cycle: Callback to add, or None.
+    """
+    if len(args) > 2:
+        raise FatalValueError(
+            "Arguments of `search` after x and y are passed on to `fit` and must be "
+            f"given by name. Received: {len(args)} without a name."
+        )
+    arguments = {**dict(zip(("x", "y"), args, strict=False)), **kwargs}
+    if encode is not None:
+        arguments |= _encoded(arguments, encode)
+    if batch_size is not None:
+        _check_batches(arguments)
+        arguments["batch_size"] = batch_size
+        # Rows that are not learnt from need no small batches.
+        if arguments.get("validation_batch_size") is None:
+            arguments["validation_batch_size"] = max(batch_size, _VALIDATION_ROWS)
+        arguments = with_row_batches(arguments)
+    arguments["callbacks"] = _with_cycle(arguments.get("callbacks"), cycle)
+    return arguments
+
+
+def _encoded(arguments: dict[str, Any], encode: Callable) -> dict[str, Any]:
+    encoded = {"x": encode(arguments.get("x"))}
+    validation = arguments.get("validation_data")
+    if isinstance(validation, list | tuple):
+        encoded["validation_data"] = (encode(validation[0]), *validation[1:])
+    elif validation is not None:
+        raise FatalValueError(
+            "`validation_data` goes through the encoding of `prepare` and must be "
+            f"(x, y) or (x, y, sample_weight). Received: {type(validation).__name__}."
+        )
+    return encoded
+
+
+def _check_batches(arguments: dict[str, Any]) -> None:
+    remedy = "or `space={'batch_size': None}` given, which leaves it to the caller"
+    if arguments.get("batch_size") is not None:
+        raise FatalValueError(
+            "`batch_size` is a hyperparameter and must be left out of `search`, "
+            f"{remedy}. Received: batch_size={arguments['batch_size']!r}."
+        )
+    x = arguments.get("x")
+    if not all(hasattr(leaf, "shape") for leaf in keras.tree.flatten(x)):
+        raise FatalValueError(
+            "`x` is cut into batches of the size that is searched and must be arrays, "
+            f"{remedy}. Received: x of the type {type(x).__name__}."
+        )
+
+
+def _with_cycle(given: Any, cycle: OneCycle | None) -> list:
+    given = [] if given is None else given
+    listed = list(given) if isinstance(given, list | tuple) else [given]
+    if any(isinstance(callback, OneCycle) for callback in listed):
+        raise FatalValueError(
+            "`callbacks` must come without OneCycle, which the hyperparameter "
+            "`schedule` puts in. Received: a OneCycle of the caller's."
+        )
+    return listed if cycle is None else [*listed, cycle]

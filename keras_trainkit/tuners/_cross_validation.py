@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.trial import FrozenTrial
+from sklearn import model_selection
 
 from keras_trainkit._arrays import as_numpy
-from keras_trainkit._folds import fold_rows
 
 _GIVEN_BY_FOLDS = ("validation_data", "validation_split")
 # One-sided, the smallest p of three folds is 1/8: a trial that is worse than the best
@@ -23,13 +23,41 @@ def folded(
     """For each fold its `(args, kwargs)` with `x`, `y` and `validation_data`."""
     x, y, weights, rest, others = _arrays(args, kwargs)
     labels = y if not isinstance(y, dict | list | tuple) else None
-    for train, validation in fold_rows(row_count(x), folds, seed, labels):
+    for train, validation in _fold_rows(row_count(x), folds, seed, labels):
         parts = [x, y] if weights is None else [x, y, weights]
         held_out = tuple(rows(part, validation) for part in parts)
         fold = {**others, "validation_data": held_out}
         if weights is not None:
             fold["sample_weight"] = rows(weights, train)
         yield (rows(x, train), rows(y, train), *rest), fold
+
+
+def _fold_rows(
+    rows: int, folds: int, seed: int, labels: Any = None
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """`folds` pairs of row numbers, training and validation, the same for a seed.
+
+    Classes keep their shares in every fold if each class has a row for every fold.
+    """
+    classes = _classes(labels, folds)
+    if classes is None:
+        splitter = model_selection.KFold(folds, shuffle=True, random_state=seed)
+        return list(splitter.split(np.zeros(rows)))
+    stratified = model_selection.StratifiedKFold(folds, shuffle=True, random_state=seed)
+    return list(stratified.split(np.zeros(rows), classes))
+
+
+def _classes(labels: Any, folds: int) -> np.ndarray | None:
+    """`labels` where folds can keep the shares of their classes, else None."""
+    if labels is None:
+        return None
+    labels = np.asarray(labels)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or labels.dtype.kind not in "biuSU":
+        return None
+    _, counts = np.unique(labels, return_counts=True)
+    return labels if len(counts) > 1 and counts.min() >= folds else None
 
 
 def data_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
