@@ -119,8 +119,9 @@ def file_of(url: Url) -> pathlib.Path | None:
 
 def is_same_database(url: Url, other: Url) -> bool:
     """True if both URLs name one database, whoever connects to it and with what."""
-    places = [_place(url), _place(other)]
-    return places[0] == places[1]
+    (place, port), (other_place, other_port) = _place(url), _place(other)
+    is_one_port = None in (port, other_port) or port == other_port
+    return place == other_place and is_one_port
 
 
 def masked_url(url: Url) -> str:
@@ -148,17 +149,18 @@ def masked_text(text: object, url: Url) -> str:
     return masked
 
 
-def _place(url: Url) -> object:
+def _place(url: Url) -> tuple[object, int | None]:
+    """A database as far as a URL names it, and its port, None for the usual one."""
     file = file_of(url)
     if file is not None:
-        return file.resolve()
+        return file.resolve(), None
     try:
         parsed = sqlalchemy.make_url(url)
     except (sqlalchemy.exc.ArgumentError, ValueError):
-        return str(url)
+        return str(url), None
     if parsed.get_backend_name() == "sqlite":
-        return str(url)
-    return parsed.get_backend_name(), parsed.host, parsed.port, parsed.database
+        return str(url), None
+    return (parsed.get_backend_name(), parsed.host, parsed.database), parsed.port
 
 
 def _is_secret(name: str, value: str | tuple[str, ...]) -> bool:

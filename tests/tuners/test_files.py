@@ -188,6 +188,8 @@ def test_a_search_in_another_database_is_refused_but_for_overwriting(tmp_path):
         ("postgresql://a:x@h/d", "postgresql+psycopg://b:y@h/d?sslmode=require", True),
         ("postgresql://a@h/d", "postgresql://a@h/e", False),
         ("postgresql://a@h/d", "postgresql://a@h2/d", False),
+        ("postgresql://a@h/d", "postgresql://a@h:5432/d", True),
+        ("postgresql://a@h:5433/d", "postgresql://a@h:5432/d", False),
         ("mysql://a@h/d", "postgresql://a@h/d", False),
         ("sqlite:///a.db", "sqlite:///./a.db", True),
         ("sqlite:///a.db", "sqlite:///b.db", False),
