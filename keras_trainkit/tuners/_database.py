@@ -1,5 +1,6 @@
 """A connection to the database of a study, and its URL without passwords."""
 
+import contextlib
 import os
 import pathlib
 import random
@@ -75,11 +76,11 @@ def open_database(
         ) from None  # it may hold the password
     except (sqlalchemy.exc.SQLAlchemyError, StorageFailed) as error:
         raise refused_database(url, error) from None
+    weakref.finalize(backend, _close, backend.engine, os.getpid())
     if parsed.get_backend_name() == "sqlite":
         if not has_tables:
             _check_whole(backend.engine, url)
         sqlalchemy.event.listen(backend.engine, "begin", lock_before_reading)
-    weakref.finalize(backend, _close, backend.engine, os.getpid())
     return PatientStorage(backend, location)
 
 
@@ -194,8 +195,12 @@ class _Connection(sqlite3.Connection):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.execute("PRAGMA journal_mode=WAL")
-        self.execute("PRAGMA synchronous=NORMAL")
+        try:
+            self.execute("PRAGMA journal_mode=WAL")
+            self.execute("PRAGMA synchronous=NORMAL")
+        except sqlite3.Error:
+            self.close()
+            raise
 
 
 def _open(
@@ -235,15 +240,17 @@ def _backend(
     if url.get_backend_name() == "sqlite":
         engine = {"connect_args": {"timeout": LOCK_SECONDS, "factory": _Connection}}
     file = file_of(url)
-    if file is not None:
+    creator = _Creator(file) if file is not None else None
+    if creator is not None:
         # Not by the URL, where SQLAlchemy 2.0 takes a "?" for the end of a path.
-        engine["creator"] = _Creator(file)
+        engine["creator"] = creator
         text = "sqlite:///study.db"
     # Optuna formats its URL.
     text = text.replace("{", "{{").replace("}", "}}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.storages.RDBStorage(text, engine_kwargs=engine, **options)
+        with creator or contextlib.nullcontext():
+            return optuna.storages.RDBStorage(text, engine_kwargs=engine, **options)
 
 
 def _check_whole(engine: sqlalchemy.Engine, url: Url) -> None:
@@ -257,18 +264,34 @@ def _check_whole(engine: sqlalchemy.Engine, url: Url) -> None:
 
 
 class _Creator:
-    """Connects to a file; the connection may then be used from another thread."""
+    """Connects to a file; the connection may then be used from another thread.
+
+    As a context it closes what was opened within, if that ends in an error.
+    """
 
     def __init__(self, file: pathlib.Path):
         self._file = file
+        self._opened: list[sqlite3.Connection] | None = None
+
+    def __enter__(self) -> None:
+        self._opened = []
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if error is not None:
+            for connection in self._opened or ():
+                connection.close()
+        self._opened = None
 
     def __call__(self) -> sqlite3.Connection:
-        return sqlite3.connect(
+        connection = sqlite3.connect(
             self._file,
             timeout=LOCK_SECONDS,
             factory=_Connection,
             check_same_thread=False,
         )
+        if self._opened is not None:
+            self._opened.append(connection)
+        return connection
 
 
 def _close(engine: sqlalchemy.Engine, owner: int) -> None:
