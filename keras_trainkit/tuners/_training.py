@@ -237,7 +237,7 @@ class _Fitted:
 
 
 def _aligned(result: Any, logs: list[dict[str, float]]) -> Any:
-    """What `fit` returned; a History with NaN for epochs without validation.
+    """The result of `fit`; a History has NaN for epochs without validation.
 
     Under `validation_freq` Keras leaves such epochs out of the lists of a History.
     """

@@ -61,9 +61,10 @@ def test_a_code_that_decides_the_label_scores_its_entropy():
 
 @pytest.mark.parametrize("codes", [[0], [0, 2]])
 def test_features_that_are_codes_may_come_as_an_array(codes):
-    expected = scores(discrete_features=codes)
-    assert not np.allclose(expected, scores())
-    assert_equal(scores(discrete_features=np.array(codes)), expected)
+    data = np.stack([CODES, ROWS[:, 1], CODES[::-1], ROWS[:, 3]], 1)
+    expected = scores(data=data, discrete_features=codes)
+    assert not np.allclose(expected, scores(data=data))
+    assert_equal(scores(data=data, discrete_features=np.array(codes)), expected)
     config = FeatureSelection(2, discrete_features=np.array(codes)).get_config()
     assert json.loads(json.dumps(config))["discrete_features"] == codes
 
