@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from keras_trainkit._arrays import number_array
-from keras_trainkit._checks import check_count
+from keras_trainkit._checks import check_count, check_counts
 from keras_trainkit.analysis._figures import (
     check_path,
     legend_below,
@@ -25,7 +25,7 @@ def plot_learning_curves(
     history: keras.callbacks.History | Mapping[str, Sequence[float]],
     path: str | pathlib.Path,
     *,
-    validation_freq: int | None = None,
+    validation_freq: int | Sequence[int] | None = None,
 ) -> None:
     """Draws loss and metrics over the epochs into a file, one panel each.
 
@@ -39,8 +39,9 @@ def plot_learning_curves(
             one value per epoch. A `val_` series may be shorter, as it is with
             `validation_freq=n`.
         path: File to write; `.png`, `.pdf` or `.svg`.
-        validation_freq: Int >= 1, as `fit` was given it, where the length of a shorter
-            series does not tell: 5 values in 50 epochs may be every ninth or tenth.
+        validation_freq: Int >= 1, or a list of epochs from 1, as `fit` was given it,
+            where the length of a shorter series does not tell: 5 values in 50 epochs
+            may be every ninth or tenth.
 
     Raises:
         ValueError: For another suffix, for no series, or for a length that no
@@ -53,12 +54,15 @@ def plot_learning_curves(
     """
     check_path(path)
     if validation_freq is not None:
-        purpose = "is the number of epochs from one validation to the next"
-        check_count("validation_freq", validation_freq, purpose)
+        purpose = "tells which epochs were validated"
+        if isinstance(validation_freq, list | tuple):
+            check_counts("validation_freq", validation_freq, purpose, 1)
+        else:
+            check_count("validation_freq", validation_freq, purpose)
     save(_draw(history, validation_freq), path)
 
 
-def _draw(history: Any, validation_freq: int | None = None) -> "Figure":
+def _draw(history: Any, validation_freq: int | Sequence[int] | None = None) -> "Figure":
     series, epochs = _read(history)
     at = {key: _epochs_of(key, series[key], epochs, validation_freq) for key in series}
     names = list(dict.fromkeys(key.removeprefix("val_") for key in series))
@@ -116,22 +120,33 @@ def _draw_panel(
 
 
 def _epochs_of(
-    key: str, values: np.ndarray, epochs: np.ndarray, validation_freq: int | None
+    key: str,
+    values: np.ndarray,
+    epochs: np.ndarray,
+    validation_freq: int | Sequence[int] | None,
 ) -> np.ndarray:
     """The epochs a series belongs to; one shorter than the run has every n-th."""
     if len(values) == len(epochs):
         return epochs
-    steps = [validation_freq] if validation_freq else range(1, int(epochs.max()) + 1)
-    # Keras counts epochs from the first of all, also in a run that was resumed.
-    fitting = [n for n in steps if np.sum(epochs % n == 0) == len(values)]
+    steps: Any = range(1, int(epochs.max()) + 1)
+    if validation_freq is not None:
+        steps = [validation_freq]
+    fitting = [n for n in steps if len(_validated(epochs, n)) == len(values)]
     if len(fitting) == 1:
-        return epochs[epochs % fitting[0] == 0]
+        return _validated(epochs, fitting[0])
     several = f", which `validation_freq` explains as {fitting}: pass it"
     raise ValueError(
         "`history` is what to draw and must have one value per epoch in each series, "
         f"or one per n-th epoch. Received: {len(values)} values of {key!r} for "
         f"{len(epochs)} epochs{several if fitting else ''}."
     )
+
+
+def _validated(epochs: np.ndarray, frequency: int | Sequence[int]) -> np.ndarray:
+    """As Keras counts them: from the first of all, also in a run that was resumed."""
+    if isinstance(frequency, list | tuple):
+        return epochs[np.isin(epochs, frequency)]
+    return epochs[epochs % frequency == 0]
 
 
 def _best_index(name: str, values: np.ndarray) -> int | None:

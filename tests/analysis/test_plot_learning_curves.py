@@ -72,6 +72,19 @@ def test_sparse_validation_that_two_steps_explain_wants_to_be_told():
     ]
 
 
+@pytest.mark.parametrize("epochs", [[1, 6], (2, 5)])
+def test_epochs_that_were_validated_may_be_listed(epochs):
+    run = {"loss": [7, 6, 5, 4, 3, 2], "val_loss": [6, 4]}
+    drawn = _draw(run, epochs).axes[0].get_lines()[1]
+    assert drawn.get_xdata().tolist() == list(epochs)
+
+
+@pytest.mark.parametrize("frequency", [0, 1.5, [0, 3], []])
+def test_a_validation_freq_that_is_none_is_refused(frequency, tmp_path):
+    with pytest.raises(ValueError, match="`validation_freq.*Received: "):
+        plot_learning_curves(RUN, tmp_path / "a.png", validation_freq=frequency)
+
+
 def test_sparse_validation_of_a_resumed_run_stands_where_keras_counts_it(blobs):
     x, y = blobs
     model = keras.Sequential([keras.layers.Dense(1)])
