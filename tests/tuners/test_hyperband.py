@@ -2,6 +2,7 @@ import keras
 import keras_tuner
 import pytest
 from optuna.trial import TrialState
+from searching import Curves
 
 from keras_trainkit import schedules, tuners
 from keras_trainkit.tuners.hyperband import _brackets, _is_among_best, _rungs_of
@@ -138,33 +139,6 @@ def test_an_epoch_before_the_first_comparison_must_be_validated(frequency, tmp_p
     assert tuner.fit_arguments({"validation_freq": 2})["epochs"] == 6
 
 
-class Validated(keras_tuner.HyperModel):
-    """Has a validation loss after every second epoch, of `curves`, without training."""
-
-    def __init__(self, *curves):
-        super().__init__()
-        self.curves = list(curves)
-
-    def build(self, hp):
-        hp.Float("a", 0, 1)
-        return keras.Sequential()
-
-    def fit(self, hp, model, *args, callbacks, **kwargs):
-        result = keras.callbacks.History()
-        result.history = {"loss": [], "val_loss": []}
-        for callback in callbacks:
-            callback.set_model(model)
-        for epoch, loss in enumerate(self.curves.pop(0)):
-            logs = {"loss": 9.0} if loss is None else {"loss": 9.0, "val_loss": loss}
-            for name, value in logs.items():
-                result.history[name].append(value)
-            for callback in callbacks:
-                callback.on_epoch_end(epoch, logs)
-            if getattr(model, "stop_training", False):
-                break
-        return result
-
-
 def test_trials_are_compared_at_the_same_epochs_with_validation(tmp_path):
     curves = (
         [None, 0.5, None, 0.2, None, 0.1],  # first at the rung
@@ -172,7 +146,7 @@ def test_trials_are_compared_at_the_same_epochs_with_validation(tmp_path):
         [None, 0.6, None, 0.0, None, 0.0],  # worse there
     )
     tuner = tuners.Hyperband(
-        *(Validated(*curves), "val_loss", 6, 4),
+        *(Curves(*curves), "val_loss", 6, 4),
         max_trials=3,
         seed=1,
         directory=tmp_path,

@@ -8,6 +8,7 @@ import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState
+from searching import Curves
 
 from keras_trainkit import tuners
 
@@ -292,35 +293,8 @@ def test_a_search_without_a_search_cannot_be_refitted(line, tmp_path):
         tuner.refit_best(*line)
 
 
-class Loop(keras_tuner.HyperModel):
-    """Has the losses of `curves`, one list for each training, without training."""
-
-    def __init__(self, *curves):
-        super().__init__()
-        self.curves = list(curves)
-
-    def build(self, hp):
-        hp.Float("a", 0, 1)
-        return keras.Sequential()
-
-    def fit(self, hp, model, *args, callbacks, **kwargs):
-        losses = self.curves.pop(0)
-        for callback in callbacks:
-            callback.set_model(model)
-        for epoch, loss in enumerate(losses):
-            if loss is None:
-                raise OSError("no disk")
-            for callback in callbacks:
-                callback.on_epoch_end(epoch, {"val_loss": loss})
-            if getattr(model, "stop_training", False):
-                break
-        history = keras.callbacks.History()
-        history.history = {"val_loss": losses[: epoch + 1]}
-        return history
-
-
 def curves(cls, *losses, **options):
-    tuner = cls(Loop(*losses), "val_loss", seed=1, **options)
+    tuner = cls(Curves(*losses), "val_loss", seed=1, **options)
     tuner.search(verbose=0)
     return [trial.intermediate_values for trial in tuner.study.trials]
 
@@ -344,7 +318,7 @@ def test_of_several_executions_the_first_is_drawn(tmp_path):
 
 def test_of_folds_the_points_are_the_folds(tmp_path):
     tuner = tuners.RandomSearch(
-        Loop(*([value, 9.0] for value in (3.0, 1.0, 2.0))),
+        Curves(*([value, 9.0] for value in (3.0, 1.0, 2.0))),
         *("val_loss", 1),
         folds=3,
         seed=1,
@@ -356,7 +330,7 @@ def test_of_folds_the_points_are_the_folds(tmp_path):
 
 def test_a_retry_is_drawn_over_the_attempt_that_failed(tmp_path, recwarn):
     (curve,) = curves(
-        *(tuners.RandomSearch, [0.5, None], [0.75, 0.25]),
+        *(tuners.RandomSearch, [0.5, OSError("no disk")], [0.75, 0.25]),
         max_trials=1,
         max_retries_per_trial=1,
         directory=tmp_path,
@@ -397,7 +371,7 @@ def test_a_retry_is_given_up_by_its_own_folds(tmp_path, recwarn):
 
 def test_a_stopped_trial_ends_with_the_value_it_was_judged_by(tmp_path):
     tuner = tuners.Hyperband(
-        Loop([0.1] * 4, [0.5, 0.7, 0.6, 0.6]),
+        Curves([0.1] * 4, [0.5, 0.7, 0.6, 0.6]),
         *("val_loss", 4, 2),
         max_trials=2,
         seed=1,
