@@ -208,7 +208,7 @@ class NumberVote:
 
     def _reading(self) -> str:
         text = next(iter(self._examples.values()))
-        return f"has nothing that tells more: {text!r} is read as " + (
+        return f"can be read in two ways: {text!r} is read as " + (
             f"{self.notation.value(text):.7g}"
         )
 
