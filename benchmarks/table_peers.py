@@ -2,7 +2,8 @@
 
 Each peer is a function from a `Table` and a seed to predictions for its test rows.
 Trees learn at 0.05 (CatBoost at its own rate) for up to 2,000 rounds and stop after 50
-without gain on the validation rows; RealMLP-TD has its own defaults, and takes the best
+without gain on the validation rows; scikit-learn's trees stop by a tenth of the
+training rows of their own choice; RealMLP-TD has its own defaults, and takes the best
 epoch by the validation rows, as ours does.
 """
 
@@ -98,6 +99,24 @@ def catboost(table, seed):
     return np.ravel(model.predict(frames[2]))
 
 
+def scikit_learn(table, seed):
+    from sklearn import ensemble
+
+    train, _, test = table.with_texts_as_codes()
+    cls = ensemble.HistGradientBoostingClassifier
+    if table.task == "regression":
+        cls = ensemble.HistGradientBoostingRegressor
+    model = cls(
+        max_iter=2000,
+        learning_rate=0.05,
+        early_stopping=True,
+        n_iter_no_change=50,
+        categorical_features="from_dtype",
+        random_state=seed,
+    )
+    return model.fit(train, table.targets[0]).predict(test)
+
+
 def realmlp(table, seed):
     from pytabkit import RealMLP_TD_Classifier, RealMLP_TD_Regressor
 
@@ -121,5 +140,6 @@ PEERS = {
     "XGBoost": xgboost,
     "LightGBM": lightgbm,
     "CatBoost": catboost,
+    "scikit-learn": scikit_learn,
     "RealMLP-TD": realmlp,
 }

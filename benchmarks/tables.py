@@ -5,12 +5,15 @@
     python benchmarks/tables.py --data FOLDER --sets california --methods ours LightGBM
     python benchmarks/tables.py --data FOLDER --ablation california churn
     python benchmarks/tables.py --data FOLDER --other-rows 7 --results out/other.jsonl
+    python benchmarks/tables.py --data FOLDER --panel --seeds 2
 
 FOLDER holds a `load.py` whose `table(name)` gives frame, y, task and the rows of
 training, validation and test. "ours" is `fit_table` of examples/train_table.py as it
 stands, with no setting of its own for any table; every method sees the same parts, in a
 process of its own. `--other-rows` cuts each table anew, by that seed, into parts as
-large: a check of a recipe that was settled on the usual parts. A run is a line of
+large: a check of a recipe that was settled on the usual parts. `--panel` takes the
+tables of `panel.py` beside it, on which the recipe is settled, cuts each by the seed of
+the run, and compares the methods over all of them (table_ranks.py). A run is a line of
 `--results`; runs that are there already are not repeated, so the table can be made in
 several sittings.
 """
@@ -26,9 +29,9 @@ import sys
 import time
 
 import numpy as np
+import table_ranks
 
 HERE = pathlib.Path(__file__).parent
-LOWER_IS_BETTER = {"california", "diamonds", "house_16h"}
 ASKED = {
     "california": 0.440,
     "adult": 0.870,
@@ -49,18 +52,21 @@ CHANGES = {
 }
 
 
-def main(data, results, sets, methods, seeds, ablation, other_rows):
+def main(data, results, sets, methods, seeds, ablation, other_rows, panel):
     results = pathlib.Path(results)
+    usual = load_module(pathlib.Path(data, "panel.py")).NAMES if panel else [*ASKED]
     if ablation:
         sets, methods = ablation, list(CHANGES)
     else:
         methods = methods or ["ours", "ours, 1 member", *peers()]
     for seed in range(seeds):
-        for name in sets or ASKED:
+        for name in sets or usual:
             for method in methods:
                 if not any(is_run(r, name, method, seed) for r in read(results)):
-                    run_apart(data, results, name, method, seed, other_rows)
-    print_table(read(results), methods)
+                    run_apart(data, results, name, method, seed, other_rows, panel)
+    print_table(read(results), sets or usual, methods)
+    if panel:
+        table_ranks.print_ranks(read(results), sets or usual, methods)
 
 
 def peers():
@@ -79,16 +85,18 @@ def is_run(run, name, method, seed):
     return (run["set"], run["method"], run["seed"]) == (name, method, seed)
 
 
-def run_apart(data, results, name, method, seed, other_rows):
+def run_apart(data, results, name, method, seed, other_rows, panel):
     """In a process of its own, so that no method finds another's threads or caches."""
     job = ["--data", data, "--job", name, method, str(seed), "--results", str(results)]
     if other_rows is not None:
         job += ["--other-rows", str(other_rows)]
+    if panel:
+        job += ["--panel"]
     subprocess.run([sys.executable, __file__, *job], check=True)
 
 
-def one_job(data, results, name, method, seed, other_rows):
-    table = read_table(data, name, other_rows)
+def one_job(data, results, name, method, seed, other_rows, panel):
+    table = read_table(data, name, other_rows, seed if panel else None)
     train_table = load_module(HERE.parent / "examples" / "train_table.py")
     wall, cpu = time.perf_counter(), time.process_time()
     errors = {}
@@ -103,6 +111,7 @@ def one_job(data, results, name, method, seed, other_rows):
     else:
         reached = float(np.mean(predicted == truth))
     run = {"set": name, "method": method, "seed": seed, "score": reached}
+    run |= {"task": table.task}
     run |= {"wall": round(wall, 1), "cpu": round(cpu, 1)} | errors
     with pathlib.Path(results).open("a") as file:
         file.write(json.dumps(run) + "\n")
@@ -139,10 +148,14 @@ def ours(train_table, table, method, seed):
     return outputs.argmax(1) if outputs.shape[1] > 1 else outputs[:, 0] > 0, errors
 
 
-def read_table(data, name, other_rows):
+def read_table(data, name, other_rows, panel_seed=None):
     from table_peers import Table
 
-    frame, y, task, *rows = load_module(pathlib.Path(data, "load.py")).table(name)
+    if panel_seed is None:
+        whole = load_module(pathlib.Path(data, "load.py")).table(name)
+    else:
+        whole = load_module(pathlib.Path(data, "panel.py")).table(name, panel_seed)
+    frame, y, task, *rows = whole
     if other_rows is not None:
         ends = np.cumsum([len(part) for part in rows])[:-1]
         order = np.random.default_rng(other_rows).permutation(len(frame))
@@ -161,11 +174,11 @@ def load_module(path):
     return module
 
 
-def print_table(runs, methods):
+def print_table(runs, names, methods):
     """Mean, standard deviation and times; the median of the times, in seconds."""
     print("\n| set | method | score | spread | seeds | wall s | CPU s |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    for name in ASKED:
+    for name in names:
         for method in methods:
             chosen = [r for r in runs if (r["set"], r["method"]) == (name, method)]
             if not chosen:
@@ -192,13 +205,14 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--ablation", nargs="+", metavar="SET")
     parser.add_argument("--other-rows", type=int, metavar="SEED")
+    parser.add_argument("--panel", action="store_true", help="the tables of panel.py")
     parser.add_argument("--job", nargs=3, help=argparse.SUPPRESS)
     given = vars(parser.parse_args())
     job = given.pop("job")
     if job:
         one_job(
             *(given["data"], given["results"]),
-            *(job[0], job[1], int(job[2]), given["other_rows"]),
+            *(job[0], job[1], int(job[2]), given["other_rows"], given["panel"]),
         )
     else:
         main(**given)
