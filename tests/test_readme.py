@@ -1,6 +1,6 @@
 """The Python blocks of README and docs/ run as they stand, one after the other.
 
-All of them in one folder, as of a reader who goes from page to page: five minutes on
+All of them in one folder, as of a reader who goes from page to page: three minutes on
 two cores. A block with a guard for the processes that it starts runs as a script.
 """
 
