@@ -71,12 +71,13 @@ def migrations_read_once():
         yield
 
 
-@pytest.fixture(autouse=True, scope="session")
-def libraries_out_of_collections():
+@pytest.fixture(autouse=True, scope="module")
+def old_objects_out_of_collections():
     """Keras and its backend bring half a million objects, for ever alive.
 
     A collection looks at each of them for a third of a second, and KerasTuner collects
-    twice for every model that it builds.
+    twice for every model that it builds. What JAX compiled for the files before is as
+    much again and more.
     """
     import keras  # noqa: F401 (brings its backend)
 

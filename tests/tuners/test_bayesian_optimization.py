@@ -10,6 +10,8 @@ from searching import hill, searcher, table
 from keras_trainkit import tuners
 from keras_trainkit.tuners._sampler import with_failures
 
+pytestmark = pytest.mark.backend_free
+
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None,
     reason="surrogate='gp' needs torch: pip install keras-trainkit[gp]",

@@ -14,6 +14,8 @@ from keras_trainkit.tuners.coarse_to_fine import (
     _Window,
 )
 
+pytestmark = pytest.mark.backend_free
+
 
 @pytest.mark.parametrize(
     ("window", "best", "expected"),

@@ -19,6 +19,8 @@ from keras_trainkit.tuners._configuration_tree import (
 )
 from keras_trainkit.tuners._trial_queue import TrialRecord
 
+pytestmark = pytest.mark.backend_free
+
 every_method = pytest.mark.parametrize("method", METHODS)
 
 

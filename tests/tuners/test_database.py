@@ -10,6 +10,8 @@ from searching import searcher, table
 from keras_trainkit import tuners
 from keras_trainkit.tuners._database import masked_text, masked_url
 
+pytestmark = pytest.mark.backend_free
+
 Searcher = searcher(tuners.RandomSearch)
 
 

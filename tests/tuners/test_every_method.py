@@ -11,6 +11,8 @@ from keras_trainkit import tuners
 from keras_trainkit.tuners._search_loop import Progress
 from keras_trainkit.tuners._trial_queue import TrialRecord
 
+pytestmark = pytest.mark.backend_free
+
 every_method = pytest.mark.parametrize("method", METHODS)
 
 

@@ -22,6 +22,8 @@ from keras_trainkit import tuners
 from keras_trainkit.tuners._database import is_same_database
 from keras_trainkit.tuners._process_identity import this_process
 
+pytestmark = pytest.mark.backend_free
+
 Searcher = searcher(tuners.RandomSearch)
 
 

@@ -4,6 +4,8 @@ from searching import searcher
 
 from keras_trainkit import tuners
 
+pytestmark = pytest.mark.backend_free
+
 
 def tried(tmp_path, objective, **options):
     tuner = searcher(tuners.GridSearch, objective)(directory=tmp_path, **options)

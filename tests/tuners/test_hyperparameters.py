@@ -13,6 +13,8 @@ from keras_trainkit.tuners._hyperparameters import (
     as_parameter,
 )
 
+pytestmark = pytest.mark.backend_free
+
 CHOICES = {
     "choice of texts": (lambda hp: hp.Choice("a", ["x", "y", "z"]), {"x", "y", "z"}),
     "choice of numbers": (lambda hp: hp.Choice("a", [0.5, 0.25]), {0.5, 0.25}),

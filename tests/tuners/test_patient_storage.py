@@ -18,6 +18,8 @@ from keras_trainkit.tuners import _patient_storage, _search_study
 from keras_trainkit.tuners._database import sqlite_url
 from keras_trainkit.tuners._patient_storage import StorageFailed
 
+pytestmark = pytest.mark.backend_free
+
 METHODS = ("set_trial_user_attr", "set_trial_state_values", "_get_trials")
 
 

@@ -35,6 +35,8 @@ from keras_trainkit.tuners._process_identity import OWNER
 from keras_trainkit.tuners._search_study import SearchStudy
 from keras_trainkit.tuners._trial_queue import RETRY_OF, claim, recover
 
+pytestmark = pytest.mark.backend_free
+
 VARIABLE = "KERAS_TRAINKIT_POSTGRES"
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
