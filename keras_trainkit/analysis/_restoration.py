@@ -52,7 +52,7 @@ def random_numbers_kept() -> Iterator[None]:
     # generator. Where torch is not loaded, nothing can have drawn from it.
     torch: Any = sys.modules.get("torch")
     generators = _seed_generators()
-    seeds = [np.array(g.backend.convert_to_numpy(g.state)) for g in generators]
+    seeds = [np.array(keras.ops.convert_to_numpy(g.state)) for g in generators]
     python_state, numpy_state = random.getstate(), np.random.get_state()
     cuda = torch and torch.cuda.is_initialized()
     torch_state = torch and torch.get_rng_state()

@@ -6,6 +6,7 @@ import pytest
 from matplotlib.colors import to_rgba
 
 from keras_trainkit.analysis import learning_rate_range_test
+from keras_trainkit.analysis._restoration import random_numbers_kept
 from keras_trainkit.analysis.learning_rate_range import _draw
 
 BACKEND = keras.config.backend()
@@ -275,6 +276,20 @@ def test_reads_a_torch_loader_without_moving_its_random_numbers(adam_model, blob
     found = learning_rate_range_test(adam_model, loader, num_steps=20)
     assert len(found.losses) >= 10
     assert_same(adam_model, before)
+
+
+def test_random_numbers_of_a_data_pipeline_are_put_back():
+    """Its layers draw from TensorFlow's numbers, whatever the backend."""
+    import tensorflow as tf
+
+    layer = keras.layers.RandomBrightness(0.5, value_range=(0, 1), seed=3)
+    images = tf.data.Dataset.from_tensors(np.full((2, 2, 3), 0.5, "float32")).map(layer)
+    before = [next(iter(images)).numpy() for _ in range(2)]
+    with random_numbers_kept():
+        within = next(iter(images)).numpy()
+    after = next(iter(images)).numpy()
+    assert not np.array_equal(before[1], within)
+    np.testing.assert_array_equal(after, within)
 
 
 def small_rates(model, *data, **arguments):
