@@ -82,8 +82,8 @@ class SequenceTruncation(keras.layers.Layer):
         if previous_mask is None or inputs is previous_mask:
             return None
         if isinstance(previous_mask, keras.KerasTensor):
-            # A mask is cut as the sequence is. By a layer, since each operation on a
-            # symbolic mask becomes a node of the model: one, not a dozen.
+            # A mask is cut as the sequence is. By a layer, since in Keras 3.15 each
+            # operation on a symbolic mask is a node of the model: one, not a dozen.
             cut = SequenceTruncation(self.max_length, self.keep)
             return cut(previous_mask, mask=previous_mask)
         return self.call(previous_mask, previous_mask)

@@ -159,10 +159,12 @@ def test_a_model_comes_back_from_its_file(keep, tmp_path):
     assert_equal(copy(ROWS), model(ROWS))
 
 
-def test_the_mask_adds_one_node_to_a_model():
+def test_the_mask_adds_one_node_to_a_model_at_most():
     names = [type(operation).__name__ for operation in model_on_ids().operations]
-    assert names.count("SequenceTruncation") == 2
-    assert len(names) == 6  # and InputLayer, Embedding, NotEqual, AttentionPooling
+    layers = ["InputLayer", "Embedding", "SequenceTruncation", "AttentionPooling"]
+    # Keras 3.15 makes nodes of masks, that of the embedding too, and Keras 3.16 none.
+    of_masks = [] if "NotEqual" not in names else ["NotEqual", "SequenceTruncation"]
+    assert sorted(names) == sorted(layers + of_masks)
 
 
 @pytest.mark.tensorflow_only
