@@ -37,6 +37,11 @@ def variable_index(optimizer: Optimizer, variable: Tensor) -> int:
     return optimizer._get_variable_index(variable)
 
 
+def variable_key(optimizer: Optimizer, variable: Tensor) -> Any:
+    """What tells `variable` from others, built for or not, on every backend."""
+    return optimizer._var_key(variable)
+
+
 def learning_rate_schedule(optimizer: Optimizer) -> Any:
     """The schedule in `optimizer.learning_rate`, or None if that is a number.
 

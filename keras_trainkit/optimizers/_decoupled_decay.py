@@ -6,7 +6,11 @@ import keras
 from keras import ops
 
 from keras_trainkit._checks import check_flag
-from keras_trainkit._optimizer_access import step_variable, variable_index
+from keras_trainkit._optimizer_access import (
+    step_variable,
+    variable_index,
+    variable_key,
+)
 from keras_trainkit._types import Schedule, Tensor
 from keras_trainkit.optimizers._arguments import (
     LearningRate,
@@ -58,10 +62,30 @@ class DecoupledDecay(keras.optimizers.Optimizer):
         super().__init__(learning_rate=rate, weight_decay=weight_decay, **kwargs)
         check_keras_arguments(self)
         self.decay_biases_and_scales = decay_biases_and_scales
+        self.exclude_from_weight_decay()
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
         super().build(variables)
         self._biases_and_scales = tuple(map(is_bias_or_scale, variables))
+
+    def exclude_from_weight_decay(
+        self,
+        var_list: Sequence[keras.Variable] | None = None,
+        var_names: Sequence[str] | None = None,
+    ) -> None:
+        """Sets the variables that do not decay, beside biases and scales.
+
+        They are not saved. So this may be called on an optimizer that was loaded, which
+        is built; Keras 3.16 refuses that for its own. A model that was trained must be
+        compiled again.
+
+        Args:
+            var_list: Sequence of variables.
+            var_names: Sequence of regular expressions, sought in a variable's name.
+        """
+        keys = [variable_key(self, variable) for variable in var_list or ()]
+        self._excluded = frozenset(keys)
+        self._excluded_names = re.compile("|".join(var_names)) if var_names else None
 
     def apply(
         self,
@@ -108,8 +132,12 @@ class DecoupledDecay(keras.optimizers.Optimizer):
 
     def _use_weight_decay(self, variable: keras.Variable) -> bool:
         is_exempt = self._biases_and_scales[variable_index(self, variable)]
-        decays = self.decay_biases_and_scales or not is_exempt
-        return decays and super()._use_weight_decay(variable)
+        if is_exempt and not self.decay_biases_and_scales:
+            return False
+        if variable_key(self, variable) in self._excluded:
+            return False
+        names = self._excluded_names
+        return names is None or names.search(variable.name) is None
 
     def _apply_weight_decay(self, variables: Sequence[keras.Variable]) -> None:
         """Does nothing: Keras would decay here, before `update_step`, which does it."""

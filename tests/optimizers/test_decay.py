@@ -94,6 +94,15 @@ def test_exclusions_of_keras_hold_by_name_and_by_variable(optimizer_class):
 
 
 @both
+def test_exclusions_may_be_set_after_an_update(optimizer_class):
+    kernel, optimizer = ones((2, 2)), optimizer_class(RATE, weight_decay=DECAY)
+    for _ in range(2):
+        optimizer.apply([keras.ops.zeros((2, 2))], [kernel])
+        optimizer.exclude_from_weight_decay(var_list=[kernel])
+    assert float(kernel.numpy().mean()) == pytest.approx(1 - RATE * DECAY)
+
+
+@both
 def test_the_share_taken_off_does_not_depend_on_the_gradients(optimizer_class):
     """Same gradients, other start: what parts the two can only shrink by decay.
 
