@@ -1,5 +1,6 @@
 """Gradients that TensorFlow registers and never drops, and with them whole graphs."""
 
+import contextlib
 import weakref
 from typing import Any
 
@@ -44,15 +45,25 @@ class _KeptByGraph:
 
 
 def _graph_of(gradient: Any) -> Any:
-    """The graph that TensorFlow's wrapper of a gradient refers to, None if unknown."""
-    results = _closure_value(_closure_value(gradient, "tape_grad_fn"), "result")
-    graphs = {getattr(result, "graph", None) for result in keras.tree.flatten(results)}
+    """The graph that TensorFlow's wrapper of a gradient refers to, None if unknown.
+
+    The wrapper holds the results of the function. From TensorFlow 2.22 on it does not,
+    and refers to the graph only through tensors that the gradient itself uses.
+    """
+    wrapper = _closure(_closure(gradient).get("tape_grad_fn"))
+    captured = list(_closure(wrapper.get("grad_fn")).values())
+    tensors = keras.tree.flatten(wrapper.get("result", captured))
+    graphs = {getattr(t, "graph", None) for t in tensors if keras.ops.is_tensor(t)}
+    graphs.discard(None)  # of values that are in no graph
     return graphs.pop() if len(graphs) == 1 else None
 
 
-def _closure_value(function: Any, name: str) -> Any:
-    """The value that a closure has for a name, None if it has none."""
+def _closure(function: Any) -> dict[str, Any]:
+    """The values that a function takes from around it, by name."""
     names = getattr(getattr(function, "__code__", None), "co_freevars", ())
-    if name not in names:
-        return None
-    return function.__closure__[names.index(name)].cell_contents
+    cells = getattr(function, "__closure__", None) or ()
+    values = {}
+    for name, cell in zip(names, cells, strict=True):
+        with contextlib.suppress(ValueError):  # a name without a value yet
+            values[name] = cell.cell_contents
+    return values
