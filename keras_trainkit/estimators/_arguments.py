@@ -1,0 +1,57 @@
+"""Arguments of an estimator's constructor, which scikit-learn has `fit` check."""
+
+from typing import Any
+
+from keras_trainkit._checks import (
+    check_choice,
+    check_count,
+    check_counts,
+    check_flag,
+    check_number,
+)
+from keras_trainkit._tables.kinds import check_missing_values
+from keras_trainkit.estimators._table_recipe import PRESETS
+
+_COUNTS = {
+    "members": "is the number of members of the ensemble",
+    "epochs": "is the number of epochs",
+    "batch_size": "is the number of rows per step",
+}
+_NUMBERS: dict[str, tuple[str, dict[str, float]]] = {
+    "dropout": ("is the share of units set to 0", {"at_least": 0, "below": 1}),
+    "learning_rate": ("is the highest of the one cycle", {"above": 0}),
+    "weight_decay": ("pulls weights to 0", {"at_least": 0}),
+    "label_smoothing": (
+        "is the share of a label given to all classes alike",
+        {"at_least": 0, "below": 1},
+    ),
+}
+
+
+def check_arguments(given: dict[str, Any]) -> None:
+    """Refuses what is out of range; None leaves a number to the recipe."""
+    check_choice("preset", given["preset"], "is the cost of the recipe", PRESETS)
+    for name, purpose in _COUNTS.items():
+        if given[name] is not None:
+            check_count(name, given[name], purpose)
+    for name, (purpose, bounds) in _NUMBERS.items():
+        if given.get(name) is not None:  # a regressor smooths no labels
+            check_number(name, given[name], purpose, **bounds)
+    if given["hidden_units"] is not None:
+        purpose = "gives the units per hidden layer"
+        check_counts("hidden_units", given["hidden_units"], purpose, 0)
+    if given["numeric_embedding"] is not None:
+        purpose = "gives each number a vector"
+        check_flag("numeric_embedding", given["numeric_embedding"], purpose)
+    _check_list("metrics", given["metrics"], "are shown while training", 1)
+    _check_list("keras_callbacks", given["keras_callbacks"], "watch the training", 0)
+    check_missing_values(given["missing_values"])
+
+
+def _check_list(name: str, values: Any, purpose: str, min_length: int) -> None:
+    fine = isinstance(values, list | tuple) and len(values) >= min_length
+    if values is not None and not fine:
+        raise ValueError(
+            f"`{name}` {purpose} and must be None or a list of at least {min_length}. "
+            f"Received: {name}={values!r}."
+        )

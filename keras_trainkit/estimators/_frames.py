@@ -1,0 +1,178 @@
+"""Tables of any library as columns by name, whose rows are taken by number."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+from keras import ops
+from sklearn.utils import check_array
+
+from keras_trainkit._tables.columns import read
+from keras_trainkit._tables.objects import object_array
+
+PURPOSE = "`X` is the table, a row per sample,"
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Columns of equal length.
+
+    Args:
+        columns: Dict of name to column: a NumPy array, or a series of the library that
+            the table came from, so that categories and dates stay what they are.
+        rows: Int. Length of each column.
+        named: Bool. False where the names are only positions, `x0`, `x1`, ...
+    """
+
+    columns: dict[str, Any]
+    rows: int
+    named: bool
+
+    def take(self, rows: np.ndarray) -> "Table":
+        """The rows of these numbers, in this order, whatever the table's index says."""
+        columns = {name: taken(c, rows) for name, c in self.columns.items()}
+        return Table(columns, len(rows), self.named)
+
+    def without(self, names: Sequence[str]) -> "Table":
+        """The table without these columns."""
+        kept = {n: c for n, c in self.columns.items() if n not in names}
+        return Table(kept, self.rows, self.named)
+
+    def without_value(self, words: Any) -> list[str]:
+        """Names of the columns in which every value is missing.
+
+        Args:
+            words: Function of a name: the texts that stand for a missing value there.
+        """
+        return [n for n, c in self.columns.items() if _is_empty(n, c, words(n))]
+
+
+def taken(column: Any, rows: np.ndarray) -> Any:
+    """The entries of a column with these numbers."""
+    if isinstance(column, np.ndarray):
+        return column[rows]
+    return nw.from_native(column, series_only=True)[rows].to_native()
+
+
+def read_table(data: Any, owner: str) -> Table:
+    """The columns of a DataFrame, a dict of columns, or an array `(rows, columns)`.
+
+    Args:
+        owner: Name of the estimator, for scikit-learn's messages on arrays.
+
+    Raises:
+        ValueError: No rows, columns of unequal lengths, names that are no names.
+        TypeError: A sparse matrix.
+    """
+    if isinstance(data, Table):
+        return data
+    frame = _frame_of(data)
+    if frame is not None:
+        return _of_frame(frame)
+    if isinstance(data, Mapping):
+        columns = {name: _column(name, data[name]) for name in data}
+        return _table(_checked_names(list(columns)), list(columns.values()), True)
+    return _of_array(data, owner)
+
+
+def _frame_of(data: Any) -> nw.DataFrame | None:
+    """The narwhals frame of a DataFrame; None for other data."""
+    names = list(data.columns) if hasattr(data, "columns") else []
+    if len(set(map(str, names))) < len(names):
+        _refuse("must have columns of different names", f"columns {names}")
+    frame = nw.from_native(data, eager_only=True, pass_through=True)
+    if isinstance(frame, nw.DataFrame):
+        return frame
+    if isinstance(nw.from_native(data, pass_through=True), nw.LazyFrame):
+        _refuse("must hold its rows (`.collect()` reads them)", type(data).__name__)
+    return None
+
+
+def _of_frame(frame: nw.DataFrame) -> Table:
+    names: list[Any] = list(frame.columns)
+    columns = [frame[:, number].to_native() for number in range(len(names))]
+    named = any(isinstance(name, str) for name in names)
+    return _table(_checked_names(names) if named else _positions(names), columns, named)
+
+
+def _of_array(data: Any, owner: str) -> Table:
+    if ops.is_tensor(data):
+        data = ops.convert_to_numpy(data)
+    if isinstance(data, list | tuple):
+        data = _of_rows(data)
+    array = data if isinstance(data, np.ma.MaskedArray) else None
+    checked = check_array(
+        data, dtype=None, ensure_all_finite=False, estimator=owner, input_name="X"
+    )
+    array = checked if array is None else array
+    columns = [array[:, number] for number in range(array.shape[1])]
+    return _table(_positions(columns), columns, False)
+
+
+def _of_rows(rows: list | tuple) -> Any:
+    """Rows of numbers as they are; other values as objects, which keep types."""
+    values = [value for row in rows if isinstance(row, list | tuple) for value in row]
+    if all(isinstance(value, int | float) for value in values):
+        return rows
+    try:
+        return np.array(rows, dtype=object)
+    except ValueError as error:
+        raise ValueError(
+            f"{PURPOSE} and must have as many values in each row. Received: {error}."
+        ) from error
+
+
+def _positions(columns: Sequence) -> list[str]:
+    return [f"x{number}" for number in range(len(columns))]
+
+
+def _column(name: Any, values: Any) -> Any:
+    if ops.is_tensor(values):
+        values = ops.convert_to_numpy(values)
+    if isinstance(values, np.ndarray):
+        return values
+    if isinstance(values, Sequence) and not isinstance(values, str | bytes):
+        return object_array(values)
+    series = nw.from_native(values, series_only=True, pass_through=True)
+    if isinstance(series, nw.Series) or hasattr(values, "__array__"):
+        return values if isinstance(series, nw.Series) else np.asarray(values)
+    _refuse("must hold a sequence of one value per row", f"{values!r} for {name!r}")
+
+
+def _checked_names(names: list) -> list[str]:
+    if any(not isinstance(name, str) or not name for name in names):
+        _refuse(
+            "must have texts that are not empty as names (`frame.rename(columns=str)`)",
+            f"columns {names}",
+        )
+    return names
+
+
+def _table(names: list[str], columns: list, named: bool) -> Table:
+    lengths = [len(column) for column in columns]
+    if len(set(lengths)) > 1:
+        found = dict(zip(names, lengths, strict=True))
+        _refuse("must have columns of equal length", f"rows {found}")
+    if not lengths or not lengths[0]:
+        _refuse(
+            "must have at least one column and one row",
+            f"n_samples={lengths[0] if lengths else 0}, {len(names)} columns",
+        )
+    for name, column in zip(names, columns, strict=True):
+        if np.ndim(column) != 1:
+            _refuse("must hold one value per row", f"{np.shape(column)} for {name!r}")
+    return Table(dict(zip(names, columns, strict=True)), lengths[0], named)
+
+
+def _is_empty(name: str, column: Any, words: list[str]) -> bool:
+    found = read(name, column)
+    if found.holds != "text":
+        return found.holds is None
+    texts = {str(text).strip().lower() for text in set(found.values)}
+    return texts <= {"", *(word.lower() for word in words)}
+
+
+def _refuse(allowed: str, received: str) -> Any:
+    raise ValueError(f"{PURPOSE} and {allowed}. Received: {received}.")

@@ -1,0 +1,34 @@
+"""The seed of a training, from scikit-learn's `random_state`."""
+
+import contextlib
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+from sklearn.utils import check_random_state
+
+from keras_trainkit._checks import check_seed
+
+_MOST = 2**31 - 1
+
+
+def new_seed(random_state: Any) -> int:
+    """An int as it is; else one that is drawn, from NumPy's generator for None."""
+    if isinstance(random_state, int | np.integer):
+        check_seed("random_state", random_state)
+        return int(random_state)
+    return int(check_random_state(random_state).randint(_MOST))
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Keras seeded; afterwards Python and NumPy go on as if nothing had been drawn."""
+    python, numpy = random.getstate(), np.random.get_state()
+    keras.utils.set_random_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)

@@ -1,0 +1,160 @@
+"""A fitted estimator as one folder: two files of Keras, and a JSON without code.
+
+| file            | holds                                                            |
+| --------------- | ---------------------------------------------------------------- |
+| `model.keras`   | the model, as trained                                            |
+| `encoder.keras` | the `layers.TableEncoder`                                        |
+| `estimator.json`| arguments, classes, names of the columns, recipe, history        |
+
+Its fields are read for good, so their names never change.
+"""
+
+import json
+import os
+import pathlib
+import re
+import secrets
+import shutil
+from typing import Any, NoReturn
+
+import keras
+import numpy as np
+
+from keras_trainkit import __version__
+from keras_trainkit._disk import sync
+from keras_trainkit._types import Model
+from keras_trainkit.layers import TableEncoder
+
+FORMAT = 1
+FILES = ("model.keras", "encoder.keras", "estimator.json")
+PURPOSE = "`path` is the folder of a saved estimator and"
+_CLASS_DTYPE = re.compile(r"\|O|\|b1|<[iuf][1248]|\|[iu]1|<U\d{1,6}")
+
+
+def write_folder(
+    path: Any, model: Model, encoder: TableEncoder, fields: dict[str, Any]
+) -> pathlib.Path:
+    """Writes all files beside their place, waits for the disk, and renames the folder.
+
+    A process killed at any moment leaves no folder `path`, or a whole one.
+    """
+    folder = _new_path(path)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = folder.with_name(f".{folder.name}-{secrets.token_hex(8)}")
+    draft.mkdir()
+    try:
+        model.save(draft / "model.keras")
+        keras.saving.save_model(encoder, draft / "encoder.keras")
+        content = {"format": FORMAT, "keras_trainkit": __version__, **fields}
+        (draft / "estimator.json").write_text(json.dumps(content), "utf-8")
+        for name in FILES:
+            sync(draft / name)
+        sync(draft)
+        os.rename(draft, folder)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    sync(folder.parent)
+    return folder
+
+
+def read_folder(path: Any, owner: str) -> tuple[Model, TableEncoder, dict[str, Any]]:
+    """Model, encoder and fields of a folder, which anyone may have written.
+
+    Args:
+        owner: Name of the class that the folder must be of.
+
+    Raises:
+        ValueError: Files missing, broken, of another class, or that do not fit.
+    """
+    folder = _path(path)
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if missing:
+        _refuse(f"must hold {', '.join(FILES)}", f"{folder}, without {missing}")
+    try:
+        fields = json.loads((folder / "estimator.json").read_text("utf-8"))
+        model = keras.saving.load_model(folder / "model.keras", safe_mode=True)
+        encoder = keras.saving.load_model(folder / "encoder.keras", safe_mode=True)
+    except Exception as error:  # of whatever a broken or foreign file brings about
+        raise ValueError(
+            f"{PURPOSE} must hold files as `save` wrote them. Received: {folder}, "
+            f"{type(error).__name__}: {error}."
+        ) from error
+    if not isinstance(fields, dict) or fields.get("format") != FORMAT:
+        _refuse(f"must be of the format {FORMAT}", f"another in {folder}")
+    if fields.get("estimator") != owner:
+        _refuse(f"must be of a {owner}", f"{fields.get('estimator')!r} in {folder}")
+    if not _fit_together(model, encoder):
+        _refuse("must hold a model with its encoder", f"others in {folder}")
+    return model, encoder, fields
+
+
+def _fit_together(model: Any, encoder: Any) -> bool:
+    if not isinstance(model, keras.Model) or not isinstance(encoder, TableEncoder):
+        return False
+    inputs = model.input if isinstance(model.input, dict) else {}
+    shapes = {name: tuple(tensor.shape) for name, tensor in inputs.items()}
+    wanted = {
+        "numeric": (None, *encoder.numeric_shape),
+        "categorical": (None, len(encoder.category_sizes)),
+    }
+    return encoder.built and shapes == wanted
+
+
+def saved(value: Any) -> Any:
+    """`value` for JSON, dicts and tuples marked; TypeError for what is not plain."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {"dict": [[saved(k), saved(v)] for k, v in value.items()]}
+    if isinstance(value, tuple):
+        return {"tuple": [saved(entry) for entry in value]}
+    if isinstance(value, list):
+        return [saved(entry) for entry in value]
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    raise TypeError(type(value).__name__)
+
+
+def loaded(value: Any) -> Any:
+    """What `saved` was given."""
+    if isinstance(value, list):
+        return [loaded(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"tuple"}:
+        return tuple(loaded(value["tuple"]))
+    return {loaded(key): loaded(entry) for key, entry in value["dict"]}
+
+
+def saved_classes(classes: np.ndarray) -> dict[str, Any]:
+    """Classes and their dtype."""
+    return {"dtype": classes.dtype.str, "values": classes.tolist()}
+
+
+def loaded_classes(fields: Any) -> np.ndarray:
+    """Classes as they were; ValueError for what names none."""
+    dtype, values = fields["dtype"], fields["values"]
+    plain = isinstance(values, list) and len({type(value) for value in values}) == 1
+    if not plain or not _CLASS_DTYPE.fullmatch(dtype):
+        raise ValueError(f"no classes: {dtype!r}")
+    if type(values[0]) not in (str, int, bool, float):
+        raise ValueError("classes of another type")
+    return np.array(values, dtype)
+
+
+def _path(path: Any) -> pathlib.Path:
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        _refuse("must be a non-empty string or a path", f"path={path!r}")
+    return pathlib.Path(os.fsdecode(path))
+
+
+def _new_path(path: Any) -> pathlib.Path:
+    folder = _path(path)
+    if folder.exists() or folder.is_symlink():
+        _refuse("must not be there yet", f"path={str(path)!r}, which is")
+    return folder
+
+
+def _refuse(allowed: str, received: str) -> NoReturn:
+    raise ValueError(f"{PURPOSE} {allowed}. Received: {received}.")

@@ -1,0 +1,417 @@
+"""The base of the estimators of tables: all but what a class or a number is."""
+
+import abc
+import contextlib
+import functools
+import os
+import pathlib
+import warnings
+from collections.abc import Iterator
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from keras_trainkit._checks import check_count
+from keras_trainkit._tables.kinds import missing_words
+from keras_trainkit._types import Model
+from keras_trainkit.estimators._arguments import check_arguments
+from keras_trainkit.estimators._frames import Table, read_table
+from keras_trainkit.estimators._random_state import new_seed, seeded
+from keras_trainkit.estimators._saved_folder import (
+    loaded,
+    read_folder,
+    saved,
+    write_folder,
+)
+from keras_trainkit.estimators._table_recipe import Goal, Part, chosen, train
+from keras_trainkit.estimators._targets import read_target, read_weights
+from keras_trainkit.estimators._typical_row import typical_row
+from keras_trainkit.estimators._validation_rows import training_and_validation
+from keras_trainkit.estimators.feature_importances import (
+    FeatureImportances,
+    importances_of,
+)
+from keras_trainkit.layers import TableEncoder
+
+_BATCH_SIZE = 1024  # of predictions, which it does not change
+
+
+class TableEstimator(BaseEstimator, abc.ABC):
+    """Fits the recipe for tables; scikit-learn's interface around a Keras model."""
+
+    _scoring: ClassVar[str]  # scikit-learn's name of what `score` gives
+
+    def fit(
+        self,
+        X: Any,  # noqa: N803 (scikit-learn's name, here and below)
+        y: Any,
+        sample_weight: Any = None,
+        groups: Any = None,
+        order: Any = None,
+    ) -> Self:
+        """Trains on a table, afresh at every call.
+
+        Args:
+            X: DataFrame of pandas, polars or pyarrow, dict of columns, or array
+                `(rows, columns)`. Columns are known by name afterwards, in any order,
+                those of an array (`x0`, `x1`, ...) by position.
+            y: What is to be predicted, `(rows,)`, none of it missing.
+            sample_weight: `(rows,)`, at least 0. How much a row counts in training and
+                in the choice of the best epoch. Rows of weight 0 are left out.
+            groups: `(rows,)`. Rows of a group are all trained on, or all validated.
+            order: Times of the rows `(rows,)`, or "rows": the last are validated.
+
+        Returns:
+            The estimator itself.
+
+        Raises:
+            ValueError: For an argument, here or in the constructor, out of range.
+        """
+        check_arguments(self.get_params(deep=False))
+        self._encoder([])  # checks its arguments
+        table = read_table(X, type(self).__name__)
+        y = read_target(y, table.rows, type(self).__name__)
+        weights = read_weights(sample_weight, table.rows)
+        rows = np.arange(table.rows) if weights is None else np.flatnonzero(weights)
+        learned, y = self._learn_target(y, rows)
+        seed = new_seed(self.random_state)
+        training, validated = training_and_validation(
+            self.validation,
+            rows,
+            y if y.ndim == 1 else None,
+            _entries("groups", groups, table.rows, rows),
+            order
+            if isinstance(order, str)
+            else _entries("order", order, table.rows, rows),
+            seed,
+        )
+        weights = self._weights(learned, y, weights, training)
+        part = functools.partial(_part, y=y, weights=weights)
+        empty = self._columns_without_value(table.take(training))
+        used = table.without(empty)
+        goal = self._goal(learned)
+        recipe = chosen(
+            len(training), len(used.columns), goal.task, self.preset, self._given()
+        )
+        with seeded(seed):
+            encoder, model, history = train(
+                recipe,
+                self._encoder(empty),
+                part(used, training),
+                part(used, validated),
+                goal,
+            )
+        self._keep_columns(table)
+        for name, value in learned.items():
+            setattr(self, name, value)
+        self.encoder_, self.model_ = encoder, model
+        self.history_ = {k: list(map(float, v)) for k, v in history.history.items()}
+        self.recipe_ = {
+            **recipe,
+            "training_rows": _choice(len(training), "rows that are not validated"),
+            "validation_rows": _choice(len(validated), "`validation` of `fit`"),
+            "columns_left_out": _choice(empty, "without a value in training rows"),
+            "seed": _choice(seed, "by `random_state`"),
+        }
+        self._after_training(used.take(validated), y[validated])
+        return self
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> Self:
+        """The estimator of a folder that `save` wrote.
+
+        Nothing in the folder is code, and none is run; a folder from elsewhere that
+        does not hold what it should is refused.
+
+        Args:
+            path: The folder.
+
+        Raises:
+            ValueError: Not such a folder, or one of another class.
+        """
+        model, encoder, fields = read_folder(path, cls.__name__)
+        estimator = cls()
+        try:
+            arguments = {k: loaded(v) for k, v in fields["arguments"].items()}
+            estimator.set_params(**arguments)
+            estimator.model_, estimator.encoder_ = model, encoder
+            estimator.history_ = dict(fields["history"])
+            estimator.recipe_ = loaded(fields["recipe"])
+            names = [str(name) for name in fields["columns"]]
+            estimator._keep_names(names, bool(fields["named"]))
+            if not set(encoder.column_names) <= set(names):
+                raise ValueError(f"columns {names}, encoder of {encoder.column_names}")
+            estimator._restore(fields["learned"])
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise ValueError(
+                "`path` is the folder of a saved estimator and must hold what `save` "
+                f"wrote. Received: {os.fspath(path)!r}, {type(error).__name__}: {error}"
+                "."
+            ) from error
+        return estimator
+
+    def save(self, path: str | os.PathLike) -> pathlib.Path:
+        """Writes a folder that `load` reads, which appears complete or not at all.
+
+        It holds `model.keras`, `encoder.keras` and `estimator.json`, no pickle and no
+        code. Arguments that are objects (an optimizer, callbacks, a random state) are
+        not kept: they matter for training alone, and are None after loading.
+
+        Args:
+            path: The folder, which must not be there yet.
+
+        Returns:
+            The path.
+
+        Raises:
+            ValueError: The folder is there already.
+        """
+        check_is_fitted(self)
+        fields = {
+            "estimator": type(self).__name__,
+            "arguments": dict(self._plain_arguments()),
+            "columns": self._column_names,
+            "named": hasattr(self, "feature_names_in_"),
+            "learned": self._learned(),
+            "recipe": saved(self.recipe_),
+            "history": self.history_,
+        }
+        return write_folder(path, self.model_, self.encoder_, fields)
+
+    def export(
+        self,
+        directory: str | os.PathLike,
+        examples: Any = None,
+        *,
+        version: int | None = None,
+        new_signature: bool = False,
+    ) -> pathlib.Path:
+        """Writes a checked SavedModel that takes the columns as they are.
+
+        See `serving.export`, which is called with the encoder in front. Needs
+        TensorFlow.
+
+        Args:
+            directory: Folder of the versions of the served model.
+            examples: Rows as `predict` takes them, kept with the model in plain text.
+                None: a row that no table holds, of medians and most frequent levels.
+            version: As in `serving.export`.
+            new_signature: As in `serving.export`.
+
+        Returns:
+            The path of the version.
+        """
+        from keras_trainkit.serving import export  # brings TensorFlow
+
+        check_is_fitted(self)
+        rows = typical_row(self.encoder_)
+        if examples is not None:
+            rows = self._known_columns(examples).columns
+        return export(
+            self._served_model(),
+            directory,
+            rows,
+            preprocessing=self.encoder_,
+            version=version,
+            new_signature=new_signature,
+        )
+
+    def feature_importances(
+        self, X: Any, y: Any, repeats: int = 5, *, scoring: str | None = None
+    ) -> FeatureImportances:
+        """How much worse the predictions get when the values of a column are shuffled.
+
+        Args:
+            X: Rows that were not trained on, as in `predict`.
+            y: What is true of them.
+            repeats: Int >= 1. How often each column is shuffled.
+            scoring: Name of a score of scikit-learn; None for that of `score`.
+
+        Returns:
+            `FeatureImportances`, by the columns of the table as it came.
+        """
+        check_is_fitted(self)
+        check_count("repeats", repeats, "is how often each column is shuffled")
+        table = self._known_table(X)
+        y = read_target(y, table.rows, type(self).__name__)
+        seed = self.recipe_["seed"]["value"]
+        scoring = scoring or self._scoring
+        return importances_of(self, table, y, scoring, repeats, seed)
+
+    def _outputs(self, table: Table) -> np.ndarray:
+        """What the model gives: logits, or values in the units of the targets."""
+        x = self.encoder_(table.columns)
+        return self._served_model().predict(x, batch_size=_BATCH_SIZE, verbose=0)
+
+    def _known_columns(self, X: Any) -> Table:  # noqa: N803
+        """The columns that the encoder takes."""
+        return self._known_table(X).without(self.recipe_["columns_left_out"]["value"])
+
+    def _known_table(self, X: Any) -> Table:  # noqa: N803
+        """The table with the columns of the training table, in their order."""
+        check_is_fitted(self)
+        owner = type(self).__name__
+        table = read_table(X, owner)
+        wanted, found = self._column_names, list(table.columns)
+        purpose = f"`X` is read by the {len(wanted)} columns that {owner} learned and"
+        if not hasattr(self, "feature_names_in_"):
+            if len(found) != len(wanted):
+                raise ValueError(
+                    f"{purpose} must have as many. Received: X has {len(found)} "
+                    f"features, but {owner} is expecting {len(wanted)} features as "
+                    "input."
+                )
+            columns = dict(zip(wanted, table.columns.values(), strict=True))
+            return Table(columns, table.rows, False)
+        if not table.named:
+            raise ValueError(
+                f"{purpose} must name them (a DataFrame, or a dict of columns): "
+                f"{wanted}. Received: X has {len(found)} features without names, of "
+                f"type {type(X).__name__}."
+            )
+        missing = [name for name in wanted if name not in table.columns]
+        unknown = [name for name in found if name not in wanted]
+        if missing or unknown:
+            raise ValueError(
+                f"{purpose} must have exactly these, in any order. "
+                f"Received: {missing} missing, {unknown} unknown."
+            )
+        return Table({name: table.columns[name] for name in wanted}, table.rows, True)
+
+    def _keep_columns(self, table: Table) -> None:
+        self._keep_names(list(table.columns), table.named)
+
+    def _keep_names(self, names: list[str], named: bool) -> None:
+        self._column_names = names
+        self.n_features_in_ = len(names)
+        if named:
+            self.feature_names_in_ = np.array(names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    def _columns_without_value(self, table: Table) -> list[str]:
+        words = functools.partial(missing_words, self.missing_values)
+        empty = table.without_value(words)
+        if len(empty) == len(table.columns):
+            raise ValueError(
+                "`X` is the table, a row per sample, and must have a column with a "
+                "value in the training rows. Received: missing values alone."
+            )
+        if empty:
+            warnings.warn(
+                f"Left out, without a value in the training rows: {', '.join(empty)}.",
+                stacklevel=3,
+            )
+        return empty
+
+    def _encoder(self, empty: list[str]) -> TableEncoder:
+        categories, kinds = self.categories, self.kinds
+        if categories != "auto":
+            categories = [name for name in categories if name not in empty]
+        if kinds is not None:
+            kinds = {name: kind for name, kind in kinds.items() if name not in empty}
+        return TableEncoder(
+            categories=categories,
+            max_categories=self.max_categories,
+            scaling=self.scaling,
+            kinds=kinds,
+            missing_values=self.missing_values,
+        )
+
+    def _given(self) -> dict[str, Any]:
+        names = (
+            *("members", "hidden_units", "dropout", "numeric_embedding", "epochs"),
+            *("batch_size", "learning_rate", "weight_decay", "label_smoothing"),
+        )
+        given = {name: getattr(self, name, None) for name in names}
+        given = {
+            k: v.item() if isinstance(v, np.generic) else v for k, v in given.items()
+        }
+        return {**given, "optimizer": self.optimizer}
+
+    def _goal_of(self, task: str, classes: list | None) -> Goal:
+        return Goal(
+            task,
+            classes,
+            self.optimizer,
+            self.loss,
+            self.metrics,
+            self.keras_callbacks or (),
+            self.verbose,
+        )
+
+    def _plain_arguments(self) -> Iterator[tuple[str, Any]]:
+        for name, value in self.get_params(deep=False).items():
+            with contextlib.suppress(TypeError):  # objects
+                yield name, saved(value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        return {k: v for k, v in state.items() if k != "calibrated_model_"}
+
+    @abc.abstractmethod
+    def _learn_target(
+        self, y: np.ndarray, rows: np.ndarray
+    ) -> tuple[dict[str, Any], np.ndarray]:
+        """Attributes to keep, and codes `(rows,)` or numbers `(rows, outputs)`.
+
+        Args:
+            rows: Those that count, by number.
+        """
+
+    @abc.abstractmethod
+    def _weights(
+        self,
+        learned: dict[str, Any],
+        y: np.ndarray,
+        weights: np.ndarray | None,
+        training: np.ndarray,
+    ) -> np.ndarray | None:
+        """Weight of each row, that of its class in it."""
+
+    @abc.abstractmethod
+    def _goal(self, learned: dict[str, Any]) -> Goal:
+        """The task, and what `compile` is given."""
+
+    @abc.abstractmethod
+    def _after_training(self, table: Table, y: np.ndarray) -> None:
+        """Learns from the validation rows."""
+
+    @abc.abstractmethod
+    def _served_model(self) -> Model:
+        """The model that predicts."""
+
+    @abc.abstractmethod
+    def _learned(self) -> dict[str, Any]:
+        """Plain values for a file, of which `_restore` makes attributes."""
+
+    @abc.abstractmethod
+    def _restore(self, learned: dict[str, Any]) -> None:
+        """Sets the attributes of `_learned`, from a file that may be edited."""
+
+
+def _choice(value: Any, reason: str) -> dict[str, Any]:
+    return {"value": value, "reason": reason}
+
+
+def _part(
+    table: Table, rows: np.ndarray, *, y: np.ndarray, weights: np.ndarray | None
+) -> Part:
+    weights = None if weights is None else weights[rows].astype("float32")
+    return Part(table.take(rows).columns, y[rows], weights)
+
+
+def _entries(name: str, values: Any, count: int, rows: np.ndarray) -> Any:
+    """The entries of these rows; None and a text stay as they are."""
+    if values is None or isinstance(values, str):  # "rows" are in order
+        return values
+    array = np.asarray(values)
+    if array.ndim != 1 or len(array) != count:
+        purpose = {"groups": "keeps rows together", "order": "gives the times of rows"}
+        raise ValueError(
+            f"`{name}` {purpose[name]} and must have an entry for each of the {count} "
+            f"rows of `X`. Received: {name} of shape {array.shape}."
+        )
+    return array[rows]

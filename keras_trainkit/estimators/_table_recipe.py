@@ -1,0 +1,237 @@
+"""The recipe for tables: what it takes for given data, and how it trains.
+
+`chosen` says which numbers, `train` does what they say. The one recipe serves every
+table; where its numbers come from is in docs/figures/tables.md.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_trainkit import callbacks, layers, models, optimizers
+from keras_trainkit._types import Model
+
+PRESETS = ("default", "fast")
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Rows of a table, with what is to be predicted.
+
+    Args:
+        columns: Dict of name to column.
+        y: Codes of the classes, ints `(rows,)`, or numbers `(rows, outputs)`.
+        weights: `(rows,)`, or None where all count alike.
+    """
+
+    columns: dict[str, Any]
+    y: np.ndarray
+    weights: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Goal:
+    """What is trained, beside the numbers of the recipe.
+
+    Args:
+        task: "classification", "binary" or "regression".
+        classes: List of the names of the codes, or None for numbers.
+        optimizer: Optimizer of Keras, its name, or None for the recipe's.
+        loss: As in `compile`, or None for the recipe's.
+        metrics: As in `compile`, or None for the recipe's; the best epoch is chosen
+            by the first of them.
+        callbacks: Further callbacks.
+        verbose: As in `fit`; the encoder's summary is printed unless it is 0.
+    """
+
+    task: str
+    classes: list | None = None
+    optimizer: Any = None
+    loss: Any = None
+    metrics: Sequence | None = None
+    callbacks: Sequence[keras.callbacks.Callback] = ()
+    verbose: Any = 0
+
+
+def chosen(
+    rows: int, columns: int, task: str, preset: str, given: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Each number of the recipe as `{"value": ..., "reason": ...}`.
+
+    Args:
+        rows: Int. Training rows.
+        columns: Int. Columns of the table.
+        task: As in `Goal`.
+        preset: One of `PRESETS`.
+        given: What the user gave, by name; None leaves it to the recipe. Beside those
+            of the result "optimizer", which has rates of its own.
+    """
+    epochs, dropout = epochs_and_dropout(rows, task)
+    by_rows = f"for {task} with {rows:,} training rows"
+    found: dict[str, tuple[Any, str]] = {
+        "members": (16, "the recipe's for every table"),
+        "hidden_units": ((256, 256, 256), "the recipe's for every table"),
+        "dropout": (dropout, by_rows),
+        "numeric_embedding": (True, "the recipe's for every table"),
+        "epochs": (epochs, by_rows),
+        "batch_size": (
+            min(256, max(32, rows // 40)),
+            f"a fortieth of {rows:,} training rows, from 32 to 256",
+        ),
+        "learning_rate": (0.01, "the recipe's for every table"),
+        "weight_decay": (0.02, "the recipe's for every table"),
+        "label_smoothing": (0.0, "the recipe's for every table"),
+    }
+    if preset == "fast":
+        found["members"] = (1, 'of the preset "fast"')
+    if given.get("optimizer") is not None:
+        own = (None, "the given optimizer has its own")
+        found |= {"learning_rate": own, "weight_decay": own}
+    for name in found:
+        if given.get(name) is not None:
+            found[name] = (given[name], "given")
+    return {name: {"value": v, "reason": why} for name, (v, why) in found.items()}
+
+
+def epochs_and_dropout(rows: int, task: str) -> tuple[int, float]:
+    """By the task, since labels tell less per row than numbers; and by the rows.
+
+    | training rows | task                   | epochs | dropout |
+    | ------------- | ---------------------- | ------ | ------- |
+    | up to 30,000  | classes                | 15     | 0.2     |
+    | up to 30,000  | regression             | 30     | 0.1     |
+    | more          | any                    | 30     | 0       |
+    """
+    if rows > 30_000:
+        return 30, 0.0
+    return (30, 0.1) if task == "regression" else (15, 0.2)
+
+
+def train(
+    recipe: Mapping[str, Mapping[str, Any]],
+    encoder: layers.TableEncoder,
+    training: Part,
+    validation: Part,
+    goal: Goal,
+) -> tuple[layers.TableEncoder, Model, keras.callbacks.History]:
+    """Encoder, model and history; the weights are those of the best epoch.
+
+    Args:
+        recipe: What `chosen` gave.
+        encoder: Not adapted yet.
+        validation: Rows by which the best epoch is chosen.
+    """
+    values = {name: choice["value"] for name, choice in recipe.items()}
+    encoder.adapt(training.columns)
+    if goal.verbose:
+        print(encoder.summary())
+    x, y = encoder(training.columns), targets(training.y, goal)
+    model = model_for(values, encoder, x["numeric"], y, goal)
+    loss, metrics = _loss_and_metrics(model, values["label_smoothing"], goal)
+    weighted = training.weights is not None
+    model.compile(
+        _optimizer(values, goal.optimizer),
+        loss=loss,
+        metrics=None if weighted else metrics,
+        weighted_metrics=metrics if weighted else None,
+        steps_per_execution=steps_per_execution(len(y), values["batch_size"]),
+    )
+    held_out = (encoder(validation.columns), targets(validation.y, goal))
+    monitor = f"val_{_name_of(metrics[0])}"
+    used = [callbacks.EarlyStopping(monitor, patience=values["epochs"])]
+    if values["learning_rate"] is not None:
+        rate = values["learning_rate"]
+        used.insert(0, callbacks.OneCycle(rate, warmup_fraction=0.1, shape="cosine"))
+    history = model.fit(
+        x,
+        y,
+        sample_weight=training.weights,
+        validation_data=(*held_out, validation.weights) if weighted else held_out,
+        epochs=values["epochs"],
+        batch_size=values["batch_size"],
+        callbacks=[*used, *goal.callbacks],
+        verbose=goal.verbose,
+    )
+    return encoder, model, history
+
+
+def model_for(
+    values: Mapping[str, Any],
+    encoder: layers.TableEncoder,
+    numbers: np.ndarray,
+    y: np.ndarray,
+    goal: Goal,
+) -> Model:
+    """The uncompiled model; embedding and target scaling learn from these rows."""
+    embedding = scaling = None
+    if values["numeric_embedding"] and numbers.shape[1]:
+        embedding = layers.PiecewiseLinearEmbedding()
+        embedding.adapt(numbers)
+    if goal.task == "regression":
+        scaling = layers.StandardScaling()
+        scaling.adapt(y)
+    return models.mlp(
+        encoder.numeric_shape,
+        y.shape[1],
+        values["hidden_units"],
+        dropout=values["dropout"],
+        numeric_embedding=embedding,
+        category_sizes=encoder.category_sizes,
+        members=values["members"],
+        target_scaling=scaling,
+        task=goal.task,
+        classes=goal.classes,
+    )
+
+
+def targets(y: np.ndarray, goal: Goal) -> np.ndarray:
+    """`(rows, outputs)`: one-hot for several classes, 0 and 1 for two, or numbers."""
+    if goal.task == "classification":
+        return keras.utils.to_categorical(y, len(goal.classes or ()))
+    return np.asarray(y, "float32").reshape(len(y), -1)
+
+
+def steps_per_execution(rows: int, batch_size: int) -> int:
+    """Steps that are one call; Keras' torch trainer knows no other number than 1."""
+    if keras.config.backend() == "torch":
+        return 1
+    return min(16, math.ceil(rows / batch_size))
+
+
+def _loss_and_metrics(
+    model: Model, label_smoothing: float, goal: Goal
+) -> tuple[Any, list]:
+    if goal.task == "regression":
+        loss: Any = "mse"
+        metrics: list = [keras.metrics.RootMeanSquaredError(name="rmse")]
+    else:
+        one_hot = goal.task == "classification"
+        loss = models.loss_for(model, one_hot=one_hot, label_smoothing=label_smoothing)
+        metrics = models.metrics_for(model, one_hot=one_hot)
+    if goal.metrics is not None:
+        metrics = [_unused(metric) for metric in goal.metrics]
+    return goal.loss or loss, metrics
+
+
+def _optimizer(values: Mapping[str, Any], given: Any) -> keras.optimizers.Optimizer:
+    if given is None:
+        return optimizers.AdamW(0.003, weight_decay=values["weight_decay"])
+    given = keras.optimizers.get(given)
+    return type(given).from_config(given.get_config())  # one for this training alone
+
+
+def _unused(metric: Any) -> Any:
+    """A metric without what it counted in an earlier training."""
+    if isinstance(metric, keras.metrics.Metric):
+        return type(metric).from_config(metric.get_config())
+    return metric
+
+
+def _name_of(metric: Any) -> str:
+    if isinstance(metric, str):
+        return metric
+    return getattr(metric, "name", None) or metric.__name__

@@ -1,0 +1,177 @@
+"""Targets, weights and class weights as arrays, with an entry for each row."""
+
+import warnings
+from typing import Any, NoReturn
+
+import narwhals.stable.v2 as nw
+import numpy as np
+from keras import ops
+from sklearn.exceptions import DataConversionWarning
+
+from keras_trainkit._tables.objects import is_missing
+
+PURPOSE = "`y` is what is learned to be predicted and"
+
+
+def read_target(y: Any, rows: int, owner: str) -> np.ndarray:
+    """`y` as an array of one entry, or one row, for each of the rows; none missing.
+
+    Args:
+        owner: Name of the estimator, for the message where there is no `y`.
+    """
+    if y is None:
+        _refuse(
+            "must be given",
+            f"this {owner} estimator requires y to be passed, but the target y is None",
+        )
+    array = _array(y)
+    if array.ndim not in (1, 2) or len(array) != rows:
+        _refuse(
+            f"must have an entry for each of the {rows} rows of `X`",
+            f"y of shape {array.shape}",
+        )
+    if array.dtype.kind in "OmM":
+        missing = sum(map(is_missing, array.ravel()))
+    else:
+        missing = int(np.isnan(array).sum()) if array.dtype.kind == "f" else 0
+    if missing:
+        _refuse("must miss none (leave these rows out)", f"{missing} missing, or NaN")
+    return _of_one_type(array)
+
+
+def read_classes(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The different classes, sorted, and the code of each row's class.
+
+    Raises:
+        ValueError: One class, several targets, or values that name no class.
+    """
+    if y.ndim == 2 and y.shape[1] == 1:
+        warnings.warn(
+            "A column-vector y was passed when a 1d array was expected; "
+            "`y.ravel()` makes one.",
+            DataConversionWarning,
+            stacklevel=4,
+        )
+        y = y[:, 0]
+    if y.ndim != 1:
+        _refuse("must be a class for each row, (rows,)", f"y of shape {y.shape}")
+    allowed = "must be classes: texts, integers, True and False, or whole numbers"
+    if y.dtype.kind == "f" and not (np.isfinite(y).all() and (y == np.round(y)).all()):
+        _refuse(allowed, f"continuous numbers, or infinite ones, such as {y[:3]}")
+    types = {type(value) for value in y.tolist()}
+    if len(types) > 1 or not types <= {str, int, bool, float}:
+        names = sorted(found.__name__ for found in types)
+        _refuse(f"{allowed}, all of one type", f"y with values of {', '.join(names)}")
+    classes, codes = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        _refuse("must have two classes or more", f"one class, {classes[0]!r}")
+    return classes, codes
+
+
+def read_numbers(y: np.ndarray) -> np.ndarray:
+    """The targets as float64 `(rows, outputs)`."""
+    allowed = "must be finite numbers, (rows,) or (rows, outputs)"
+    try:
+        numbers = y.astype("float64")
+    except (TypeError, ValueError):
+        _refuse(allowed, f"y of dtype {y.dtype}, such as {y.ravel()[0]!r}")
+    with np.errstate(over="ignore"):
+        if not np.isfinite(numbers.astype("float32")).all():
+            _refuse(allowed, "infinite ones, or over 3.4e38")
+    if numbers.ndim == 2 and not numbers.shape[1]:
+        _refuse(allowed, f"y of shape {numbers.shape}")
+    return numbers[:, None] if numbers.ndim == 1 else numbers
+
+
+def read_weights(sample_weight: Any, rows: int) -> np.ndarray | None:
+    """Weights `(rows,)`, float64, some of them positive; None stays None."""
+    if sample_weight is None:
+        return None
+    allowed = f"must be {rows} finite numbers of at least 0, not all of them zero"
+    try:
+        weights = _array(sample_weight).astype("float64")
+    except (TypeError, ValueError):
+        _refuse_weights(allowed, repr(sample_weight))
+    if weights.shape != (rows,):
+        _refuse_weights(allowed, f"weights of shape {weights.shape}")
+    if not np.isfinite(weights).all() or weights.min() < 0:
+        _refuse_weights(allowed, f"the lowest {weights.min()}")
+    if not weights.any():
+        _refuse_weights(allowed, "weights that are all zero")
+    return weights
+
+
+def weights_of_classes(
+    class_weight: Any, classes: np.ndarray, codes: np.ndarray
+) -> np.ndarray | None:
+    """Weight of each class, or None: "balanced" lets each count as much as the others.
+
+    Args:
+        class_weight: None, "balanced", or dict of class to weight; 1 for others.
+        codes: Codes of the training rows.
+    """
+    if class_weight is None:
+        return None
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        counts = np.bincount(codes, minlength=len(classes))
+        return len(codes) / len(classes) / np.maximum(counts, 1)
+    purpose = "`class_weight` says how much a class counts in training and"
+    if not isinstance(class_weight, dict):
+        raise ValueError(
+            f'{purpose} must be None, "balanced" or a dict of classes to weights. '
+            f"Received: class_weight={class_weight!r}."
+        )
+    numbers = {name: number for number, name in enumerate(classes.tolist())}
+    unknown = [name for name in class_weight if name not in numbers]
+    if unknown:
+        raise ValueError(
+            f"{purpose} must name classes of {list(numbers)}. Received: {unknown}."
+        )
+    weights = np.ones(len(classes))
+    for name, weight in class_weight.items():
+        real = isinstance(weight, int | float | np.number)
+        if not real or not np.isfinite(weight) or weight < 0:
+            raise ValueError(
+                f"{purpose} must be finite numbers of at least 0. "
+                f"Received: {weight!r} for {name!r}."
+            )
+        weights[numbers[name]] = weight
+    return weights
+
+
+def _array(values: Any) -> np.ndarray:
+    if ops.is_tensor(values):
+        return ops.convert_to_numpy(values)
+    native = nw.from_native(
+        values, eager_only=True, allow_series=True, pass_through=True
+    )
+    if isinstance(native, nw.Series | nw.DataFrame):
+        return np.asarray(native.to_numpy())
+    if isinstance(values, list | tuple) and any(value is None for value in values):
+        return np.array(values, object)
+    return np.asarray(values)
+
+
+def _of_one_type(array: np.ndarray) -> np.ndarray:
+    """Objects that are all bools, integers or floats as such an array."""
+    if array.dtype.kind != "O":
+        return array
+    types = {type(value) for value in array.ravel()}
+    alike = any(
+        all(issubclass(found, kinds) for found in types)
+        for kinds in ((bool, np.bool_), (int, np.integer), (float, np.floating))
+    )
+    if not alike or (bool in types and len(types) > 1):
+        return array
+    return np.array(array.tolist())
+
+
+def _refuse(allowed: str, received: str) -> NoReturn:
+    raise ValueError(f"{PURPOSE} {allowed}. Received: {received}.")
+
+
+def _refuse_weights(allowed: str, received: str) -> NoReturn:
+    raise ValueError(
+        f"`sample_weight` says how much each row counts in training and {allowed}. "
+        f"Received: {received}."
+    )

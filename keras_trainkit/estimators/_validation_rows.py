@@ -1,0 +1,105 @@
+"""Rows kept from training: the best epoch is chosen by them, and what follows it."""
+
+from typing import Any
+
+import numpy as np
+
+from keras_trainkit._checks import check_count, check_number
+from keras_trainkit.data import split
+
+PURPOSE = "chooses the rows that are kept from training"
+
+
+def training_and_validation(
+    validation: Any,
+    rows: np.ndarray,
+    codes: np.ndarray | None,
+    groups: Any,
+    order: Any,
+    seed: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers of both parts, by the rules of `data.split`.
+
+    A class of one row stays in training. A share of the rows is raised to a row for
+    each class, where that is not over half of the rows.
+
+    Args:
+        validation: Float in (0, 1), int >= 1, or row numbers.
+        rows: The row numbers there are to choose from, ascending.
+        codes: Class of each row of the table, to stratify by; None for numbers.
+        groups: Groups of `rows`, or None.
+        order: Times of `rows`, or "rows", or None.
+    """
+    if len(rows) < 2:
+        raise ValueError(
+            "`X` is the table, a row per sample, and must have a row to train on and "
+            f"one for validation. Received: n_samples={len(rows)} of weight above 0."
+        )
+    if not isinstance(validation, int | float | np.number) or validation is True:
+        _check_alone(groups, order)
+        return _as_numbered(validation, rows)
+    if isinstance(validation, int | np.integer):
+        check_count("validation", validation, PURPOSE, at_most=len(rows) - 1)
+    else:
+        check_number("validation", validation, PURPOSE, above=0, below=1)
+    free, codes = _stratifiable(rows, codes, order)
+    size = _size(validation, len(free), codes)
+    parts = split(
+        len(free),
+        validation=size,
+        test=None,
+        stratify=codes,
+        groups=None if groups is None else np.asarray(groups)[np.isin(rows, free)],
+        order=order,
+        seed=seed,
+    )
+    validated = free[parts.validation]
+    if order is not None:
+        return free[parts.train], validated
+    return np.setdiff1d(rows, validated), validated
+
+
+def _stratifiable(
+    rows: np.ndarray, codes: np.ndarray | None, order: Any
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Rows that may go into either part, and their classes."""
+    if codes is None or order is not None:
+        return rows, None
+    counts = np.bincount(codes[rows])
+    free = rows[counts[codes[rows]] > 1]
+    return (free, codes[free]) if len(free) else (rows, None)
+
+
+def _size(validation: Any, rows: int, codes: np.ndarray | None) -> Any:
+    if codes is None or isinstance(validation, int | np.integer):
+        return validation
+    size, classes = round(float(validation) * rows), len(np.unique(codes))
+    return classes if size < classes <= rows / 2 else validation
+
+
+def _check_alone(groups: Any, order: Any) -> None:
+    if groups is not None or order is not None:
+        raise ValueError(
+            f"`validation` {PURPOSE} and must be a share or a number of rows beside "
+            "`groups` or `order`. Received: row numbers, and "
+            f"{'groups' if order is None else 'order'}."
+        )
+
+
+def _as_numbered(validation: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        given = np.asarray(validation)
+    except ValueError:
+        given = np.array(None)
+    fine = given.ndim == 1 and given.dtype.kind in "iu" and len(given) > 0
+    validated = np.intersect1d(given, rows) if fine else given
+    if fine:
+        fine = len(np.unique(given)) == len(given) and given.min() >= 0
+        fine = fine and 0 < len(validated) < len(rows) and given.max() <= rows[-1]
+    if not fine:
+        raise ValueError(
+            f"`validation` {PURPOSE} and must be a share in (0, 1), a number of rows, "
+            f"or different row numbers from 0 to {rows[-1]}, some of weight above 0, "
+            f"but not all. Received: validation={validation!r}."
+        )
+    return np.setdiff1d(rows, validated), validated

@@ -1,0 +1,222 @@
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from keras_trainkit._types import Model
+from keras_trainkit.estimators._conformal import conformal_quantile
+from keras_trainkit.estimators._frames import Table
+from keras_trainkit.estimators._table_estimator import TableEstimator
+from keras_trainkit.estimators._table_recipe import Goal
+from keras_trainkit.estimators._targets import read_numbers
+
+
+class TableRegressor(RegressorMixin, TableEstimator):
+    """Predicts numbers from the rows of a table as it comes: texts, dates and gaps too.
+
+    A scikit-learn estimator around `layers.TableEncoder`, `models.mlp` with members,
+    embedded numbers and scaled targets, `optimizers.AdamW`, `callbacks.OneCycle` and
+    `callbacks.EarlyStopping`. Nothing is hidden: the same parts in a script, with the
+    values of `recipe_`, give the same weights, bit for bit.
+
+    Rows kept for validation choose the best epoch and size the intervals of
+    `predict_interval`.
+
+    Args:
+        preset: "default", or "fast": one member in place of an ensemble.
+        members: Int >= 1. Members of the ensemble. None, here and below: by the
+            recipe, see `recipe_`.
+        hidden_units: Tuple of ints >= 1. Units per hidden layer, or None.
+        dropout: Float in [0, 1), or None.
+        numeric_embedding: Bool. A vector for each number, whose slope changes at
+            quantiles of the training rows. Or None.
+        epochs: Int >= 1, or None.
+        batch_size: Int >= 1. Rows per step, or None.
+        learning_rate: Float > 0. Highest rate of the one cycle. None: by the recipe;
+            with an `optimizer` no cycle, the optimizer's own rate.
+        weight_decay: Float >= 0. Of the recipe's optimizer, or None.
+        validation: Float in (0, 1), share of the rows, int >= 1, number of rows, or
+            row numbers. The rows are drawn at random, see also `fit`.
+        scaling: As in `layers.TableEncoder`, like the four that follow.
+        kinds: Dict of column to kind, or None.
+        categories: "auto", or a list of columns.
+        missing_values: "auto", a list of texts, or a dict of column to list.
+        max_categories: Int >= 1. Levels per column with a code of their own.
+        optimizer: Optimizer of Keras or its name, in place of the recipe's.
+        loss: Loss of Keras or its name, in place of the mean squared error. Targets
+            are standardized in it.
+        metrics: List of metrics of Keras, in place of the root mean squared error; the
+            first chooses the best epoch. They are in the units of the targets.
+        keras_callbacks: List of callbacks of Keras, beside those of the recipe.
+        random_state: Int >= 0, for a training that can be repeated; a NumPy
+            `RandomState`; or None.
+        verbose: As in Keras' `fit`. Unless 0, says what was found in the columns.
+
+    Attributes, after `fit` or `load`:
+        n_features_in_: Int. Columns of the table.
+        feature_names_in_: `(columns,)` of texts, where the table has names.
+        model_: `keras.Model` from encoded columns to predictions.
+        encoder_: `layers.TableEncoder`.
+        history_: Dict of name to one value per epoch.
+        recipe_: Dict of name to `{"value": ..., "reason": ...}`: what was chosen.
+        conformity_scores_: `(validation rows, outputs)`. How far predictions were off,
+            for each output from small to large.
+
+    Example:
+
+    ```python
+    frame = pd.DataFrame({"rooms": [1, 2, 3, 4] * 9, "town": ["Ulm", "Bonn"] * 18})
+    price = 1e5 * frame["rooms"] + 5e4 * (frame["town"] == "Ulm")
+    regressor = TableRegressor(epochs=5, validation=12, random_state=0)
+    regressor.fit(frame, price)
+    regressor.predict(frame[:2])  # (2,), in the units of price
+    lower, upper = regressor.predict_interval(frame[:2], coverage=0.8)
+    ```
+
+    Source: the recipe is that of docs/figures/tables.md; members after Gorishniy et
+    al., 2024, arXiv:2410.24210.
+    """
+
+    _scoring = "r2"
+
+    def __init__(
+        self,
+        *,
+        preset: str = "default",
+        members: int | None = None,
+        hidden_units: Sequence[int] | None = None,
+        dropout: float | None = None,
+        numeric_embedding: bool | None = None,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        weight_decay: float | None = None,
+        validation: float | Sequence[int] = 0.2,
+        scaling: str | None = "robust",
+        kinds: dict[str, str] | None = None,
+        categories: str | Sequence[str] = "auto",
+        missing_values: str | Sequence[str] | dict[str, Sequence[str]] = "auto",
+        max_categories: int = 256,
+        optimizer: str | keras.optimizers.Optimizer | None = None,
+        loss: str | keras.losses.Loss | None = None,
+        metrics: Sequence | None = None,
+        keras_callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int | str = 0,
+    ):
+        self.preset = preset
+        self.members = members
+        self.hidden_units = hidden_units
+        self.dropout = dropout
+        self.numeric_embedding = numeric_embedding
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.validation = validation
+        self.scaling = scaling
+        self.kinds = kinds
+        self.categories = categories
+        self.missing_values = missing_values
+        self.max_categories = max_categories
+        self.optimizer = optimizer
+        self.loss = loss
+        self.metrics = metrics
+        self.keras_callbacks = keras_callbacks
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def predict(self, X: Any) -> np.ndarray:  # noqa: N803
+        """The predictions, in the units of the targets.
+
+        Args:
+            X: Table with the columns of the training rows, in any order.
+
+        Returns:
+            float32 `(rows,)`, or `(rows, outputs)` where `y` had two axes.
+
+        Raises:
+            ValueError: Other columns; without names where names were learned.
+        """
+        return self._shaped(self._outputs(self._known_columns(X)))
+
+    def predict_interval(
+        self,
+        X: Any,  # noqa: N803
+        coverage: float = 0.9,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Ends of an interval for each row, in which the truth lies so often.
+
+        All intervals of an output are equally wide: as far to both sides of the
+        prediction as a share `coverage` of the validation rows was off at most.
+
+        The promise is for rows drawn as the validation rows were, and for each output
+        by itself. The best epoch was chosen by these rows, so that intervals are
+        slightly too narrow, the less the more validation rows there are.
+
+        Args:
+            X: As in `predict`.
+            coverage: Float in (0, 1). Share of rows whose interval holds the truth.
+
+        Returns:
+            Tuple of lower and upper ends, each of the shape of `predict`.
+
+        Raises:
+            ValueError: Too few validation rows for this coverage; 0.9 needs 9.
+
+        Source: Lei, G'Sell, Rinaldo, Tibshirani and Wasserman, 2018, arXiv:1604.04173,
+        algorithm 2.
+        """
+        check_is_fitted(self)
+        width = conformal_quantile(self.conformity_scores_, coverage)
+        outputs = self._outputs(self._known_columns(X))
+        return self._shaped(outputs - width), self._shaped(outputs + width)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _shaped(self, outputs: np.ndarray) -> np.ndarray:
+        return outputs[:, 0] if self._one_axis else outputs
+
+    def _learn_target(
+        self, y: np.ndarray, rows: np.ndarray
+    ) -> tuple[dict[str, Any], np.ndarray]:
+        return {"_one_axis": y.ndim == 1}, read_numbers(y)
+
+    def _weights(
+        self,
+        learned: dict[str, Any],
+        y: np.ndarray,
+        weights: np.ndarray | None,
+        training: np.ndarray,
+    ) -> np.ndarray | None:
+        return weights
+
+    def _goal(self, learned: dict[str, Any]) -> Goal:
+        return self._goal_of("regression", None)
+
+    def _after_training(self, table: Table, y: np.ndarray) -> None:
+        off = np.abs(y - self._outputs(table))
+        self.conformity_scores_ = np.sort(off.astype("float32"), axis=0)
+
+    def _served_model(self) -> Model:
+        return self.model_
+
+    def _learned(self) -> dict[str, Any]:
+        scores = self.conformity_scores_.astype("float64").tolist()
+        return {"one_axis": self._one_axis, "conformity_scores": scores}
+
+    def _restore(self, learned: dict[str, Any]) -> None:
+        self._one_axis = bool(learned["one_axis"])
+        scores = np.array(learned["conformity_scores"], "float32")
+        outputs = self.model_.output_shape[-1]
+        self.conformity_scores_ = scores.reshape(len(scores), outputs)
