@@ -117,7 +117,7 @@ def read(name: str, column: Any) -> Column:
     if isinstance(column, Sequence) and not isinstance(column, str | bytes):
         column = object_array(column)
     elif not hasattr(column, "dtype") and hasattr(column, "__array__"):  # pyarrow
-        column = np.asarray(column)
+        column = np.asarray(_decoded(column))
     dtype = getattr(column, "dtype", None)
     if dtype is None or np.ndim(column) != 1:
         raise ValueError(
@@ -129,6 +129,12 @@ def read(name: str, column: Any) -> Column:
     if isinstance(dtype, np.dtype):
         return _array_column(name, np.asarray(column))
     return _extension_column(name, column)
+
+
+def _decoded(column: Any) -> Any:
+    """pyarrow's dictionaries as their values; its arrays make a null the last value."""
+    kind = getattr(column, "type", None)
+    return column.cast(kind.value_type) if hasattr(kind, "index_type") else column
 
 
 def seconds(array: np.ndarray) -> np.ndarray:

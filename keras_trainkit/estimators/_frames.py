@@ -71,7 +71,8 @@ def read_table(data: Any, owner: str) -> Table:
     frame = _frame_of(data)
     if frame is not None:
         return _of_frame(frame)
-    if isinstance(data, Mapping):
+    is_sparse = hasattr(data, "toarray")  # SciPy's by keys are dicts
+    if isinstance(data, Mapping) and not is_sparse:
         columns = {name: _column(name, data[name]) for name in data}
         return _table(_checked_names(list(columns)), list(columns.values()), True)
     return _of_array(data, owner)

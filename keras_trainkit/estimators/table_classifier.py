@@ -95,6 +95,8 @@ class TableClassifier(ClassifierMixin, TableEstimator):
     """
 
     _scoring = "accuracy"
+    classes_: np.ndarray
+    temperature_: float
 
     def __init__(
         self,
