@@ -80,15 +80,13 @@ def read_table(data: Any, owner: str) -> Table:
 
 def _frame_of(data: Any) -> nw.DataFrame | None:
     """The narwhals frame of a DataFrame; None for other data."""
+    if hasattr(data, "collect"):  # a lazy frame of polars, say
+        _refuse("must hold its rows (`.collect()` reads them)", type(data).__name__)
     names = list(data.columns) if hasattr(data, "columns") else []
     if len(set(map(str, names))) < len(names):
         _refuse("must have columns of different names", f"columns {names}")
     frame = nw.from_native(data, eager_only=True, pass_through=True)
-    if isinstance(frame, nw.DataFrame):
-        return frame
-    if isinstance(nw.from_native(data, pass_through=True), nw.LazyFrame):
-        _refuse("must hold its rows (`.collect()` reads them)", type(data).__name__)
-    return None
+    return frame if isinstance(frame, nw.DataFrame) else None
 
 
 def _of_frame(frame: nw.DataFrame) -> Table:
@@ -114,15 +112,14 @@ def _of_array(data: Any, owner: str) -> Table:
 
 def _of_rows(rows: list | tuple) -> Any:
     """Rows of numbers as they are; other values as objects, which keep types."""
-    values = [value for row in rows if isinstance(row, list | tuple) for value in row]
-    if all(isinstance(value, int | float) for value in values):
+    if not all(isinstance(row, list | tuple) for row in rows):
         return rows
-    try:
-        return np.array(rows, dtype=object)
-    except ValueError as error:
-        raise ValueError(
-            f"{PURPOSE} and must have as many values in each row. Received: {error}."
-        ) from error
+    lengths = {len(row) for row in rows}
+    if len(lengths) > 1:
+        _refuse("must have as many values in each row", f"rows of {sorted(lengths)}")
+    if all(isinstance(value, int | float) for row in rows for value in row):
+        return rows
+    return np.array(rows, dtype=object)
 
 
 def _positions(columns: Sequence) -> list[str]:

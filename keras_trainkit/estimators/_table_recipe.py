@@ -130,7 +130,7 @@ def train(
     if goal.verbose:
         print(encoder.summary())
     x, y = encoder(training.columns), targets(training.y, goal)
-    model = model_for(values, encoder, x["numeric"], y, goal)
+    model = model_for(values, encoder, x["numeric"], training.y, goal)
     loss, metrics = _loss_and_metrics(model, values["label_smoothing"], goal)
     weighted = training.weights is not None
     model.compile(
@@ -176,7 +176,7 @@ def model_for(
         scaling.adapt(y)
     return models.mlp(
         encoder.numeric_shape,
-        y.shape[1],
+        targets(y[:1], goal).shape[1],
         values["hidden_units"],
         dropout=values["dropout"],
         numeric_embedding=embedding,

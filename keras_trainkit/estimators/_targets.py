@@ -64,7 +64,7 @@ def read_classes(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         _refuse(f"{allowed}, all of one type", f"y with values of {', '.join(names)}")
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
-        _refuse("must have two classes or more", f"one class, {classes[0]!r}")
+        _refuse("must have two classes or more", f"one class, {classes.tolist()[0]!r}")
     return classes, codes
 
 

@@ -1,0 +1,207 @@
+"""What classifier and regressor share: files, pickles, export, importances."""
+
+import json
+import pickle
+
+import keras
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from keras_trainkit.estimators import TableClassifier, TableRegressor
+
+METRICS = {"classifier": "accuracy", "regressor": "r2"}
+FITTED = pytest.mark.parametrize("kind", list(METRICS))
+ONE_SLOW = pytest.mark.parametrize(
+    "kind", ["classifier", pytest.param("regressor", marks=pytest.mark.slow)]
+)
+
+
+@pytest.fixture
+def fitted(kind, request):
+    return request.getfixturevalue(kind)
+
+
+def assert_same(one, other, frame):
+    methods = ["predict"]
+    if isinstance(one, TableClassifier):
+        methods += ["predict_proba", "predict_set"]
+        assert one.classes_.dtype == other.classes_.dtype
+    else:
+        methods += ["predict_interval"]
+    for method in methods:
+        np.testing.assert_array_equal(
+            getattr(one, method)(frame), getattr(other, method)(frame)
+        )
+    assert one.get_params() == other.get_params()
+    assert (one.recipe_, one.history_) == (other.recipe_, other.history_)
+
+
+@FITTED
+def test_a_pickle_predicts_the_same(fitted, frame):
+    assert_same(fitted, pickle.loads(pickle.dumps(fitted)), frame)
+
+
+@FITTED
+def test_a_saved_folder_predicts_the_same(fitted, frame, tmp_path):
+    path = fitted.save(tmp_path / "new" / "houses")
+    names = {file.name for file in path.iterdir()}
+    assert names == {"model.keras", "encoder.keras", "estimator.json"}
+    assert [file.name for file in path.parent.iterdir()] == ["houses"]
+    assert_same(fitted, type(fitted).load(path), frame)
+
+
+def test_a_folder_that_is_there_is_not_written_over(regressor, tmp_path):
+    with pytest.raises(ValueError, match="^`path` .*not be there yet"):
+        regressor.save(tmp_path)
+
+
+def test_a_folder_of_another_class_is_refused(regressor, tmp_path):
+    path = regressor.save(tmp_path / "houses")
+    with pytest.raises(ValueError, match="be of a TableClassifier. .*'TableRegressor'"):
+        TableClassifier.load(path)
+
+
+HOSTILE = [
+    lambda fields: [],
+    lambda fields: {**fields, "format": 2},
+    lambda fields: {**fields, "arguments": {"secret": 1}},
+    lambda fields: {**fields, "arguments": {"members": {"dict": 7}}},
+    lambda fields: {**fields, "columns": ["rooms"]},
+    lambda fields: {**fields, "columns": None},
+    lambda fields: {**fields, "history": 7},
+    lambda fields: {k: v for k, v in fields.items() if k != "recipe"},
+    lambda fields: with_learned(fields, classes={"dtype": "|O", "values": [[1], [2]]}),
+    lambda fields: with_learned(fields, classes={"dtype": "<U5", "values": ["a", "b"]}),
+    lambda fields: with_learned(fields, classes={"dtype": "V9", "values": ["a", "b"]}),
+    lambda fields: with_learned(fields, temperature=-1),
+    lambda fields: with_learned(fields, temperature="hot"),
+    lambda fields: with_learned(fields, conformity_scores="many"),
+]
+
+
+def with_learned(fields, **changes):
+    return {**fields, "learned": {**fields["learned"], **changes}}
+
+
+@pytest.fixture(scope="module")
+def saved(classifier, tmp_path_factory):
+    return classifier.save(tmp_path_factory.mktemp("saved") / "houses")
+
+
+def copied(folder, path):
+    path.mkdir()
+    for file in folder.iterdir():
+        (path / file.name).write_bytes(file.read_bytes())
+    return path
+
+
+@pytest.mark.parametrize("edit", HOSTILE)
+def test_an_edited_folder_is_refused(edit, saved, tmp_path):
+    path = copied(saved, tmp_path / "edited")
+    fields = json.loads((path / "estimator.json").read_text())
+    (path / "estimator.json").write_text(json.dumps(edit(fields)))
+    with pytest.raises(ValueError, match="^`path` is the folder of a saved"):
+        TableClassifier.load(path)
+
+
+@pytest.mark.parametrize("name", ["model.keras", "encoder.keras", "estimator.json"])
+@pytest.mark.parametrize("content", [None, b"", b"cos\nsystem\n(S'true'\ntR."])
+def test_a_folder_with_a_foreign_or_missing_file_is_refused(
+    name, content, saved, tmp_path
+):
+    path = copied(saved, tmp_path / "foreign")
+    (path / name).unlink()
+    if content is not None:
+        (path / name).write_bytes(content)
+    with pytest.raises(ValueError, match="^`path` is the folder of a saved"):
+        TableClassifier.load(path)
+
+
+def test_an_encoder_in_the_place_of_the_model_is_refused(saved, tmp_path):
+    path = copied(saved, tmp_path / "exchanged")
+    (path / "model.keras").write_bytes((path / "encoder.keras").read_bytes())
+    with pytest.raises(ValueError, match="a model with its encoder"):
+        TableClassifier.load(path)
+
+
+def test_objects_among_the_arguments_are_not_saved(regressor, tmp_path):
+    given = clone(regressor)
+    given.__dict__.update({k: v for k, v in vars(regressor).items() if k[-1] == "_"})
+    given._column_names, given._one_axis = regressor._column_names, True
+    given.set_params(optimizer=keras.optimizers.SGD(), validation=np.arange(3))
+    loaded = TableRegressor.load(given.save(tmp_path / "houses"))
+    assert (loaded.optimizer, loaded.validation) == (None, [0, 1, 2])
+
+
+@pytest.mark.tensorflow_only
+@ONE_SLOW
+def test_the_export_answers_as_the_estimator(fitted, frame, tmp_path):
+    import tensorflow as tf
+
+    path = fitted.export(tmp_path / "served", frame[:3])
+    serve = tf.saved_model.load(path).signatures["serving_default"]
+    sent = {k: tf.constant(v) for k, v in fitted.encoder_.plain_columns(frame).items()}
+    answer = {name: tensor.numpy() for name, tensor in serve(**sent).items()}
+    if kind_of(fitted) == "classifier":
+        assert answer["label"].astype(str).tolist() == fitted.predict(frame).tolist()
+        found, wanted = answer["probabilities"], fitted.predict_proba(frame)
+    else:
+        found, wanted = answer["predictions"][:, 0], fitted.predict(frame)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+def kind_of(estimator):
+    return "classifier" if hasattr(estimator, "classes_") else "regressor"
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow_only
+def test_an_export_without_examples_shows_no_row_of_the_table(
+    classifier, frame, tmp_path
+):
+    path = classifier.export(tmp_path / "served")
+    text = (path / "assets.extra" / "golden_request.json").read_text()
+    columns = json.loads(text)["inputs"]
+    assert columns["town"] == ["Ulm"] or columns["town"] == ["Bonn"]
+    assert columns["age"][0] == pytest.approx(frame["age"].median(), abs=3)
+
+
+@ONE_SLOW
+def test_a_column_that_decides_is_important(fitted, frame, price, dear):
+    y = dear if kind_of(fitted) == "classifier" else price
+    found = fitted.feature_importances(frame, y, repeats=2)
+    assert found.names == ("rooms", "age", "town", "sold")
+    assert found.mean.shape == found.std.shape == (4,)
+    assert found.names[found.mean.argmax()] == "rooms"
+    assert (
+        found.metric == {"classifier": "accuracy", "regressor": "r2"}[kind_of(fitted)]
+    )
+    assert found.score == pytest.approx(fitted.score(frame, y))
+
+
+@pytest.mark.slow
+def test_the_random_numbers_of_a_user_go_on_after_a_training(classifier, frame, dear):
+    import random
+
+    again = clone(classifier).set_params(members=1, epochs=1)
+    np.random.seed(5)
+    random.seed(5)
+    expected = np.random.RandomState(5).random(), random.Random(5).random()
+    again.fit(frame[:40], dear[:40])
+    assert (np.random.random(), random.random()) == expected
+
+
+@pytest.mark.parametrize("method", ["predict", "feature_importances", "save", "export"])
+def test_an_estimator_that_was_not_fitted_says_so(method, frame, tmp_path):
+    arguments = {
+        "predict": (frame,),
+        "feature_importances": (frame, [1]),
+        "save": (tmp_path / "a",),
+        "export": (tmp_path / "a",),
+    }
+    if method == "export" and keras.config.backend() != "tensorflow":
+        pytest.skip("export is TensorFlow's")
+    with pytest.raises(NotFittedError):
+        getattr(TableRegressor(), method)(*arguments[method])

@@ -1,0 +1,47 @@
+"""Numbers in their own units, with intervals, for one target and for several."""
+
+import numpy as np
+import pytest
+
+from keras_trainkit.estimators import TableRegressor
+
+
+def test_predictions_are_in_the_units_of_the_targets(regressor, frame, price):
+    predicted = regressor.predict(frame)
+    assert predicted.shape == (200,)
+    assert np.sqrt(np.mean((predicted - price) ** 2)) < 8e4 < price.std()
+    assert regressor.score(frame, price) > 0.5
+    assert "val_rmse" in regressor.history_
+
+
+def test_intervals_are_as_wide_as_validation_rows_were_off(regressor, frame):
+    lower, upper = regressor.predict_interval(frame, coverage=0.8)
+    predicted = regressor.predict(frame)
+    assert len(regressor.conformity_scores_) == 50
+    width = regressor.conformity_scores_[40, 0]  # ceil(51 * 0.8) = 41 of 50
+    np.testing.assert_allclose(lower, predicted - width)
+    np.testing.assert_allclose(upper, predicted + width)
+
+
+def test_rows_that_were_not_seen_are_covered(regressor, frame, price):
+    """Trained and validated rows together, so a little more than was asked."""
+    lower, upper = regressor.predict_interval(frame, coverage=0.8)
+    assert 0.7 < np.mean((lower <= price) & (price <= upper)) < 0.95
+
+
+def test_a_coverage_needs_enough_validation_rows(regressor, frame):
+    with pytest.raises(ValueError, match="at least 99 of them.* 50 validation rows"):
+        regressor.predict_interval(frame, coverage=0.99)
+
+
+def test_several_outputs_keep_their_axis():
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    y = np.stack([x[:, 0], 1e6 * x[:, 1]], axis=1)
+    tiny = TableRegressor(
+        members=1, hidden_units=(4,), numeric_embedding=False, epochs=1, validation=20
+    )
+    tiny.fit(x, y)
+    assert tiny.predict(x).shape == (60, 2)
+    lower, upper = tiny.predict_interval(x, coverage=0.5)
+    widths = (upper - lower)[0]
+    assert lower.shape == (60, 2) and widths[1] > 1e5 * widths[0]

@@ -1,0 +1,122 @@
+"""Targets keep their type; what is no target is refused in three parts."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from sklearn.exceptions import DataConversionWarning
+
+from keras_trainkit.estimators._targets import (
+    read_classes,
+    read_numbers,
+    read_target,
+    read_weights,
+    weights_of_classes,
+)
+
+
+@pytest.mark.parametrize(
+    ("y", "classes"),
+    [
+        (["b", "a", "b"], ["a", "b"]),
+        (pd.Series(["b", "a", "b"], dtype="category"), ["a", "b"]),
+        (pa.chunked_array([["b", "a", "b"]]), ["a", "b"]),
+        ([3, -1, 3], [-1, 3]),
+        (pd.array([3, -1, 3], dtype="Int64"), [-1, 3]),
+        (np.array([3, -1, 3], dtype=object), [-1, 3]),
+        ([True, False, True], [False, True]),
+        ([2.0, 0.0, 2.0], [0.0, 2.0]),
+    ],
+)
+def test_classes_are_sorted_and_keep_their_type(y, classes):
+    found, codes = read_classes(read_target(y, 3, "X"))
+    assert found.tolist() == classes
+    assert [type(name) for name in found.tolist()] == [type(c) for c in classes]
+    assert codes.tolist() == [1, 0, 1]
+
+
+def test_a_column_of_classes_is_read_with_scikit_learns_warning():
+    with pytest.warns(DataConversionWarning, match="A column-vector y was passed"):
+        assert read_classes(np.array([[1], [2]]))[1].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("y", "words"),
+    [
+        ([0.5, 1.0, 2.0], "continuous numbers"),
+        ([0.0, np.inf, 2.0], "infinite"),
+        ([1, 1, 1], "two classes or more. Received: one class, 1"),
+        (np.array([1, "a", 1], object), "of one type. Received: y with .* int, str"),
+        (np.zeros((3, 2)), r"a class for each row.*\(3, 2\)"),
+        (np.array(["2020", "2021", "2020"], "datetime64[D]"), "values of date"),
+    ],
+)
+def test_what_names_no_classes_is_refused(y, words):
+    with pytest.raises(ValueError, match=f"^`y` is what .*{words}"):
+        read_classes(read_target(y, 3, "X"))
+
+
+@pytest.mark.parametrize(
+    ("y", "words"),
+    [
+        (None, "this X estimator requires y to be passed, but the target y is None"),
+        ([1, 2], r"for each of the 3 rows .*\(2,\)"),
+        ([1.0, np.nan, 2.0], "miss none .*1 missing"),
+        (["a", None, None], "miss none .*2 missing"),
+        (pd.array([1, None, 2], dtype="Int64"), "miss none .*1 missing"),
+    ],
+)
+def test_a_target_that_is_missing_is_refused(y, words):
+    with pytest.raises(ValueError, match=f"^`y` is what .*{words}"):
+        read_target(y, 3, "X")
+
+
+def test_numbers_have_an_axis_of_outputs():
+    assert read_numbers(np.array([1, 2])).tolist() == [[1.0], [2.0]]
+    assert read_numbers(np.array([[1, 2]])).tolist() == [[1.0, 2.0]]
+
+
+@pytest.mark.parametrize("y", [["a", "b"], [1.0, np.inf], [1e39, 0.0]])
+def test_what_is_no_finite_number_is_refused(y):
+    with pytest.raises(ValueError, match="^`y` .*finite numbers"):
+        read_numbers(np.array(y))
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ([1, 2], r"3 finite numbers .*\(2,\)"),
+        ([1, -0.5, 2], "Received: the lowest -0.5"),
+        ([1, np.nan, 2], "finite numbers"),
+        ([0, 0, 0], "weights that are all zero"),
+        ("abc", "Received: 'abc'"),
+    ],
+)
+def test_weights_that_do_not_count_are_refused(weights, words):
+    with pytest.raises(ValueError, match=f"^`sample_weight` says .*{words}"):
+        read_weights(weights, 3)
+
+
+def test_balanced_classes_weigh_the_same_in_all():
+    codes = np.array([0, 0, 0, 1])
+    weights = weights_of_classes("balanced", np.array(["a", "b"]), codes)
+    assert weights.tolist() == [4 / 2 / 3, 4 / 2 / 1]
+    assert weights[codes].sum() == 4
+
+
+def test_classes_that_a_dict_leaves_out_weigh_one():
+    weights = weights_of_classes({"b": 3}, np.array(["a", "b"]), np.array([0, 1]))
+    assert weights.tolist() == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"c": 1}, r"classes of \['a', 'b'\]. Received: \['c'\]"),
+        ({"a": -1}, "Received: -1 for 'a'"),
+        ("equal", "Received: class_weight='equal'"),
+    ],
+)
+def test_class_weights_that_name_no_class_are_refused(given, words):
+    with pytest.raises(ValueError, match=f"^`class_weight` says .*{words}"):
+        weights_of_classes(given, np.array(["a", "b"]), np.array([0, 1]))

@@ -1,0 +1,74 @@
+"""Rows are kept from training by share, number, row numbers, groups and time."""
+
+import numpy as np
+import pytest
+
+from keras_trainkit.estimators._validation_rows import training_and_validation
+
+ROWS = np.arange(20)
+CODES = np.repeat([0, 1], [15, 5])
+
+
+def parts(validation=0.2, rows=ROWS, codes=None, groups=None, order=None, seed=3):
+    return training_and_validation(validation, rows, codes, groups, order, seed)
+
+
+def test_each_class_has_its_share():
+    training, validated = parts(0.2, codes=CODES)
+    assert np.bincount(CODES[validated]).tolist() == [3, 1]
+    assert sorted([*training, *validated]) == ROWS.tolist()
+
+
+def test_a_class_of_one_row_is_trained_on():
+    codes = np.array([*CODES[:-1], 2])
+    for seed in range(9):
+        assert 19 in parts(0.5, codes=codes, seed=seed)[0]
+
+
+def test_a_share_is_raised_to_a_row_for_each_class():
+    codes = np.arange(20) // 2
+    assert sorted(codes[parts(0.1, codes=codes)[1]]) == list(range(10))
+
+
+def test_groups_stay_together():
+    groups = np.repeat(["a", "b", "c", "d"], 5)
+    training, validated = parts(0.25, groups=groups)
+    assert len(validated) == 5
+    assert not set(groups[training]) & set(groups[validated])
+
+
+def test_the_last_rows_in_time_are_validated():
+    times = np.array([*range(10, 20), *range(10)])
+    assert sorted(times[parts(4, order=times)[1]]) == [16, 17, 18, 19]
+    assert parts(4, order="rows")[1].tolist() == [16, 17, 18, 19]
+
+
+def test_rows_without_weight_are_in_neither_part():
+    training, validated = parts([0, 1, 2], rows=ROWS[2:])
+    assert validated.tolist() == [2]
+    assert training.tolist() == ROWS[3:].tolist()
+
+
+@pytest.mark.parametrize(
+    "validation",
+    [[], [0, 0], [20], [-1], [0.5], list(range(20)), np.zeros((2, 2), int), None, "a"],
+)
+def test_row_numbers_that_are_none_are_refused(validation):
+    with pytest.raises(ValueError, match="^`validation` chooses .*different row"):
+        parts(validation)
+
+
+@pytest.mark.parametrize("validation", [0.0, 1.0, -0.5, 0, 20, True])
+def test_sizes_that_leave_a_part_empty_are_refused(validation):
+    with pytest.raises(ValueError, match="^`validation` chooses"):
+        parts(validation)
+
+
+def test_row_numbers_stand_alone():
+    with pytest.raises(ValueError, match="Received: row numbers, and groups"):
+        parts([1, 2], groups=ROWS)
+
+
+def test_one_row_is_too_few():
+    with pytest.raises(ValueError, match="^`X` .*n_samples=1"):
+        parts(rows=ROWS[:1])
