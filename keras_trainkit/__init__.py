@@ -2,8 +2,8 @@
 
 Importing this package registers every class that a `.keras` file may name, so
 `keras.saving.load_model` opens any file saved with it. `serving`, which needs
-TensorFlow, and `hypermodels` and `tuners`, which bring KerasTuner, are imported by
-name.
+TensorFlow, `hypermodels` and `tuners`, which bring KerasTuner, and `estimators`, which
+bring scikit-learn, are imported by name.
 """
 
 from keras_trainkit import (

@@ -82,6 +82,7 @@ models.mlp((2,), 1, task="binary", classes=["no", "yes"]).save("model.keras")
 }
 # So that searches and runs are over in a second.
 SHORTER = [
+    ("(epochs=5, ", "(epochs=1, members=1, hidden_units=(4,), "),
     ("max_trials=20", "max_trials=1"),
     ("warmup_steps=500", "warmup_steps=5"),
     ("epoch=40", "epoch=1"),

@@ -20,7 +20,7 @@ PAGES = [
 ]
 FAMILIES = (
     *("initializers", "schedules", "optimizers", "layers", "callbacks", "models"),
-    *("hypermodels", "tuners", "data", "analysis", "serving"),
+    *("hypermodels", "tuners", "data", "analysis", "serving", "estimators"),
 )
 FENCE = re.compile(r"^```python\n(.*?)^```", re.M | re.S)
 NEEDS = {"serving.export": pytest.mark.tensorflow_only}

@@ -23,6 +23,7 @@ FAMILIES = {
     "tuners",
     "serving",
     "analysis",
+    "estimators",
 }
 MAY_IMPORT = {
     "initializers": set(),
@@ -35,7 +36,8 @@ MAY_IMPORT = {
     "hypermodels": {"models", "optimizers", "schedules", "callbacks"},
     "tuners": {"hypermodels", "callbacks", "data"},
     "serving": {"layers", "models"},
-    "analysis": FAMILIES - {"serving"},
+    "analysis": FAMILIES - {"serving", "estimators"},
+    "estimators": FAMILIES,
 }
 # Modules of other families from which more than public names is imported.
 PRIVATE_IMPORTS = {
@@ -50,6 +52,7 @@ PRIVATE_IMPORTS = {
     },
     "serving": {"layers._classes", "models._heads", "models._task"},
     "analysis": {"tuners._study_tuner", "tuners._trial_queue"},
+    "estimators": {"analysis._figures", "layers._classes"},
 }
 BACKENDS = ("tensorflow", "jax", "torch")
 

@@ -6,6 +6,7 @@ import re
 import keras
 
 import keras_trainkit
+import keras_trainkit.estimators
 import keras_trainkit.hypermodels
 import keras_trainkit.serving
 import keras_trainkit.tuners
@@ -21,6 +22,7 @@ FAMILIES = [
     "analysis",
     "callbacks",
     "data",
+    "estimators",
     "hypermodels",
     "initializers",
     "layers",

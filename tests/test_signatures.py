@@ -8,7 +8,7 @@ import pytest
 
 FAMILIES = (
     *("initializers", "schedules", "optimizers", "layers", "callbacks", "models"),
-    *("hypermodels", "tuners", "data", "analysis", "serving"),
+    *("hypermodels", "tuners", "data", "analysis", "serving", "estimators"),
 )
 # Handed on to `fit` or `evaluate` of the user's own model or hypermodel.
 HANDED_ON = {"search", "run_trial", "refit_best", "evaluate_best", "fit", "prepare"}
