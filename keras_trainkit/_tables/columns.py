@@ -133,7 +133,7 @@ def read(name: str, column: Any) -> Column:
 
 def _decoded(column: Any) -> Any:
     """pyarrow's dictionaries as their values; its arrays make a null the last value."""
-    kind = getattr(column, "type", None)
+    kind: Any = getattr(column, "type", None)
     return column.cast(kind.value_type) if hasattr(kind, "index_type") else column
 
 

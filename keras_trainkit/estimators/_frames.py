@@ -40,6 +40,38 @@ class Table:
         kept = {n: c for n, c in self.columns.items() if n not in names}
         return Table(kept, self.rows, self.named)
 
+    def ordered_as(self, names: list[str], named: bool, owner: str) -> "Table":
+        """The table with these columns in this order; ValueError where it has others.
+
+        Args:
+            named: Bool. False where the columns are known by their position alone.
+            owner: Name of the estimator, for messages.
+        """
+        purpose = f"`X` is read by the {len(names)} columns that {owner} learned and"
+        found = list(self.columns)
+        if not named:
+            if len(found) != len(names):
+                raise ValueError(
+                    f"{purpose} must have as many. Received: X has {len(found)} "
+                    f"features, but {owner} is expecting {len(names)} features as "
+                    "input."
+                )
+            columns = dict(zip(names, self.columns.values(), strict=True))
+            return Table(columns, self.rows, False)
+        if not self.named:
+            raise ValueError(
+                f"{purpose} must name them (a DataFrame, or a dict of columns): "
+                f"{names}. Received: X has {len(found)} features without names."
+            )
+        missing = [name for name in names if name not in self.columns]
+        unknown = [name for name in found if name not in names]
+        if missing or unknown:
+            raise ValueError(
+                f"{purpose} must have exactly these, in any order. "
+                f"Received: {missing} missing, {unknown} unknown."
+            )
+        return Table({name: self.columns[name] for name in names}, self.rows, True)
+
     def without_value(self, words: Any) -> list[str]:
         """Names of the columns in which every value is missing.
 

@@ -20,7 +20,6 @@ from typing import Any, NoReturn
 import keras
 import numpy as np
 
-from keras_trainkit import __version__
 from keras_trainkit._disk import sync
 from keras_trainkit._types import Model
 from keras_trainkit.layers import TableEncoder
@@ -45,7 +44,7 @@ def write_folder(
     try:
         model.save(draft / "model.keras")
         keras.saving.save_model(encoder, draft / "encoder.keras")
-        content = {"format": FORMAT, "keras_trainkit": __version__, **fields}
+        content = {"format": FORMAT, **fields}
         (draft / "estimator.json").write_text(json.dumps(content), "utf-8")
         for name in FILES:
             sync(draft / name)

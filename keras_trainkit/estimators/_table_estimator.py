@@ -103,7 +103,8 @@ class TableEstimator(BaseEstimator, abc.ABC):
                 part(used, validated),
                 goal,
             )
-        self._keep_columns(table)
+        self.__dict__.pop("feature_names_in_", None)  # of an earlier table
+        learned |= _names_as_attributes(list(table.columns), table.named)
         for name, value in learned.items():
             setattr(self, name, value)
         self.encoder_, self.model_ = encoder, model
@@ -132,18 +133,20 @@ class TableEstimator(BaseEstimator, abc.ABC):
             ValueError: Not such a folder, or one of another class.
         """
         model, encoder, fields = read_folder(path, cls.__name__)
-        estimator = cls()
         try:
-            arguments = {k: loaded(v) for k, v in fields["arguments"].items()}
-            estimator.set_params(**arguments)
-            estimator.model_, estimator.encoder_ = model, encoder
-            estimator.history_ = dict(fields["history"])
-            estimator.recipe_ = loaded(fields["recipe"])
+            estimator = cls(**{k: loaded(v) for k, v in fields["arguments"].items()})
             names = [str(name) for name in fields["columns"]]
-            estimator._keep_names(names, bool(fields["named"]))
             if not set(encoder.column_names) <= set(names):
                 raise ValueError(f"columns {names}, encoder of {encoder.column_names}")
-            estimator._restore(fields["learned"])
+            state = {
+                "model_": model,
+                "encoder_": encoder,
+                "history_": dict(fields["history"]),
+                "recipe_": loaded(fields["recipe"]),
+                **_names_as_attributes(names, bool(fields["named"])),
+                **cls._restored(fields["learned"], model),
+            }
+            estimator.__setstate__({**vars(estimator), **state})
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise ValueError(
                 "`path` is the folder of a saved estimator and must hold what `save` "
@@ -252,44 +255,8 @@ class TableEstimator(BaseEstimator, abc.ABC):
     def _known_table(self, X: Any) -> Table:  # noqa: N803
         """The table with the columns of the training table, in their order."""
         check_is_fitted(self)
-        owner = type(self).__name__
-        table = read_table(X, owner)
-        wanted, found = self._column_names, list(table.columns)
-        purpose = f"`X` is read by the {len(wanted)} columns that {owner} learned and"
-        if not hasattr(self, "feature_names_in_"):
-            if len(found) != len(wanted):
-                raise ValueError(
-                    f"{purpose} must have as many. Received: X has {len(found)} "
-                    f"features, but {owner} is expecting {len(wanted)} features as "
-                    "input."
-                )
-            columns = dict(zip(wanted, table.columns.values(), strict=True))
-            return Table(columns, table.rows, False)
-        if not table.named:
-            raise ValueError(
-                f"{purpose} must name them (a DataFrame, or a dict of columns): "
-                f"{wanted}. Received: X has {len(found)} features without names, of "
-                f"type {type(X).__name__}."
-            )
-        missing = [name for name in wanted if name not in table.columns]
-        unknown = [name for name in found if name not in wanted]
-        if missing or unknown:
-            raise ValueError(
-                f"{purpose} must have exactly these, in any order. "
-                f"Received: {missing} missing, {unknown} unknown."
-            )
-        return Table({name: table.columns[name] for name in wanted}, table.rows, True)
-
-    def _keep_columns(self, table: Table) -> None:
-        self._keep_names(list(table.columns), table.named)
-
-    def _keep_names(self, names: list[str], named: bool) -> None:
-        self._column_names = names
-        self.n_features_in_ = len(names)
-        if named:
-            self.feature_names_in_ = np.array(names, dtype=object)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
+        owner, named = type(self).__name__, hasattr(self, "feature_names_in_")
+        return read_table(X, owner).ordered_as(self._column_names, named, owner)
 
     def _columns_without_value(self, table: Table) -> list[str]:
         words = functools.partial(missing_words, self.missing_values)
@@ -385,11 +352,19 @@ class TableEstimator(BaseEstimator, abc.ABC):
 
     @abc.abstractmethod
     def _learned(self) -> dict[str, Any]:
-        """Plain values for a file, of which `_restore` makes attributes."""
+        """Plain values for a file, of which `_restored` makes attributes."""
 
+    @classmethod
     @abc.abstractmethod
-    def _restore(self, learned: dict[str, Any]) -> None:
-        """Sets the attributes of `_learned`, from a file that may be edited."""
+    def _restored(cls, learned: dict[str, Any], model: Model) -> dict[str, Any]:
+        """Attributes by name, from a file that may be edited."""
+
+
+def _names_as_attributes(names: list[str], named: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {"_column_names": names, "n_features_in_": len(names)}
+    if named:
+        found["feature_names_in_"] = np.array(names, dtype=object)
+    return found
 
 
 def _choice(value: Any, reason: str) -> dict[str, Any]:

@@ -12,8 +12,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_trainkit import callbacks, layers, models, optimizers
 from keras_trainkit._types import Model
+from keras_trainkit.callbacks import EarlyStopping, OneCycle
+from keras_trainkit.layers import (
+    PiecewiseLinearEmbedding,
+    StandardScaling,
+    TableEncoder,
+)
+from keras_trainkit.models import loss_for, metrics_for, mlp
+from keras_trainkit.optimizers import AdamW
 
 PRESETS = ("default", "fast")
 
@@ -113,11 +120,11 @@ def epochs_and_dropout(rows: int, task: str) -> tuple[int, float]:
 
 def train(
     recipe: Mapping[str, Mapping[str, Any]],
-    encoder: layers.TableEncoder,
+    encoder: TableEncoder,
     training: Part,
     validation: Part,
     goal: Goal,
-) -> tuple[layers.TableEncoder, Model, keras.callbacks.History]:
+) -> tuple[TableEncoder, Model, keras.callbacks.History]:
     """Encoder, model and history; the weights are those of the best epoch.
 
     Args:
@@ -142,10 +149,10 @@ def train(
     )
     held_out = (encoder(validation.columns), targets(validation.y, goal))
     monitor = f"val_{_name_of(metrics[0])}"
-    used = [callbacks.EarlyStopping(monitor, patience=values["epochs"])]
+    used = [EarlyStopping(monitor, patience=values["epochs"])]
     if values["learning_rate"] is not None:
         rate = values["learning_rate"]
-        used.insert(0, callbacks.OneCycle(rate, warmup_fraction=0.1, shape="cosine"))
+        used.insert(0, OneCycle(rate, warmup_fraction=0.1, shape="cosine"))
     history = model.fit(
         x,
         y,
@@ -161,7 +168,7 @@ def train(
 
 def model_for(
     values: Mapping[str, Any],
-    encoder: layers.TableEncoder,
+    encoder: TableEncoder,
     numbers: np.ndarray,
     y: np.ndarray,
     goal: Goal,
@@ -169,12 +176,12 @@ def model_for(
     """The uncompiled model; embedding and target scaling learn from these rows."""
     embedding = scaling = None
     if values["numeric_embedding"] and numbers.shape[1]:
-        embedding = layers.PiecewiseLinearEmbedding()
+        embedding = PiecewiseLinearEmbedding()
         embedding.adapt(numbers)
     if goal.task == "regression":
-        scaling = layers.StandardScaling()
+        scaling = StandardScaling()
         scaling.adapt(y)
-    return models.mlp(
+    return mlp(
         encoder.numeric_shape,
         targets(y[:1], goal).shape[1],
         values["hidden_units"],
@@ -210,8 +217,8 @@ def _loss_and_metrics(
         metrics: list = [keras.metrics.RootMeanSquaredError(name="rmse")]
     else:
         one_hot = goal.task == "classification"
-        loss = models.loss_for(model, one_hot=one_hot, label_smoothing=label_smoothing)
-        metrics = models.metrics_for(model, one_hot=one_hot)
+        loss = loss_for(model, one_hot=one_hot, label_smoothing=label_smoothing)
+        metrics = metrics_for(model, one_hot=one_hot)
     if goal.metrics is not None:
         metrics = [_unused(metric) for metric in goal.metrics]
     return goal.loss or loss, metrics
@@ -219,7 +226,7 @@ def _loss_and_metrics(
 
 def _optimizer(values: Mapping[str, Any], given: Any) -> keras.optimizers.Optimizer:
     if given is None:
-        return optimizers.AdamW(0.003, weight_decay=values["weight_decay"])
+        return AdamW(0.003, weight_decay=values["weight_decay"])
     given = keras.optimizers.get(given)
     return type(given).from_config(given.get_config())  # one for this training alone
 

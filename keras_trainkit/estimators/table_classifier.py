@@ -271,16 +271,20 @@ class TableClassifier(ClassifierMixin, TableEstimator):
             "conformity_scores": self.conformity_scores_.astype("float64").tolist(),
         }
 
-    def _restore(self, learned: dict[str, Any]) -> None:
-        self.classes_ = loaded_classes(learned["classes"])
-        if getattr(self.model_, "classes", None) != tuple(self.classes_.tolist()):
+    @classmethod
+    def _restored(cls, learned: dict[str, Any], model: Model) -> dict[str, Any]:
+        classes = loaded_classes(learned["classes"])
+        if getattr(model, "classes", None) != tuple(classes.tolist()):
             raise ValueError("classes that are not those of the model")
-        self.temperature_ = float(learned["temperature"])
-        if not 0 < self.temperature_ < np.inf:
-            raise ValueError(f"the temperature {self.temperature_}")
+        temperature = float(learned["temperature"])
+        if not 0 < temperature < np.inf:
+            raise ValueError(f"the temperature {temperature}")
         scores = np.array(learned["conformity_scores"], "float32")
-        self.conformity_scores_ = scores.reshape(len(scores))
-        self.calibrated_model_ = _calibrated(self.model_, self.temperature_)
+        return {
+            "classes_": classes,
+            "temperature_": temperature,
+            "conformity_scores_": scores.reshape(len(scores)),
+        }
 
 
 def _probabilities(logits: np.ndarray) -> np.ndarray:

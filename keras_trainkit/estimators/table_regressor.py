@@ -215,8 +215,10 @@ class TableRegressor(RegressorMixin, TableEstimator):
         scores = self.conformity_scores_.astype("float64").tolist()
         return {"one_axis": self._one_axis, "conformity_scores": scores}
 
-    def _restore(self, learned: dict[str, Any]) -> None:
-        self._one_axis = bool(learned["one_axis"])
+    @classmethod
+    def _restored(cls, learned: dict[str, Any], model: Model) -> dict[str, Any]:
         scores = np.array(learned["conformity_scores"], "float32")
-        outputs = self.model_.output_shape[-1]
-        self.conformity_scores_ = scores.reshape(len(scores), outputs)
+        return {
+            "_one_axis": bool(learned["one_axis"]),
+            "conformity_scores_": scores.reshape(len(scores), model.output_shape[-1]),
+        }

@@ -25,7 +25,12 @@ def sizes():
 
 @pytest.fixture(scope="module")
 def of_three(sizes):
-    tiny = TINY | {"epochs": 9, "batch_size": 8, "dropout": 0.0, "class_weight": {0: 3.0}}
+    tiny = TINY | {
+        "epochs": 15,
+        "batch_size": 8,
+        "dropout": 0.0,
+        "class_weight": {0: 3.0},
+    }
     auc = keras.metrics.AUC(from_logits=True, name="auc")
     return TableClassifier(**tiny, metrics=[auc]).fit(*sizes)
 
