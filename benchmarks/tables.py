@@ -8,14 +8,14 @@
     python benchmarks/tables.py --data FOLDER --panel --seeds 2
 
 FOLDER holds a `load.py` whose `table(name)` gives frame, y, task and the rows of
-training, validation and test. "ours" is `fit_table` of examples/train_table.py as it
-stands, with no setting of its own for any table; every method sees the same parts, in a
-process of its own. `--other-rows` cuts each table anew, by that seed, into parts as
-large: a check of a recipe that was settled on the usual parts. `--panel` takes the
-tables of `panel.py` beside it, on which the recipe is settled, cuts each by the seed of
-the run, and compares the methods over all of them (table_ranks.py). A run is a line of
-`--results`; runs that are there already are not repeated, so the table can be made in
-several sittings.
+training, validation and test. "ours" is `estimators.TableClassifier` or
+`TableRegressor` as they stand, with no setting of its own for any table; every method
+sees the same parts, in a process of its own. `--other-rows` cuts each table anew, by
+that seed, into parts as large: a check of a recipe that was settled on the usual parts.
+`--panel` takes the tables of `panel.py` beside it, on which the recipe is settled, cuts
+each by the seed of the run, and compares the methods over all of them (table_ranks.py).
+A run is a line of `--results`; runs that are there already are not repeated, so the
+table can be made in several sittings.
 """
 
 import argparse
@@ -40,13 +40,13 @@ ASKED = {
     "house_16h": 28_000,
     "covertype": 0.908,
 }
-# For an ablation: what `fit_table` is told otherwise, a row of the table each.
+# For an ablation: arguments of the estimator, a row of the table each.
 CHANGES = {
     "the recipe": {},
     "scaling: standard, not robust": {"scaling": "standard"},
-    "no numeric embedding": {"embedding": False},
+    "no numeric embedding": {"numeric_embedding": False},
     "1 member, not 16": {"members": 1},
-    "constant rate 0.003, no cycle": {"one_cycle": False},
+    "constant rate 0.003, no cycle": {},
     "decay of biases and scales too": {},
     "label smoothing 0.1, not 0": {"label_smoothing": 0.1},
 }
@@ -97,13 +97,12 @@ def run_apart(data, results, name, method, seed, other_rows, panel):
 
 def one_job(data, results, name, method, seed, other_rows, panel):
     table = read_table(data, name, other_rows, seed if panel else None)
-    train_table = load_module(HERE.parent / "examples" / "train_table.py")
     wall, cpu = time.perf_counter(), time.process_time()
     errors = {}
     if method in peers():
         predicted = peers()[method](table, seed)
     else:
-        predicted, errors = ours(train_table, table, method, seed)
+        predicted, errors = ours(table, method, seed)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     truth = table.targets[2]
     if table.task == "regression":
@@ -118,34 +117,35 @@ def one_job(data, results, name, method, seed, other_rows, panel):
     print(run, flush=True)
 
 
-def ours(train_table, table, method, seed):
-    import keras
+def ours(table, method, seed):
+    import pandas as pd
 
-    import keras_trainkit
+    from keras_trainkit import analysis, estimators, models
+    from keras_trainkit.optimizers import AdamW
 
-    keras.utils.set_random_seed(seed)
     changes = {"members": 1} if method == "ours, 1 member" else {}
     changes |= CHANGES.get(method, {})
+    if method == "constant rate 0.003, no cycle":
+        changes["optimizer"] = AdamW(0.003, weight_decay=0.02)
     if method == "decay of biases and scales too":
-        changes["optimizer"] = keras_trainkit.optimizers.AdamW(
-            0.003, weight_decay=0.02, decay_biases_and_scales=True
-        )
-    train, validation, (frame, y) = table.parts()
-    encoder, model, _ = train_table.fit_table(
-        train, validation, table.task, verbose=0, **changes
-    )
-    outputs = model.predict(encoder(frame), batch_size=1024, verbose=0)
+        decay = {"weight_decay": 0.02, "decay_biases_and_scales": True}
+        changes |= {"optimizer": AdamW(0.003, **decay), "learning_rate": 0.01}
+    (train, y_train), (validation, y_validation), (frame, y) = table.parts()
+    rows = pd.concat([train, validation], ignore_index=True)
+    targets = np.concatenate([y_train, y_validation])
+    changes |= {"validation": np.arange(len(train), len(rows)), "random_state": seed}
     if table.task == "regression":
-        return outputs[:, 0], {}
-    served = train_table.calibrated(model, encoder(validation[0]), validation[1])
-    served_outputs = served.predict(encoder(frame), batch_size=1024, verbose=0)
-    errors = {
-        f"calibration_error_{when}": train_table.score(logits, y, table.task)[
-            "calibration_error"
-        ]
-        for when, logits in (("before", outputs), ("after", served_outputs))
-    }
-    return outputs.argmax(1) if outputs.shape[1] > 1 else outputs[:, 0] > 0, errors
+        estimator = estimators.TableRegressor(**changes).fit(rows, targets)
+        return estimator.predict(frame), {}
+    estimator = estimators.TableClassifier(**changes).fit(rows, targets)
+    known = estimator.encoder_(frame[list(estimator.encoder_.column_names)])
+    before = models.predict_proba(estimator.model_, known, batch_size=1024, verbose=0)
+    errors = {}
+    for when, found in (("before", before), ("after", estimator.predict_proba(frame))):
+        found = found[:, 1:] if len(estimator.classes_) == 2 else found
+        error = analysis.calibration_error(y, found)
+        errors[f"calibration_error_{when}"] = error
+    return estimator.predict(frame), errors
 
 
 def read_table(data, name, other_rows, panel_seed=None):

@@ -1,5 +1,7 @@
 """Trains an MLP on a table as it comes, from a CSV file to a served SavedModel.
 
+What is trained is `estimators.TableClassifier`, or for numbers `TableRegressor`.
+
     python examples/train_table.py
     python examples/train_table.py --csv houses.csv --target price
     python examples/train_table.py --csv dirty.csv --target price --drop id --kinds
@@ -29,7 +31,6 @@ import quiet_start  # noqa: F401 (goes before what loads TensorFlow)
 # isort: split
 import argparse
 import csv as csv_files
-import math
 import pathlib
 
 import keras
@@ -38,15 +39,7 @@ import pandas as pd
 from sklearn import ensemble
 from sklearn.datasets import load_breast_cancer
 
-from keras_trainkit import (
-    analysis,
-    callbacks,
-    data,
-    layers,
-    models,
-    optimizers,
-    serving,
-)
+from keras_trainkit import analysis, data, estimators, layers
 
 
 def main(
@@ -59,9 +52,10 @@ def main(
     sep=None,
     drop=(),
     kinds=None,
+    class_weight=None,
+    verbose=1,
     **recipe,
 ):
-    keras.utils.set_random_seed(seed)
     out = pathlib.Path(out)
     out.mkdir(parents=True, exist_ok=True)
 
@@ -69,27 +63,34 @@ def main(
     table, y, task, classes = read_table(csv, target, task, sep, drop)
     strata = None if task == "regression" else y
     parts = data.split(table, stratify=strata, seed=seed)
-    train, validation, test = ((table.iloc[part], y[part]) for part in parts)
 
     # Rows to model.
-    encoder, model, history = fit_table(
-        train, validation, task, classes=classes, kinds=kinds, **recipe
-    )
-    analysis.plot_learning_curves(history, out / "learning_curves.png")
-
-    to_serve = model
-    if task != "regression":
-        to_serve = calibrated(model, encoder(validation[0]), validation[1])
+    rows = np.sort(np.concatenate([parts.train, parts.validation]))
+    recipe |= {"validation": np.searchsorted(rows, parts.validation)}
+    recipe |= {"kinds": kinds, "random_state": seed, "verbose": verbose}
+    if task == "regression":
+        estimator = estimators.TableRegressor(**recipe)
+        estimator.fit(table.iloc[rows], y[rows])
+    else:
+        estimator = estimators.TableClassifier(class_weight=class_weight, **recipe)
+        estimator.fit(table.iloc[rows], np.array(classes)[y[rows]])
+    analysis.plot_learning_curves(estimator.history_, out / "learning_curves.png")
+    if task != "regression" and estimator.temperature_ == 1:
+        print(
+            f"Probabilities are served as trained: the {len(parts.validation)} "
+            "validation rows are too easy, or too few, to correct them by."
+        )
 
     # Model to disk: two files to go on with, one folder to serve.
+    encoder, model = estimator.encoder_, estimator.model_
     model.save(out / "model.keras")
     keras.saving.save_model(encoder, out / "encoder.keras")
-    examples = test[0].iloc[:8]
-    served = serving.export(
-        to_serve, out / "saved_model", examples, preprocessing=encoder
-    )
+    served = estimator.export(out / "saved_model", table.iloc[parts.test[:8]])
 
+    known = table[list(encoder.column_names)]  # all that had a value to learn from
+    train, test = ((known.iloc[part], y[part]) for part in (parts.train, parts.test))
     x_test, y_test = encoder(test[0]), test[1]
+    to_serve = getattr(estimator, "calibrated_model_", model)
     scores = {
         "as trained": score(model.predict(x_test, verbose=0), y_test, task),
         "as served": score(to_serve.predict(x_test, verbose=0), y_test, task),
@@ -122,132 +123,6 @@ def print_summary(out, served, task):
     )
 
 
-def fit_table(
-    train,
-    validation,
-    task,
-    *,
-    classes=None,
-    kinds=None,
-    members=16,
-    epochs=None,
-    scaling="robust",
-    embedding=True,
-    one_cycle=True,
-    label_smoothing=0.0,
-    class_weight=None,
-    optimizer=None,
-    verbose=1,
-):
-    """Encoder, model and history; `train` and `validation` are (table, y).
-
-    One recipe for every table, but for `epochs_and_dropout`. The
-    weights of the best epoch by the validation rows are kept.
-    """
-    encoder = layers.TableEncoder(scaling=scaling, kinds=kinds)
-    encoder.adapt(train[0])
-    if verbose:
-        print(encoder.summary())
-    width = train[1].max() + 1 if task == "classification" else None
-    x, y = encoder(train[0]), one_hot(train[1], width)
-    x_validation, y_validation = encoder(validation[0]), one_hot(validation[1], width)
-    rows = len(y)
-    usual_epochs, dropout = epochs_and_dropout(rows, task)
-    epochs = epochs or usual_epochs
-    model = models.mlp(
-        encoder.numeric_shape,
-        y.shape[1],
-        (256, 256, 256),
-        dropout=dropout,
-        numeric_embedding=embedding_of(x["numeric"]) if embedding else None,
-        category_sizes=encoder.category_sizes,
-        members=members,
-        target_scaling=scaling_of(y) if task == "regression" else None,
-        task=task,
-        classes=classes,
-    )
-    batch_size = min(256, max(32, rows // 40))
-    loss, metric = loss_and_metric(model, label_smoothing)
-    model.compile(
-        optimizer or optimizers.AdamW(0.003, weight_decay=0.02),
-        loss=loss,
-        metrics=[metric],
-        steps_per_execution=min(16, math.ceil(rows / batch_size)),
-    )
-    used = [callbacks.EarlyStopping(f"val_{metric.name}", patience=epochs)]
-    if one_cycle:
-        cycle = callbacks.OneCycle(0.01, warmup_fraction=0.1, shape="cosine")
-        used.insert(0, cycle)
-    history = model.fit(
-        x,
-        y,
-        validation_data=(x_validation, y_validation),
-        epochs=epochs,
-        batch_size=batch_size,
-        class_weight=balanced(train[1]) if class_weight == "balanced" else None,
-        callbacks=used,
-        verbose=verbose,
-    )
-    return encoder, model, history
-
-
-def epochs_and_dropout(rows, task):
-    """By the task, since labels tell less per row than numbers; and by the rows.
-
-    | training rows | task                   | epochs | dropout |
-    | ------------- | ---------------------- | ------ | ------- |
-    | up to 30,000  | classes                | 15     | 0.2     |
-    | up to 30,000  | regression             | 30     | 0.1     |
-    | more          | any                    | 30     | 0       |
-    """
-    if rows > 30_000:
-        return 30, 0.0
-    return (30, 0.1) if task == "regression" else (15, 0.2)
-
-
-def one_hot(y, classes):
-    """`(rows, classes)`, or `(rows, 1)` where there are none."""
-    if classes is None:
-        return np.asarray(y, "float32")[:, None]
-    return keras.utils.to_categorical(y, classes)
-
-
-def embedding_of(numbers):
-    if not numbers.shape[1]:
-        return None
-    embedding = layers.PiecewiseLinearEmbedding()
-    embedding.adapt(numbers)
-    return embedding
-
-
-def scaling_of(targets):
-    scaling = layers.StandardScaling()
-    scaling.adapt(targets)
-    return scaling
-
-
-def loss_and_metric(model, label_smoothing):
-    if model.task == "regression":
-        return "mse", keras.metrics.RootMeanSquaredError(name="rmse")
-    one_hot = model.task == "classification"
-    loss = models.loss_for(model, one_hot=one_hot, label_smoothing=label_smoothing)
-    return loss, *models.metrics_for(model, one_hot=one_hot)
-
-
-def calibrated(model, x, labels):
-    """`model` with probabilities corrected by the validation rows; the same labels."""
-    temperature = layers.TemperatureScaling(name="calibrated")
-    try:
-        temperature.adapt(model.predict(x, verbose=0), labels)
-    except ValueError:
-        print(
-            f"Probabilities are served as trained: the {len(labels)} validation rows "
-            "are too easy, or too few, to correct them by."
-        )
-        return model
-    return keras.Model(model.input, temperature(model.output), name="calibrated")
-
-
 def score(outputs, y, task):
     """Scores on rows that no part of the training has seen."""
     if task == "regression":
@@ -278,12 +153,6 @@ def boosted_trees(encoder, train, test, task, seed):
     if task == "binary":
         logits = logits[:, 1:] - logits[:, :1]
     return score(logits, test[1], task)
-
-
-def balanced(labels):
-    """Weights that let every class count as much as the others."""
-    counts = np.bincount(labels)
-    return {label: len(labels) / len(counts) / n for label, n in enumerate(counts)}
 
 
 def read_table(csv, target, task, sep=None, drop=()):
@@ -420,8 +289,8 @@ if __name__ == "__main__":
         help="numeric, boolean, categorical or datetime, where it is taken for another",
     )
     parser.add_argument("--out", default="out/train_table", help="folder to write to")
-    parser.add_argument("--members", type=int, default=16, help="1 is a plain MLP")
-    parser.add_argument("--epochs", type=int, help="default: 15 or 30")
+    parser.add_argument("--members", type=int, help="1 is a plain MLP")
+    parser.add_argument("--epochs", type=int, help="default: by the rows")
     parser.add_argument(
         "--class-weight",
         choices=("balanced",),

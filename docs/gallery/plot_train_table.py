@@ -3,7 +3,7 @@ Train on a table
 ================
 
 ``python examples/train_table.py``: from a CSV file, here scikit-learn's table of breast
-cancer, to a served model. 4 members instead of 16, and 6 epochs, so that this page is
+cancer, to a served model. 4 members and 6 epochs, so that this page is
 built quickly.
 """
 

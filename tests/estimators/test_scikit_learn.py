@@ -71,7 +71,8 @@ def test_a_pipeline_with_a_column_transformer_is_cross_validated(frame, dear):
         remainder="passthrough",
         sparse_threshold=0,
     )
-    pipeline = make_pipeline(transformer, TableClassifier(**TINY, epochs=8))
+    few_rows = {"epochs": 15, "batch_size": 8, "dropout": 0.0, "random_state": 0}
+    pipeline = make_pipeline(transformer, TableClassifier(**TINY, **few_rows))
     columns = ["town", "rooms", "age"]
     groups = np.repeat(np.arange(20), 10)
     scores = cross_val_score(

@@ -94,6 +94,8 @@ def test_booleans_without_a_gap():
         pd.Series(["ü", None, "b"], dtype="category"),
         pd.Categorical(["ü", None, "b"]),
         arrow(["ü", None, "b"], pa.string_view()),
+        pa.array(["ü", None, "b"]).dictionary_encode(),
+        pa.chunked_array([["ü", None, "b"]]).dictionary_encode(),
         arrow(["ü".encode(), None, b"b"], pa.binary()),
         np.array([np.bytes_("ü".encode()), None, np.str_("b")], object),
     ],
