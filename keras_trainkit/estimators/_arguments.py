@@ -43,9 +43,20 @@ def check_arguments(given: dict[str, Any]) -> None:
     if given["numeric_embedding"] is not None:
         purpose = "gives each number a vector"
         check_flag("numeric_embedding", given["numeric_embedding"], purpose)
+    _check_not_both(given, "weight_decay", "optimizer")
+    _check_not_both(given, "label_smoothing", "loss")
     _check_list("metrics", given["metrics"], "are shown while training", 1)
     _check_list("keras_callbacks", given["keras_callbacks"], "watch the training", 0)
     check_missing_values(given["missing_values"])
+
+
+def _check_not_both(given: dict[str, Any], number: str, part: str) -> None:
+    if given.get(number) is not None and given[part] is not None:
+        raise ValueError(
+            f"`{number}` is of the recipe's {part} and must be None beside another, "
+            f"which has its own. Received: {number}={given[number]!r}, "
+            f"{part}={given[part]!r}."
+        )
 
 
 def _check_list(name: str, values: Any, purpose: str, min_length: int) -> None:

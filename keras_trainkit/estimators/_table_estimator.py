@@ -57,7 +57,8 @@ class TableEstimator(BaseEstimator, abc.ABC):
             X: DataFrame of pandas, polars or pyarrow, dict of columns, or array
                 `(rows, columns)`. Columns are known by name afterwards, in any order,
                 those of an array (`x0`, `x1`, ...) by position.
-            y: What is to be predicted, `(rows,)`, none of it missing.
+            y: What is to be predicted, none of it missing: a class or a number for
+                each row, `(rows,)`, or several numbers, `(rows, outputs)`.
             sample_weight: `(rows,)`, at least 0. How much a row counts in training and
                 in the choice of the best epoch. Rows of weight 0 are left out.
             groups: `(rows,)`. Rows of a group are all trained on, or all validated.
@@ -292,11 +293,8 @@ class TableEstimator(BaseEstimator, abc.ABC):
             *("members", "hidden_units", "dropout", "numeric_embedding", "epochs"),
             *("batch_size", "learning_rate", "weight_decay", "label_smoothing"),
         )
-        given = {name: getattr(self, name, None) for name in names}
-        given = {
-            k: v.item() if isinstance(v, np.generic) else v for k, v in given.items()
-        }
-        return {**given, "optimizer": self.optimizer}
+        given = {name: _plain(getattr(self, name, None)) for name in names}
+        return {**given, "optimizer": self.optimizer, "loss": self.loss}
 
     def _goal_of(self, task: str, classes: list | None) -> Goal:
         return Goal(
@@ -365,6 +363,10 @@ def _names_as_attributes(names: list[str], named: bool) -> dict[str, Any]:
     if named:
         found["feature_names_in_"] = np.array(names, dtype=object)
     return found
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _choice(value: Any, reason: str) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def chosen(
         task: As in `Goal`.
         preset: One of `PRESETS`.
         given: What the user gave, by name; None leaves it to the recipe. Beside those
-            of the result "optimizer", which has rates of its own.
+            of the result "optimizer" and "loss", which have numbers of their own.
     """
     epochs, dropout = epochs_and_dropout(rows, task)
     by_rows = f"for {task} with {rows:,} training rows"
@@ -91,13 +91,16 @@ def chosen(
         ),
         "learning_rate": (0.01, "the recipe's for every table"),
         "weight_decay": (0.02, "the recipe's for every table"),
-        "label_smoothing": (0.0, "the recipe's for every table"),
     }
+    if task != "regression":
+        found["label_smoothing"] = (0.0, "the recipe's for every table")
     if preset == "fast":
         found["members"] = (1, 'of the preset "fast"')
     if given.get("optimizer") is not None:
         own = (None, "the given optimizer has its own")
         found |= {"learning_rate": own, "weight_decay": own}
+    if given.get("loss") is not None and task != "regression":
+        found["label_smoothing"] = (None, "the given loss has its own")
     for name in found:
         if given.get(name) is not None:
             found[name] = (given[name], "given")
@@ -138,11 +141,11 @@ def train(
         print(encoder.summary())
     x, y = encoder(training.columns), targets(training.y, goal)
     model = model_for(values, encoder, x["numeric"], training.y, goal)
-    loss, metrics = _loss_and_metrics(model, values["label_smoothing"], goal)
+    metrics = _metrics(model, goal)
     weighted = training.weights is not None
     model.compile(
         _optimizer(values, goal.optimizer),
-        loss=loss,
+        loss=goal.loss or _loss(model, values, goal),
         metrics=None if weighted else metrics,
         weighted_metrics=metrics if weighted else None,
         steps_per_execution=steps_per_execution(len(y), values["batch_size"]),
@@ -209,19 +212,19 @@ def steps_per_execution(rows: int, batch_size: int) -> int:
     return min(16, math.ceil(rows / batch_size))
 
 
-def _loss_and_metrics(
-    model: Model, label_smoothing: float, goal: Goal
-) -> tuple[Any, list]:
+def _loss(model: Model, values: Mapping[str, Any], goal: Goal) -> Any:
     if goal.task == "regression":
-        loss: Any = "mse"
-        metrics: list = [keras.metrics.RootMeanSquaredError(name="rmse")]
-    else:
-        one_hot = goal.task == "classification"
-        loss = loss_for(model, one_hot=one_hot, label_smoothing=label_smoothing)
-        metrics = metrics_for(model, one_hot=one_hot)
+        return "mse"
+    one_hot, smoothing = goal.task == "classification", values["label_smoothing"]
+    return loss_for(model, one_hot=one_hot, label_smoothing=smoothing)
+
+
+def _metrics(model: Model, goal: Goal) -> list:
     if goal.metrics is not None:
-        metrics = [_unused(metric) for metric in goal.metrics]
-    return goal.loss or loss, metrics
+        return [_unused(metric) for metric in goal.metrics]
+    if goal.task == "regression":
+        return [keras.metrics.RootMeanSquaredError(name="rmse")]
+    return metrics_for(model, one_hot=goal.task == "classification")
 
 
 def _optimizer(values: Mapping[str, Any], given: Any) -> keras.optimizers.Optimizer:

@@ -139,6 +139,8 @@ def test_an_array_of_another_width_is_refused(of_three):
         ({"metrics": []}, "^`metrics`"),
         ({"keras_callbacks": print}, "^`keras_callbacks`"),
         ({"random_state": -1}, "^`random_state`"),
+        ({"weight_decay": 0.1, "optimizer": "sgd"}, "^`weight_decay` .*beside another"),
+        ({"label_smoothing": 0.1, "loss": "mse"}, "^`label_smoothing` .*'mse'"),
         ({"class_weight": {7: 1}}, r"^`class_weight` .*\[7\]"),
         ({"validation": [0, 1, 2, 3, 4]}, r"^`validation` .*none of \[0\]"),
     ],

@@ -181,6 +181,18 @@ def test_a_column_that_decides_is_important(fitted, frame, price, dear):
     assert found.score == pytest.approx(fitted.score(frame, y))
 
 
+def test_a_clone_has_an_optimizer_and_callbacks_of_its_own():
+    given = {
+        "optimizer": keras.optimizers.SGD(0.25),
+        "keras_callbacks": [keras.callbacks.TerminateOnNaN()],
+    }
+    copy = clone(TableRegressor(**given, hidden_units=(3, 4)))
+    assert copy.optimizer is not given["optimizer"]
+    assert float(copy.optimizer.get_config()["learning_rate"]) == 0.25
+    assert isinstance(copy.keras_callbacks[0], keras.callbacks.TerminateOnNaN)
+    assert copy.hidden_units == (3, 4)
+
+
 @pytest.mark.slow
 def test_the_random_numbers_of_a_user_go_on_after_a_training(classifier, frame, dear):
     import random

@@ -36,6 +36,12 @@ def test_a_given_optimizer_keeps_its_own_rate_unless_one_is_given_too():
     assert values(400, 5, "binary", "default", given)["learning_rate"] == 0.2
 
 
+def test_a_given_loss_smooths_no_labels():
+    found = chosen(400, 5, "binary", "default", {"loss": "mse"})["label_smoothing"]
+    assert found == {"value": None, "reason": "the given loss has its own"}
+    assert "label_smoothing" not in values(400, 5, "regression", "default", {})
+
+
 def in_plain_keras(frame, y, recipe):
     """What `fit` does, in the lines of a script."""
     chosen = {name: choice["value"] for name, choice in recipe.items()}
