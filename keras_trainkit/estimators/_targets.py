@@ -1,6 +1,8 @@
 """Targets, weights and class weights as arrays, with an entry for each row."""
 
 import warnings
+from decimal import Decimal
+from numbers import Real
 from typing import Any, NoReturn
 
 import narwhals.stable.v2 as nw
@@ -71,10 +73,11 @@ def read_classes(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def read_numbers(y: np.ndarray) -> np.ndarray:
     """The targets as float64 `(rows, outputs)`."""
     allowed = "must be finite numbers, (rows,) or (rows, outputs)"
-    try:
-        numbers = y.astype("float64")
-    except (TypeError, ValueError):
-        _refuse(allowed, f"y of dtype {y.dtype}, such as {y.ravel()[0]!r}")
+    if y.dtype.kind not in "biuf":
+        values = y.ravel().tolist()
+        if not all(isinstance(value, Real | Decimal) for value in values):
+            _refuse(allowed, f"y of dtype {y.dtype}, such as {values[0]!r}")
+    numbers = y.astype("float64")
     with np.errstate(over="ignore"):
         if not np.isfinite(numbers.astype("float32")).all():
             _refuse(allowed, "infinite ones, or over 3.4e38")

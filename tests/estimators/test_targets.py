@@ -1,5 +1,7 @@
 """Targets keep their type; what is no target is refused in three parts."""
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -76,7 +78,12 @@ def test_numbers_have_an_axis_of_outputs():
     assert read_numbers(np.array([[1, 2]])).tolist() == [[1.0, 2.0]]
 
 
-@pytest.mark.parametrize("y", [["a", "b"], [1.0, np.inf], [1e39, 0.0]])
+def test_decimals_are_numbers():
+    y = np.array([Decimal("1.5"), 2], object)
+    assert read_numbers(y).tolist() == [[1.5], [2.0]]
+
+
+@pytest.mark.parametrize("y", [["a", "b"], ["1", "2"], [1.0, np.inf], [1e39, 0.0]])
 def test_what_is_no_finite_number_is_refused(y):
     with pytest.raises(ValueError, match="^`y` .*finite numbers"):
         read_numbers(np.array(y))
