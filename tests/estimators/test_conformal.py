@@ -5,6 +5,8 @@ import pytest
 
 from keras_trainkit.estimators._conformal import conformal_quantile
 
+pytestmark = pytest.mark.backend_free
+
 
 @pytest.mark.parametrize(
     ("rows", "coverage", "expected"),

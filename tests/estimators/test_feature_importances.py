@@ -5,6 +5,8 @@ import pytest
 
 from keras_trainkit.estimators import FeatureImportances
 
+pytestmark = pytest.mark.backend_free
+
 FOUND = FeatureImportances(
     names=("age", "town", "$x$"),
     mean=np.array([0.1, 0.4, -0.02]),

@@ -11,6 +11,8 @@ import scipy.sparse
 from keras_trainkit.estimators._frames import read_table
 from keras_trainkit.layers import TableEncoder
 
+pytestmark = pytest.mark.backend_free
+
 DAYS = [datetime.date(2020, 1, 1), None, datetime.date(2021, 1, 1)]
 COLUMNS = {
     "number": [1.0, None, 3.5],

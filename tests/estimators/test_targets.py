@@ -16,6 +16,8 @@ from keras_trainkit.estimators._targets import (
     weights_of_classes,
 )
 
+pytestmark = pytest.mark.backend_free
+
 
 @pytest.mark.parametrize(
     ("y", "classes"),

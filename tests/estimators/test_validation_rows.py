@@ -5,6 +5,8 @@ import pytest
 
 from keras_trainkit.estimators._validation_rows import training_and_validation
 
+pytestmark = pytest.mark.backend_free
+
 ROWS = np.arange(20)
 CODES = np.repeat([0, 1], [15, 5])
 
