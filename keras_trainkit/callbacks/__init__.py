@@ -1,7 +1,8 @@
 """Watchers and drivers of a running `fit`."""
 
+from keras_trainkit.callbacks.cooldown_on_plateau import CooldownOnPlateau
 from keras_trainkit.callbacks.early_stopping import EarlyStopping
 from keras_trainkit.callbacks.one_cycle import OneCycle
 from keras_trainkit.callbacks.start_decay import StartDecay
 
-__all__ = ["EarlyStopping", "OneCycle", "StartDecay"]
+__all__ = ["CooldownOnPlateau", "EarlyStopping", "OneCycle", "StartDecay"]

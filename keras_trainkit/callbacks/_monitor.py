@@ -24,14 +24,22 @@ def may_follow(monitor: str, logs: dict) -> bool:
     return monitor.startswith("val_") and not validated
 
 
-def refuse_missing(monitor: str, logs: dict) -> NoReturn:
-    """Names the keys there are, and how to get one that comes with validation."""
+def refuse_missing(
+    monitor: str,
+    logs: dict,
+    seldom: str = "and with `validation_freq=n` pass `start_from_epoch=n - 1` here",
+) -> NoReturn:
+    """Names the keys there are, and how to get one that comes with validation.
+
+    Args:
+        seldom: The remedy where not every epoch is validated.
+    """
     keys = ", ".join(map(repr, sorted(logs))) or "none, since the logs are empty"
     remedy = ""
     if may_follow(monitor, logs):
         remedy = (
             " For a key that comes with validation pass `validation_data` to `fit`, "
-            "and with `validation_freq=n` pass `start_from_epoch=n - 1` here."
+            f"{seldom}."
         )
     raise ValueError(
         f"`monitor` is the key of the logs to look at and must be one of {keys}."

@@ -1,0 +1,203 @@
+import math
+from typing import Any
+
+import keras
+
+from keras_trainkit._checks import check_choice, check_count, check_number
+from keras_trainkit._optimizer_access import (
+    averages_weights,
+    learning_rate_schedule,
+    unwrapped,
+)
+from keras_trainkit.callbacks._monitor import (
+    as_number,
+    check_name,
+    find_mode,
+    refuse_missing,
+)
+
+
+class CooldownOnPlateau(keras.callbacks.Callback):
+    """Holds the learning rate until validation gets no better, then lets it fall to 0.
+
+    For data of which nobody knows how many epochs they need: the epochs of `fit` are
+    the most that it takes.
+
+    | epochs                            | learning rate, in steps of an epoch          |
+    | --------------------------------- | -------------------------------------------- |
+    | the first `warmup_epochs`         | rises evenly                                 |
+    | up to the plateau                 | that of the optimizer                        |
+    | the cooldown                      | falls evenly, and would reach 0 after it     |
+
+    The plateau is reached when the best epoch lies `patience` epochs back, and
+    `patience_fraction` of all epochs so far. Then the weights of the best epoch return,
+    and the cooldown goes on from them: `cooldown_fraction` of the epochs that the best
+    had taken, at least `min_cooldown_epochs`. It begins without a plateau where `fit`
+    would end before it. Training ends with the cooldown, with the best weights of all
+    epochs, and the optimizer gets its learning rate back.
+
+    Every epoch must be validated. A value that is not finite is never the best. The
+    optimizer's moments are not
+    restored with the weights. A resumed `fit` (`initial_epoch`) begins to look anew,
+    its first epochs without warm-up.
+
+    Args:
+        monitor: String. Key of the epoch's logs.
+        patience: Int >= 1. Epochs without a better value, at least, that make a
+            plateau.
+        patience_fraction: Float in [0, 1). Share of the epochs so far that they must
+            be too, since long runs get better more slowly.
+        warmup_epochs: Int >= 0. Epochs of a lower rate at the beginning.
+        cooldown_fraction: Float > 0. Epochs of the cooldown, as a share of those up to
+            the best one.
+        min_cooldown_epochs: Int >= 1. Epochs of the cooldown, at least.
+        mode: `"min"`, `"max"`, or `"auto"`: a loss falls, a metric goes the way that
+            Keras knows for it, and any other value is an error.
+
+    Attributes, from `on_train_begin` on:
+        best: Float, the best value. None before a finite one.
+        best_epoch: Int, the epoch of `best`, counted from 0. 0 as long as `best` is
+            None.
+        cooldown_epoch: Int, the first epoch of the cooldown, counted from 0. None
+            before it.
+
+    Raises:
+        ValueError: From the constructor for an argument out of range. From `fit`: the
+            optimizer has a schedule, or averages weights (`use_ema`); after an epoch,
+            if its logs have no `monitor`.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(1)])
+    >>> model.compile(keras.optimizers.SGD(0.1), "mse")
+    >>> x, y = np.zeros((8, 3)), np.zeros((8, 1))  # nothing to learn
+    >>> cooldown = CooldownOnPlateau("loss", patience=2)
+    >>> run = model.fit(x, y, epochs=99, callbacks=[cooldown], verbose=0)
+    >>> cooldown.best_epoch, cooldown.cooldown_epoch, len(run.epoch)
+    (0, 3, 7)
+
+    Source: constant rate with cooldown, Hägele et al., 2024, arXiv:2405.18392. There
+    the length is known; the plateau takes the place of it here.
+    """
+
+    best: float | None
+    best_epoch: int
+    cooldown_epoch: int | None
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        *,
+        patience: int = 6,
+        patience_fraction: float = 0.25,
+        warmup_epochs: int = 2,
+        cooldown_fraction: float = 0.35,
+        min_cooldown_epochs: int = 4,
+        mode: str = "auto",
+    ):
+        super().__init__()
+        check_name(monitor)
+        check_count("patience", patience, "is the epochs without a better value")
+        purpose = "is the share of the epochs so far without a better value"
+        check_number(
+            "patience_fraction", patience_fraction, purpose, at_least=0, below=1
+        )
+        purpose = "is the number of epochs of a lower rate"
+        check_count("warmup_epochs", warmup_epochs, purpose, at_least=0)
+        purpose = "is the length of the cooldown beside that of the training before"
+        check_number("cooldown_fraction", cooldown_fraction, purpose, above=0)
+        purpose = "is the number of epochs of the cooldown, at least,"
+        check_count("min_cooldown_epochs", min_cooldown_epochs, purpose)
+        purpose = "says which way the monitored value gets better"
+        check_choice("mode", mode, purpose, ("auto", "min", "max"))
+        self.monitor = monitor
+        self.patience = patience
+        self.patience_fraction = patience_fraction
+        self.warmup_epochs = warmup_epochs
+        self.cooldown_fraction = cooldown_fraction
+        self.min_cooldown_epochs = min_cooldown_epochs
+        self.mode = mode
+        self._forget()
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self._forget()
+        schedule = learning_rate_schedule(self.model.optimizer)
+        if schedule is not None:
+            raise ValueError(
+                "CooldownOnPlateau sets the learning rate of the optimizer, which must "
+                f"be a number. Received: a schedule, {type(schedule).__name__}."
+            )
+        if averages_weights(self.model.optimizer):
+            raise ValueError(
+                "CooldownOnPlateau puts the best weights back during training, and the "
+                "optimizer must not average them. Received: use_ema=True."
+            )
+        self._rate = as_number("learning_rate", self._optimizer().learning_rate)
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        if self.cooldown_epoch is not None:
+            left = self.cooldown_epoch + self._length - epoch
+            share = left / self._length
+        else:
+            share = min(1.0, (epoch + 1) / (self.warmup_epochs + 1))
+        self._optimizer().learning_rate = self._rate * share
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        logs = logs or {}
+        if self.monitor not in logs:
+            refuse_missing(self.monitor, logs, "in every epoch (no `validation_freq`)")
+        self._keep_if_best(epoch, as_number(self.monitor, logs[self.monitor]))
+        if self.cooldown_epoch is not None:
+            if epoch + 1 >= self.cooldown_epoch + self._length:
+                self.model.stop_training = True
+        elif self._is_plateau(epoch) or self._must_begin(epoch):
+            self._begin_cooldown(epoch + 1)
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Restores the best weights and the rate, and lets go of the copy."""
+        if self._weights is not None:
+            self.model.set_weights(self._weights)
+            self._weights = None
+        self._optimizer().learning_rate = self._rate
+
+    def _forget(self) -> None:
+        self.best = None
+        self.best_epoch = 0
+        self.cooldown_epoch = None
+        self._weights: list | None = None
+        self._sign: int | None = None
+        self._length = 0
+
+    def _optimizer(self) -> Any:
+        return unwrapped(self.model.optimizer)
+
+    def _keep_if_best(self, epoch: int, value: float) -> None:
+        if self._sign is None:
+            mode = self.mode
+            if mode == "auto":
+                mode = find_mode(self.model, self.monitor)
+            self._sign = {"min": -1, "max": 1}[mode]
+        if not math.isfinite(value):
+            return
+        if self.best is None or self._sign * (value - self.best) > 0:
+            self.best, self.best_epoch = value, epoch
+            self._weights = self.model.get_weights()
+
+    def _is_plateau(self, epoch: int) -> bool:
+        waited = epoch - self.best_epoch if self.best is not None else epoch + 1
+        return waited >= max(self.patience, self.patience_fraction * (epoch + 1))
+
+    def _must_begin(self, epoch: int) -> bool:
+        """True if as many epochs are left as the cooldown takes."""
+        return self.params["epochs"] - (epoch + 1) <= self._cooldown_length()
+
+    def _cooldown_length(self) -> int:
+        needed = round(self.cooldown_fraction * (self.best_epoch + 1))
+        return max(self.min_cooldown_epochs, needed)
+
+    def _begin_cooldown(self, epoch: int) -> None:
+        self.cooldown_epoch = epoch
+        left = max(self.params["epochs"] - epoch, 1)
+        self._length = min(self._cooldown_length(), left)
+        if self._weights is not None:
+            self.model.set_weights(self._weights)
