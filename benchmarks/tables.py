@@ -46,7 +46,7 @@ CHANGES = {
     "scaling: standard, not robust": {"scaling": "standard"},
     "no numeric embedding": {"numeric_embedding": False},
     "1 member, not 16": {"members": 1},
-    "constant rate 0.003, no cycle": {},
+    "constant rate, no cooldown": {},
     "decay of biases and scales too": {},
     "label smoothing 0.1, not 0": {"label_smoothing": 0.1},
 }
@@ -120,16 +120,17 @@ def one_job(data, results, name, method, seed, other_rows, panel):
 def ours(table, method, seed):
     import pandas as pd
 
-    from keras_trainkit import analysis, estimators, models
+    from keras_trainkit import analysis, estimators, models, schedules
     from keras_trainkit.optimizers import AdamW
 
     changes = {"members": 1} if method == "ours, 1 member" else {}
     changes |= CHANGES.get(method, {})
-    if method == "constant rate 0.003, no cycle":
-        changes["optimizer"] = AdamW(0.003, weight_decay=0.02)
+    if method == "constant rate, no cooldown":
+        rate = schedules.WarmupStableDecay(0.003, warmup_steps=0, decay_steps=1)
+        changes["optimizer"] = AdamW(rate, weight_decay=0.02)
     if method == "decay of biases and scales too":
         decay = {"weight_decay": 0.02, "decay_biases_and_scales": True}
-        changes |= {"optimizer": AdamW(0.003, **decay), "learning_rate": 0.01}
+        changes |= {"optimizer": AdamW(0.003, **decay)}
     (train, y_train), (validation, y_validation), (frame, y) = table.parts()
     rows = pd.concat([train, validation], ignore_index=True)
     targets = np.concatenate([y_train, y_validation])

@@ -83,6 +83,8 @@ class CooldownOnPlateau(keras.callbacks.Callback):
     best: float | None
     best_epoch: int
     cooldown_epoch: int | None
+    _weights: list | None
+    _sign: int | None
 
     def __init__(
         self,
@@ -164,8 +166,8 @@ class CooldownOnPlateau(keras.callbacks.Callback):
         self.best = None
         self.best_epoch = 0
         self.cooldown_epoch = None
-        self._weights: list | None = None
-        self._sign: int | None = None
+        self._weights = None
+        self._sign = None
         self._length = 0
 
     def _optimizer(self) -> Any:

@@ -14,12 +14,12 @@ from keras_trainkit.estimators._table_recipe import PRESETS
 
 _COUNTS = {
     "members": "is the number of members of the ensemble",
-    "epochs": "is the number of epochs",
+    "epochs": "is the number of epochs, at most,",
     "batch_size": "is the number of rows per step",
 }
 _NUMBERS: dict[str, tuple[str, dict[str, float]]] = {
     "dropout": ("is the share of units set to 0", {"at_least": 0, "below": 1}),
-    "learning_rate": ("is the highest of the one cycle", {"above": 0}),
+    "learning_rate": ("is the rate that is held", {"above": 0}),
     "weight_decay": ("pulls weights to 0", {"at_least": 0}),
     "label_smoothing": (
         "is the share of a label given to all classes alike",

@@ -12,8 +12,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_trainkit._optimizer_access import averages_weights, learning_rate_schedule
 from keras_trainkit._types import Model
-from keras_trainkit.callbacks import EarlyStopping, OneCycle
+from keras_trainkit.callbacks import CooldownOnPlateau, EarlyStopping
 from keras_trainkit.layers import (
     PiecewiseLinearEmbedding,
     StandardScaling,
@@ -23,6 +24,8 @@ from keras_trainkit.models import loss_for, metrics_for, mlp
 from keras_trainkit.optimizers import AdamW
 
 PRESETS = ("default", "fast")
+ROWS_SEEN = 540_000  # rows times epochs, at most
+MANY_ROWS = 30_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,23 +80,29 @@ def chosen(
         given: What the user gave, by name; None leaves it to the recipe. Beside those
             of the result "optimizer" and "loss", which have numbers of their own.
     """
-    epochs, dropout = epochs_and_dropout(rows, task)
-    by_rows = f"for {task} with {rows:,} training rows"
+    every = "the recipe's for every table"
     found: dict[str, tuple[Any, str]] = {
-        "members": (16, "the recipe's for every table"),
-        "hidden_units": ((256, 256, 256), "the recipe's for every table"),
-        "dropout": (dropout, by_rows),
-        "numeric_embedding": (True, "the recipe's for every table"),
-        "epochs": (epochs, by_rows),
-        "batch_size": (
-            min(256, max(32, rows // 40)),
-            f"a fortieth of {rows:,} training rows, from 32 to 256",
+        "members": (16, every),
+        "hidden_units": ((256, 256, 256), every),
+        "dropout": (
+            0.0 if rows > MANY_ROWS else 0.1,
+            f"{rows:,} training rows, of which more than {MANY_ROWS:,} need none",
         ),
-        "learning_rate": (0.01, "the recipe's for every table"),
-        "weight_decay": (0.02, "the recipe's for every table"),
+        "numeric_embedding": (True, every),
+        "epochs": (
+            min(135, max(30, ROWS_SEEN // rows)),
+            f"the most: {rows:,} training rows are seen {ROWS_SEEN:,} times in all, "
+            "from 30 to 135 epochs; ended where validation gets no better",
+        ),
+        "batch_size": (
+            min(256, max(64, rows // 40)),
+            f"a fortieth of {rows:,} training rows, from 64 to 256",
+        ),
+        "learning_rate": (0.003, every),
+        "weight_decay": (0.02, every),
     }
     if task != "regression":
-        found["label_smoothing"] = (0.0, "the recipe's for every table")
+        found["label_smoothing"] = (0.0, every)
     if preset == "fast":
         found["members"] = (1, 'of the preset "fast"')
     if given.get("optimizer") is not None:
@@ -107,20 +116,6 @@ def chosen(
     return {name: {"value": v, "reason": why} for name, (v, why) in found.items()}
 
 
-def epochs_and_dropout(rows: int, task: str) -> tuple[int, float]:
-    """By the task, since labels tell less per row than numbers; and by the rows.
-
-    | training rows | task                   | epochs | dropout |
-    | ------------- | ---------------------- | ------ | ------- |
-    | up to 30,000  | classes                | 15     | 0.2     |
-    | up to 30,000  | regression             | 30     | 0.1     |
-    | more          | any                    | 30     | 0       |
-    """
-    if rows > 30_000:
-        return 30, 0.0
-    return (30, 0.1) if task == "regression" else (15, 0.2)
-
-
 def train(
     recipe: Mapping[str, Mapping[str, Any]],
     encoder: TableEncoder,
@@ -129,6 +124,9 @@ def train(
     goal: Goal,
 ) -> tuple[TableEncoder, Model, keras.callbacks.History]:
     """Encoder, model and history; the weights are those of the best epoch.
+
+    The rate is held until the validation loss gets no better, and then cools down. A
+    given optimizer that has a schedule, or averages weights, runs for all epochs.
 
     Args:
         recipe: What `chosen` gave.
@@ -151,11 +149,8 @@ def train(
         steps_per_execution=steps_per_execution(len(y), values["batch_size"]),
     )
     held_out = (encoder(validation.columns), targets(validation.y, goal))
-    monitor = f"val_{_name_of(metrics[0])}"
-    used = [EarlyStopping(monitor, patience=values["epochs"])]
-    if values["learning_rate"] is not None:
-        rate = values["learning_rate"]
-        used.insert(0, OneCycle(rate, warmup_fraction=0.1, shape="cosine"))
+    # Not by the accuracy, which few validation rows know only roughly.
+    monitor = f"val_{_name_of(metrics[0])}" if goal.metrics else "val_loss"
     history = model.fit(
         x,
         y,
@@ -163,10 +158,31 @@ def train(
         validation_data=(*held_out, validation.weights) if weighted else held_out,
         epochs=values["epochs"],
         batch_size=values["batch_size"],
-        callbacks=[*used, *goal.callbacks],
+        callbacks=[ending_of(model, monitor, values["epochs"]), *goal.callbacks],
         verbose=goal.verbose,
     )
     return encoder, model, history
+
+
+def ending_of(model: Model, monitor: str, epochs: int) -> keras.callbacks.Callback:
+    """Callback that ends the training and keeps the weights of the best epoch."""
+    optimizer = model.optimizer
+    if learning_rate_schedule(optimizer) or averages_weights(optimizer):
+        return EarlyStopping(monitor, patience=epochs)
+    return CooldownOnPlateau(monitor)
+
+
+def _unused(metric: Any) -> Any:
+    """A metric without what it counted in an earlier training."""
+    if isinstance(metric, keras.metrics.Metric):
+        return type(metric).from_config(metric.get_config())
+    return metric
+
+
+def _name_of(metric: Any) -> str:
+    if isinstance(metric, str):
+        return metric
+    return getattr(metric, "name", None) or metric.__name__
 
 
 def model_for(
@@ -228,20 +244,11 @@ def _metrics(model: Model, goal: Goal) -> list:
 
 
 def _optimizer(values: Mapping[str, Any], given: Any) -> keras.optimizers.Optimizer:
+    rate = values["learning_rate"]
     if given is None:
-        return AdamW(0.003, weight_decay=values["weight_decay"])
+        return AdamW(rate, weight_decay=values["weight_decay"])
     given = keras.optimizers.get(given)
-    return type(given).from_config(given.get_config())  # one for this training alone
-
-
-def _unused(metric: Any) -> Any:
-    """A metric without what it counted in an earlier training."""
-    if isinstance(metric, keras.metrics.Metric):
-        return type(metric).from_config(metric.get_config())
-    return metric
-
-
-def _name_of(metric: Any) -> str:
-    if isinstance(metric, str):
-        return metric
-    return getattr(metric, "name", None) or metric.__name__
+    config = given.get_config()
+    if rate is not None:
+        config["learning_rate"] = rate
+    return type(given).from_config(config)  # one for this training alone

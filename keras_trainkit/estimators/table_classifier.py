@@ -22,9 +22,9 @@ class TableClassifier(ClassifierMixin, TableEstimator):
     """Classifies the rows of a table as it comes: numbers, texts, dates and gaps.
 
     A scikit-learn estimator around `layers.TableEncoder`, `models.mlp` with members
-    and embedded numbers, `optimizers.AdamW`, `callbacks.OneCycle` and
-    `callbacks.EarlyStopping`. Nothing is hidden: the same parts in a script, with the
-    values of `recipe_`, give the same weights, bit for bit.
+    and embedded numbers, `optimizers.AdamW` and
+    `callbacks.CooldownOnPlateau`. Nothing is hidden: the same parts in a script, with
+    the values of `recipe_`, give the same weights, bit for bit.
 
     Rows kept for validation choose the best epoch, correct the probabilities
     (`layers.TemperatureScaling`) and size the sets of `predict_set`.
@@ -37,10 +37,10 @@ class TableClassifier(ClassifierMixin, TableEstimator):
         dropout: Float in [0, 1), or None.
         numeric_embedding: Bool. A vector for each number, whose slope changes at
             quantiles of the training rows. Or None.
-        epochs: Int >= 1, or None.
+        epochs: Int >= 1, the most. Or None.
         batch_size: Int >= 1. Rows per step, or None.
-        learning_rate: Float > 0. Highest rate of the one cycle. None: by the recipe;
-            with an `optimizer` no cycle, the optimizer's own rate.
+        learning_rate: Float > 0. The rate that is held until the validation loss gets
+            no better, and then falls. None: by the recipe, or the `optimizer`'s own.
         weight_decay: Float >= 0. Of the recipe's optimizer, or None.
         label_smoothing: Float in [0, 1). Share of a label given to all classes alike,
             or None.

@@ -19,9 +19,9 @@ class TableRegressor(RegressorMixin, TableEstimator):
     """Predicts numbers from the rows of a table as it comes: texts, dates and gaps too.
 
     A scikit-learn estimator around `layers.TableEncoder`, `models.mlp` with members,
-    embedded numbers and scaled targets, `optimizers.AdamW`, `callbacks.OneCycle` and
-    `callbacks.EarlyStopping`. Nothing is hidden: the same parts in a script, with the
-    values of `recipe_`, give the same weights, bit for bit.
+    embedded numbers and scaled targets, `optimizers.AdamW` and
+    `callbacks.CooldownOnPlateau`. Nothing is hidden: the same parts in a script, with
+    the values of `recipe_`, give the same weights, bit for bit.
 
     Rows kept for validation choose the best epoch and size the intervals of
     `predict_interval`.
@@ -34,10 +34,10 @@ class TableRegressor(RegressorMixin, TableEstimator):
         dropout: Float in [0, 1), or None.
         numeric_embedding: Bool. A vector for each number, whose slope changes at
             quantiles of the training rows. Or None.
-        epochs: Int >= 1, or None.
+        epochs: Int >= 1, the most. Or None.
         batch_size: Int >= 1. Rows per step, or None.
-        learning_rate: Float > 0. Highest rate of the one cycle. None: by the recipe;
-            with an `optimizer` no cycle, the optimizer's own rate.
+        learning_rate: Float > 0. The rate that is held until the validation loss gets
+            no better, and then falls. None: by the recipe, or the `optimizer`'s own.
         weight_decay: Float >= 0. Of the recipe's optimizer, or None.
         validation: Float in (0, 1), share of the rows, int >= 1, number of rows, or
             row numbers. The rows are drawn at random, see also `fit`.

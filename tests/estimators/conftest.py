@@ -6,7 +6,8 @@ import pytest
 
 from keras_trainkit.estimators import TableClassifier, TableRegressor
 
-SMALL = {"members": 2, "hidden_units": (16,), "epochs": 6, "random_state": 7}
+SMALL = {"members": 2, "hidden_units": (16,), "epochs": 8, "random_state": 7}
+SMALL |= {"batch_size": 32, "learning_rate": 0.03}  # few steps of a small network
 
 
 def houses(rows=200):

@@ -14,7 +14,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from keras_trainkit.estimators import TableClassifier, TableRegressor
 
 TINY = {"members": 1, "hidden_units": (16,), "numeric_embedding": False}
-CHECKED = TINY | {"dropout": 0.0, "batch_size": 16, "epochs": 20}
+CHECKED = TINY | {"dropout": 0.0, "learning_rate": 0.05, "epochs": 20}
 REPEATED = (
     "Rows are drawn into validation and into batches one by one, so a row of weight 2 "
     "is trained on otherwise than the row twice. Weight 0 is a row left out."
@@ -49,6 +49,7 @@ def name_of(argument):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.filterwarnings("ignore")  # as scikit-learn runs its checks
 @pytest.mark.parametrize(
     ("estimator", "check"),
@@ -81,6 +82,7 @@ def test_a_pipeline_with_a_column_transformer_is_cross_validated(frame, dear):
         sparse_threshold=0,
     )
     few_rows = {"epochs": 15, "batch_size": 8, "dropout": 0.0, "random_state": 0}
+    few_rows |= {"learning_rate": 0.02}
     pipeline = make_pipeline(transformer, TableClassifier(**TINY, **few_rows))
     columns = ["town", "rooms", "age"]
     groups = np.repeat(np.arange(20), 10)
@@ -93,7 +95,7 @@ def test_a_pipeline_with_a_column_transformer_is_cross_validated(frame, dear):
 @pytest.mark.slow
 def test_a_grid_is_searched_with_several_scores(frame, price):
     search = GridSearchCV(
-        TableRegressor(**TINY, random_state=0),
+        TableRegressor(**TINY, learning_rate=0.05, random_state=0),
         {"epochs": np.array([1, 12])},
         cv=2,
         scoring=["r2", "neg_root_mean_squared_error"],

@@ -28,6 +28,7 @@ def of_three(sizes):
     tiny = TINY | {
         "epochs": 15,
         "batch_size": 8,
+        "learning_rate": 0.02,
         "dropout": 0.0,
         "class_weight": {0: 3.0},
     }

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_trainkit import callbacks, data, layers, models, optimizers
-from keras_trainkit.estimators._table_recipe import chosen
+from keras_trainkit import callbacks, data, layers, models, optimizers, schedules
+from keras_trainkit.estimators import TableClassifier
+from keras_trainkit.estimators._table_recipe import chosen, ending_of
 
 
 def values(*arguments):
@@ -27,6 +28,44 @@ def test_what_is_given_goes_before_the_recipe():
 
 def test_the_fast_preset_has_one_member():
     assert values(400, 5, "binary", "fast", {})["members"] == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "epochs", "batch_size", "dropout"),
+    [(50, 135, 64, 0.1), (5_400, 100, 135, 0.1), (50_000, 30, 256, 0.0)],
+)
+def test_length_batch_and_dropout_follow_the_rows(rows, epochs, batch_size, dropout):
+    found = values(rows, 5, "regression", "default", {})
+    expected = {"epochs": epochs, "batch_size": batch_size, "dropout": dropout}
+    assert {name: found[name] for name in expected} == expected
+
+
+@pytest.mark.slow
+def test_training_ends_where_validation_gets_no_better(frame):
+    rng = np.random.default_rng(0)
+    y = rng.choice(["a", "b"], len(frame))  # nothing to learn
+    tiny = {"members": 1, "hidden_units": (16,), "random_state": 0}
+    classifier = TableClassifier(**tiny).fit(frame, y)
+    losses = classifier.history_["val_loss"]
+    assert len(losses) < 60 < classifier.recipe_["epochs"]["value"]
+    parts = data.split(frame, validation=0.2, test=None, stratify=y, seed=0)
+    held_out = frame.iloc[parts.validation]
+    codes = np.searchsorted(classifier.classes_, y[parts.validation])
+    x = classifier.encoder_(held_out)
+    loss = classifier.model_.evaluate(x, codes, verbose=0, return_dict=True)["loss"]
+    np.testing.assert_allclose(loss, min(losses), rtol=1e-5)
+
+
+def test_an_optimizer_with_rates_or_weights_of_its_own_runs_for_all_epochs():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    rate = schedules.WarmupStableDecay(0.01, warmup_steps=0, decay_steps=1)
+    for optimizer in (optimizers.AdamW(rate), optimizers.AdamW(use_ema=True)):
+        model.compile(optimizer, "mse")
+        ending = ending_of(model, "val_loss", epochs=9)
+        assert isinstance(ending, callbacks.EarlyStopping) and ending.patience == 9
+    model.compile("sgd", "mse")
+    ending = ending_of(model, "val_loss", epochs=9)
+    assert isinstance(ending, callbacks.CooldownOnPlateau)
 
 
 def test_a_given_optimizer_keeps_its_own_rate_unless_one_is_given_too():
@@ -77,7 +116,7 @@ def in_plain_keras(frame, y, recipe):
     if strata is not None:
         (metric,) = models.metrics_for(model)
     model.compile(
-        optimizers.AdamW(weight_decay=chosen["weight_decay"]),
+        optimizers.AdamW(chosen["learning_rate"], weight_decay=chosen["weight_decay"]),
         models.loss_for(model),
         metrics=[metric],
     )
@@ -87,12 +126,7 @@ def in_plain_keras(frame, y, recipe):
         validation_data=(x_valid, y[parts.validation]),
         epochs=chosen["epochs"],
         batch_size=chosen["batch_size"],
-        callbacks=[
-            callbacks.OneCycle(
-                chosen["learning_rate"], warmup_fraction=0.1, shape="cosine"
-            ),
-            callbacks.EarlyStopping(f"val_{metric.name}", patience=chosen["epochs"]),
-        ],
+        callbacks=[callbacks.CooldownOnPlateau("val_loss")],
         verbose=0,
     )
     return model

@@ -63,5 +63,6 @@ def sines():
     x = rng.normal(size=(3000, 3))
     y = np.sin(2 * x[:, 0]) + 0.3 * rng.standard_t(3, size=3000)
     small = {"members": 2, "hidden_units": (32,), "epochs": 9, "random_state": 0}
+    small |= {"learning_rate": 0.01}
     regressor = TableRegressor(validation=500, **small).fit(x[:1000], y[:1000])
     return regressor, x[1000:], y[1000:]
