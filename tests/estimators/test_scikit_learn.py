@@ -1,5 +1,6 @@
 """scikit-learn's own tools take the estimators for its own."""
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +15,9 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from keras_trainkit.estimators import TableClassifier, TableRegressor
 
 TINY = {"members": 1, "hidden_units": (16,), "numeric_embedding": False}
-CHECKED = TINY | {"dropout": 0.0, "learning_rate": 0.05, "epochs": 20}
+CHECKED = TINY | {"dropout": 0.0, "learning_rate": 0.1, "epochs": 8}
+# A hundred small trainings: a minute for torch, which compiles nothing.
+LONG = [] if keras.config.backend() == "torch" else [pytest.mark.soak]
 REPEATED = (
     "Rows are drawn into validation and into batches one by one, so a row of weight 2 "
     "is trained on otherwise than the row twice. Weight 0 is a row left out."
@@ -22,10 +25,6 @@ REPEATED = (
 EXPECTED_FAILURES = {
     "TableClassifier": {
         "check_sample_weight_equivalence_on_dense_data": REPEATED,
-        "check_class_weight_classifiers": (
-            "The best epoch is chosen by the validation rows, which are ten here: too "
-            "few to see that a class of weight 1000 is predicted too seldom."
-        ),
     },
     "TableRegressor": {
         "check_sample_weight_equivalence_on_dense_data": REPEATED,
@@ -39,16 +38,17 @@ EXPECTED_FAILURES = {
 def checks_of(estimator):
     """What `parametrize_with_checks` makes of it, in a list, as pytest wants it."""
     failures = EXPECTED_FAILURES[type(estimator).__name__]
-    yield from estimator_checks_generator(
+    for case in estimator_checks_generator(
         estimator, expected_failed_checks=failures, mark="xfail"
-    )
+    ):
+        marks = [*getattr(case, "marks", ()), *LONG]
+        yield pytest.param(*getattr(case, "values", case), marks=marks)
 
 
 def name_of(argument):
     return getattr(argument, "func", type(argument)).__name__
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
 @pytest.mark.filterwarnings("ignore")  # as scikit-learn runs its checks
 @pytest.mark.parametrize(
