@@ -18,6 +18,8 @@ def print_ranks(runs, names, methods):
     errors = {name: errors_of(runs, name, methods) for name in names}
     errors = {name: found for name, found in errors.items() if found}
     print(f"\n{len(errors)} tables that every method has run")
+    if not errors:
+        return
     print("| method | mean rank | first or tied | normalised | widest gaps |")
     print("| --- | --- | --- | --- | --- |")
     for method in methods:

@@ -62,11 +62,14 @@ def main(data, results, sets, methods, seeds, ablation, other_rows, panel):
     for seed in range(seeds):
         for name in sets or usual:
             for method in methods:
-                if not any(is_run(r, name, method, seed) for r in read(results)):
+                run = (name, method, seed, cut_of(other_rows, panel))
+                if not any(is_run(r, *run) for r in read(results)):
                     run_apart(data, results, name, method, seed, other_rows, panel)
-    print_table(read(results), sets or usual, methods)
+    cut = cut_of(other_rows, panel)
+    runs = [r for r in read(results) if r.get("cut", "usual") == cut]
+    print_table(runs, sets or usual, methods)
     if panel:
-        table_ranks.print_ranks(read(results), sets or usual, methods)
+        table_ranks.print_ranks(runs, sets or usual, methods)
 
 
 def peers():
@@ -81,8 +84,16 @@ def read(results):
     return [json.loads(line) for line in results.read_text().splitlines()]
 
 
-def is_run(run, name, method, seed):
-    return (run["set"], run["method"], run["seed"]) == (name, method, seed)
+def is_run(run, name, method, seed, cut):
+    same = (run["set"], run["method"], run["seed"]) == (name, method, seed)
+    return same and run.get("cut", "usual") == cut
+
+
+def cut_of(other_rows, panel):
+    """How the tables are cut into parts: scores of two cuts are not compared."""
+    if panel:
+        return "panel"
+    return "usual" if other_rows is None else f"other rows {other_rows}"
 
 
 def run_apart(data, results, name, method, seed, other_rows, panel):
@@ -110,7 +121,7 @@ def one_job(data, results, name, method, seed, other_rows, panel):
     else:
         reached = float(np.mean(predicted == truth))
     run = {"set": name, "method": method, "seed": seed, "score": reached}
-    run |= {"task": table.task}
+    run |= {"task": table.task, "cut": cut_of(other_rows, panel)}
     run |= {"wall": round(wall, 1), "cpu": round(cpu, 1)} | errors
     with pathlib.Path(results).open("a") as file:
         file.write(json.dumps(run) + "\n")

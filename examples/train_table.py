@@ -208,7 +208,9 @@ def split_target(table, target, task):
         )
     numbers, missing = read_target(table[target], target)
     y = table[target]
-    many = numbers is not None and len(np.unique(numbers[~missing])) > 20
+    values = [] if numbers is None else np.unique(numbers[~missing])
+    fractions = bool(np.mod(values, 1).any())
+    many = len(values) > 20 or fractions
     task = task or ("regression" if many else "classification")
     if task == "regression" and numbers is None:
         raise ValueError(
@@ -221,6 +223,8 @@ def split_target(table, target, task):
     if task != "regression":
         kept &= is_frequent(y.where(kept))
     table, y = table[kept].drop(columns=target), y[kept]
+    if fractions and task != "regression":
+        y = y.astype(str)  # classes that are named like numbers
     empty = [name for name in table if table[name].isna().all()]
     if empty:
         print("Left out, without a value:", *empty)
@@ -275,7 +279,7 @@ if __name__ == "__main__":
     parser.add_argument(
         "--task",
         choices=("classification", "regression"),
-        help="default: regression for a target of more than 20 different numbers",
+        help="default: regression for fractions, or over 20 different numbers",
     )
     add = parser.add_argument
     add("--sep", help="between columns; default: told by the header")

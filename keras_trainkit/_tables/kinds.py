@@ -131,7 +131,7 @@ def check_categories(categories: Any) -> None:
     named = isinstance(categories, list | tuple) and all(
         isinstance(name, str) for name in categories
     )
-    if not (categories == "auto" or named):
+    if not (named or (isinstance(categories, str) and categories == "auto")):
         raise ValueError(
             "`categories` says which columns are categorical besides texts and must be "
             f'"auto" or a list of column names. Received: categories={categories!r}.'

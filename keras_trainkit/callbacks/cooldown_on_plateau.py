@@ -1,4 +1,5 @@
 import math
+import warnings
 from typing import Any
 
 import keras
@@ -6,7 +7,7 @@ import keras
 from keras_trainkit._checks import check_choice, check_count, check_number
 from keras_trainkit._optimizer_access import (
     averages_weights,
-    learning_rate_schedule,
+    learning_rate_object,
     unwrapped,
 )
 from keras_trainkit.callbacks._monitor import (
@@ -34,12 +35,12 @@ class CooldownOnPlateau(keras.callbacks.Callback):
     and the cooldown goes on from them: `cooldown_fraction` of the epochs that the best
     had taken, at least `min_cooldown_epochs`. It begins without a plateau where `fit`
     would end before it. Training ends with the cooldown, with the best weights of all
-    epochs, and the optimizer gets its learning rate back.
+    epochs. Between the epochs, and afterwards, the optimizer has its own learning rate,
+    also in the files of callbacks that stand behind this one.
 
     Every epoch must be validated. A value that is not finite is never the best. The
-    optimizer's moments are not
-    restored with the weights. A resumed `fit` (`initial_epoch`) begins to look anew,
-    its first epochs without warm-up.
+    optimizer's moments are not restored with the weights. A resumed `fit`
+    (`initial_epoch`) begins to look anew, its first epochs without warm-up.
 
     Args:
         monitor: String. Key of the epoch's logs.
@@ -85,6 +86,7 @@ class CooldownOnPlateau(keras.callbacks.Callback):
     cooldown_epoch: int | None
     _weights: list | None
     _sign: int | None
+    _first_epoch: int
 
     def __init__(
         self,
@@ -123,11 +125,11 @@ class CooldownOnPlateau(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         self._forget()
-        schedule = learning_rate_schedule(self.model.optimizer)
-        if schedule is not None:
+        rate = learning_rate_object(self.model.optimizer)
+        if callable(rate):
             raise ValueError(
                 "CooldownOnPlateau sets the learning rate of the optimizer, which must "
-                f"be a number. Received: a schedule, {type(schedule).__name__}."
+                f"be a number. Received: a schedule, {type(rate).__name__}."
             )
         if averages_weights(self.model.optimizer):
             raise ValueError(
@@ -137,6 +139,8 @@ class CooldownOnPlateau(keras.callbacks.Callback):
         self._rate = as_number("learning_rate", self._optimizer().learning_rate)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        if self._first_epoch < 0:
+            self._first_epoch = epoch
         if self.cooldown_epoch is not None:
             left = self.cooldown_epoch + self._length - epoch
             share = left / self._length
@@ -146,6 +150,7 @@ class CooldownOnPlateau(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         logs = logs or {}
+        self._optimizer().learning_rate = self._rate  # for files written now
         if self.monitor not in logs:
             refuse_missing(self.monitor, logs, "in every epoch (no `validation_freq`)")
         self._keep_if_best(epoch, as_number(self.monitor, logs[self.monitor]))
@@ -156,11 +161,16 @@ class CooldownOnPlateau(keras.callbacks.Callback):
             self._begin_cooldown(epoch + 1)
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Restores the best weights and the rate, and lets go of the copy."""
+        """Restores the best weights, and lets go of the copy."""
         if self._weights is not None:
             self.model.set_weights(self._weights)
             self._weights = None
-        self._optimizer().learning_rate = self._rate
+        if self.best is None:
+            warnings.warn(
+                f"CooldownOnPlateau has no best weights to restore, since no value of "
+                f"{self.monitor} was finite. The model keeps its last weights.",
+                stacklevel=2,
+            )
 
     def _forget(self) -> None:
         self.best = None
@@ -169,6 +179,7 @@ class CooldownOnPlateau(keras.callbacks.Callback):
         self._weights = None
         self._sign = None
         self._length = 0
+        self._first_epoch = -1
 
     def _optimizer(self) -> Any:
         return unwrapped(self.model.optimizer)
@@ -186,7 +197,8 @@ class CooldownOnPlateau(keras.callbacks.Callback):
             self._weights = self.model.get_weights()
 
     def _is_plateau(self, epoch: int) -> bool:
-        waited = epoch - self.best_epoch if self.best is not None else epoch + 1
+        best = self.best_epoch if self.best is not None else self._first_epoch - 1
+        waited = epoch - best
         return waited >= max(self.patience, self.patience_fraction * (epoch + 1))
 
     def _must_begin(self, epoch: int) -> bool:

@@ -9,7 +9,11 @@ from keras_trainkit._checks import (
     check_flag,
     check_number,
 )
-from keras_trainkit._tables.kinds import check_missing_values
+from keras_trainkit._tables.kinds import (
+    check_categories,
+    check_kinds,
+    check_missing_values,
+)
 from keras_trainkit.estimators._table_recipe import PRESETS
 
 _COUNTS = {
@@ -47,6 +51,8 @@ def check_arguments(given: dict[str, Any]) -> None:
     _check_not_both(given, "label_smoothing", "loss")
     _check_list("metrics", given["metrics"], "are shown while training", 1)
     _check_list("keras_callbacks", given["keras_callbacks"], "watch the training", 0)
+    check_categories(given["categories"])
+    check_kinds(given["kinds"], given["categories"])
     check_missing_values(given["missing_values"])
 
 

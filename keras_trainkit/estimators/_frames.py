@@ -103,7 +103,7 @@ def read_table(data: Any, owner: str) -> Table:
     frame = _frame_of(data)
     if frame is not None:
         return _of_frame(frame)
-    is_sparse = hasattr(data, "toarray")  # SciPy's by keys are dicts
+    is_sparse = hasattr(type(data), "toarray")  # SciPy's by keys are dicts
     if isinstance(data, Mapping) and not is_sparse:
         columns = {name: _column(name, data[name]) for name in data}
         return _table(_checked_names(list(columns)), list(columns.values()), True)
@@ -112,7 +112,7 @@ def read_table(data: Any, owner: str) -> Table:
 
 def _frame_of(data: Any) -> nw.DataFrame | None:
     """The narwhals frame of a DataFrame; None for other data."""
-    if hasattr(data, "collect"):  # a lazy frame of polars, say
+    if hasattr(type(data), "collect"):  # a lazy frame of polars, say
         _refuse("must hold its rows (`.collect()` reads them)", type(data).__name__)
     names = list(data.columns) if hasattr(data, "columns") else []
     if len(set(map(str, names))) < len(names):
@@ -165,6 +165,10 @@ def _column(name: Any, values: Any) -> Any:
         return values
     if isinstance(values, Sequence) and not isinstance(values, str | bytes):
         return object_array(values)
+    if hasattr(getattr(values, "dtype", None), "categories"):  # pandas.Categorical
+        import pandas as pd
+
+        values = values if isinstance(values, pd.Series) else pd.Series(values)
     series = nw.from_native(values, series_only=True, pass_through=True)
     if isinstance(series, nw.Series) or hasattr(values, "__array__"):
         return values if isinstance(series, nw.Series) else np.asarray(values)

@@ -15,6 +15,7 @@ import pathlib
 import re
 import secrets
 import shutil
+import tempfile
 from typing import Any, NoReturn
 
 import keras
@@ -72,8 +73,9 @@ def read_folder(path: Any, owner: str) -> tuple[Model, TableEncoder, dict[str, A
         _refuse(f"must hold {', '.join(FILES)}", f"{folder}, without {missing}")
     try:
         fields = json.loads((folder / "estimator.json").read_text("utf-8"))
-        model = keras.saving.load_model(folder / "model.keras", safe_mode=True)
+        model = _loaded_model(folder / "model.keras")
         encoder = keras.saving.load_model(folder / "encoder.keras", safe_mode=True)
+        fit_together = _fit_together(model, encoder)
     except Exception as error:  # of whatever a broken or foreign file brings about
         raise ValueError(
             f"{PURPOSE} must hold files as `save` wrote them. Received: {folder}, "
@@ -83,9 +85,30 @@ def read_folder(path: Any, owner: str) -> tuple[Model, TableEncoder, dict[str, A
         _refuse(f"must be of the format {FORMAT}", f"another in {folder}")
     if fields.get("estimator") != owner:
         _refuse(f"must be of a {owner}", f"{fields.get('estimator')!r} in {folder}")
-    if not _fit_together(model, encoder):
+    if not fit_together:
         _refuse("must hold a model with its encoder", f"others in {folder}")
     return model, encoder, fields
+
+
+def packed(model: Model) -> bytes:
+    """The model as the bytes of its `.keras` file, for a pickle."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder, "model.keras")
+        model.save(file)
+        return file.read_bytes()
+
+
+def unpacked(content: bytes) -> Model:
+    """The model of such bytes, not compiled."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder, "model.keras")
+        file.write_bytes(content)
+        return _loaded_model(file)
+
+
+def _loaded_model(file: pathlib.Path) -> Model:
+    """Without what it was compiled with, which may name a user's own functions."""
+    return keras.saving.load_model(file, compile=False, safe_mode=True)
 
 
 def _fit_together(model: Any, encoder: Any) -> bool:

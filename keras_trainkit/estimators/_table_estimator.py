@@ -10,23 +10,32 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from keras import ops
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from keras_trainkit._checks import check_count
+from keras_trainkit._checks import check_count, check_seed
 from keras_trainkit._tables.kinds import missing_words
+from keras_trainkit._tables.objects import is_missing
 from keras_trainkit._types import Model
 from keras_trainkit.estimators._arguments import check_arguments
 from keras_trainkit.estimators._frames import Table, read_table
 from keras_trainkit.estimators._random_state import new_seed, seeded
 from keras_trainkit.estimators._saved_folder import (
     loaded,
+    packed,
     read_folder,
     saved,
+    unpacked,
     write_folder,
 )
 from keras_trainkit.estimators._table_recipe import Goal, Part, chosen, train
-from keras_trainkit.estimators._targets import read_target, read_weights
+from keras_trainkit.estimators._targets import (
+    as_array,
+    read_target,
+    read_weights,
+    relative_weights,
+)
 from keras_trainkit.estimators._typical_row import typical_row
 from keras_trainkit.estimators._validation_rows import training_and_validation
 from keras_trainkit.estimators.feature_importances import (
@@ -55,8 +64,9 @@ class TableEstimator(BaseEstimator, abc.ABC):
 
         Args:
             X: DataFrame of pandas, polars or pyarrow, dict of columns, or array
-                `(rows, columns)`. Columns are known by name afterwards, in any order,
-                those of an array (`x0`, `x1`, ...) by position.
+                `(rows, columns)`. Columns are known by name afterwards, in any order;
+                those of an array, or of names that are no texts, by position (`x0`,
+                `x1`, ...).
             y: What is to be predicted, none of it missing: a class or a number for
                 each row, `(rows,)`, or several numbers, `(rows, outputs)`.
             sample_weight: `(rows,)`, at least 0. How much a row counts in training and
@@ -81,6 +91,7 @@ class TableEstimator(BaseEstimator, abc.ABC):
         training, validated = training_and_validation(
             self.validation,
             rows,
+            table.rows,
             y if y.ndim == 1 else None,
             _entries("groups", groups, table.rows, rows),
             order
@@ -89,6 +100,8 @@ class TableEstimator(BaseEstimator, abc.ABC):
             seed,
         )
         weights = self._weights(learned, y, weights, training)
+        if weights is not None:
+            weights = relative_weights(weights, training)
         part = functools.partial(_part, y=y, weights=weights)
         empty = self._columns_without_value(table.take(training))
         used = table.without(empty)
@@ -104,12 +117,19 @@ class TableEstimator(BaseEstimator, abc.ABC):
                 part(used, validated),
                 goal,
             )
+        epochs = {name: _plain_values(found) for name, found in history.history.items()}
+        if not np.isfinite(epochs["val_loss"]).any():
+            raise ValueError(
+                "`learning_rate` is the rate that is held and must keep the validation "
+                "loss finite (as must `optimizer` and `loss`). Received: "
+                f"{recipe['learning_rate']['value']}, and no epoch with a finite loss."
+            )
         self.__dict__.pop("feature_names_in_", None)  # of an earlier table
         learned |= _names_as_attributes(list(table.columns), table.named)
         for name, value in learned.items():
             setattr(self, name, value)
         self.encoder_, self.model_ = encoder, model
-        self.history_ = {k: list(map(float, v)) for k, v in history.history.items()}
+        self.history_ = epochs
         self.recipe_ = {
             **recipe,
             "training_rows": _choice(len(training), "rows that are not validated"),
@@ -137,18 +157,21 @@ class TableEstimator(BaseEstimator, abc.ABC):
         try:
             estimator = cls(**{k: loaded(v) for k, v in fields["arguments"].items()})
             names = [str(name) for name in fields["columns"]]
-            if not set(encoder.column_names) <= set(names):
+            recipe = loaded(fields["recipe"])
+            left_out = list(recipe["columns_left_out"]["value"])
+            if set(names) != {*encoder.column_names, *left_out}:
                 raise ValueError(f"columns {names}, encoder of {encoder.column_names}")
+            check_seed("seed", recipe["seed"]["value"])
             state = {
                 "model_": model,
                 "encoder_": encoder,
                 "history_": dict(fields["history"]),
-                "recipe_": loaded(fields["recipe"]),
+                "recipe_": recipe,
                 **_names_as_attributes(names, bool(fields["named"])),
                 **cls._restored(fields["learned"], model),
             }
             estimator.__setstate__({**vars(estimator), **state})
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        except Exception as error:  # of whatever an edited file brings about
             raise ValueError(
                 "`path` is the folder of a saved estimator and must hold what `save` "
                 f"wrote. Received: {os.fspath(path)!r}, {type(error).__name__}: {error}"
@@ -161,7 +184,8 @@ class TableEstimator(BaseEstimator, abc.ABC):
 
         It holds `model.keras`, `encoder.keras` and `estimator.json`, no pickle and no
         code. Arguments that are objects (an optimizer, callbacks, a random state) are
-        not kept: they matter for training alone, and are None after loading.
+        not kept: they matter for training alone, and are the constructor's defaults
+        after loading. The loaded model is not compiled.
 
         Args:
             path: The folder, which must not be there yet.
@@ -314,7 +338,15 @@ class TableEstimator(BaseEstimator, abc.ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
-        return {k: v for k, v in state.items() if k != "calibrated_model_"}
+        state = {k: v for k, v in state.items() if k != "calibrated_model_"}
+        if "model_" in state:
+            state["model_"] = packed(state["model_"])
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if isinstance(state.get("model_"), bytes):
+            state = {**state, "model_": unpacked(state["model_"])}
+        super().__setstate__(state)
 
     @abc.abstractmethod
     def _learn_target(
@@ -369,6 +401,11 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def _plain_values(found: list) -> list:
+    """A number for each epoch, or numbers where a metric has one per class."""
+    return [np.asarray(ops.convert_to_numpy(value)).tolist() for value in found]
+
+
 def _choice(value: Any, reason: str) -> dict[str, Any]:
     return {"value": value, "reason": reason}
 
@@ -381,14 +418,18 @@ def _part(
 
 
 def _entries(name: str, values: Any, count: int, rows: np.ndarray) -> Any:
-    """The entries of these rows; None and a text stay as they are."""
-    if values is None or isinstance(values, str):  # "rows" are in order
-        return values
-    array = np.asarray(values)
-    if array.ndim != 1 or len(array) != count:
-        purpose = {"groups": "keeps rows together", "order": "gives the times of rows"}
-        raise ValueError(
-            f"`{name}` {purpose[name]} and must have an entry for each of the {count} "
-            f"rows of `X`. Received: {name} of shape {array.shape}."
-        )
-    return array[rows]
+    """The entries of these rows; None stays as it is."""
+    if values is None:
+        return None
+    array = as_array(values)
+    found = f"{name} of shape {array.shape}"
+    if array.ndim == 1 and len(array) == count:
+        missing = sum(map(is_missing, array)) if array.dtype.kind in "OfmM" else 0
+        if not missing:
+            return array[rows]
+        found = f"{missing} missing"
+    purpose = {"groups": "keeps rows together", "order": "gives the times of rows"}
+    raise ValueError(
+        f"`{name}` {purpose[name]} and must have an entry for each of the {count} "
+        f"rows of `X`. Received: {found}."
+    )

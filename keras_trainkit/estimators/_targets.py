@@ -26,7 +26,7 @@ def read_target(y: Any, rows: int, owner: str) -> np.ndarray:
             "must be given",
             f"this {owner} estimator requires y to be passed, but the target y is None",
         )
-    array = _array(y)
+    array = as_array(y)
     if array.ndim not in (1, 2) or len(array) != rows:
         _refuse(
             f"must have an entry for each of the {rows} rows of `X`",
@@ -92,7 +92,7 @@ def read_weights(sample_weight: Any, rows: int) -> np.ndarray | None:
         return None
     allowed = f"must be {rows} finite numbers of at least 0, not all of them zero"
     try:
-        weights = _array(sample_weight).astype("float64")
+        weights = as_array(sample_weight).astype("float64")
     except (TypeError, ValueError):
         _refuse_weights(allowed, repr(sample_weight))
     if weights.shape != (rows,):
@@ -102,6 +102,21 @@ def read_weights(sample_weight: Any, rows: int) -> np.ndarray | None:
     if not weights.any():
         _refuse_weights(allowed, "weights that are all zero")
     return weights
+
+
+def relative_weights(weights: np.ndarray, training: np.ndarray) -> np.ndarray:
+    """Weights whose mean over the training rows is 1, whatever their unit.
+
+    Keras divides the sum of weighted losses by the rows, so a training with small
+    weights would be one at a small rate.
+    """
+    mean = weights[training].mean()
+    if not mean > 0:
+        _refuse_weights(
+            "must be above 0, times that of its class, for a training row",
+            "weights of 0 in all training rows",
+        )
+    return weights / mean
 
 
 def weights_of_classes(
@@ -142,7 +157,8 @@ def weights_of_classes(
     return weights
 
 
-def _array(values: Any) -> np.ndarray:
+def as_array(values: Any) -> np.ndarray:
+    """An array, in which values that are no texts do not become texts."""
     if ops.is_tensor(values):
         return ops.convert_to_numpy(values)
     native = nw.from_native(
@@ -152,7 +168,12 @@ def _array(values: Any) -> np.ndarray:
         return np.asarray(native.to_numpy())
     if isinstance(values, list | tuple) and any(value is None for value in values):
         return np.array(values, object)
-    return np.asarray(values)
+    array = np.asarray(values)
+    if array.dtype.kind in "US" and isinstance(values, list | tuple):
+        return np.array(values, object)
+    if array.dtype.kind == "T":  # NumPy's strings of any length
+        return array.astype(object)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _of_one_type(array: np.ndarray) -> np.ndarray:
@@ -160,6 +181,8 @@ def _of_one_type(array: np.ndarray) -> np.ndarray:
     if array.dtype.kind != "O":
         return array
     types = {type(value) for value in array.ravel()}
+    if types <= {str, np.str_}:
+        return array.astype(str)
     alike = any(
         all(issubclass(found, kinds) for found in types)
         for kinds in ((bool, np.bool_), (int, np.integer), (float, np.floating))

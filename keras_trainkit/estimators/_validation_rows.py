@@ -13,6 +13,7 @@ PURPOSE = "chooses the rows that are kept from training"
 def training_and_validation(
     validation: Any,
     rows: np.ndarray,
+    table_rows: int,
     codes: np.ndarray | None,
     groups: Any,
     order: Any,
@@ -20,12 +21,13 @@ def training_and_validation(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers of both parts, by the rules of `data.split`.
 
-    A class of one row stays in training. A share of the rows is raised to a row for
-    each class, where that is not over half of the rows.
+    A class of one row, with its group, stays in training. A share of the rows is
+    raised to a row for each class, where that is not over half of the rows.
 
     Args:
         validation: Float in (0, 1), int >= 1, or row numbers.
         rows: The row numbers there are to choose from, ascending.
+        table_rows: Int. Rows of the table, some of which may not be among these.
         codes: Class of each row of the table, to stratify by; None for numbers.
         groups: Groups of `rows`, or None.
         order: Times of `rows`, or "rows", or None.
@@ -37,19 +39,20 @@ def training_and_validation(
         )
     if not isinstance(validation, int | float | np.number) or validation is True:
         _check_alone(groups, order)
-        return _as_numbered(validation, rows)
+        return _as_numbered(validation, rows, table_rows)
     if isinstance(validation, int | np.integer):
         check_count("validation", validation, PURPOSE, at_most=len(rows) - 1)
     else:
         check_number("validation", validation, PURPOSE, above=0, below=1)
-    free, codes = _stratifiable(rows, codes, order)
+    groups = None if groups is None else np.asarray(groups)
+    free, codes = _stratifiable(rows, codes, groups, order)
     size = _size(validation, len(free), codes)
     parts = split(
         len(free),
         validation=size,
         test=None,
         stratify=codes,
-        groups=None if groups is None else np.asarray(groups)[np.isin(rows, free)],
+        groups=None if groups is None else groups[np.isin(rows, free)],
         order=order,
         seed=seed,
     )
@@ -60,13 +63,16 @@ def training_and_validation(
 
 
 def _stratifiable(
-    rows: np.ndarray, codes: np.ndarray | None, order: Any
+    rows: np.ndarray, codes: np.ndarray | None, groups: np.ndarray | None, order: Any
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Rows that may go into either part, and their classes."""
     if codes is None or order is not None:
         return rows, None
     counts = np.bincount(codes[rows])
-    free = rows[counts[codes[rows]] > 1]
+    lone = counts[codes[rows]] == 1
+    if groups is not None:
+        lone = np.isin(groups, groups[lone])
+    free = rows[~lone]
     return (free, codes[free]) if len(free) else (rows, None)
 
 
@@ -86,7 +92,9 @@ def _check_alone(groups: Any, order: Any) -> None:
         )
 
 
-def _as_numbered(validation: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _as_numbered(
+    validation: Any, rows: np.ndarray, table_rows: int
+) -> tuple[np.ndarray, np.ndarray]:
     try:
         given = np.asarray(validation)
     except ValueError:
@@ -95,11 +103,11 @@ def _as_numbered(validation: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndar
     validated = np.intersect1d(given, rows) if fine else given
     if fine:
         fine = len(np.unique(given)) == len(given) and given.min() >= 0
-        fine = fine and 0 < len(validated) < len(rows) and given.max() <= rows[-1]
+        fine = fine and 0 < len(validated) < len(rows) and given.max() < table_rows
     if not fine:
         raise ValueError(
             f"`validation` {PURPOSE} and must be a share in (0, 1), a number of rows, "
-            f"or different row numbers from 0 to {rows[-1]}, some of weight above 0, "
-            f"but not all. Received: validation={validation!r}."
+            f"or different row numbers from 0 to {table_rows - 1}, some of weight "
+            f"above 0, but not all. Received: validation={validation!r}."
         )
     return np.setdiff1d(rows, validated), validated

@@ -17,6 +17,8 @@ from keras_trainkit.estimators._targets import read_classes, weights_of_classes
 from keras_trainkit.layers import TemperatureScaling
 from keras_trainkit.layers._classes import plain_classes
 
+ROUNDING = 1e-6  # of a probability; a batch of another size may round otherwise
+
 
 class TableClassifier(ClassifierMixin, TableEstimator):
     """Classifies the rows of a table as it comes: numbers, texts, dates and gaps.
@@ -58,7 +60,7 @@ class TableClassifier(ClassifierMixin, TableEstimator):
         loss: Loss of Keras or its name, in place of the recipe's. Labels are 0 and 1
             for two classes, one-hot for more; the model gives logits.
         metrics: List of metrics of Keras, in place of accuracy; the first chooses the
-            best epoch.
+            best epoch, if Keras knows which way it gets better.
         keras_callbacks: List of callbacks of Keras, beside those of the recipe.
         random_state: Int >= 0, for a training that can be repeated; a NumPy
             `RandomState`; or None.
@@ -72,7 +74,7 @@ class TableClassifier(ClassifierMixin, TableEstimator):
         calibrated_model_: The same with corrected probabilities, which predicts.
         encoder_: `layers.TableEncoder`.
         temperature_: Float, by which logits are divided. 1 where the validation rows
-            are too easy, or too few, to find one.
+            cannot tell one: too easy, too few, or no better than chance.
         history_: Dict of name to one value per epoch.
         recipe_: Dict of name to `{"value": ..., "reason": ...}`: what was chosen.
         conformity_scores_: `(validation rows,)`. 1 less the probability of the truth.
@@ -202,7 +204,7 @@ class TableClassifier(ClassifierMixin, TableEstimator):
         """
         check_is_fitted(self)
         limit = conformal_quantile(self.conformity_scores_, coverage)
-        return 1 - self.predict_proba(X) <= limit
+        return 1 - self.predict_proba(X) <= limit + ROUNDING
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -299,7 +301,8 @@ def _temperature(logits: np.ndarray, codes: np.ndarray) -> tuple[float, str]:
     try:
         scaling.adapt(logits, codes)
     except ValueError:
-        return 1.0, "the validation rows are too easy, or too few, to find another"
+        why = "the validation rows are too easy, too few, or no better than chance"
+        return 1.0, f"{why}, to find another"
     found = float(keras.ops.convert_to_numpy(scaling.temperature))
     return found, "makes the validation rows most probable"
 

@@ -14,6 +14,8 @@ from keras_trainkit.estimators._table_estimator import TableEstimator
 from keras_trainkit.estimators._table_recipe import Goal
 from keras_trainkit.estimators._targets import read_numbers
 
+ROUNDING = 1e-6  # of a prediction; a batch of another size may round otherwise
+
 
 class TableRegressor(RegressorMixin, TableEstimator):
     """Predicts numbers from the rows of a table as it comes: texts, dates and gaps too.
@@ -173,7 +175,8 @@ class TableRegressor(RegressorMixin, TableEstimator):
         """
         check_is_fitted(self)
         width = conformal_quantile(self.conformity_scores_, coverage)
-        outputs = self._outputs(self._known_columns(X))
+        outputs = self._outputs(self._known_columns(X)).astype("float64")
+        width = width + ROUNDING * np.abs(outputs)
         return self._shaped(outputs - width), self._shaped(outputs + width)
 
     def __sklearn_tags__(self) -> Tags:
@@ -206,7 +209,7 @@ class TableRegressor(RegressorMixin, TableEstimator):
 
     def _after_training(self, table: Table, y: np.ndarray) -> None:
         off = np.abs(y - self._outputs(table))
-        self.conformity_scores_ = np.sort(off.astype("float32"), axis=0)
+        self.conformity_scores_ = np.sort(off, axis=0)
 
     def _served_model(self) -> Model:
         return self.model_
@@ -217,7 +220,7 @@ class TableRegressor(RegressorMixin, TableEstimator):
 
     @classmethod
     def _restored(cls, learned: dict[str, Any], model: Model) -> dict[str, Any]:
-        scores = np.array(learned["conformity_scores"], "float32")
+        scores = np.array(learned["conformity_scores"], "float64")
         return {
             "_one_axis": bool(learned["one_axis"]),
             "conformity_scores_": scores.reshape(len(scores), model.output_shape[-1]),

@@ -24,16 +24,15 @@ class Scripted(keras.callbacks.Callback):
         logs["val_loss"] = self.values[epoch]
 
 
-def train(values, epochs=None, before=(), optimizer=None, **arguments):
+def train(values, before=(), behind=(), optimizer=None, **arguments):
     """The rates, the weights after each epoch, the model, and the callback."""
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile(optimizer or keras.optimizers.SGD(RATE), "mse")
     x = np.random.default_rng(0).normal(size=(8, 2)).astype("float32")
     script = Scripted(values)
     cooldown = callbacks.CooldownOnPlateau(**arguments)
-    used = [*before, script, cooldown]
-    epochs = epochs or len(values)
-    model.fit(x, x[:, :1], epochs=epochs, batch_size=8, callbacks=used, verbose=0)
+    used = [*before, script, cooldown, *behind]
+    model.fit(x, x[:, :1], epochs=len(values), batch_size=8, callbacks=used, verbose=0)
     return script, model, cooldown
 
 
@@ -86,7 +85,8 @@ def test_values_that_are_not_finite_are_never_the_best():
         [np.nan, 2, np.nan, -np.inf] + [3.0] * 9, patience=3
     )
     assert (cooldown.best_epoch, cooldown.best) == (1, 2)
-    _, _, none = train([np.nan] * 9, patience=2)
+    with pytest.warns(UserWarning, match="no value of val_loss was finite"):
+        _, _, none = train([np.nan] * 9, patience=2)
     assert none.best is None and none.cooldown_epoch == 2
 
 
@@ -109,6 +109,12 @@ def test_one_instance_serves_two_trainings():
         x, y = np.ones((8, 2)), np.ones((8, 1))
         run = model.fit(x, y, epochs=20, callbacks=[cooldown], verbose=0)
         assert (cooldown.cooldown_epoch, len(run.epoch)) == (2, 6)
+
+
+def test_files_between_epochs_hold_the_optimizers_own_rate():
+    behind = Scripted([3, 1] + [2.0] * 20)
+    train([3, 1] + [2.0] * 20, patience=2, behind=[behind])
+    np.testing.assert_allclose(behind.rates, RATE, rtol=1e-6)
 
 
 def test_a_schedule_is_refused():

@@ -117,3 +117,15 @@ def test_a_frame_that_has_not_read_its_rows_is_refused():
     polars = pytest.importorskip("polars")
     with pytest.raises(ValueError, match="collect.*Received: LazyFrame"):
         read_table(polars.DataFrame({"a": [1]}).lazy(), "X")
+
+
+@pytest.mark.parametrize("name", ["collect", "toarray"])
+def test_a_column_may_have_any_name(name):
+    table = read_table(pd.DataFrame({name: [1, 2]}), "X")
+    assert list(table.columns) == [name] and table.rows == 2
+
+
+def test_categories_in_a_dict_stay_categories():
+    table = read_table({"zip": pd.Categorical([1, 2, 1])}, "X")
+    taken = table.take(np.array([2, 1])).columns["zip"]
+    assert taken.dtype == "category" and taken.tolist() == [1, 2]

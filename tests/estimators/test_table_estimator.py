@@ -77,6 +77,10 @@ HOSTILE = [
     lambda fields: with_learned(fields, classes={"dtype": "V9", "values": ["a", "b"]}),
     lambda fields: with_learned(fields, temperature=-1),
     lambda fields: with_learned(fields, temperature="hot"),
+    lambda fields: with_learned(fields, temperature=10**400),
+    lambda fields: with_learned(fields, classes={"dtype": "|i1", "values": [3, 999]}),
+    lambda fields: {**fields, "columns": [*fields["columns"], "none of it"]},
+    lambda fields: {**fields, "recipe": 7},
     lambda fields: with_learned(fields, conformity_scores="many"),
 ]
 
@@ -217,3 +221,60 @@ def test_an_estimator_that_was_not_fitted_says_so(method, frame, tmp_path):
         pytest.skip("export is TensorFlow's")
     with pytest.raises(NotFittedError):
         getattr(TableRegressor(), method)(*arguments[method])
+
+
+def own_loss(y, outputs):
+    return keras.ops.square(y - outputs)
+
+
+TINY = {"members": 1, "hidden_units": (4,), "epochs": 2, "random_state": 0}
+
+
+def test_a_loss_of_ones_own_is_not_needed_after_training(frame, price, tmp_path):
+    fitted = TableRegressor(**TINY, loss=own_loss).fit(frame, price)
+    loaded = TableRegressor.load(fitted.save(tmp_path / "houses"))
+    copied = pickle.loads(pickle.dumps(fitted))
+    assert loaded.loss is None
+    for same in (loaded, copied):
+        np.testing.assert_array_equal(same.predict(frame), fitted.predict(frame))
+
+
+def test_a_training_without_a_finite_loss_is_no_fitted_estimator(frame, price):
+    wild = TableRegressor(**TINY, optimizer=keras.optimizers.SGD(1e30))
+    with (
+        pytest.warns(UserWarning),
+        pytest.raises(
+            ValueError, match="^`learning_rate` .*no epoch with a finite loss"
+        ),
+    ):
+        wild.fit(frame, price)
+    with pytest.raises(NotFittedError):
+        wild.predict(frame)
+
+
+@pytest.mark.slow
+def test_a_metric_may_have_a_number_for_each_class(frame):
+    towns = np.resize(["a", "b", "c"], len(frame))
+    metrics = ["accuracy", keras.metrics.F1Score()]
+    fitted = TableClassifier(**TINY, metrics=metrics).fit(frame, towns)
+    assert np.shape(fitted.history_["f1_score"]) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"groups": "patient"}, r"`groups` keeps rows together .*shape \(\)"),
+        ({"groups": ["a", float("nan")] * 100}, "`groups` .*100 missing"),
+        ({"order": [1.0, np.nan] * 100}, "`order` .*100 missing"),
+    ],
+)
+def test_groups_and_times_have_an_entry_for_each_row(given, words, frame, price):
+    with pytest.raises(ValueError, match=f"^{words}"):
+        TableRegressor().fit(frame, price, **given)
+
+
+@pytest.mark.parametrize("categories", [None, 7, "ab", np.array(["a"])])
+def test_categories_are_checked(categories):
+    table = {"a": [1, 2, 3], "b": [3, 4, 5]}
+    with pytest.raises(ValueError, match="^`categories` says which columns"):
+        TableRegressor(categories=categories).fit(table, [1, 2, 3])

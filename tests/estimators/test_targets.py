@@ -13,6 +13,7 @@ from keras_trainkit.estimators._targets import (
     read_numbers,
     read_target,
     read_weights,
+    relative_weights,
     weights_of_classes,
 )
 
@@ -28,6 +29,8 @@ pytestmark = pytest.mark.backend_free
         ([3, -1, 3], [-1, 3]),
         (pd.array([3, -1, 3], dtype="Int64"), [-1, 3]),
         (np.array([3, -1, 3], dtype=object), [-1, 3]),
+        (np.array([3, -1, 3], ">i8"), [-1, 3]),
+        (np.array(["b", "a", "b"], np.dtypes.StringDType()), ["a", "b"]),
         ([True, False, True], [False, True]),
         ([2.0, 0.0, 2.0], [0.0, 2.0]),
     ],
@@ -47,6 +50,8 @@ def test_a_column_of_classes_is_read_with_scikit_learns_warning():
 @pytest.mark.parametrize(
     ("y", "words"),
     [
+        (["a", float("nan"), "b"], "must miss none.*Received: 1 missing"),
+        ([1, "a", 1], "of one type. Received: y with .* int, str"),
         ([0.5, 1.0, 2.0], "continuous numbers"),
         ([0.0, np.inf, 2.0], "infinite"),
         ([1, 1, 1], "two classes or more. Received: one class, 1"),
@@ -129,3 +134,15 @@ def test_classes_that_a_dict_leaves_out_weigh_one():
 def test_class_weights_that_name_no_class_are_refused(given, words):
     with pytest.raises(ValueError, match=f"^`class_weight` says .*{words}"):
         weights_of_classes(given, np.array(["a", "b"]), np.array([0, 1]))
+
+
+def test_the_unit_of_weights_does_not_matter():
+    weights, training = np.array([2.0, 0.0, 4.0, 9.0]), np.array([0, 2])
+    expected = [2 / 3, 0, 4 / 3, 3]
+    np.testing.assert_allclose(relative_weights(weights, training), expected)
+    np.testing.assert_allclose(relative_weights(weights / 1e6, training), expected)
+
+
+def test_training_rows_of_no_weight_are_refused():
+    with pytest.raises(ValueError, match="^`sample_weight` .*0 in all training rows"):
+        relative_weights(np.array([0.0, 1.0]), np.array([0]))

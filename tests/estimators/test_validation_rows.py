@@ -12,7 +12,7 @@ CODES = np.repeat([0, 1], [15, 5])
 
 
 def parts(validation=0.2, rows=ROWS, codes=None, groups=None, order=None, seed=3):
-    return training_and_validation(validation, rows, codes, groups, order, seed)
+    return training_and_validation(validation, rows, 20, codes, groups, order, seed)
 
 
 def test_each_class_has_its_share():
@@ -25,6 +25,15 @@ def test_a_class_of_one_row_is_trained_on():
     codes = np.array([*CODES[:-1], 2])
     for seed in range(9):
         assert 19 in parts(0.5, codes=codes, seed=seed)[0]
+
+
+def test_the_group_of_a_class_of_one_row_is_trained_on_with_it():
+    codes = np.array([*CODES[:-1], 2])
+    groups = np.repeat(np.arange(5), 4)
+    for seed in range(9):
+        training, validated = parts(0.4, codes=codes, groups=groups, seed=seed)
+        assert {16, 17, 18, 19} <= set(training)
+        assert not set(groups[training]) & set(groups[validated])
 
 
 def test_a_share_is_raised_to_a_row_for_each_class():
@@ -49,6 +58,8 @@ def test_rows_without_weight_are_in_neither_part():
     training, validated = parts([0, 1, 2], rows=ROWS[2:])
     assert validated.tolist() == [2]
     assert training.tolist() == ROWS[3:].tolist()
+    training, validated = parts([17, 19], rows=ROWS[:-1])  # the last has no weight
+    assert validated.tolist() == [17]
 
 
 @pytest.mark.parametrize(
