@@ -68,11 +68,15 @@ def _stratifiable(
     """Rows that may go into either part, and their classes."""
     if codes is None or order is not None:
         return rows, None
-    counts = np.bincount(codes[rows])
-    lone = counts[codes[rows]] == 1
-    if groups is not None:
-        lone = np.isin(groups, groups[lone])
-    free = rows[~lone]
+    codes_of_rows = codes[rows]
+    kept = np.ones(len(rows), bool)
+    while True:  # a group that stays may leave another class with one row
+        counts = np.bincount(codes_of_rows[kept], minlength=codes_of_rows.max() + 1)
+        lone = kept & (counts[codes_of_rows] == 1)
+        if not lone.any():
+            break
+        kept &= ~(lone if groups is None else np.isin(groups, groups[lone]))
+    free = rows[kept]
     return (free, codes[free]) if len(free) else (rows, None)
 
 

@@ -230,6 +230,7 @@ def own_loss(y, outputs):
 TINY = {"members": 1, "hidden_units": (4,), "epochs": 2, "random_state": 0}
 
 
+@pytest.mark.slow
 def test_a_loss_of_ones_own_is_not_needed_after_training(frame, price, tmp_path):
     fitted = TableRegressor(**TINY, loss=own_loss).fit(frame, price)
     loaded = TableRegressor.load(fitted.save(tmp_path / "houses"))
@@ -239,6 +240,9 @@ def test_a_loss_of_ones_own_is_not_needed_after_training(frame, price, tmp_path)
         np.testing.assert_array_equal(same.predict(frame), fitted.predict(frame))
 
 
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
 def test_a_training_without_a_finite_loss_is_no_fitted_estimator(frame, price):
     wild = TableRegressor(**TINY, optimizer=keras.optimizers.SGD(1e30))
     with (

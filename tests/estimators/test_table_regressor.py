@@ -19,8 +19,9 @@ def test_intervals_are_as_wide_as_validation_rows_were_off(regressor, frame):
     predicted = regressor.predict(frame)
     assert len(regressor.conformity_scores_) == 50
     width = regressor.conformity_scores_[40, 0]  # ceil(51 * 0.8) = 41 of 50
-    np.testing.assert_allclose(lower, predicted - width)
-    np.testing.assert_allclose(upper, predicted + width)
+    np.testing.assert_allclose(lower, predicted - width, rtol=1e-5)
+    np.testing.assert_allclose(upper, predicted + width, rtol=1e-5)
+    assert ((upper - lower) / 2 >= width).all()
 
 
 def test_rows_that_were_not_seen_are_covered(regressor, frame, price):
