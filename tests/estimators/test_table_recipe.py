@@ -6,7 +6,11 @@ import pytest
 
 from keras_trainkit import callbacks, data, layers, models, optimizers, schedules
 from keras_trainkit.estimators import TableClassifier
-from keras_trainkit.estimators._table_recipe import chosen, ending_of
+from keras_trainkit.estimators._table_recipe import (
+    chosen,
+    ending_of,
+    steps_per_execution,
+)
 
 
 def values(*arguments):
@@ -119,7 +123,9 @@ def in_plain_keras(frame, y, recipe):
         optimizers.AdamW(chosen["learning_rate"], weight_decay=chosen["weight_decay"]),
         models.loss_for(model),
         metrics=[metric],
+        steps_per_execution=steps_per_execution(len(parts.train), chosen["batch_size"]),
     )
+    y = y[:, None].astype("float32")  # with integers JAX compiles another program
     model.fit(
         x,
         y[parts.train],
