@@ -16,7 +16,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from keras_trainkit._checks import check_count, check_seed
 from keras_trainkit._tables.kinds import missing_words
-from keras_trainkit._tables.objects import is_missing
 from keras_trainkit._types import Model
 from keras_trainkit.estimators._arguments import check_arguments
 from keras_trainkit.estimators._frames import Table, read_table
@@ -31,13 +30,15 @@ from keras_trainkit.estimators._saved_folder import (
 )
 from keras_trainkit.estimators._table_recipe import Goal, Part, chosen, train
 from keras_trainkit.estimators._targets import (
-    as_array,
     read_target,
     read_weights,
     relative_weights,
 )
 from keras_trainkit.estimators._typical_row import typical_row
-from keras_trainkit.estimators._validation_rows import training_and_validation
+from keras_trainkit.estimators._validation_rows import (
+    entries_of,
+    training_and_validation,
+)
 from keras_trainkit.estimators.feature_importances import (
     FeatureImportances,
     importances_of,
@@ -93,10 +94,10 @@ class TableEstimator(BaseEstimator, abc.ABC):
             rows,
             table.rows,
             y if y.ndim == 1 else None,
-            _entries("groups", groups, table.rows, rows),
+            entries_of("groups", groups, table.rows, rows),
             order
             if isinstance(order, str)
-            else _entries("order", order, table.rows, rows),
+            else entries_of("order", order, table.rows, rows),
             seed,
         )
         weights = self._weights(learned, y, weights, training)
@@ -415,21 +416,3 @@ def _part(
 ) -> Part:
     weights = None if weights is None else weights[rows].astype("float32")
     return Part(table.take(rows).columns, y[rows], weights)
-
-
-def _entries(name: str, values: Any, count: int, rows: np.ndarray) -> Any:
-    """The entries of these rows; None stays as it is."""
-    if values is None:
-        return None
-    array = as_array(values)
-    found = f"{name} of shape {array.shape}"
-    if array.ndim == 1 and len(array) == count:
-        missing = sum(map(is_missing, array)) if array.dtype.kind in "OfmM" else 0
-        if not missing:
-            return array[rows]
-        found = f"{missing} missing"
-    purpose = {"groups": "keeps rows together", "order": "gives the times of rows"}
-    raise ValueError(
-        f"`{name}` {purpose[name]} and must have an entry for each of the {count} "
-        f"rows of `X`. Received: {found}."
-    )

@@ -5,9 +5,29 @@ from typing import Any
 import numpy as np
 
 from keras_trainkit._checks import check_count, check_number
+from keras_trainkit._tables.objects import is_missing
 from keras_trainkit.data import split
+from keras_trainkit.estimators._targets import as_array
 
 PURPOSE = "chooses the rows that are kept from training"
+
+
+def entries_of(name: str, values: Any, count: int, rows: np.ndarray) -> Any:
+    """The entries of these rows; None stays as it is."""
+    if values is None:
+        return None
+    array = as_array(values)
+    found = f"{name} of shape {array.shape}"
+    if array.ndim == 1 and len(array) == count:
+        missing = sum(map(is_missing, array)) if array.dtype.kind in "OfmM" else 0
+        if not missing:
+            return array[rows]
+        found = f"{missing} missing"
+    purpose = {"groups": "keeps rows together", "order": "gives the times of rows"}
+    raise ValueError(
+        f"`{name}` {purpose[name]} and must have an entry for each of the {count} "
+        f"rows of `X`. Received: {found}."
+    )
 
 
 def training_and_validation(
