@@ -139,7 +139,7 @@ def saved(value: Any) -> Any:
 
 
 def loaded(value: Any) -> Any:
-    """What `saved` was given."""
+    """The value that `saved` was given."""
     if isinstance(value, list):
         return [loaded(entry) for entry in value]
     if not isinstance(value, dict):

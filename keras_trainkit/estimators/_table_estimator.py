@@ -118,13 +118,7 @@ class TableEstimator(BaseEstimator, abc.ABC):
                 part(used, validated),
                 goal,
             )
-        epochs = {name: _plain_values(found) for name, found in history.history.items()}
-        if not np.isfinite(epochs["val_loss"]).any():
-            raise ValueError(
-                "`learning_rate` is the rate that is held and must keep the validation "
-                "loss finite (as must `optimizer` and `loss`). Received: "
-                f"{recipe['learning_rate']['value']}, and no epoch with a finite loss."
-            )
+        epochs = _finite_history(history.history, recipe["learning_rate"]["value"])
         self.__dict__.pop("feature_names_in_", None)  # of an earlier table
         learned |= _names_as_attributes(list(table.columns), table.named)
         for name, value in learned.items():
@@ -250,7 +244,7 @@ class TableEstimator(BaseEstimator, abc.ABC):
     def feature_importances(
         self, X: Any, y: Any, repeats: int = 5, *, scoring: str | None = None
     ) -> FeatureImportances:
-        """How much worse the predictions get when the values of a column are shuffled.
+        """Loss of score when the values of a column are shuffled, for each column.
 
         Args:
             X: Rows that were not trained on, as in `predict`.
@@ -270,7 +264,7 @@ class TableEstimator(BaseEstimator, abc.ABC):
         return importances_of(self, table, y, scoring, repeats, seed)
 
     def _outputs(self, table: Table) -> np.ndarray:
-        """What the model gives: logits, or values in the units of the targets."""
+        """Outputs of the model: logits, or values in the units of the targets."""
         x = self.encoder_(table.columns)
         return self._served_model().predict(x, batch_size=_BATCH_SIZE, verbose=0)
 
@@ -400,6 +394,18 @@ def _names_as_attributes(names: list[str], named: bool) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _finite_history(history: dict[str, list], rate: Any) -> dict[str, list]:
+    """Plain values of all epochs, one of which must have a finite validation loss."""
+    epochs = {name: _plain_values(found) for name, found in history.items()}
+    if not np.isfinite(epochs["val_loss"]).any():
+        raise ValueError(
+            "`learning_rate` is the rate that is held and must keep the validation "
+            "loss finite (as must `optimizer` and `loss`). "
+            f"Received: {rate}, and no epoch with a finite loss."
+        )
+    return epochs
 
 
 def _plain_values(found: list) -> list:

@@ -45,7 +45,7 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Goal:
-    """What is trained, beside the numbers of the recipe.
+    """The task of a training and its parts, beside the numbers of the recipe.
 
     Args:
         task: "classification", "binary" or "regression".

@@ -17,7 +17,7 @@ _MOST_BARS = 40
 
 @dataclasses.dataclass(frozen=True)
 class FeatureImportances:
-    """How much worse a model predicts when the values of one column are shuffled.
+    """Loss of score of a model when the values of one column are shuffled.
 
     Given by `feature_importances` of an estimator. Columns that say the same share
     their importance: each can stand in for the other, so both look unimportant.
