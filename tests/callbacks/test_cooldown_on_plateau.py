@@ -64,17 +64,19 @@ def test_an_epoch_of_the_cooldown_may_be_the_best():
 
 
 def test_long_runs_wait_in_proportion_and_cool_down_in_proportion():
-    values = [*np.linspace(3, 1, 10), *[2.0] * 20]
+    values = [*np.linspace(3, 1, 5), *[2.0] * 20]
     _, _, cooldown = train(values, patience=2, patience_fraction=0.5)
-    assert (cooldown.best_epoch, cooldown.cooldown_epoch) == (9, 20)
-    script, _, cooldown = train(values, patience=2, cooldown_fraction=0.8)
-    assert (cooldown.cooldown_epoch, len(script.rates)) == (14, 22)
+    assert (cooldown.best_epoch, cooldown.cooldown_epoch) == (4, 10)
+    shares = {"cooldown_fraction": 0.8, "min_cooldown_epochs": 1}
+    script, _, cooldown = train(values, patience=2, **shares)
+    assert (cooldown.cooldown_epoch, len(script.rates)) == (7, 11)
 
 
 def test_training_that_gets_ever_better_cools_down_in_its_last_epochs():
-    script, _, cooldown = train(np.linspace(3, 1, 20), cooldown_fraction=0.25)
-    assert (cooldown.cooldown_epoch, len(script.rates)) == (16, 20)
-    np.testing.assert_allclose(script.rates[-1], RATE / 4, rtol=1e-6)
+    values = np.linspace(3, 1, 10)
+    script, _, cooldown = train(values, cooldown_fraction=0.4, min_cooldown_epochs=1)
+    assert (cooldown.cooldown_epoch, len(script.rates)) == (7, 10)
+    np.testing.assert_allclose(script.rates[-1], RATE / 3, rtol=1e-6)
 
 
 def test_a_short_training_keeps_its_length():

@@ -83,7 +83,9 @@ def test_the_momentum_of_adam_is_cycled_too():
 
 
 @pytest.mark.not_torch
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(
+    "jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_steps_per_execution_changes_not_one_bit(blobs, jit_compile):
     x, y = blobs
     weights = []
@@ -133,7 +135,9 @@ class Kill(keras.callbacks.Callback):
             raise Killed
 
 
-@pytest.mark.parametrize("backup_first", [False, True])
+@pytest.mark.parametrize(
+    "backup_first", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_a_killed_and_resumed_fit_ends_with_the_same_weights(tmp_path, backup_first):
     def callbacks():
         cycle = OneCycle(PEAK, **ARGUMENTS)

@@ -88,7 +88,7 @@ def test_decay_may_begin_with_the_first_epoch():
 
 @pytest.mark.not_torch
 @pytest.mark.parametrize("start", [{"epoch": 1}, {"step": 8}])
-@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("jit", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_several_steps_in_one_execution_and_jit_change_nothing(start, jit):
     model = compiled_model(steps_per_execution=3, jit_compile=jit)
     seen = fit(model, StartDecay(**start))

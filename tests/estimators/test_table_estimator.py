@@ -140,7 +140,8 @@ def test_objects_among_the_arguments_are_not_saved(regressor, tmp_path):
 
 
 @pytest.mark.tensorflow_only
-@ONE_SLOW
+@pytest.mark.slow
+@FITTED
 def test_the_export_answers_as_the_estimator(fitted, frame, tmp_path):
     import tensorflow as tf
 

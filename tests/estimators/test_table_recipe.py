@@ -138,9 +138,8 @@ def in_plain_keras(frame, y, recipe):
     return model
 
 
-@pytest.mark.parametrize(
-    "kind", ["classifier", pytest.param("regressor", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["classifier", "regressor"])
 def test_the_same_lines_in_keras_give_the_same_weights(kind, frame, request):
     estimator = request.getfixturevalue(kind)
     y = request.getfixturevalue({"classifier": "dear", "regressor": "price"}[kind])

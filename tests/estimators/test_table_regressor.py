@@ -35,6 +35,7 @@ def test_a_coverage_needs_enough_validation_rows(regressor, frame):
         regressor.predict_interval(frame, coverage=0.99)
 
 
+@pytest.mark.slow
 def test_several_outputs_keep_their_axis():
     x = np.random.default_rng(0).normal(size=(60, 2))
     y = np.stack([x[:, 0], 1e6 * x[:, 1]], axis=1)

@@ -113,6 +113,7 @@ def test_every_trial_completes(search):
     assert len(fits) == len(trials) >= 3
 
 
+@pytest.mark.slow
 def test_batch_size_is_honoured(search):
     for values, params, (_, taken), *_ in search[1]:
         steps = math.ceil(96 / values["batch_size"])

@@ -253,7 +253,7 @@ def test_an_exported_model_still_masks(tmp_path):
             assert_close(exported[name], expected[name], atol=1e-6)
 
 
-@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("jit", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_trains_compiled(jit):
     if jit and keras.backend.backend() == "torch":
         pytest.skip("torch compiles through inductor, far too slow here")

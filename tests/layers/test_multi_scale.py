@@ -255,6 +255,7 @@ def test_unknown_batch_and_time_work_in_a_graph(method):
 
 
 @pytest.mark.not_torch
+@pytest.mark.slow
 def test_trains_with_jit():
     x = keras.Input((7, 3))
     x_masked = keras.layers.Masking()(keras.layers.Dense(3)(x))

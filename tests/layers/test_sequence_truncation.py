@@ -181,6 +181,7 @@ def test_an_exported_model_still_masks(keep, tmp_path):
 
 
 @pytest.mark.not_torch
+@pytest.mark.slow
 def test_trains_with_jit():
     model = model_on_ids()
     model.compile("adam", "mse", jit_compile=True)

@@ -321,7 +321,10 @@ def test_head_is_float32_under_mixed_precision(mixed_precision):
 
 
 @pytest.mark.tensorflow_only
-@pytest.mark.parametrize(("build", "x"), [(floats, FLOATS), (tokens, TOKENS)])
+@pytest.mark.parametrize(
+    ("build", "x"),
+    [pytest.param(floats, FLOATS, marks=pytest.mark.slow), (tokens, TOKENS)],
+)
 def test_is_served(build, x, tmp_path):
     tf = pytest.importorskip("tensorflow")
     from keras_trainkit import serving

@@ -34,6 +34,7 @@ def test_a_range_test_leaves_everything_as_it_was():
     assert logs["member_loss"] == logs["loss"]  # both over the same two batches
 
 
+@pytest.mark.slow
 def test_one_cycle_and_early_stopping_keep_the_best_epoch():
     model = table_mlp(X, Y)
     model.compile(AdamW(0.01), "mse")

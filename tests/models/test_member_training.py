@@ -70,6 +70,7 @@ def test_a_clone_is_a_member_model_of_its_own():
 
 
 @pytest.mark.not_torch
+@pytest.mark.slow
 def test_compiled_by_xla_in_executions_of_any_length_the_weights_are_the_same():
     models = [mlp((2,), 1, (4,), members=3, dropout=0.0) for _ in range(3)]
     start = models[0].get_weights()

@@ -273,6 +273,7 @@ def test_head_is_float32_under_mixed_precision(mixed_precision):
 
 
 @pytest.mark.not_torch
+@pytest.mark.slow
 def test_compiled_by_xla_it_trains(blobs):
     x, y = blobs
     model = mlp((2,), 1, (4,), normalization="batch", residual=True, task="binary")

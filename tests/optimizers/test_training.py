@@ -85,7 +85,9 @@ def test_schedules_are_followed_in_the_compiled_step(optimizer_class):
 
 @both
 @pytest.mark.not_torch
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(
+    "jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_steps_per_execution_changes_not_one_bit(optimizer_class, jit_compile):
     arguments = {"jit_compile": jit_compile}
     one = fit(one_weight(scheduled(optimizer_class), **arguments))

@@ -82,7 +82,7 @@ def test_compiled_step_follows_the_schedule(name):
 
 
 @pytest.mark.not_torch
-@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("jit", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_steps_per_execution_changes_nothing(jit):
     def weights(steps_per_execution):
         optimizer = keras.optimizers.SGD(made("OneCycle"))

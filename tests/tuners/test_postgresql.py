@@ -183,6 +183,7 @@ def test_a_script_started_twice_is_one_search(shared, tmp_path):
     assert owners == {script.pid for script in scripts}
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_loses_no_trial(shared, tmp_path):
     alone = searcher(tuners.RandomSearch)(max_trials=12, **on_file(tmp_path))
     alone.search(verbose=0)
