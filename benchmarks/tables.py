@@ -9,8 +9,9 @@
 
 FOLDER holds a `load.py` whose `table(name)` gives frame, y, task and the rows of
 training, validation and test. "ours" is `estimators.TableClassifier` or
-`TableRegressor` as they stand, with no setting of its own for any table; every method
-sees the same parts, in a process of its own. `--other-rows` cuts each table anew, by
+`TableRegressor` as they stand, with no setting of its own for any table; it has the rows
+of training and validation as one table, of which it keeps what it wants for validation.
+Every method runs in a process of its own. `--other-rows` cuts each table anew, by
 that seed, into parts as large: a check of a recipe that was settled on the usual parts.
 `--panel` takes the tables of `panel.py` beside it, on which the recipe is settled, cuts
 each by the seed of the run, and compares the methods over all of them (table_ranks.py).
@@ -145,7 +146,7 @@ def ours(table, method, seed):
     (train, y_train), (validation, y_validation), (frame, y) = table.parts()
     rows = pd.concat([train, validation], ignore_index=True)
     targets = np.concatenate([y_train, y_validation])
-    changes |= {"validation": np.arange(len(train), len(rows)), "random_state": seed}
+    changes["random_state"] = seed  # how rows are validated is the recipe's choice
     if table.task == "regression":
         estimator = estimators.TableRegressor(**changes).fit(rows, targets)
         return estimator.predict(frame), {}

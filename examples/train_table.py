@@ -62,11 +62,10 @@ def main(
     # File to rows. The test rows are not looked at until the end.
     table, y, task, classes = read_table(csv, target, task, sep, drop)
     strata = None if task == "regression" else y
-    parts = data.split(table, stratify=strata, seed=seed)
+    parts = data.split(table, validation=None, stratify=strata, seed=seed)
 
-    # Rows to model.
-    rows = np.sort(np.concatenate([parts.train, parts.validation]))
-    recipe |= {"validation": np.searchsorted(rows, parts.validation)}
+    # Rows to model. The estimator keeps rows of its own for validation.
+    rows = parts.train
     recipe |= {"kinds": kinds, "random_state": seed, "verbose": verbose}
     if task == "regression":
         estimator = estimators.TableRegressor(**recipe)
@@ -74,11 +73,13 @@ def main(
     else:
         estimator = estimators.TableClassifier(class_weight=class_weight, **recipe)
         estimator.fit(table.iloc[rows], np.array(classes)[y[rows]])
-    analysis.plot_learning_curves(estimator.history_, out / "learning_curves.png")
+    curves = first_training(estimator.history_)
+    analysis.plot_learning_curves(curves, out / "learning_curves.png")
     if task != "regression" and estimator.temperature_ == 1:
+        validated = estimator.recipe_["validation_rows"]["value"]
         print(
-            f"Probabilities are served as trained: the {len(parts.validation)} "
-            "validation rows are too easy, or too few, to correct them by."
+            f"Probabilities are served as trained: the {validated} validation rows "
+            "are too easy, or too few, to correct them by."
         )
 
     # Model to disk: two files to go on with, one folder to serve.
@@ -100,6 +101,14 @@ def main(
         print(f"{name:14}  test", *(f"{k} {v:.4g}" for k, v in values.items()))
     print_summary(out, served, task)
     return scores
+
+
+def first_training(history):
+    """The epochs of the first network, where there is one for each fold."""
+    if "fold" not in history:
+        return history
+    epochs = history["fold"].count(0)
+    return {name: values[:epochs] for name, values in history.items() if name != "fold"}
 
 
 def print_summary(out, served, task):

@@ -28,7 +28,14 @@ from keras_trainkit.estimators._saved_folder import (
     unpacked,
     write_folder,
 )
-from keras_trainkit.estimators._table_recipe import Goal, Part, chosen, train
+from keras_trainkit.estimators._table_recipe import choice, chosen, folds_for
+from keras_trainkit.estimators._table_training import (
+    PREDICTED_AT_ONCE,
+    Goal,
+    Rows,
+    Split,
+    train,
+)
 from keras_trainkit.estimators._targets import (
     read_target,
     read_weights,
@@ -36,7 +43,9 @@ from keras_trainkit.estimators._targets import (
 )
 from keras_trainkit.estimators._typical_row import typical_row
 from keras_trainkit.estimators._validation_rows import (
+    DEFAULT_SHARE,
     entries_of,
+    folds_of,
     training_and_validation,
 )
 from keras_trainkit.estimators.feature_importances import (
@@ -44,8 +53,6 @@ from keras_trainkit.estimators.feature_importances import (
     importances_of,
 )
 from keras_trainkit.layers import TableEncoder
-
-_BATCH_SIZE = 1024  # of predictions, which it does not change
 
 
 class TableEstimator(BaseEstimator, abc.ABC):
@@ -72,8 +79,10 @@ class TableEstimator(BaseEstimator, abc.ABC):
                 each row, `(rows,)`, or several numbers, `(rows, outputs)`.
             sample_weight: `(rows,)`, at least 0. How much a row counts in training and
                 in the choice of the best epoch. Rows of weight 0 are left out.
-            groups: `(rows,)`. Rows of a group are all trained on, or all validated.
-            order: Times of the rows `(rows,)`, or "rows": the last are validated.
+            groups: `(rows,)`. Rows of a group are all trained on, or all validated; all
+                in one fold.
+            order: Times of the rows `(rows,)`, or "rows": the last are validated, and
+                there are no folds.
 
         Returns:
             The estimator itself.
@@ -89,50 +98,50 @@ class TableEstimator(BaseEstimator, abc.ABC):
         rows = np.arange(table.rows) if weights is None else np.flatnonzero(weights)
         learned, y = self._learn_target(y, rows)
         seed = new_seed(self.random_state)
-        training, validated = training_and_validation(
-            self.validation,
-            rows,
-            table.rows,
-            y if y.ndim == 1 else None,
-            entries_of("groups", groups, table.rows, rows),
-            order
-            if isinstance(order, str)
-            else entries_of("order", order, table.rows, rows),
-            seed,
-        )
+        groups = entries_of("groups", groups, table.rows, rows)
+        if not isinstance(order, str):
+            order = entries_of("order", order, table.rows, rows)
+        folds = folds_for(rows, self.preset, self.folds, self.validation, groups, order)
+        splits = self._splits(folds["value"], rows, y, groups, order, seed)
+        training = np.unique(np.concatenate([part for part, _ in splits]))
         weights = self._weights(learned, y, weights, training)
         if weights is not None:
-            weights = relative_weights(weights, training)
-        part = functools.partial(_part, y=y, weights=weights)
+            weights = relative_weights(weights, training).astype("float32")
         empty = self._columns_without_value(table.take(training))
         used = table.without(empty)
         goal = self._goal(learned)
         recipe = chosen(
-            len(training), len(used.columns), goal.task, self.preset, self._given()
+            len(splits[0][0]),
+            len(used.columns),
+            goal.task,
+            self.preset,
+            self._given(),
+            folds["value"],
         )
+        encoder = self._encoder(empty)
         with seeded(seed):
-            encoder, model, history = train(
-                recipe,
-                self._encoder(empty),
-                part(used, training),
-                part(used, validated),
-                goal,
-            )
-        epochs = _finite_history(history.history, recipe["learning_rate"]["value"])
+            encoder.adapt(used.take(training).columns)
+            if self.verbose:
+                print(encoder.summary())
+            encoded = Rows(encoder(used.columns), y, weights)
+            trained = train(recipe, encoder, encoded, splits, goal)
+        epochs = _finite_history(trained.histories, recipe["learning_rate"]["value"])
         self.__dict__.pop("feature_names_in_", None)  # of an earlier table
         learned |= _names_as_attributes(list(table.columns), table.named)
         for name, value in learned.items():
             setattr(self, name, value)
-        self.encoder_, self.model_ = encoder, model
+        self.encoder_, self.model_ = encoder, trained.model
         self.history_ = epochs
+        validated = np.concatenate([part for _, part in splits])
         self.recipe_ = {
             **recipe,
-            "training_rows": _choice(len(training), "rows that are not validated"),
-            "validation_rows": _choice(len(validated), "`validation` of `fit`"),
-            "columns_left_out": _choice(empty, "without a value in training rows"),
-            "seed": _choice(seed, "by `random_state`"),
+            "folds": folds,
+            "training_rows": choice(len(splits[0][0]), "rows that are not validated"),
+            "validation_rows": choice(len(validated), "`validation`, or all folds"),
+            "columns_left_out": choice(empty, "without a value in training rows"),
+            "seed": choice(seed, "by `random_state`"),
         }
-        self._after_training(used.take(validated), y[validated])
+        self._after_training(trained.outputs, y[validated])
         return self
 
     @classmethod
@@ -263,10 +272,27 @@ class TableEstimator(BaseEstimator, abc.ABC):
         scoring = scoring or self._scoring
         return importances_of(self, table, y, scoring, repeats, seed)
 
+    def _splits(
+        self,
+        folds: int | None,
+        rows: np.ndarray,
+        y: np.ndarray,
+        groups: Any,
+        order: Any,
+        seed: int,
+    ) -> list[Split]:
+        codes = y if y.ndim == 1 else None
+        if folds is not None:
+            return folds_of(folds, rows, codes, groups, seed)
+        share = DEFAULT_SHARE if self.validation is None else self.validation
+        return [
+            training_and_validation(share, rows, len(y), codes, groups, order, seed)
+        ]
+
     def _outputs(self, table: Table) -> np.ndarray:
         """Outputs of the model: logits, or values in the units of the targets."""
         x = self.encoder_(table.columns)
-        return self._served_model().predict(x, batch_size=_BATCH_SIZE, verbose=0)
+        return self._served_model().predict(x, batch_size=PREDICTED_AT_ONCE, verbose=0)
 
     def _known_columns(self, X: Any) -> Table:  # noqa: N803
         """The columns that the encoder takes."""
@@ -368,8 +394,8 @@ class TableEstimator(BaseEstimator, abc.ABC):
         """The task, and what `compile` is given."""
 
     @abc.abstractmethod
-    def _after_training(self, table: Table, y: np.ndarray) -> None:
-        """Learns from the validation rows."""
+    def _after_training(self, outputs: np.ndarray, y: np.ndarray) -> None:
+        """Learns from what the training gave for the validation rows."""
 
     @abc.abstractmethod
     def _served_model(self) -> Model:
@@ -396,29 +422,29 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _finite_history(history: dict[str, list], rate: Any) -> dict[str, list]:
-    """Plain values of all epochs, one of which must have a finite validation loss."""
-    epochs = {name: _plain_values(found) for name, found in history.items()}
-    if not np.isfinite(epochs["val_loss"]).any():
+def _finite_history(histories: list[dict[str, list]], rate: Any) -> dict[str, list]:
+    """Plain values of all epochs, fold after fold.
+
+    In each fold there must be one with a finite validation loss.
+    """
+    found: dict[str, list] = {name: [] for name in histories[0]}
+    for history in histories:
+        for name, values in history.items():
+            found[name] += _plain_values(values)
+    lengths = [len(history["val_loss"]) for history in histories]
+    starts = np.cumsum([0, *lengths[:-1]])
+    finite = np.isfinite(found["val_loss"])
+    if not all(np.logical_or.reduceat(finite, starts)):
         raise ValueError(
             "`learning_rate` is the rate that is held and must keep the validation "
             "loss finite (as must `optimizer` and `loss`). "
             f"Received: {rate}, and no epoch with a finite loss."
         )
-    return epochs
+    if len(histories) > 1:
+        found["fold"] = np.repeat(np.arange(len(histories)), lengths).tolist()
+    return found
 
 
 def _plain_values(found: list) -> list:
     """A number for each epoch, or numbers where a metric has one per class."""
     return [np.asarray(ops.convert_to_numpy(value)).tolist() for value in found]
-
-
-def _choice(value: Any, reason: str) -> dict[str, Any]:
-    return {"value": value, "reason": reason}
-
-
-def _part(
-    table: Table, rows: np.ndarray, *, y: np.ndarray, weights: np.ndarray | None
-) -> Part:
-    weights = None if weights is None else weights[rows].astype("float32")
-    return Part(table.take(rows).columns, y[rows], weights)

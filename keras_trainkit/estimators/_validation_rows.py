@@ -1,14 +1,17 @@
 """Rows kept from training: the best epoch is chosen by them, and what follows it."""
 
+import warnings
 from typing import Any
 
 import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
 
 from keras_trainkit._checks import check_count, check_number
 from keras_trainkit._tables.objects import is_missing
 from keras_trainkit.data import split
 from keras_trainkit.estimators._targets import as_array
 
+DEFAULT_SHARE = 0.2  # of the rows, where no folds are
 PURPOSE = "chooses the rows that are kept from training"
 
 
@@ -82,6 +85,56 @@ def training_and_validation(
     return np.setdiff1d(rows, validated), validated
 
 
+def folds_of(
+    folds: int,
+    rows: np.ndarray,
+    codes: np.ndarray | None,
+    groups: np.ndarray | None,
+    seed: int,
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Row numbers of training and validation, for each fold; classes are spread evenly.
+
+    Rows of a class that one row or one group has alone are trained on in every fold.
+
+    Args:
+        rows: The row numbers there are, ascending.
+        codes: Class of each row of the table, to stratify by; None for numbers.
+        groups: Groups of `rows`, or None.
+    """
+    groups = None if groups is None else np.unique(groups, return_inverse=True)[1]
+    free, of_free = _stratifiable(rows, codes, groups, None)
+    if groups is None:
+        fold = _spread(len(free), of_free, folds, seed)
+    else:
+        fold = _spread_groups(groups[np.isin(rows, free)], of_free, folds, seed)
+    validated = (free[fold == number] for number in range(folds))
+    return [(np.setdiff1d(rows, part), part) for part in validated]
+
+
+def _spread(count: int, codes: np.ndarray | None, folds: int, seed: int) -> np.ndarray:
+    """The fold of each row: one after the other, class by class, in random order."""
+    order = np.random.default_rng(seed).permutation(count)
+    if codes is not None:
+        order = order[np.argsort(codes[order], kind="stable")]
+    found = np.empty(count, int)
+    found[order] = np.arange(count) % folds
+    return found
+
+
+def _spread_groups(
+    groups: np.ndarray, codes: np.ndarray | None, folds: int, seed: int
+) -> np.ndarray:
+    """The fold of each row, that of its group."""
+    codes = np.zeros_like(groups) if codes is None else codes
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    found = np.empty(len(groups), int)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a class of fewer rows than folds
+        for number, (_, part) in enumerate(splitter.split(codes, codes, groups)):
+            found[part] = number
+    return found
+
+
 def _stratifiable(
     rows: np.ndarray, codes: np.ndarray | None, groups: np.ndarray | None, order: Any
 ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -89,9 +142,11 @@ def _stratifiable(
     if codes is None or order is not None:
         return rows, None
     codes_of_rows = codes[rows]
+    units = np.arange(len(rows)) if groups is None else groups
     kept = np.ones(len(rows), bool)
-    while True:  # a group that stays may leave another class with one row
-        counts = np.bincount(codes_of_rows[kept], minlength=codes_of_rows.max() + 1)
+    while True:  # a group that stays may leave another class with one group
+        pairs = np.unique(np.stack([codes_of_rows[kept], units[kept]]), axis=1)
+        counts = np.bincount(pairs[0], minlength=codes_of_rows.max() + 1)
         lone = kept & (counts[codes_of_rows] == 1)
         if not lone.any():
             break

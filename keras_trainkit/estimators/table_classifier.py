@@ -9,10 +9,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from keras_trainkit._types import Model
 from keras_trainkit.estimators._conformal import conformal_quantile
-from keras_trainkit.estimators._frames import Table
 from keras_trainkit.estimators._saved_folder import loaded_classes, saved_classes
 from keras_trainkit.estimators._table_estimator import TableEstimator
-from keras_trainkit.estimators._table_recipe import Goal
+from keras_trainkit.estimators._table_training import Goal
 from keras_trainkit.estimators._targets import read_classes, weights_of_classes
 from keras_trainkit.layers import TemperatureScaling
 from keras_trainkit.layers._classes import plain_classes
@@ -29,12 +28,13 @@ class TableClassifier(ClassifierMixin, TableEstimator):
     the values of `recipe_`, give the same weights, bit for bit.
 
     Rows kept for validation choose the best epoch, correct the probabilities
-    (`layers.TemperatureScaling`) and size the sets of `predict_set`.
+    (`layers.TemperatureScaling`) and size the sets of `predict_set`. Where rows are
+    few, all are: in folds, each left out by one of several networks.
 
     Args:
-        preset: "default", or "fast": one member in place of an ensemble.
-        members: Int >= 1. Members of the ensemble. None, here and below: by the
-            recipe, see `recipe_`.
+        preset: "default", or "fast": one network of one member.
+        members: Int >= 1. Members of a network. None, here and below: by the recipe,
+            see `recipe_`.
         hidden_units: Tuple of ints >= 1. Units per hidden layer, or None.
         dropout: Float in [0, 1), or None.
         numeric_embedding: Bool. A vector for each number, whose slope changes at
@@ -50,7 +50,11 @@ class TableClassifier(ClassifierMixin, TableEstimator):
             others, or a dict of classes to weights of at least 0, 1 for those that it
             leaves out. Counts in training and in the choice of the best epoch.
         validation: Float in (0, 1), share of the rows, int >= 1, number of rows, or
-            row numbers. The rows are drawn class by class, see also `fit`.
+            row numbers, kept from training. The rows are drawn class by class, see also
+            `fit`. None: by the recipe, 0.2 or folds.
+        folds: Int >= 2. Networks of `members` each, which leave out another part of
+            the rows each, so that all rows are trained on; `model_` is their
+            `models.ensemble`. None: by the recipe, 5 up to 2,000 rows.
         scaling: As in `layers.TableEncoder`, like the four that follow.
         kinds: Dict of column to kind, or None.
         categories: "auto", or a list of columns.
@@ -75,9 +79,11 @@ class TableClassifier(ClassifierMixin, TableEstimator):
         encoder_: `layers.TableEncoder`.
         temperature_: Float, by which logits are divided. 1 where the validation rows
             cannot tell one: too easy, too few, or no better than chance.
-        history_: Dict of name to one value per epoch.
+        history_: Dict of name to one value per epoch. With folds one training after
+            the other, its number as "fold".
         recipe_: Dict of name to `{"value": ..., "reason": ...}`: what was chosen.
-        conformity_scores_: `(validation rows,)`. 1 less the probability of the truth.
+        conformity_scores_: `(validation rows,)`. 1 less the probability of the truth,
+            from small to large.
 
     Example:
 
@@ -114,7 +120,8 @@ class TableClassifier(ClassifierMixin, TableEstimator):
         weight_decay: float | None = None,
         label_smoothing: float | None = None,
         class_weight: str | Mapping[Any, float] | None = None,
-        validation: float | Sequence[int] = 0.2,
+        validation: float | Sequence[int] | None = None,
+        folds: int | None = None,
         scaling: str | None = "robust",
         kinds: dict[str, str] | None = None,
         categories: str | Sequence[str] = "auto",
@@ -139,6 +146,7 @@ class TableClassifier(ClassifierMixin, TableEstimator):
         self.label_smoothing = label_smoothing
         self.class_weight = class_weight
         self.validation = validation
+        self.folds = folds
         self.scaling = scaling
         self.kinds = kinds
         self.categories = categories
@@ -182,12 +190,14 @@ class TableClassifier(ClassifierMixin, TableEstimator):
         """The classes that a row may be of: the true one is among them so often.
 
         A class is in the set of a row if it is no less probable there than the true
-        class is in a share `coverage` of the validation rows. A set of several classes
+        class is in a share `coverage` of the validation rows (with folds: of all rows,
+        each as the network says that left it out). A set of several classes
         says that the row is in doubt, an empty one that it is like none of them.
 
-        The promise is for rows drawn as the validation rows were. The best epoch was
-        chosen by these, so that sets are slightly too small, the less the more
-        validation rows there are.
+        The promise is for rows drawn as the validation rows were, and not exact: the
+        best epoch was chosen by these, so that sets are slightly too small, the less
+        the more there are; the mean of the networks of folds is nearer to the truth
+        than each, so that sets are rather too large.
 
         Args:
             X: As in `predict`.
@@ -253,14 +263,12 @@ class TableClassifier(ClassifierMixin, TableEstimator):
             "binary" if len(classes) == 2 else "classification", classes
         )
 
-    def _after_training(self, table: Table, y: np.ndarray) -> None:
-        self.calibrated_model_ = self.model_
-        logits = self._outputs(table)
-        temperature, reason = _temperature(logits, y)
+    def _after_training(self, outputs: np.ndarray, y: np.ndarray) -> None:
+        temperature, reason = _temperature(outputs, y)
         self.temperature_ = temperature
         self.recipe_["temperature"] = {"value": temperature, "reason": reason}
         self.calibrated_model_ = _calibrated(self.model_, temperature)
-        found = _probabilities(logits / np.float32(temperature))
+        found = _probabilities(outputs / np.float32(temperature))
         self.conformity_scores_ = np.sort(1 - found[np.arange(len(y)), y])
 
     def _served_model(self) -> Model:

@@ -9,9 +9,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from keras_trainkit._types import Model
 from keras_trainkit.estimators._conformal import conformal_quantile
-from keras_trainkit.estimators._frames import Table
 from keras_trainkit.estimators._table_estimator import TableEstimator
-from keras_trainkit.estimators._table_recipe import Goal
+from keras_trainkit.estimators._table_training import Goal
 from keras_trainkit.estimators._targets import read_numbers
 
 ROUNDING = 1e-6  # of a prediction; a batch of another size may round otherwise
@@ -26,12 +25,13 @@ class TableRegressor(RegressorMixin, TableEstimator):
     the values of `recipe_`, give the same weights, bit for bit.
 
     Rows kept for validation choose the best epoch and size the intervals of
-    `predict_interval`.
+    `predict_interval`. Where rows are few, all are: in folds, each left out by one of
+    several networks.
 
     Args:
-        preset: "default", or "fast": one member in place of an ensemble.
-        members: Int >= 1. Members of the ensemble. None, here and below: by the
-            recipe, see `recipe_`.
+        preset: "default", or "fast": one network of one member.
+        members: Int >= 1. Members of a network. None, here and below: by the recipe,
+            see `recipe_`.
         hidden_units: Tuple of ints >= 1. Units per hidden layer, or None.
         dropout: Float in [0, 1), or None.
         numeric_embedding: Bool. A vector for each number, whose slope changes at
@@ -42,7 +42,11 @@ class TableRegressor(RegressorMixin, TableEstimator):
             no better, and then falls. None: by the recipe, or the `optimizer`'s own.
         weight_decay: Float >= 0. Of the recipe's optimizer, or None.
         validation: Float in (0, 1), share of the rows, int >= 1, number of rows, or
-            row numbers. The rows are drawn at random, see also `fit`.
+            row numbers, kept from training. The rows are drawn at random, see also
+            `fit`. None: by the recipe, 0.2 or folds.
+        folds: Int >= 2. Networks of `members` each, which leave out another part of
+            the rows each, so that all rows are trained on; `model_` is their
+            `models.ensemble`. None: by the recipe, 5 up to 2,000 rows.
         scaling: As in `layers.TableEncoder`, like the four that follow.
         kinds: Dict of column to kind, or None.
         categories: "auto", or a list of columns.
@@ -63,7 +67,8 @@ class TableRegressor(RegressorMixin, TableEstimator):
         feature_names_in_: `(columns,)` of texts, where the table has names.
         model_: `keras.Model` from encoded columns to predictions.
         encoder_: `layers.TableEncoder`.
-        history_: Dict of name to one value per epoch.
+        history_: Dict of name to one value per epoch. With folds one training after
+            the other, its number as "fold".
         recipe_: Dict of name to `{"value": ..., "reason": ...}`: what was chosen.
         conformity_scores_: `(validation rows, outputs)`. How far predictions were off,
             for each output from small to large.
@@ -97,7 +102,8 @@ class TableRegressor(RegressorMixin, TableEstimator):
         batch_size: int | None = None,
         learning_rate: float | None = None,
         weight_decay: float | None = None,
-        validation: float | Sequence[int] = 0.2,
+        validation: float | Sequence[int] | None = None,
+        folds: int | None = None,
         scaling: str | None = "robust",
         kinds: dict[str, str] | None = None,
         categories: str | Sequence[str] = "auto",
@@ -120,6 +126,7 @@ class TableRegressor(RegressorMixin, TableEstimator):
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.validation = validation
+        self.folds = folds
         self.scaling = scaling
         self.kinds = kinds
         self.categories = categories
@@ -154,11 +161,14 @@ class TableRegressor(RegressorMixin, TableEstimator):
         """Ends of an interval for each row, in which the truth lies so often.
 
         All intervals of an output are equally wide: as far to both sides of the
-        prediction as a share `coverage` of the validation rows was off at most.
+        prediction as a share `coverage` of the validation rows was off at most (with
+        folds: of all rows, each as the network says that left it out).
 
-        The promise is for rows drawn as the validation rows were, and for each output
-        by itself. The best epoch was chosen by these rows, so that intervals are
-        slightly too narrow, the less the more validation rows there are.
+        The promise is for rows drawn as the validation rows were, for each output by
+        itself, and not exact: the best epoch was chosen by these rows, so that
+        intervals are slightly too narrow, the less the more there are; the mean of the
+        networks of folds is nearer to the truth than each, so that intervals are
+        rather too wide.
 
         Args:
             X: As in `predict`.
@@ -207,8 +217,8 @@ class TableRegressor(RegressorMixin, TableEstimator):
     def _goal(self, learned: dict[str, Any]) -> Goal:
         return self._goal_of("regression", None)
 
-    def _after_training(self, table: Table, y: np.ndarray) -> None:
-        off = np.abs(y - self._outputs(table))
+    def _after_training(self, outputs: np.ndarray, y: np.ndarray) -> None:
+        off = np.abs(y - outputs)
         self.conformity_scores_ = np.sort(off, axis=0)
 
     def _served_model(self) -> Model:

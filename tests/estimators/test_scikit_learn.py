@@ -15,6 +15,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from keras_trainkit.estimators import TableClassifier, TableRegressor
 
 TINY = {"members": 1, "hidden_units": (16,), "numeric_embedding": False}
+TINY |= {"validation": 0.2}
 CHECKED = TINY | {"dropout": 0.0, "learning_rate": 0.1, "epochs": 8}
 # A hundred small trainings: a minute for torch, which compiles nothing.
 LONG = [] if keras.config.backend() == "torch" else [pytest.mark.soak]

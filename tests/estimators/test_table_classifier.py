@@ -12,6 +12,7 @@ TINY = {
     "hidden_units": (8,),
     "numeric_embedding": False,
     "epochs": 2,
+    "validation": 0.2,
     "random_state": 3,
 }
 
@@ -144,6 +145,8 @@ def test_an_array_of_another_width_is_refused(of_three):
         ({"label_smoothing": 0.1, "loss": "mse"}, "^`label_smoothing` .*'mse'"),
         ({"class_weight": {7: 1}}, r"^`class_weight` .*\[7\]"),
         ({"validation": [0, 1, 2, 3, 4]}, r"^`validation` .*none of \[0\]"),
+        ({"folds": 1}, "^`folds`"),
+        ({"folds": 11}, "^`folds`"),
     ],
 )
 def test_arguments_out_of_range_are_refused_before_training(arguments, words):

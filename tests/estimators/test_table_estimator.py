@@ -229,6 +229,7 @@ def own_loss(y, outputs):
 
 
 TINY = {"members": 1, "hidden_units": (4,), "epochs": 2, "random_state": 0}
+TINY |= {"validation": 0.2}
 
 
 @pytest.mark.slow

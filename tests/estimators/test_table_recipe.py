@@ -6,11 +6,8 @@ import pytest
 
 from keras_trainkit import callbacks, data, layers, models, optimizers, schedules
 from keras_trainkit.estimators import TableClassifier
-from keras_trainkit.estimators._table_recipe import (
-    chosen,
-    ending_of,
-    steps_per_execution,
-)
+from keras_trainkit.estimators._table_recipe import chosen, folds_for
+from keras_trainkit.estimators._table_training import ending_of, steps_per_execution
 
 
 def values(*arguments):
@@ -44,12 +41,57 @@ def test_length_batch_and_dropout_follow_the_rows(rows, epochs, batch_size, drop
     assert {name: found[name] for name in expected} == expected
 
 
+ROWS = np.arange(500)
+
+
+@pytest.mark.parametrize(
+    ("changes", "folds"),
+    [
+        ({}, 5),
+        ({"rows": np.arange(3000)}, None),
+        ({"rows": np.arange(19)}, None),
+        ({"preset": "fast"}, None),
+        ({"validation": 0.3}, None),
+        ({"order": "rows"}, None),
+        ({"groups": np.arange(500) // 20}, 5),
+        ({"groups": np.arange(500) // 100}, None),
+        ({"folds": 3, "rows": np.arange(3000)}, 3),
+        ({"folds": 3, "preset": "fast"}, 3),
+    ],
+)
+def test_few_rows_are_trained_on_in_folds(changes, folds):
+    assert folds_of(changes)["value"] == folds
+    assert folds_of(changes)["reason"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"folds": 3, "validation": 0.3}, "must be None beside `validation`"),
+        ({"folds": 3, "order": "rows"}, "must be None beside `order`"),
+        ({"folds": 1}, "from 2 to 500. Received: folds=1"),
+        ({"folds": 2.5}, "from 2 to 500"),
+        ({"folds": 501}, "from 2 to 500"),
+        ({"folds": 6, "groups": np.arange(500) // 100}, "from 2 to 5"),
+    ],
+)
+def test_folds_that_cannot_be_are_refused(changes, words):
+    with pytest.raises(ValueError, match=f"^`folds` is the number .*{words}"):
+        folds_of(changes)
+
+
+def folds_of(changes):
+    usual = {"rows": ROWS, "preset": "default", "folds": None}
+    usual |= {"validation": None, "groups": None, "order": None}
+    return folds_for(**usual | changes)
+
+
 @pytest.mark.slow
 def test_training_ends_where_validation_gets_no_better(frame):
     rng = np.random.default_rng(0)
     y = rng.choice(["a", "b"], len(frame))  # nothing to learn
     tiny = {"members": 1, "hidden_units": (16,), "random_state": 0}
-    classifier = TableClassifier(**tiny).fit(frame, y)
+    classifier = TableClassifier(**tiny, validation=0.2).fit(frame, y)
     losses = classifier.history_["val_loss"]
     assert len(losses) < 60 < classifier.recipe_["epochs"]["value"]
     parts = data.split(frame, validation=0.2, test=None, stratify=y, seed=0)

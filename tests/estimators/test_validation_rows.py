@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_trainkit.estimators._validation_rows import training_and_validation
+from keras_trainkit.estimators._validation_rows import folds_of, training_and_validation
 
 pytestmark = pytest.mark.backend_free
 
@@ -85,3 +85,40 @@ def test_row_numbers_stand_alone():
 def test_one_row_is_too_few():
     with pytest.raises(ValueError, match="^`X` .*n_samples=1"):
         parts(rows=ROWS[:1])
+
+
+@pytest.mark.parametrize("codes", [None, CODES])
+@pytest.mark.parametrize("groups", [None, np.repeat(np.arange(10), 2)])
+def test_folds_validate_each_row_once(codes, groups):
+    splits = folds_of(5, ROWS, codes, groups, seed=3)
+    assert sorted(np.concatenate([part for _, part in splits])) == ROWS.tolist()
+    for training, validated in splits:
+        assert sorted([*training, *validated]) == ROWS.tolist()
+        assert len(validated) == 4
+        if groups is not None:
+            assert not set(groups[training]) & set(groups[validated])
+
+
+def test_folds_hold_a_share_of_each_class_and_are_those_of_the_seed():
+    splits = folds_of(5, ROWS, CODES, None, seed=3)
+    for _, validated in splits:
+        assert np.bincount(CODES[validated]).tolist() == [3, 1]
+    again, other = (folds_of(5, ROWS, CODES, None, seed=seed) for seed in (3, 4))
+    assert splits[0][1].tolist() == again[0][1].tolist() != other[0][1].tolist()
+
+
+def test_a_class_of_one_row_or_one_group_is_trained_on_in_every_fold():
+    codes = np.array([*CODES[:-1], 2])
+    for training, _ in folds_of(4, ROWS, codes, None, seed=0):
+        assert 19 in training
+    groups = np.repeat(np.arange(10), 2)
+    codes = np.array([*[0, 1] * 9, 2, 2])  # class 2 is group 9
+    for training, _ in folds_of(4, ROWS, codes, groups, seed=0):
+        assert {18, 19} <= set(training)
+
+
+def test_folds_of_rows_that_count():
+    rows = ROWS[ROWS % 3 > 0]
+    splits = folds_of(3, rows, CODES, None, seed=0)
+    assert sorted(np.concatenate([part for _, part in splits])) == rows.tolist()
+    assert set(splits[0][0]) <= set(rows)

@@ -1,0 +1,279 @@
+"""The training of a network for a table, or of several in folds.
+
+It takes the numbers that `_table_recipe.chosen` gives.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_trainkit._optimizer_access import averages_weights, learning_rate_schedule
+from keras_trainkit._types import Model
+from keras_trainkit.callbacks import CooldownOnPlateau, EarlyStopping
+from keras_trainkit.layers import (
+    PiecewiseLinearEmbedding,
+    StandardScaling,
+    TableEncoder,
+)
+from keras_trainkit.models import ensemble, loss_for, metrics_for, mlp
+from keras_trainkit.optimizers import AdamW
+
+PREDICTED_AT_ONCE = 1024  # rows, which changes nothing but the time
+Split = tuple[np.ndarray, np.ndarray]  # numbers of the training and validation rows
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """Encoded rows, with what is to be predicted.
+
+    Args:
+        x: Dict of arrays `(rows, ...)`, as `layers.TableEncoder` gives it.
+        y: Codes of the classes, ints `(rows,)`, or numbers `(rows, outputs)`.
+        weights: `(rows,)`, or None where all count alike.
+    """
+
+    x: dict[str, np.ndarray]
+    y: np.ndarray
+    weights: np.ndarray | None = None
+
+    def take(self, rows: np.ndarray) -> "Rows":
+        return Rows(
+            {name: array[rows] for name, array in self.x.items()},
+            self.y[rows],
+            None if self.weights is None else self.weights[rows],
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Goal:
+    """The task of a training and its parts, beside the numbers of the recipe.
+
+    Args:
+        task: "classification", "binary" or "regression".
+        classes: List of the names of the codes, or None for numbers.
+        optimizer: Optimizer of Keras, its name, or None for the recipe's.
+        loss: As in `compile`, or None for the recipe's.
+        metrics: As in `compile`, or None for the recipe's; the best epoch is chosen
+            by the first of them.
+        callbacks: Further callbacks.
+        verbose: As in `fit`.
+    """
+
+    task: str
+    classes: list | None = None
+    optimizer: Any = None
+    loss: Any = None
+    metrics: Sequence | None = None
+    callbacks: Sequence[keras.callbacks.Callback] = ()
+    verbose: Any = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """What a training gives.
+
+    Args:
+        model: The model, with the weights of the best epoch.
+        histories: For each training, dict of name to a value per epoch.
+        outputs: `(validation rows, outputs)`. What the model, or in folds the network
+            that has not seen the row, gives for it; in the order of the splits.
+    """
+
+    model: Model
+    histories: list[dict[str, list]]
+    outputs: np.ndarray
+
+
+def train(
+    recipe: Mapping[str, Mapping[str, Any]],
+    encoder: TableEncoder,
+    rows: Rows,
+    splits: Sequence[Split],
+    goal: Goal,
+) -> Trained:
+    """Trains a network for each split; of several it makes one model.
+
+    The rate is held until the validation loss gets no better, and then cools down. A
+    given optimizer that has a schedule, or averages weights, runs for all epochs.
+
+    Args:
+        recipe: What `chosen` gave.
+        encoder: Adapted; `rows` are what it made of the table.
+        splits: Of each the validation rows choose the best epoch.
+    """
+    values = {name: choice["value"] for name, choice in recipe.items()}
+    seen = rows.take(np.unique(np.concatenate([training for training, _ in splits])))
+    networks: list[Model] = []
+    histories, outputs = [], []
+    for network in _trained(values, encoder, rows, splits, seen, goal):
+        networks.append(network.model)
+        histories.append(network.histories[0])
+        outputs.append(network.outputs)
+    model = networks[0] if len(networks) == 1 else ensemble(networks)
+    return Trained(model, histories, np.concatenate(outputs))
+
+
+def _trained(
+    values: dict[str, Any],
+    encoder: TableEncoder,
+    rows: Rows,
+    splits: Sequence[Split],
+    seen: Rows,
+    goal: Goal,
+) -> Iterator[Trained]:
+    """A trained network for each split.
+
+    All of them train in the compiled program of the first, with their own variables
+    put into it: to compile takes longer than to train on few rows.
+    """
+    first = model_for(values, encoder, seen, goal)
+    metrics = _compile(first, values, len(splits[0][0]), rows.weights is not None, goal)
+    # Not by the accuracy, which few validation rows know only roughly.
+    monitor = f"val_{_name_of(metrics[0])}" if goal.metrics else "val_loss"
+    first.optimizer.build(first.trainable_variables)
+    start = _values(first.optimizer.variables)
+    network, own = first, None
+    for number, (training, validation) in enumerate(splits):
+        if number:
+            own = own or _values(first.variables)
+            network = model_for(values, encoder, seen, goal)
+            _assign(first.variables, _values(network.variables))
+            _assign(first.optimizer.variables, start)
+        part, held_out = rows.take(training), rows.take(validation)
+        history = first.fit(
+            part.x,
+            targets(part.y, goal),
+            sample_weight=part.weights,
+            validation_data=_as_arguments(held_out, goal),
+            epochs=values["epochs"],
+            batch_size=values["batch_size"],
+            callbacks=[ending_of(first, monitor, values["epochs"]), *goal.callbacks],
+            verbose=goal.verbose,
+        )
+        outputs = first.predict(held_out.x, batch_size=PREDICTED_AT_ONCE, verbose=0)
+        if number:
+            _assign(network.variables, _values(first.variables))
+        yield Trained(network, [history.history], outputs)
+    if own is not None:
+        _assign(first.variables, own)
+
+
+def _as_arguments(rows: Rows, goal: Goal) -> tuple:
+    pair = (rows.x, targets(rows.y, goal))
+    return pair if rows.weights is None else (*pair, rows.weights)
+
+
+def _compile(
+    model: Model, values: Mapping[str, Any], rows: int, weighted: bool, goal: Goal
+) -> list:
+    """Compiles, and returns the metrics."""
+    metrics = _metrics(model, goal)
+    model.compile(
+        _optimizer(values, goal.optimizer),
+        loss=goal.loss or _loss(model, values, goal),
+        metrics=None if weighted else metrics,
+        weighted_metrics=metrics if weighted else None,
+        steps_per_execution=steps_per_execution(rows, values["batch_size"]),
+    )
+    return metrics
+
+
+def _values(variables: Sequence[Any]) -> list[np.ndarray]:
+    return [np.array(ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def _assign(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def ending_of(model: Model, monitor: str, epochs: int) -> keras.callbacks.Callback:
+    """Callback that ends the training and keeps the weights of the best epoch."""
+    optimizer = model.optimizer
+    if learning_rate_schedule(optimizer) or averages_weights(optimizer):
+        return EarlyStopping(monitor, patience=epochs)
+    return CooldownOnPlateau(monitor)
+
+
+def _unused(metric: Any) -> Any:
+    """A metric without what it counted in an earlier training."""
+    if isinstance(metric, keras.metrics.Metric):
+        return type(metric).from_config(metric.get_config())
+    return metric
+
+
+def _name_of(metric: Any) -> str:
+    if isinstance(metric, str):
+        return metric
+    return getattr(metric, "name", None) or metric.__name__
+
+
+def model_for(
+    values: Mapping[str, Any], encoder: TableEncoder, seen: Rows, goal: Goal
+) -> Model:
+    """The uncompiled model; embedding and target scaling learn from `seen`."""
+    numbers = seen.x["numeric"]
+    embedding = scaling = None
+    if values["numeric_embedding"] and numbers.shape[1]:
+        embedding = PiecewiseLinearEmbedding()
+        embedding.adapt(numbers)
+    if goal.task == "regression":
+        scaling = StandardScaling()
+        scaling.adapt(seen.y)
+    return mlp(
+        encoder.numeric_shape,
+        targets(seen.y[:1], goal).shape[1],
+        values["hidden_units"],
+        dropout=values["dropout"],
+        numeric_embedding=embedding,
+        category_sizes=encoder.category_sizes,
+        members=values["members"],
+        target_scaling=scaling,
+        task=goal.task,
+        classes=goal.classes,
+    )
+
+
+def targets(y: np.ndarray, goal: Goal) -> np.ndarray:
+    """`(rows, outputs)`: one-hot for several classes, 0 and 1 for two, or numbers."""
+    if goal.task == "classification":
+        return keras.utils.to_categorical(y, len(goal.classes or ()))
+    return np.asarray(y, "float32").reshape(len(y), -1)
+
+
+def steps_per_execution(rows: int, batch_size: int) -> int:
+    """Steps that are one call; Keras' torch trainer knows no other number than 1."""
+    if keras.config.backend() == "torch":
+        return 1
+    return min(16, math.ceil(rows / batch_size))
+
+
+def _loss(model: Model, values: Mapping[str, Any], goal: Goal) -> Any:
+    if goal.task == "regression":
+        return "mse"
+    one_hot, smoothing = goal.task == "classification", values["label_smoothing"]
+    return loss_for(model, one_hot=one_hot, label_smoothing=smoothing)
+
+
+def _metrics(model: Model, goal: Goal) -> list:
+    if goal.metrics is not None:
+        return [_unused(metric) for metric in goal.metrics]
+    if goal.task == "regression":
+        return [keras.metrics.RootMeanSquaredError(name="rmse")]
+    return metrics_for(model, one_hot=goal.task == "classification")
+
+
+def _optimizer(values: Mapping[str, Any], given: Any) -> keras.optimizers.Optimizer:
+    rate = values["learning_rate"]
+    if given is None:
+        return AdamW(rate, weight_decay=values["weight_decay"])
+    given = keras.optimizers.get(given)
+    config = given.get_config()
+    if rate is not None:
+        config["learning_rate"] = rate
+    return type(given).from_config(config)  # one for this training alone

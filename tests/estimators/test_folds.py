@@ -1,0 +1,147 @@
+"""Networks that leave out another part of the rows each, and one model of them."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_trainkit import callbacks, layers, models, optimizers
+from keras_trainkit.estimators import TableClassifier, TableRegressor
+from keras_trainkit.estimators._table_training import steps_per_execution
+from keras_trainkit.estimators._validation_rows import folds_of
+
+SMALL = {"folds": 2, "members": 2, "hidden_units": (8,), "epochs": 3}
+SMALL |= {"batch_size": 32, "learning_rate": 0.03, "random_state": 5}
+
+
+@pytest.fixture(scope="module")
+def regressor(frame, price):
+    return TableRegressor(**SMALL).fit(frame, price)
+
+
+def test_each_row_is_judged_by_the_network_that_left_it_out(regressor, frame, price):
+    x = regressor.encoder_(frame)
+    networks = [regressor.model_.get_layer(f"network_{n}") for n in (1, 2)]
+    scaling = regressor.model_.layers[-1].target_scaling
+    off = np.empty(200)
+    splits = folds_of(2, np.arange(200), None, None, seed=5)
+    for network, (_, validated) in zip(networks, splits, strict=True):
+        part = {name: array[validated] for name, array in x.items()}
+        found = scaling.inverse(np.mean(network.predict(part, verbose=0), axis=1))
+        found = keras.ops.convert_to_numpy(found)[:, 0]
+        off[validated] = np.abs(found - price[validated])
+    np.testing.assert_allclose(
+        regressor.conformity_scores_[:, 0], np.sort(off), rtol=1e-3, atol=1
+    )
+
+
+def test_the_model_predicts_the_mean_of_the_networks(regressor, frame):
+    x = regressor.encoder_(frame)
+    members = [
+        regressor.model_.get_layer(f"network_{n}").predict(x, verbose=0) for n in (1, 2)
+    ]
+    mean = np.concatenate(members, axis=1).mean(axis=1)
+    scaling = regressor.model_.layers[-1].target_scaling
+    expected = keras.ops.convert_to_numpy(scaling.inverse(mean))[:, 0]
+    np.testing.assert_allclose(regressor.predict(frame), expected, rtol=1e-4)
+
+
+def test_history_and_recipe_tell_the_folds_apart(regressor):
+    assert regressor.history_["fold"] == [0, 0, 0, 1, 1, 1]
+    assert len(regressor.history_["val_loss"]) == 6
+    recipe = {name: choice["value"] for name, choice in regressor.recipe_.items()}
+    assert recipe["folds"] == 2
+    assert (recipe["training_rows"], recipe["validation_rows"]) == (100, 200)
+
+
+def test_saved_it_predicts_the_same(regressor, frame, tmp_path):
+    loaded = TableRegressor.load(regressor.save(tmp_path / "houses"))
+    np.testing.assert_array_equal(loaded.predict(frame), regressor.predict(frame))
+    assert loaded.history_ == regressor.history_
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("members", [1, 2])
+def test_the_same_lines_in_keras_give_the_same_weights(frame, dear, members):
+    """Where the estimator trains all folds in one compiled program."""
+    small = SMALL | {"members": members, "dropout": 0.2}
+    classifier = TableClassifier(**small).fit(frame, dear)
+    keras.utils.set_random_seed(5)
+    classes, y = np.unique(dear, return_inverse=True)
+    encoder = layers.TableEncoder()
+    encoder.adapt(frame)
+    x, labels = encoder(frame), y[:, None].astype("float32")
+    networks = []
+    for training, validated in folds_of(2, np.arange(200), y, None, seed=5):
+        embedding = layers.PiecewiseLinearEmbedding()
+        embedding.adapt(x["numeric"])
+        network = models.mlp(
+            encoder.numeric_shape,
+            1,
+            (8,),
+            dropout=0.2,
+            numeric_embedding=embedding,
+            category_sizes=encoder.category_sizes,
+            members=members,
+            task="binary",
+            classes=classes.tolist(),
+        )
+        network.compile(
+            optimizers.AdamW(0.03, weight_decay=0.02),
+            models.loss_for(network),
+            metrics=models.metrics_for(network),
+            steps_per_execution=steps_per_execution(len(training), 32),
+        )
+        network.fit(
+            {name: array[training] for name, array in x.items()},
+            labels[training],
+            validation_data=(
+                {name: array[validated] for name, array in x.items()},
+                labels[validated],
+            ),
+            epochs=3,
+            batch_size=32,
+            callbacks=[callbacks.CooldownOnPlateau()],
+            verbose=0,
+        )
+        networks.append(network)
+    same = models.ensemble(networks)
+    pairs = zip(same.weights, classifier.model_.weights, strict=True)
+    for weight, found in pairs:
+        np.testing.assert_array_equal(
+            *(keras.ops.convert_to_numpy(w) for w in (weight, found)), weight.path
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow_only
+def test_exported_it_answers_as_the_estimator(frame, dear, tmp_path):
+    import tensorflow as tf
+
+    classifier = TableClassifier(**SMALL).fit(frame, dear)
+    path = classifier.export(tmp_path / "served", frame[:3])
+    serve = tf.saved_model.load(path).signatures["serving_default"]
+    columns = classifier.encoder_.plain_columns(frame)
+    answer = serve(**{name: tf.constant(column) for name, column in columns.items()})
+    found = answer["probabilities"].numpy()
+    np.testing.assert_allclose(found, classifier.predict_proba(frame), atol=1e-5)
+
+
+@pytest.mark.slow
+def test_weights_groups_and_a_given_optimizer_go_with_the_folds(frame, dear):
+    optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
+    given = SMALL | {"learning_rate": None, "optimizer": optimizer}
+    classifier = TableClassifier(**given, class_weight="balanced")
+    groups = np.arange(200) // 5
+    classifier.fit(frame, dear, sample_weight=np.arange(200.0), groups=groups)
+    assert classifier.recipe_["validation_rows"]["value"] == 199  # one has no weight
+    assert classifier.score(frame, dear) > 0.6
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
+def test_a_fold_without_a_finite_loss_is_named(frame, price):
+    wild = SMALL | {"learning_rate": None, "optimizer": keras.optimizers.SGD(1e30)}
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="^`learning_rate`"):
+        TableRegressor(**wild).fit(frame, price)

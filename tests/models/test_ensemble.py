@@ -1,0 +1,121 @@
+"""Several networks as one model, against NumPy."""
+
+import keras
+import numpy as np
+import pytest
+from comparing import assert_close
+from keras import ops
+
+from keras_trainkit.layers import StandardScaling
+from keras_trainkit.models import MemberModel, bilstm_attention, ensemble, loss_for, mlp
+
+X = np.random.default_rng(0).normal(size=(6, 3)).astype("float32")
+
+
+def networks(outputs=1, count=2, **arguments):
+    return [mlp((3,), outputs, (4,), **arguments) for _ in range(count)]
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def test_probabilities_are_averaged():
+    each = networks(task="binary", classes=["no", "yes"])
+    model = ensemble(each)
+    expected = np.mean([sigmoid(n.predict(X, verbose=0)) for n in each], axis=0)
+    assert_close(sigmoid(model.predict(X, verbose=0)), expected, atol=1e-6)
+    assert (model.task, model.classes) == ("binary", ("no", "yes"))
+
+
+def test_every_member_counts_once_in_the_units_of_the_targets():
+    scaling = StandardScaling()
+    scaling.adapt(np.array([[1e6], [3e6]]))
+    each = [
+        mlp((3,), 1, (4,), members=members, target_scaling=scaling, task="regression")
+        for members in (1, 3)
+    ]
+    one, three = (network.predict(X, verbose=0) for network in each)
+    assert_close(ensemble(each).predict(X, verbose=0), (one + 3 * three) / 4, rtol=1e-5)
+
+
+def test_one_network_stays_what_it_is():
+    (network,) = networks(3, 1, members=2, task="classification")
+    assert_close(ensemble([network])(X), network(X), atol=1e-6)
+
+
+def test_weights_are_those_of_the_networks_and_train_on():
+    each = networks(task="regression")
+    model = ensemble(each)
+    before = model.predict(X, verbose=0)
+    kernel = each[0].get_layer("dense_1").kernel
+    model.compile("sgd", loss_for(model))
+    model.fit(X, X[:, :1], verbose=0)
+    assert any(weight is kernel for weight in model.weights)
+    assert np.abs(model.predict(X, verbose=0) - before).max() > 0
+
+
+def test_saved_it_predicts_the_same(tmp_path):
+    model = ensemble(networks(3, members=2, dropout=0.1, task="classification"))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert isinstance(loaded, MemberModel)
+    np.testing.assert_array_equal(
+        *(ops.convert_to_numpy(m(X)) for m in (model, loaded))
+    )
+
+
+def test_networks_of_tables_keep_the_names_of_their_inputs():
+    sizes = [3, 2]
+    each = [mlp((2,), 1, (4,), category_sizes=sizes, task="binary") for _ in range(2)]
+    model = ensemble(each)
+    assert set(model.input) == set(each[0].input)
+    rows = {name: np.zeros((2, *t.shape[1:])) for name, t in model.input.items()}
+    assert model.predict(rows, verbose=0).shape == (2, 1)
+
+
+def test_networks_of_sequences_are_averaged():
+    each = [bilstm_attention((4, 2), 1, (3,), task="regression") for _ in range(2)]
+    x = np.random.default_rng(0).normal(size=(5, 4, 2)).astype("float32")
+    expected = np.mean([network.predict(x, verbose=0) for network in each], axis=0)
+    assert_close(ensemble(each).predict(x, verbose=0), expected, atol=1e-6)
+
+
+BINARY = {"task": "binary", "classes": ["no", "yes"]}
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (BINARY | {"classes": ["yes", "no"]}, "the classes"),
+        ({"task": "binary"}, "the classes"),
+        ({"task": "regression"}, "the mean 'binary_logits'"),
+        ({}, "without an activation of the outputs"),
+        ({"output_activation": "sigmoid"}, "without an activation of the outputs"),
+    ],
+)
+def test_networks_of_two_kinds_are_refused(other, words):
+    pair = networks(count=1, **BINARY) + networks(count=1, **other)
+    with pytest.raises(ValueError, match=f"^`networks` are the models .*{words}"):
+        ensemble(pair)
+
+
+def test_targets_scaled_in_two_ways_are_refused():
+    each = []
+    for spread in (1.0, 2.0):
+        scaling = StandardScaling()
+        scaling.adapt(np.array([[0.0], [spread]]))
+        each += networks(count=1, task="regression", target_scaling=scaling)
+    with pytest.raises(ValueError, match="the target scaling"):
+        ensemble(each)
+
+
+@pytest.mark.parametrize("given", [[], None, [keras.Sequential()], "ab"])
+def test_what_is_no_list_of_networks_is_refused(given):
+    with pytest.raises(ValueError, match="^`networks` are the models"):
+        ensemble(given)
+
+
+def test_names_are_checked():
+    with pytest.raises(ValueError, match="^`name`"):
+        ensemble(networks(task="binary"), name="")
