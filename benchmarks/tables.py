@@ -9,8 +9,8 @@
 
 FOLDER holds a `load.py` whose `table(name)` gives frame, y, task and the rows of
 training, validation and test. "ours" is `estimators.TableClassifier` or
-`TableRegressor` as they stand, with no setting of its own for any table; it has the rows
-of training and validation as one table, of which it keeps what it wants for validation.
+`TableRegressor` as they stand, with no setting of its own for any table; it has the
+rows of training and validation as one table, of which it keeps some for validation.
 Every method runs in a process of its own. `--other-rows` cuts each table anew, by
 that seed, into parts as large: a check of a recipe that was settled on the usual parts.
 `--panel` takes the tables of `panel.py` beside it, on which the recipe is settled, cuts
