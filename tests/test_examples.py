@@ -87,9 +87,9 @@ def houses(tmp_path):
 def test_train_table_predicts_in_the_units_of_the_csv_file(
     train_table, houses, tmp_path
 ):
-    scores = train_table.main(
-        houses, "price", out=tmp_path / "out", members=2, verbose=0
-    )
+    small = {"members": 2, "hidden_units": (64, 64), "epochs": 40, "verbose": 0}
+    small["folds"] = 2
+    scores = train_table.main(houses, "price", out=tmp_path / "out", **small)
     assert scores["as served"]["rmse"] < 4e4  # the standard deviation is 1.2e5
     raw = {
         "rooms": np.array([5.0, 5.0, np.nan]),
@@ -108,9 +108,9 @@ def test_train_table_weighs_rare_classes_and_takes_a_numeric_target_as_classes(
     table = pd.read_csv(houses)
     table["dear"] = np.where(table["price"] > 7e5, 7, np.where(table["garden"], 3, 5))
     table.to_csv(houses, index=False)
-    scores = train_table.main(
-        houses, "dear", out=tmp_path / "out", members=2, class_weight="balanced"
-    )
+    small = {"members": 1, "hidden_units": (64,), "epochs": 15, "folds": 2}
+    small["class_weight"] = "balanced"
+    scores = train_table.main(houses, "dear", out=tmp_path / "out", **small)
     assert scores["as served"]["accuracy"] > 0.8
 
 
