@@ -59,7 +59,7 @@ def main(data, results, sets, methods, seeds, ablation, other_rows, panel):
     if ablation:
         sets, methods = ablation, list(CHANGES)
     else:
-        methods = methods or ["ours", "ours, 1 member", *peers()]
+        methods = methods or ["ours", "ours, fast", *peers()]
     for seed in range(seeds):
         for name in sets or usual:
             for method in methods:
@@ -135,7 +135,7 @@ def ours(table, method, seed):
     from keras_trainkit import analysis, estimators, models, schedules
     from keras_trainkit.optimizers import AdamW
 
-    changes = {"members": 1} if method == "ours, 1 member" else {}
+    changes = {"preset": "fast"} if method == "ours, fast" else {}
     changes |= CHANGES.get(method, {})
     if method == "constant rate, no cooldown":
         rate = schedules.WarmupStableDecay(0.003, warmup_steps=0, decay_steps=1)

@@ -40,7 +40,8 @@ class CooldownOnPlateau(keras.callbacks.Callback):
 
     Every epoch must be validated. A value that is not finite is never the best. The
     optimizer's moments are not restored with the weights. A resumed `fit`
-    (`initial_epoch`) begins to look anew, its first epochs without warm-up.
+    (`initial_epoch`) begins to look anew, its first epochs without warm-up. An
+    interrupt within an epoch leaves the rate of that epoch in the optimizer.
 
     Args:
         monitor: String. Key of the epoch's logs.

@@ -1,7 +1,8 @@
 """Arrays before they meet the model."""
 
+from keras_trainkit.data.folds import Fold, folds
 from keras_trainkit.data.pad_sequences import pad_sequences
 from keras_trainkit.data.split import Split, split
 from keras_trainkit.data.table_batches import TableBatches
 
-__all__ = ["Split", "TableBatches", "pad_sequences", "split"]
+__all__ = ["Fold", "Split", "TableBatches", "folds", "pad_sequences", "split"]

@@ -3,10 +3,11 @@
 import abc
 import contextlib
 import functools
+import math
 import os
 import pathlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -32,8 +33,8 @@ from keras_trainkit.estimators._table_recipe import choice, chosen, folds_for
 from keras_trainkit.estimators._table_training import (
     PREDICTED_AT_ONCE,
     Goal,
+    Part,
     Rows,
-    Split,
     train,
 )
 from keras_trainkit.estimators._targets import (
@@ -46,6 +47,8 @@ from keras_trainkit.estimators._validation_rows import (
     DEFAULT_SHARE,
     entries_of,
     folds_of,
+    free_rows,
+    group_numbers,
     training_and_validation,
 )
 from keras_trainkit.estimators.feature_importances import (
@@ -98,15 +101,13 @@ class TableEstimator(BaseEstimator, abc.ABC):
         rows = np.arange(table.rows) if weights is None else np.flatnonzero(weights)
         learned, y = self._learn_target(y, rows)
         seed = new_seed(self.random_state)
-        groups = entries_of("groups", groups, table.rows, rows)
+        groups = group_numbers(entries_of("groups", groups, table.rows, rows))
         if not isinstance(order, str):
             order = entries_of("order", order, table.rows, rows)
-        folds = folds_for(rows, self.preset, self.folds, self.validation, groups, order)
-        splits = self._splits(folds["value"], rows, y, groups, order, seed)
+        folds, splits = self._splits(rows, y, groups, order, seed)
+        self._check_splits(learned, y, splits)
         training = np.unique(np.concatenate([part for part, _ in splits]))
         weights = self._weights(learned, y, weights, training)
-        if weights is not None:
-            weights = relative_weights(weights, training).astype("float32")
         empty = self._columns_without_value(table.take(training))
         used = table.without(empty)
         goal = self._goal(learned)
@@ -123,8 +124,8 @@ class TableEstimator(BaseEstimator, abc.ABC):
             encoder.adapt(used.take(training).columns)
             if self.verbose:
                 print(encoder.summary())
-            encoded = Rows(encoder(used.columns), y, weights)
-            trained = train(recipe, encoder, encoded, splits, goal)
+            parts, seen = _encoded(encoder, used, y, weights, splits)
+            trained = train(recipe, encoder, parts, seen, goal)
         epochs = _finite_history(trained.histories, recipe["learning_rate"]["value"])
         self.__dict__.pop("feature_names_in_", None)  # of an earlier table
         learned |= _names_as_attributes(list(table.columns), table.named)
@@ -136,7 +137,9 @@ class TableEstimator(BaseEstimator, abc.ABC):
         self.recipe_ = {
             **recipe,
             "folds": folds,
-            "training_rows": choice(len(splits[0][0]), "rows that are not validated"),
+            "training_rows": choice(
+                len(splits[0][0]), "not validated, of the first fold"
+            ),
             "validation_rows": choice(len(validated), "`validation`, or all folds"),
             "columns_left_out": choice(empty, "without a value in training rows"),
             "seed": choice(seed, "by `random_state`"),
@@ -274,20 +277,25 @@ class TableEstimator(BaseEstimator, abc.ABC):
 
     def _splits(
         self,
-        folds: int | None,
         rows: np.ndarray,
         y: np.ndarray,
-        groups: Any,
+        groups: np.ndarray | None,
         order: Any,
         seed: int,
-    ) -> list[Split]:
+    ) -> tuple[dict[str, Any], list[tuple[np.ndarray, np.ndarray]]]:
+        """The choice of folds, and row numbers of training and validation for each."""
         codes = y if y.ndim == 1 else None
-        if folds is not None:
-            return folds_of(folds, rows, codes, groups, seed)
+        free, _ = free_rows(rows, codes, groups, order)
+        units, what = len(free), "rows"
+        if groups is not None:
+            units, what = len(np.unique(groups[np.isin(rows, free)])), "groups"
+        given = (self.preset, self.folds, self.validation, order)
+        folds = folds_for(len(rows), units, what, *given)
+        if folds["value"] is not None:
+            return folds, folds_of(folds["value"], rows, codes, groups, seed)
         share = DEFAULT_SHARE if self.validation is None else self.validation
-        return [
-            training_and_validation(share, rows, len(y), codes, groups, order, seed)
-        ]
+        rest = (len(y), codes, groups, order, seed)
+        return folds, [training_and_validation(share, rows, *rest)]
 
     def _outputs(self, table: Table) -> np.ndarray:
         """Outputs of the model: logits, or values in the units of the targets."""
@@ -380,6 +388,15 @@ class TableEstimator(BaseEstimator, abc.ABC):
         """
 
     @abc.abstractmethod
+    def _check_splits(
+        self,
+        learned: dict[str, Any],
+        y: np.ndarray,
+        splits: list[tuple[np.ndarray, np.ndarray]],
+    ) -> None:
+        """Refuses training rows that lack a class."""
+
+    @abc.abstractmethod
     def _weights(
         self,
         learned: dict[str, Any],
@@ -422,15 +439,51 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def _encoded(
+    encoder: TableEncoder,
+    table: Table,
+    y: np.ndarray,
+    weights: np.ndarray | None,
+    splits: Sequence[tuple[np.ndarray, np.ndarray]],
+) -> tuple[list[Part], Rows]:
+    """The rows of each split, and all that are trained on.
+
+    Of one split each part is encoded by itself, so that no row is there twice.
+    """
+    numbers = np.union1d(*splits[0])
+    every = None if len(splits) == 1 else encoder(table.take(numbers).columns)
+
+    def rows_of(rows: np.ndarray, relative: np.ndarray | None) -> Rows:
+        if every is None:
+            x = encoder(table.take(rows).columns)
+        else:
+            at = np.searchsorted(numbers, rows)
+            x = {name: array[at] for name, array in every.items()}
+        return Rows(x, y[rows], None if relative is None else relative[rows])
+
+    parts = []
+    for split in splits:
+        relative = None
+        if weights is not None:
+            relative = relative_weights(weights, split[0]).astype("float32")
+        parts.append(Part(*(rows_of(rows, relative) for rows in split)))
+    seen = parts[0].training if every is None else Rows(every, y[numbers])
+    return parts, seen
+
+
 def _finite_history(histories: list[dict[str, list]], rate: Any) -> dict[str, list]:
     """Plain values of all epochs, fold after fold.
 
-    In each fold there must be one with a finite validation loss.
+    In each fold there must be one with a finite validation loss. What is logged from a
+    later epoch on alone has NaN before it.
     """
-    found: dict[str, list] = {name: [] for name in histories[0]}
+    names = dict.fromkeys(name for history in histories for name in history)
+    found: dict[str, list] = {name: [] for name in names}
     for history in histories:
-        for name, values in history.items():
-            found[name] += _plain_values(values)
+        for name in names:
+            values = _plain_values(history.get(name, []))
+            lacking = len(history["val_loss"]) - len(values)
+            found[name] += [math.nan] * lacking * (len(histories) > 1) + values
     lengths = [len(history["val_loss"]) for history in histories]
     starts = np.cumsum([0, *lengths[:-1]])
     finite = np.isfinite(found["val_loss"])

@@ -6,23 +6,22 @@ One recipe for every table; where its numbers come from is in docs/figures/table
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from keras_trainkit._checks import check_count
 
 PRESETS = ("default", "fast")
 ROWS_SEEN = 540_000  # rows times epochs, at most
 MANY_ROWS = 30_000
-FEW_ROWS = 2_000  # up to so many all rows are trained on, in folds
+FEW_ROWS = 5_000  # up to so many all rows are trained on, in folds
 FOLDS = 5
 
 
 def folds_for(
-    rows: np.ndarray,
+    rows: int,
+    units: int,
+    what: str,
     preset: str,
     folds: int | None,
     validation: Any,
-    groups: np.ndarray | None,
     order: Any,
 ) -> dict[str, Any]:
     """The number of folds, each of which one network does not train on.
@@ -30,16 +29,15 @@ def folds_for(
     None: there is one network, and one part of the rows that it does not train on.
 
     Args:
-        rows: `(rows,)`. The rows there are.
+        rows: Int. Rows there are.
+        units: Int. Rows or groups that may be in any fold.
+        what: "rows" or "groups".
         preset: One of `PRESETS`.
-        folds: What the user gave, like `validation`, `groups` and `order`.
+        folds: What the user gave, like `validation` and `order`.
 
     Raises:
-        ValueError: Folds together with one part, or more of them than rows or groups.
+        ValueError: Folds together with one part, or more of them than `units`.
     """
-    units, what = len(rows), "rows"
-    if groups is not None:
-        units, what = len(np.unique(groups)), "groups"
     if folds is not None:
         _check_folds(folds, units, what, validation, order)
         return choice(folds, "given")
@@ -49,11 +47,12 @@ def folds_for(
         return choice(None, "the last rows in time are validated")
     if preset == "fast":
         return choice(None, 'not by the preset "fast"')
-    if len(rows) > FEW_ROWS:
-        return choice(None, f"{len(rows):,} rows, which are more than {FEW_ROWS:,}")
+    if rows > FEW_ROWS:
+        return choice(None, f"{rows:,} rows, which are more than {FEW_ROWS:,}")
     if units < 4 * FOLDS:
-        return choice(None, f"{units} {what}, which are fewer than {4 * FOLDS}")
-    return choice(FOLDS, f"{len(rows):,} rows, all of which are needed")
+        why = f"{units} {what} that may be validated, fewer than {4 * FOLDS}"
+        return choice(None, why)
+    return choice(FOLDS, f"{rows:,} rows, all of which are needed")
 
 
 def _check_folds(
@@ -66,7 +65,13 @@ def _check_folds(
             f"`folds` {purpose}, and must be None beside `{name}`. "
             f"Received: folds={folds} and {name}."
         )
-    check_count("folds", folds, purpose, at_least=2, at_most=units)
+    check_count("folds", folds, f"{purpose} of the {what},", at_least=2)
+    if folds > units:
+        raise ValueError(
+            f"`folds` {purpose}, and must be at most the number of {what} that may be "
+            f"validated (no class has only one). Received: folds={folds}, with {units} "
+            f"such {what}."
+        )
 
 
 def choice(value: Any, reason: str) -> dict[str, Any]:
@@ -118,7 +123,16 @@ def chosen(
     if folds:
         found["members"] = (3, f"in each of {folds} networks, one for each fold")
     if preset == "fast":
-        found["members"] = (1, 'of the preset "fast"')
+        of_preset = 'of the preset "fast"'
+        batch_size = min(256, max(64, rows // 12))
+        found |= {
+            "members": (1, of_preset),
+            "epochs": (min(60, found["epochs"][0]), f"the most {of_preset}"),
+            "batch_size": (
+                batch_size,
+                f"a twelfth of the rows, up to 256, {of_preset}",
+            ),
+        }
     if given.get("optimizer") is not None:
         own = (None, "the given optimizer has its own")
         found |= {"learning_rate": own, "weight_decay": own}

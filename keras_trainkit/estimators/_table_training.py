@@ -6,7 +6,7 @@ It takes the numbers that `_table_recipe.chosen` gives.
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -24,7 +24,6 @@ from keras_trainkit.models import ensemble, loss_for, metrics_for, mlp
 from keras_trainkit.optimizers import AdamW
 
 PREDICTED_AT_ONCE = 1024  # rows, which changes nothing but the time
-Split = tuple[np.ndarray, np.ndarray]  # numbers of the training and validation rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,12 +40,12 @@ class Rows:
     y: np.ndarray
     weights: np.ndarray | None = None
 
-    def take(self, rows: np.ndarray) -> "Rows":
-        return Rows(
-            {name: array[rows] for name, array in self.x.items()},
-            self.y[rows],
-            None if self.weights is None else self.weights[rows],
-        )
+
+class Part(NamedTuple):
+    """What one network is trained on, and what is kept from it."""
+
+    training: Rows
+    validation: Rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +80,7 @@ class Trained:
         model: The model, with the weights of the best epoch.
         histories: For each training, dict of name to a value per epoch.
         outputs: `(validation rows, outputs)`. What the model, or in folds the network
-            that has not seen the row, gives for it; in the order of the splits.
+            that has not seen the row, gives for it; in the order of the parts.
     """
 
     model: Model
@@ -92,71 +91,74 @@ class Trained:
 def train(
     recipe: Mapping[str, Mapping[str, Any]],
     encoder: TableEncoder,
-    rows: Rows,
-    splits: Sequence[Split],
+    parts: Sequence[Part],
+    seen: Rows,
     goal: Goal,
 ) -> Trained:
-    """Trains a network for each split; of several it makes one model.
+    """Trains a network for each part; of several it makes one model.
 
     The rate is held until the validation loss gets no better, and then cools down. A
     given optimizer that has a schedule, or averages weights, runs for all epochs.
 
     Args:
         recipe: What `chosen` gave.
-        encoder: Adapted; `rows` are what it made of the table.
-        splits: Of each the validation rows choose the best epoch.
+        encoder: Adapted, as it encoded the rows.
+        parts: Of each the validation rows choose the best epoch.
+        seen: All rows that are trained on, from which embedding and scaling of the
+            targets learn.
     """
     values = {name: choice["value"] for name, choice in recipe.items()}
-    seen = rows.take(np.unique(np.concatenate([training for training, _ in splits])))
-    networks: list[Model] = []
-    histories, outputs = [], []
-    for network in _trained(values, encoder, rows, splits, seen, goal):
-        networks.append(network.model)
-        histories.append(network.histories[0])
-        outputs.append(network.outputs)
-    model = networks[0] if len(networks) == 1 else ensemble(networks)
-    return Trained(model, histories, np.concatenate(outputs))
+    trained = list(_trained(values, encoder, parts, seen, goal))
+    model = trained[0].model
+    if len(trained) > 1:
+        model = ensemble([network.model for network in trained])
+        _compile(model, values, parts[0].training, goal)
+    return Trained(
+        model,
+        [history for network in trained for history in network.histories],
+        np.concatenate([network.outputs for network in trained]),
+    )
 
 
 def _trained(
     values: dict[str, Any],
     encoder: TableEncoder,
-    rows: Rows,
-    splits: Sequence[Split],
+    parts: Sequence[Part],
     seen: Rows,
     goal: Goal,
 ) -> Iterator[Trained]:
-    """A trained network for each split.
+    """A trained network for each part.
 
     All of them train in the compiled program of the first, with their own variables
-    put into it: to compile takes longer than to train on few rows.
+    put into it: to compile takes longer than to train on few rows. With callbacks of
+    the user's, which may keep or change what they find, each has its own.
     """
-    first = model_for(values, encoder, seen, goal)
-    metrics = _compile(first, values, len(splits[0][0]), rows.weights is not None, goal)
-    # Not by the accuracy, which few validation rows know only roughly.
-    monitor = f"val_{_name_of(metrics[0])}" if goal.metrics else "val_loss"
-    first.optimizer.build(first.trainable_variables)
-    start = _values(first.optimizer.variables)
-    network, own = first, None
-    for number, (training, validation) in enumerate(splits):
-        if number:
+    first: Model = None
+    own = None
+    for part in parts:
+        network = model_for(values, encoder, seen, goal)
+        if first is None or goal.callbacks:
+            first, metrics = network, _compile(network, values, part.training, goal)
+        else:
             own = own or _values(first.variables)
-            network = model_for(values, encoder, seen, goal)
             _assign(first.variables, _values(network.variables))
-            _assign(first.optimizer.variables, start)
-        part, held_out = rows.take(training), rows.take(validation)
+            fresh = _optimizer(values, goal.optimizer)
+            fresh.build(network.trainable_variables)
+            _assign(first.optimizer.variables, _values(fresh.variables))
+        # Not by the accuracy, which few validation rows know only roughly.
+        monitor = f"val_{_name_of(metrics[0])}" if goal.metrics else "val_loss"
         history = first.fit(
-            part.x,
-            targets(part.y, goal),
-            sample_weight=part.weights,
-            validation_data=_as_arguments(held_out, goal),
+            *_as_arguments(part.training, goal)[:2],
+            sample_weight=part.training.weights,
+            validation_data=_as_arguments(part.validation, goal),
             epochs=values["epochs"],
             batch_size=values["batch_size"],
             callbacks=[ending_of(first, monitor, values["epochs"]), *goal.callbacks],
             verbose=goal.verbose,
         )
-        outputs = first.predict(held_out.x, batch_size=PREDICTED_AT_ONCE, verbose=0)
-        if number:
+        x = part.validation.x
+        outputs = first.predict(x, batch_size=PREDICTED_AT_ONCE, verbose=0)
+        if network is not first:
             _assign(network.variables, _values(first.variables))
         yield Trained(network, [history.history], outputs)
     if own is not None:
@@ -169,17 +171,19 @@ def _as_arguments(rows: Rows, goal: Goal) -> tuple:
 
 
 def _compile(
-    model: Model, values: Mapping[str, Any], rows: int, weighted: bool, goal: Goal
+    model: Model, values: Mapping[str, Any], training: Rows, goal: Goal
 ) -> list:
     """Compiles, and returns the metrics."""
-    metrics = _metrics(model, goal)
+    metrics, weighted = _metrics(model, goal), training.weights is not None
     model.compile(
         _optimizer(values, goal.optimizer),
         loss=goal.loss or _loss(model, values, goal),
         metrics=None if weighted else metrics,
         weighted_metrics=metrics if weighted else None,
-        steps_per_execution=steps_per_execution(rows, values["batch_size"]),
+        steps_per_execution=steps_per_execution(len(training.y), values["batch_size"]),
     )
+    # Built in the compiled step, Keras 3.15's ScheduleFreeAdamW begins at zeros.
+    model.optimizer.build(model.trainable_variables)
     return metrics
 
 

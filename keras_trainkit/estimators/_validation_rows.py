@@ -1,14 +1,13 @@
 """Rows kept from training: the best epoch is chosen by them, and what follows it."""
 
-import warnings
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
 
 from keras_trainkit._checks import check_count, check_number
 from keras_trainkit._tables.objects import is_missing
-from keras_trainkit.data import split
+from keras_trainkit.data import folds, split
+from keras_trainkit.data._rows import codes_of
 from keras_trainkit.estimators._targets import as_array
 
 DEFAULT_SHARE = 0.2  # of the rows, where no folds are
@@ -33,6 +32,11 @@ def entries_of(name: str, values: Any, count: int, rows: np.ndarray) -> Any:
     )
 
 
+def group_numbers(groups: np.ndarray | None) -> np.ndarray | None:
+    """Groups of any type as ints from 0."""
+    return None if groups is None else codes_of(groups)[1]
+
+
 def training_and_validation(
     validation: Any,
     rows: np.ndarray,
@@ -44,15 +48,15 @@ def training_and_validation(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers of both parts, by the rules of `data.split`.
 
-    A class of one row, with its group, stays in training. A share of the rows is
-    raised to a row for each class, where that is not over half of the rows.
+    A class of one row or one group stays in training. A share of the rows is raised to
+    a row for each class, where that is not over half of the rows.
 
     Args:
         validation: Float in (0, 1), int >= 1, or row numbers.
         rows: The row numbers there are to choose from, ascending.
         table_rows: Int. Rows of the table, some of which may not be among these.
         codes: Class of each row of the table, to stratify by; None for numbers.
-        groups: Groups of `rows`, or None.
+        groups: Groups of `rows` by number, or None.
         order: Times of `rows`, or "rows", or None.
     """
     if len(rows) < 2:
@@ -67,8 +71,7 @@ def training_and_validation(
         check_count("validation", validation, PURPOSE, at_most=len(rows) - 1)
     else:
         check_number("validation", validation, PURPOSE, above=0, below=1)
-    groups = None if groups is None else np.asarray(groups)
-    free, codes = _stratifiable(rows, codes, groups, order)
+    free, codes = free_rows(rows, codes, groups, order)
     size = _size(validation, len(free), codes)
     parts = split(
         len(free),
@@ -86,57 +89,34 @@ def training_and_validation(
 
 
 def folds_of(
-    folds: int,
+    count: int,
     rows: np.ndarray,
     codes: np.ndarray | None,
     groups: np.ndarray | None,
     seed: int,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Row numbers of training and validation, for each fold; classes are spread evenly.
+    """Row numbers of training and validation, for each fold of `data.folds`.
 
     Rows of a class that one row or one group has alone are trained on in every fold.
 
     Args:
         rows: The row numbers there are, ascending.
         codes: Class of each row of the table, to stratify by; None for numbers.
-        groups: Groups of `rows`, or None.
+        groups: Groups of `rows` by number, or None.
     """
-    groups = None if groups is None else np.unique(groups, return_inverse=True)[1]
-    free, of_free = _stratifiable(rows, codes, groups, None)
-    if groups is None:
-        fold = _spread(len(free), of_free, folds, seed)
-    else:
-        fold = _spread_groups(groups[np.isin(rows, free)], of_free, folds, seed)
-    validated = (free[fold == number] for number in range(folds))
+    free, of_free = free_rows(rows, codes, groups)
+    if groups is not None:
+        groups = groups[np.isin(rows, free)]
+    parts = folds(len(free), count, stratify=of_free, groups=groups, seed=seed)
+    validated = [free[part.validation] for part in parts]
     return [(np.setdiff1d(rows, part), part) for part in validated]
 
 
-def _spread(count: int, codes: np.ndarray | None, folds: int, seed: int) -> np.ndarray:
-    """The fold of each row: one after the other, class by class, in random order."""
-    order = np.random.default_rng(seed).permutation(count)
-    if codes is not None:
-        order = order[np.argsort(codes[order], kind="stable")]
-    found = np.empty(count, int)
-    found[order] = np.arange(count) % folds
-    return found
-
-
-def _spread_groups(
-    groups: np.ndarray, codes: np.ndarray | None, folds: int, seed: int
-) -> np.ndarray:
-    """The fold of each row, that of its group."""
-    codes = np.zeros_like(groups) if codes is None else codes
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    found = np.empty(len(groups), int)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a class of fewer rows than folds
-        for number, (_, part) in enumerate(splitter.split(codes, codes, groups)):
-            found[part] = number
-    return found
-
-
-def _stratifiable(
-    rows: np.ndarray, codes: np.ndarray | None, groups: np.ndarray | None, order: Any
+def free_rows(
+    rows: np.ndarray,
+    codes: np.ndarray | None,
+    groups: np.ndarray | None,
+    order: Any = None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Rows that may go into either part, and their classes."""
     if codes is None or order is not None:

@@ -29,7 +29,8 @@ class TableClassifier(ClassifierMixin, TableEstimator):
 
     Rows kept for validation choose the best epoch, correct the probabilities
     (`layers.TemperatureScaling`) and size the sets of `predict_set`. Where rows are
-    few, all are: in folds, each left out by one of several networks.
+    few, all are: in folds, each left out by one of several networks, whose mean is
+    not corrected.
 
     Args:
         preset: "default", or "fast": one network of one member.
@@ -54,7 +55,7 @@ class TableClassifier(ClassifierMixin, TableEstimator):
             `fit`. None: by the recipe, 0.2 or folds.
         folds: Int >= 2. Networks of `members` each, which leave out another part of
             the rows each, so that all rows are trained on; `model_` is their
-            `models.ensemble`. None: by the recipe, 5 up to 2,000 rows.
+            `models.ensemble`. None: by the recipe, 5 up to 5,000 rows.
         scaling: As in `layers.TableEncoder`, like the four that follow.
         kinds: Dict of column to kind, or None.
         categories: "auto", or a list of columns.
@@ -65,7 +66,8 @@ class TableClassifier(ClassifierMixin, TableEstimator):
             for two classes, one-hot for more; the model gives logits.
         metrics: List of metrics of Keras, in place of accuracy; the first chooses the
             best epoch, if Keras knows which way it gets better.
-        keras_callbacks: List of callbacks of Keras, beside those of the recipe.
+        keras_callbacks: List of callbacks of Keras, beside those of the recipe. With
+            folds each sees one `fit` after the other.
         random_state: Int >= 0, for a training that can be repeated; a NumPy
             `RandomState`; or None.
         verbose: As in Keras' `fit`. Unless 0, says what was found in the columns.
@@ -77,8 +79,9 @@ class TableClassifier(ClassifierMixin, TableEstimator):
         model_: `keras.Model` from encoded columns to logits.
         calibrated_model_: The same with corrected probabilities, which predicts.
         encoder_: `layers.TableEncoder`.
-        temperature_: Float, by which logits are divided. 1 where the validation rows
-            cannot tell one: too easy, too few, or no better than chance.
+        temperature_: Float, by which logits are divided. 1 with folds, and where the
+            validation rows cannot tell one: too easy, too few, or no better than
+            chance.
         history_: Dict of name to one value per epoch. With folds one training after
             the other, its number as "fold".
         recipe_: Dict of name to `{"value": ..., "reason": ...}`: what was chosen.
@@ -237,6 +240,23 @@ class TableClassifier(ClassifierMixin, TableEstimator):
         codes[rows] = found
         return {"classes_": classes}, codes
 
+    def _check_splits(
+        self,
+        learned: dict[str, Any],
+        y: np.ndarray,
+        splits: Sequence[tuple[np.ndarray, np.ndarray]],
+    ) -> None:
+        classes = learned["classes_"]
+        for training, _ in splits:
+            untrained = np.setdiff1d(np.arange(len(classes)), y[training])
+            if len(untrained):
+                name = "validation" if len(splits) == 1 else "folds"
+                raise ValueError(
+                    f"`{name}` chooses the rows that are kept from training and must "
+                    "leave some of each class. Received: none of "
+                    f"{classes[untrained].tolist()}."
+                )
+
     def _weights(
         self,
         learned: dict[str, Any],
@@ -245,13 +265,6 @@ class TableClassifier(ClassifierMixin, TableEstimator):
         training: np.ndarray,
     ) -> np.ndarray | None:
         classes = learned["classes_"]
-        untrained = np.setdiff1d(np.arange(len(classes)), y[training])
-        if len(untrained):
-            raise ValueError(
-                "`validation` chooses the rows that are kept from training and must "
-                "leave some of each class. Received: none of "
-                f"{classes[untrained].tolist()}."
-            )
         by_class = weights_of_classes(self.class_weight, classes, y[training])
         if by_class is None:
             return weights
@@ -264,7 +277,10 @@ class TableClassifier(ClassifierMixin, TableEstimator):
         )
 
     def _after_training(self, outputs: np.ndarray, y: np.ndarray) -> None:
-        temperature, reason = _temperature(outputs, y)
+        if self.recipe_["folds"]["value"] is None:
+            temperature, reason = _temperature(outputs, y)
+        else:  # the mean of several networks is less sure of itself than each
+            temperature, reason = 1.0, "no row is new to all networks"
         self.temperature_ = temperature
         self.recipe_["temperature"] = {"value": temperature, "reason": reason}
         self.calibrated_model_ = _calibrated(self.model_, temperature)

@@ -46,7 +46,7 @@ class TableRegressor(RegressorMixin, TableEstimator):
             `fit`. None: by the recipe, 0.2 or folds.
         folds: Int >= 2. Networks of `members` each, which leave out another part of
             the rows each, so that all rows are trained on; `model_` is their
-            `models.ensemble`. None: by the recipe, 5 up to 2,000 rows.
+            `models.ensemble`. None: by the recipe, 5 up to 5,000 rows.
         scaling: As in `layers.TableEncoder`, like the four that follow.
         kinds: Dict of column to kind, or None.
         categories: "auto", or a list of columns.
@@ -57,7 +57,8 @@ class TableRegressor(RegressorMixin, TableEstimator):
             are standardized in it.
         metrics: List of metrics of Keras, in place of the root mean squared error; the
             first chooses the best epoch. They are in the units of the targets.
-        keras_callbacks: List of callbacks of Keras, beside those of the recipe.
+        keras_callbacks: List of callbacks of Keras, beside those of the recipe. With
+            folds each sees one `fit` after the other.
         random_state: Int >= 0, for a training that can be repeated; a NumPy
             `RandomState`; or None.
         verbose: As in Keras' `fit`. Unless 0, says what was found in the columns.
@@ -204,6 +205,14 @@ class TableRegressor(RegressorMixin, TableEstimator):
         self, y: np.ndarray, rows: np.ndarray
     ) -> tuple[dict[str, Any], np.ndarray]:
         return {"_one_axis": y.ndim == 1}, read_numbers(y)
+
+    def _check_splits(
+        self,
+        learned: dict[str, Any],
+        y: np.ndarray,
+        splits: Sequence[tuple[np.ndarray, np.ndarray]],
+    ) -> None:
+        """Numbers are in any rows."""
 
     def _weights(
         self,

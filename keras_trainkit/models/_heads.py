@@ -136,7 +136,8 @@ def member_head(
         name="members",
     )(x)
     if len(shape) > 1:
-        x = keras.layers.Reshape((members, *shape), name="member_answers")(x)
+        each = (members, *shape)
+        x = keras.layers.Reshape(each, dtype=_head_dtype(), name="member_answers")(x)
     kind = _MEMBER_KINDS.get(str(task), "values")
     mean = MemberMean(
         kind, target_scaling, task, classes, dtype=_head_dtype(), name="outputs"

@@ -19,30 +19,35 @@ def ensemble(networks: Sequence[TaskModel], name: str = "ensemble") -> MemberMod
 
     Members of one `mlp` share all layers but the first and the last, so each learns
     from the rows of all. Networks of an ensemble share nothing: each may have been
-    trained on rows of its own, such as the parts of a cross-validation. The model has
-    their weights, not copies, and trains, saves and exports as any `MemberModel`.
+    trained on rows of its own, such as the folds of `data.folds`. The model has their
+    weights, not copies, and trains, saves and exports as any `MemberModel`. Penalties
+    (`l1`, `l2`) of all networks are added up, where losses are averaged.
 
     Args:
-        networks: Models as `mlp` and `bilstm_attention` return them with a `task`,
-            whose head gives logits or values. Inputs, outputs, task, classes and
-            target scaling are the same in all.
+        networks: Models that end in a `layers.Head` without an activation or in a
+            `layers.MemberMean`, as those of `mlp` and most of `bilstm_attention` with
+            a `task`. No two have a layer in common, but for the target scaling.
+            Inputs, outputs, task, classes and target scaling are the same in all.
         name: String. Name of the model.
 
     Returns:
         An uncompiled `MemberModel`. A network of m members counts m times in the mean.
 
     Raises:
-        ValueError: No networks, one of another kind, or two that differ.
+        ValueError: No networks, one of another kind, two that differ, or that share a
+            layer.
 
     Example:
 
     ```python
     x, y = np.random.normal(size=(8, 4)), np.zeros((8, 1))
-    halves = [models.mlp((4,), 1, task="binary") for _ in range(2)]
-    for rows, network in zip((slice(0, 4), slice(4, 8)), halves):
+    networks = []
+    for train, _ in data.folds(x, 2):
+        network = models.mlp((4,), 1, task="binary")
         network.compile("adam", models.loss_for(network))
-        network.fit(x[rows], y[rows], verbose=0)
-    models.ensemble(halves).predict(x, verbose=0)  # (8, 1)
+        network.fit(x[train], y[train], verbose=0)
+        networks.append(network)
+    models.ensemble(networks).predict(x, verbose=0)  # (8, 1)
     ```
 
     Source: Breiman, 1996, "Bagging Predictors"; parts of a cross-validation after
@@ -52,22 +57,36 @@ def ensemble(networks: Sequence[TaskModel], name: str = "ensemble") -> MemberMod
     check_model_name(name)
     ends = _checked_ends(networks)
     inputs = keras.tree.map_structure(_input_like, networks[0].input)
+    taken = {tensor.name for tensor in keras.tree.flatten(inputs)}
     members = [
-        keras.Model(network.input, end.members, name=f"network_{number}")(inputs)
+        keras.Model(
+            network.input, end.members, name=_unlike(taken, f"network_{number}")
+        )(inputs)
         for number, (network, end) in enumerate(zip(networks, ends, strict=True), 1)
     ]
-    if len(members) > 1:
-        members = [keras.layers.Concatenate(axis=1, name="members")(members)]
     first = ends[0]
+    dtype = first.layer.dtype_policy  # that of a head: float32 in mixed precision
+    if len(members) > 1:
+        together = keras.layers.Concatenate(
+            axis=1, dtype=dtype, name=_unlike(taken, "members")
+        )
+        members = [together(members)]
     mean = MemberMean(
         first.kind,
         first.target_scaling,
         first.task,
         first.classes,
-        dtype=first.layer.dtype_policy,
-        name="outputs",
+        dtype=dtype,
+        name=_unlike(taken, "outputs"),
     )
     return MemberModel(inputs, mean(members[0]), name=name)
+
+
+def _unlike(taken: set[str], name: str) -> str:
+    """The name, with underscores behind it where an input has it."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 class _End(NamedTuple):
@@ -89,13 +108,11 @@ class _End(NamedTuple):
     def interface(self, network: TaskModel) -> dict[str, Any]:
         """What two networks must have in common, by the words of a message."""
         return {
-            "the inputs": keras.tree.map_structure(
-                lambda t: f"{t.name} {tuple(t.shape)} {t.dtype}", network.input
-            ),
+            "the inputs": _inputs_of(network),
             "the outputs": tuple(network.output.shape),
             "the mean": self.kind,
             "the task": self.task,
-            "the classes": self.classes,
+            "the classes": None if self.classes is None else tuple(self.classes),
             "the target scaling": _numbers_of(self.target_scaling),
         }
 
@@ -114,7 +131,25 @@ def _checked_ends(networks: Any) -> list[_End]:
                     f"{part} {first[part]!r} of {found[0].name}, {value!r} of "
                     f"{network.name}."
                 )
+    _refuse_shared(found, ends)
     return ends
+
+
+def _refuse_shared(networks: Sequence[TaskModel], ends: Sequence[_End]) -> None:
+    """Keras saves a layer once, and could not load the second network that has it."""
+    owners: dict[int, TaskModel] = {}
+    for network, end in zip(networks, ends, strict=True):
+        scaling = {id(v) for v in getattr(end.target_scaling, "variables", ())}
+        for variable in network.variables:
+            if id(variable) in scaling:
+                continue
+            owner = owners.setdefault(id(variable), network)
+            if owner is not network or networks.count(network) > 1:
+                raise ValueError(
+                    f"{_PURPOSE} without a layer in common (build each with layers of "
+                    f"its own). Received: {variable.path} in {owner.name} and "
+                    f"{network.name}."
+                )
 
 
 def _end_of(network: Any) -> _End:
@@ -123,12 +158,14 @@ def _end_of(network: Any) -> _End:
         scaling, task, classes = last.target_scaling, last.task, last.classes
         return _End(last, last.input, last.kind, scaling, task, classes)
     if isinstance(last, Head) and last.activation is keras.activations.linear:
-        one = keras.layers.Reshape((1, *last.output.shape[1:]), name="member")
+        shape = (1, *network.output.shape[1:])
+        one = keras.layers.Reshape(shape, dtype=last.dtype_policy, name="member")
         kind = _KINDS[last.task]
-        return _End(last, one(last.output), kind, None, last.task, last.classes)
+        return _End(last, one(network.output), kind, None, last.task, last.classes)
     raise ValueError(
-        f"{_PURPOSE} models as `models.mlp` gives with a `task`, without an activation "
-        f"of the outputs. Received: {network!r}."
+        f"{_PURPOSE} models that end in a `layers.Head` without an activation or in a "
+        f"`layers.MemberMean`, as `models.mlp` gives them with a `task`. "
+        f"Received: {network!r}."
     )
 
 
@@ -136,8 +173,16 @@ def _input_like(tensor: Tensor) -> Tensor:
     return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)
 
 
+def _inputs_of(network: TaskModel) -> Any:
+    """Shapes and types; a single input may have any name."""
+    return keras.tree.map_structure(
+        lambda tensor: f"{tuple(tensor.shape)} {tensor.dtype}", network.input
+    )
+
+
 def _numbers_of(scaling: Layer | None) -> Any:
     if scaling is None:
         return None
+    config = {k: v for k, v in scaling.get_config().items() if k != "name"}
     values = (ops.convert_to_numpy(weight).tolist() for weight in scaling.weights)
-    return type(scaling).__name__, list(values)
+    return type(scaling).__name__, config, list(values)

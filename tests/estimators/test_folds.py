@@ -4,10 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_trainkit import callbacks, layers, models, optimizers
+from keras_trainkit import callbacks, data, layers, models, optimizers
 from keras_trainkit.estimators import TableClassifier, TableRegressor
 from keras_trainkit.estimators._table_training import steps_per_execution
-from keras_trainkit.estimators._validation_rows import folds_of
 
 SMALL = {"folds": 2, "members": 2, "hidden_units": (8,), "epochs": 3}
 SMALL |= {"batch_size": 32, "learning_rate": 0.03, "random_state": 5}
@@ -23,7 +22,7 @@ def test_each_row_is_judged_by_the_network_that_left_it_out(regressor, frame, pr
     networks = [regressor.model_.get_layer(f"network_{n}") for n in (1, 2)]
     scaling = regressor.model_.layers[-1].target_scaling
     off = np.empty(200)
-    splits = folds_of(2, np.arange(200), None, None, seed=5)
+    splits = data.folds(200, 2, seed=5)
     for network, (_, validated) in zip(networks, splits, strict=True):
         part = {name: array[validated] for name, array in x.items()}
         found = scaling.inverse(np.mean(network.predict(part, verbose=0), axis=1))
@@ -71,7 +70,7 @@ def test_the_same_lines_in_keras_give_the_same_weights(frame, dear, members):
     encoder.adapt(frame)
     x, labels = encoder(frame), y[:, None].astype("float32")
     networks = []
-    for training, validated in folds_of(2, np.arange(200), y, None, seed=5):
+    for training, validated in data.folds(frame, 2, stratify=y, seed=5):
         embedding = layers.PiecewiseLinearEmbedding()
         embedding.adapt(x["numeric"])
         network = models.mlp(
@@ -131,7 +130,7 @@ def test_weights_groups_and_a_given_optimizer_go_with_the_folds(frame, dear):
     optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
     given = SMALL | {"learning_rate": None, "optimizer": optimizer}
     classifier = TableClassifier(**given, class_weight="balanced")
-    groups = np.arange(200) // 5
+    groups = np.repeat([f"street {number}" for number in range(40)], 5)
     classifier.fit(frame, dear, sample_weight=np.arange(200.0), groups=groups)
     assert classifier.recipe_["validation_rows"]["value"] == 199  # one has no weight
     assert classifier.score(frame, dear) > 0.6
@@ -145,3 +144,49 @@ def test_a_fold_without_a_finite_loss_is_named(frame, price):
     wild = SMALL | {"learning_rate": None, "optimizer": keras.optimizers.SGD(1e30)}
     with pytest.warns(UserWarning), pytest.raises(ValueError, match="^`learning_rate`"):
         TableRegressor(**wild).fit(frame, price)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "optimizer", [keras.optimizers.ScheduleFreeAdamW(0.01), keras.optimizers.Nadam()]
+)
+def test_the_state_of_an_optimizer_goes_with_the_network(frame, price, optimizer):
+    """With a callback each network has a program of its own, without it they share."""
+    given = SMALL | {"learning_rate": None, "optimizer": optimizer}
+    watch = keras.callbacks.LambdaCallback()
+    shared = TableRegressor(**given).fit(frame, price)
+    apart = TableRegressor(**given, keras_callbacks=[watch]).fit(frame, price)
+    np.testing.assert_array_equal(shared.predict(frame), apart.predict(frame))
+
+
+@pytest.mark.slow
+def test_the_model_can_be_evaluated(regressor, frame, price):
+    x = regressor.encoder_(frame)
+    found = regressor.model_.evaluate(x, price, verbose=0, return_dict=True)
+    off = regressor.predict(frame) - price
+    assert found["rmse"] == pytest.approx(np.sqrt(np.mean(off**2)), rel=1e-3)
+
+
+@pytest.mark.slow
+def test_what_is_logged_late_stands_in_its_epoch(frame, price):
+    class Late(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch:
+                logs["late"] = float(epoch)
+
+    fitted = TableRegressor(**SMALL, keras_callbacks=[Late()]).fit(frame, price)
+    np.testing.assert_array_equal(fitted.history_["late"], [np.nan, 1, 2] * 2)
+
+
+@pytest.mark.parametrize("given", [{"folds": 2}, {"validation": 0.5}])
+def test_a_class_that_each_group_has_alone_is_refused(frame, given):
+    groups = np.arange(200) // 10
+    towns = np.array([f"town {group}" for group in groups])
+    with pytest.raises(ValueError, match=f"^`{next(iter(given))}` chooses"):
+        TableClassifier(**given).fit(frame, towns, groups=groups)
+
+
+def test_folds_need_rows_of_classes_that_are_not_alone():
+    y = ["a", "a", "b", "b", "c"]
+    with pytest.raises(ValueError, match="^`folds` .*with 4 such rows"):
+        TableClassifier(folds=5).fit(np.arange(5.0)[:, None], y)

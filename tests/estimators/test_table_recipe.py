@@ -27,8 +27,10 @@ def test_what_is_given_goes_before_the_recipe():
     assert found["members"]["reason"] != "given"
 
 
-def test_the_fast_preset_has_one_member():
-    assert values(400, 5, "binary", "fast", {})["members"] == 1
+def test_the_fast_preset_has_one_member_and_larger_batches():
+    fast = values(6_000, 5, "binary", "fast", {})
+    assert (fast["members"], fast["epochs"], fast["batch_size"]) == (1, 60, 256)
+    assert values(50_000, 5, "binary", "fast", {})["epochs"] == 30
 
 
 @pytest.mark.parametrize(
@@ -41,22 +43,19 @@ def test_length_batch_and_dropout_follow_the_rows(rows, epochs, batch_size, drop
     assert {name: found[name] for name in expected} == expected
 
 
-ROWS = np.arange(500)
-
-
 @pytest.mark.parametrize(
     ("changes", "folds"),
     [
         ({}, 5),
-        ({"rows": np.arange(3000)}, None),
-        ({"rows": np.arange(19)}, None),
+        ({"rows": 6000, "units": 6000}, None),
+        ({"units": 19}, None),
         ({"preset": "fast"}, None),
         ({"validation": 0.3}, None),
         ({"order": "rows"}, None),
-        ({"groups": np.arange(500) // 20}, 5),
-        ({"groups": np.arange(500) // 100}, None),
-        ({"folds": 3, "rows": np.arange(3000)}, 3),
+        ({"units": 25, "what": "groups"}, 5),
+        ({"folds": 3, "rows": 6000}, 3),
         ({"folds": 3, "preset": "fast"}, 3),
+        ({"folds": 3, "units": 3}, 3),
     ],
 )
 def test_few_rows_are_trained_on_in_folds(changes, folds):
@@ -69,10 +68,10 @@ def test_few_rows_are_trained_on_in_folds(changes, folds):
     [
         ({"folds": 3, "validation": 0.3}, "must be None beside `validation`"),
         ({"folds": 3, "order": "rows"}, "must be None beside `order`"),
-        ({"folds": 1}, "from 2 to 500. Received: folds=1"),
-        ({"folds": 2.5}, "from 2 to 500"),
-        ({"folds": 501}, "from 2 to 500"),
-        ({"folds": 6, "groups": np.arange(500) // 100}, "from 2 to 5"),
+        ({"folds": 1}, "at least 2. Received: folds=1"),
+        ({"folds": 2.5}, "at least 2. Received: folds=2.5"),
+        ({"folds": 501}, "at most the number of rows .*with 500 such rows"),
+        ({"folds": 6, "units": 5, "what": "groups"}, "with 5 such groups"),
     ],
 )
 def test_folds_that_cannot_be_are_refused(changes, words):
@@ -81,8 +80,8 @@ def test_folds_that_cannot_be_are_refused(changes, words):
 
 
 def folds_of(changes):
-    usual = {"rows": ROWS, "preset": "default", "folds": None}
-    usual |= {"validation": None, "groups": None, "order": None}
+    usual = {"rows": 500, "units": 500, "what": "rows", "preset": "default"}
+    usual |= {"folds": None, "validation": None, "order": None}
     return folds_for(**usual | changes)
 
 

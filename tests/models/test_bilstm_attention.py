@@ -306,13 +306,6 @@ def test_comes_back_from_a_file(build, tmp_path):
     assert answers(loaded, x).sum(-1) == pytest.approx(1)
 
 
-@pytest.fixture
-def mixed_precision():
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    yield
-    keras.config.set_dtype_policy("float32")
-
-
 def test_head_is_float32_under_mixed_precision(mixed_precision):
     model = floats(task="classification")
     assert model.get_layer("bilstm_1").compute_dtype == "bfloat16"

@@ -6,8 +6,15 @@ import pytest
 from comparing import assert_close
 from keras import ops
 
-from keras_trainkit.layers import StandardScaling
-from keras_trainkit.models import MemberModel, bilstm_attention, ensemble, loss_for, mlp
+from keras_trainkit.layers import Head, MinMaxScaling, StandardScaling
+from keras_trainkit.models import (
+    MemberModel,
+    TaskModel,
+    bilstm_attention,
+    ensemble,
+    loss_for,
+    mlp,
+)
 
 X = np.random.default_rng(0).normal(size=(6, 3)).astype("float32")
 
@@ -90,8 +97,8 @@ BINARY = {"task": "binary", "classes": ["no", "yes"]}
         (BINARY | {"classes": ["yes", "no"]}, "the classes"),
         ({"task": "binary"}, "the classes"),
         ({"task": "regression"}, "the mean 'binary_logits'"),
-        ({}, "without an activation of the outputs"),
-        ({"output_activation": "sigmoid"}, "without an activation of the outputs"),
+        ({}, "end in a `layers.Head` without"),
+        ({"output_activation": "sigmoid"}, "end in a `layers.Head` without"),
     ],
 )
 def test_networks_of_two_kinds_are_refused(other, words):
@@ -108,6 +115,58 @@ def test_targets_scaled_in_two_ways_are_refused():
         each += networks(count=1, task="regression", target_scaling=scaling)
     with pytest.raises(ValueError, match="the target scaling"):
         ensemble(each)
+
+
+def test_scalings_of_two_ranges_are_refused():
+    each = []
+    for low in (-1.0, 0.0):
+        scaling = MinMaxScaling((low, 1.0), outside="extend")
+        scaling.adapt(np.array([[0.0], [10.0]]))
+        each += networks(count=1, task="regression", target_scaling=scaling)
+    with pytest.raises(ValueError, match="the target scaling"):
+        ensemble(each)
+
+
+def test_networks_that_share_a_layer_are_refused():
+    """Keras saves it once, and cannot load it twice."""
+    scaling = StandardScaling()
+    scaling.adapt(X)
+    pair = networks(task="binary", scaling=scaling)
+    with pytest.raises(ValueError, match="without a layer in common.*standard_scaling"):
+        ensemble(pair)
+    (network,) = networks(count=1, task="binary")
+    with pytest.raises(ValueError, match="without a layer in common"):
+        ensemble([network, network])
+
+
+def test_ensembles_can_be_members_of_another(tmp_path):
+    each = networks(count=3, task="binary")
+    model = ensemble([ensemble(each[:2]), each[2]])
+    expected = np.mean([sigmoid(n.predict(X, verbose=0)) for n in each], axis=0)
+    assert_close(sigmoid(model.predict(X, verbose=0)), expected, atol=1e-6)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert_close(loaded(X), model(X), atol=1e-6)
+
+
+def test_mixed_precision_ends_in_float32(mixed_precision):
+    each = networks(task="regression")
+    for network in each:
+        head = network.layers[-1]
+        head.kernel.assign(ops.zeros_like(head.kernel))
+        head.bias.assign([1e5])  # bfloat16 has 99840 or 100352
+    assert_close(ensemble(each)(X), np.full((6, 1), 1e5), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["members", "outputs", "network_1"])
+def test_an_input_may_have_any_name(name):
+    each = []
+    for _ in range(2):
+        inputs = keras.Input((3,), name=name)
+        head = Head(1, "regression")(inputs)
+        each.append(TaskModel(inputs, head))
+    expected = np.mean([network.predict(X, verbose=0) for network in each], axis=0)
+    assert_close(ensemble(each)(X), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("given", [[], None, [keras.Sequential()], "ab"])

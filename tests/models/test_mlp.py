@@ -258,13 +258,6 @@ def test_readme_model_gives_probabilities():
     assert ((p > 0) & (p < 1)).all()
 
 
-@pytest.fixture
-def mixed_precision():
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    yield
-    keras.config.set_dtype_policy("float32")
-
-
 def test_head_is_float32_under_mixed_precision(mixed_precision):
     model = mlp((5,), 3, (4,), normalization="layer", residual=True, task="binary")
     assert model.get_layer("dense_1").compute_dtype == "bfloat16"
