@@ -220,6 +220,7 @@ class TableEstimator(BaseEstimator, abc.ABC):
         directory: str | os.PathLike,
         examples: Any = None,
         *,
+        coverage: float | None = None,
         version: int | None = None,
         new_signature: bool = False,
     ) -> pathlib.Path:
@@ -228,10 +229,19 @@ class TableEstimator(BaseEstimator, abc.ABC):
         See `serving.export`, which is called with the encoder in front. Needs
         TensorFlow.
 
+        | estimator  | answers                 | with `coverage` also               |
+        | ---------- | ----------------------- | ---------------------------------- |
+        | classifier | `probabilities`,        | `set`, as `predict_set`            |
+        |            | `classes`, `label`      |                                    |
+        | regressor  | `predictions`           | `lower`, `upper`, as               |
+        |            |                         | `predict_interval`                 |
+
         Args:
             directory: Folder of the versions of the served model.
             examples: Rows as `predict` takes them, kept with the model in plain text.
                 None: a row that no table holds, of medians and most frequent levels.
+            coverage: Float in (0, 1), or None. The share of rows that set or interval
+                are to hold.
             version: As in `serving.export`.
             new_signature: As in `serving.export`.
 
@@ -244,13 +254,15 @@ class TableEstimator(BaseEstimator, abc.ABC):
         rows = typical_row(self.encoder_)
         if examples is not None:
             rows = self._known_columns(examples).columns
+        model, arguments = self._served_with(coverage)
         return export(
-            self._served_model(),
+            model,
             directory,
             rows,
             preprocessing=self.encoder_,
             version=version,
             new_signature=new_signature,
+            **arguments,
         )
 
     def feature_importances(
@@ -417,6 +429,10 @@ class TableEstimator(BaseEstimator, abc.ABC):
     @abc.abstractmethod
     def _served_model(self) -> Model:
         """The model that predicts."""
+
+    @abc.abstractmethod
+    def _served_with(self, coverage: float | None) -> tuple[Model, dict[str, Any]]:
+        """What `serving.export` is called with: the model, and further arguments."""
 
     @abc.abstractmethod
     def _learned(self) -> dict[str, Any]:

@@ -290,6 +290,14 @@ class TableClassifier(ClassifierMixin, TableEstimator):
     def _served_model(self) -> Model:
         return self.calibrated_model_
 
+    def _served_with(self, coverage: float | None) -> tuple[Model, dict[str, Any]]:
+        if coverage is None:
+            return self.calibrated_model_, {}
+        limit = float(conformal_quantile(self.conformity_scores_, coverage))
+        return self.calibrated_model_, {
+            "min_probability": max(0.0, 1 - limit - ROUNDING)
+        }
+
     def _learned(self) -> dict[str, Any]:
         return {
             "classes": saved_classes(self.classes_),

@@ -233,6 +233,16 @@ class TableRegressor(RegressorMixin, TableEstimator):
     def _served_model(self) -> Model:
         return self.model_
 
+    def _served_with(self, coverage: float | None) -> tuple[Model, dict[str, Any]]:
+        if coverage is None:
+            return self.model_, {}
+        width = conformal_quantile(self.conformity_scores_, coverage)
+        outputs = {"predictions": self.model_.output}
+        for name, sign in (("lower", -1), ("upper", 1)):
+            end = keras.layers.Rescaling(1.0, (sign * width).tolist(), name=name)
+            outputs[name] = end(self.model_.output)
+        return keras.Model(self.model_.input, outputs, name="with_interval"), {}
+
     def _learned(self) -> dict[str, Any]:
         scores = self.conformity_scores_.astype("float64").tolist()
         return {"one_axis": self._one_axis, "conformity_scores": scores}

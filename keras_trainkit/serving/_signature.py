@@ -30,8 +30,8 @@ class Signature:
         call: Function from a dict of input tensors to a dict of output tensors.
         sources: Tuple of the built Keras objects that hold the weights and tables.
         edge_cases: Requests besides the examples that must have a finite response.
-        choices: Dict from an output that is the most probable class to the output that
-            holds the probabilities.
+        choices: Dict from an output that follows from probabilities to their output
+            and the probability that decides; None for the most probable class.
     """
 
     inputs: dict[str, tf.TensorSpec]
@@ -39,7 +39,9 @@ class Signature:
     call: Callable[[Tensors], Tensors]
     sources: tuple[keras.layers.Layer, ...]
     edge_cases: tuple[dict[str, np.ndarray], ...] = ()
-    choices: dict[str, str] = dataclasses.field(default_factory=dict)
+    choices: dict[str, tuple[str, float | None]] = dataclasses.field(
+        default_factory=dict
+    )
 
 
 def signature_of(model: keras.Model) -> Signature:

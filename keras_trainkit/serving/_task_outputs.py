@@ -56,8 +56,15 @@ def _check_activation(task: str, activation: str | None) -> None:
         )
 
 
-def task_signature(model: keras.Model, task: Task) -> Signature:
-    """A signature with `predictions`, or `probabilities`, `classes` and `label`."""
+def task_signature(
+    model: keras.Model, task: Task, min_probability: float | None = None
+) -> Signature:
+    """A signature with `predictions`, or `probabilities`, `classes` and `label`.
+
+    Args:
+        min_probability: Float, for an output `set` of the classes that are at least so
+            probable; None for none.
+    """
     if not task.labelled:
         return signature_with(model, ("predictions",))
     raw = signature_with(model, ("given",))
@@ -68,12 +75,18 @@ def task_signature(model: keras.Model, task: Task) -> Signature:
         probabilities = task.probabilities(given)
         codes = tf.cast(task.codes(given), "int64")
         classes = tf.constant(values)
-        return {
+        found = {
             "probabilities": probabilities,
             "classes": tf.broadcast_to(classes, tf.shape(probabilities)),
             "label": codes if task.multi_label else tf.gather(classes, codes),
         }
+        if min_probability is not None:
+            found["set"] = probabilities >= min_probability
+        return found
 
-    names = ("probabilities", "classes", "label")
-    choices = {"label": "probabilities"}
+    names: tuple[str, ...] = ("probabilities", "classes", "label")
+    limits: dict[str, float | None] = {"label": 0.5 if task.multi_label else None}
+    if min_probability is not None:
+        names, limits["set"] = (*names, "set"), min_probability
+    choices = {name: ("probabilities", limit) for name, limit in limits.items()}
     return Signature(raw.inputs, names, call, raw.sources, choices=choices)

@@ -30,8 +30,8 @@ def verified_response(
         some = {name: array[:rows] for name, array in examples.items()}
         expected = _response(model, signature, some)
         served = _response(lambda tensors: graph(**tensors), signature, some)
-        for name, source in signature.choices.items():
-            is_tie = _is_tie(expected[source], expected[name], tolerance)
+        for name, (source, limit) in signature.choices.items():
+            is_tie = _is_tie(expected[source], limit, tolerance)
             served[name] = np.where(is_tie, expected[name], served[name])
         for name in signature.outputs:
             _check_rows(name, expected[name], rows)
@@ -49,11 +49,11 @@ def _response(function: Callable, signature: Signature, request: Arrays) -> Arra
 
 
 def _is_tie(
-    probabilities: np.ndarray, choices: np.ndarray, tolerance: float
+    probabilities: np.ndarray, limit: float | None, tolerance: float
 ) -> np.ndarray:
     """True for choices that the last bits of a probability decide."""
-    if probabilities.shape == choices.shape:  # each is a yes or no of its own
-        return np.abs(2 * probabilities - 1) <= 2 * tolerance
+    if limit is not None:  # each is a yes or no of its own
+        return np.abs(probabilities - limit) <= tolerance
     ordered = np.sort(probabilities, axis=-1)
     return ordered[..., -1] - ordered[..., -2] <= 2 * tolerance
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_trainkit._checks import check_count, check_flag
+from keras_trainkit._checks import check_count, check_flag, check_number
 from keras_trainkit.serving._examples import arrays_of
 from keras_trainkit.serving._golden_request import write_golden_request
 from keras_trainkit.serving._graph_scan import check_servable
@@ -41,6 +41,7 @@ def export(
     version: int | None = None,
     classes: Sequence | None = None,
     task: str | None = None,
+    min_probability: float | None = None,
     new_signature: bool = False,
 ) -> pathlib.Path:
     """Writes a model as a SavedModel that has been loaded and tried.
@@ -74,6 +75,8 @@ def export(
     | or "binary"      | `classes`       | (batch, classes)  | their names, in each row|
     |                  | `label`         | (batch,)          | name of the most        |
     |                  |                 |                   | probable class          |
+    |                  | `set`, with     | (batch, classes)  | True for each class at  |
+    |                  | min_probability |                   | least so probable       |
     | "regression"     | `predictions`   | as the model's    | the values              |
 
     Names are strings, int64, bools or float64, as `classes` were given, or their codes
@@ -157,6 +160,8 @@ def export(
             itself; its last layer must then show by its activation whether it gives
             logits or probabilities. None: what the model says; with `classes` alone
             "binary" of one output or a sigmoid, else "classification".
+        min_probability: Float in [0, 1], for classes: gives the output `set`. None: no
+            such output.
         new_signature: Bool. True if inputs and outputs may differ from those of the
             newest version there, which its clients rely on.
 
@@ -210,7 +215,11 @@ def export(
     )
     check_has_graph("model", "is what is exported", model)
     known = served_task(model, task, classes)
-    signature = task_signature(model, known) if known.name else signature_of(model)
+    _check_min_probability(min_probability, known.labelled)
+    if known.name:
+        signature = task_signature(model, known, min_probability)
+    else:
+        signature = signature_of(model)
     newest = None if new_signature else newest_version(folder)
     if preprocessing is not None:
         signature = joined(preprocessing, signature)
@@ -237,6 +246,18 @@ def _check_backend() -> None:
             "`serving.export` writes TensorFlow's SavedModel and must run with "
             "KERAS_BACKEND=tensorflow; a `.keras` file saved here opens there. "
             f"Received: backend={keras.config.backend()!r}."
+        )
+
+
+def _check_min_probability(value: Any, labelled: bool) -> None:
+    if value is None:
+        return
+    purpose = "is the probability from which on a class is in the output `set`"
+    check_number("min_probability", value, purpose, at_least=0, at_most=1)
+    if not labelled:
+        raise ValueError(
+            f"`min_probability` {purpose} and must be None for a model of no classes. "
+            f"Received: min_probability={value}."
         )
 
 

@@ -157,6 +157,28 @@ def test_the_export_answers_as_the_estimator(fitted, frame, tmp_path):
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.tensorflow_only
+@FITTED
+def test_the_export_answers_with_sets_or_intervals_too(fitted, frame, tmp_path):
+    import tensorflow as tf
+
+    path = fitted.export(tmp_path / "served", frame[:3], coverage=0.8)
+    serve = tf.saved_model.load(path).signatures["serving_default"]
+    sent = {k: tf.constant(v) for k, v in fitted.encoder_.plain_columns(frame).items()}
+    answer = {name: tensor.numpy() for name, tensor in serve(**sent).items()}
+    if kind_of(fitted) == "classifier":
+        assert set(answer) == {"probabilities", "classes", "label", "set"}
+        expected = fitted.predict_set(frame, coverage=0.8)
+        np.testing.assert_array_equal(answer["set"], expected)
+    else:
+        assert set(answer) == {"predictions", "lower", "upper"}
+        lower, upper = fitted.predict_interval(frame, coverage=0.8)
+        np.testing.assert_allclose(answer["predictions"][:, 0], fitted.predict(frame))
+        np.testing.assert_allclose(answer["lower"][:, 0], lower, rtol=1e-5)
+        np.testing.assert_allclose(answer["upper"][:, 0], upper, rtol=1e-5)
+
+
 def kind_of(estimator):
     return "classifier" if hasattr(estimator, "classes_") else "regressor"
 

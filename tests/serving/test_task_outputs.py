@@ -199,3 +199,32 @@ def test_a_label_that_the_last_bits_decide_may_differ():
     assert tied.tolist() == [True, False, True]
     each = _verification._is_tie(shares, np.ones((3, 2)), 1e-6)
     assert each.tolist() == [[True] * 2, [False] * 2, [True] * 2]
+
+
+def test_classes_of_some_probability_are_a_set(tmp_path):
+    model = models.mlp((4,), 3, (3,), task="classification")
+    came = answers(serving.export(model, tmp_path, X, min_probability=0.3))
+    assert set(came) == {*LABELLED, "set"} and came["set"].dtype == bool
+    np.testing.assert_array_equal(came["set"], came["probabilities"] >= 0.3)
+    assert golden(tmp_path / "1")["set"] == came["set"].tolist()
+
+
+def test_a_class_at_the_very_limit_of_the_set_is_no_error(tmp_path):
+    """Where the last bit of a probability decides, the two graphs may differ."""
+    model = models.mlp((4,), 2, (), task="classification")
+    model.set_weights([0 * weight for weight in model.get_weights()])
+    came = answers(serving.export(model, tmp_path, X, min_probability=0.5))
+    assert came["set"].shape == (5, 2)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, "high", True])
+def test_probabilities_out_of_range_are_refused(value, tmp_path):
+    model = models.mlp((4,), 3, (3,), task="classification")
+    with pytest.raises(ValueError, match="^`min_probability` is the probability"):
+        serving.export(model, tmp_path, X, min_probability=value)
+
+
+def test_values_have_no_set(tmp_path):
+    model = models.mlp((4,), 1, (3,), task="regression")
+    with pytest.raises(ValueError, match="^`min_probability` .*no classes"):
+        serving.export(model, tmp_path, X, min_probability=0.5)
