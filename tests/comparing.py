@@ -1,5 +1,6 @@
 """NumPy's comparisons for tensors of any backend, with or without gradients."""
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -20,6 +21,18 @@ def rounding_of_sum(dtype, terms):
     """
     size = np.abs(terms)
     return rounding(dtype, 2 + len(size) ** 0.5) * size.sum(axis=0)
+
+
+def in_one(call):
+    """`call` in one program on JAX, which else compiles each operation by itself.
+
+    For what changes no variable; masks that Keras attaches to outputs are not kept.
+    """
+    if keras.backend.backend() != "jax":
+        return call
+    import jax
+
+    return jax.jit(call)
 
 
 def assert_close(came, expected, **tolerances):

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from comparing import assert_close, assert_equal, rounding
+from comparing import assert_close, assert_equal, in_one, rounding
 from keras import ops
 
 from keras_trainkit.layers import MultiScale
@@ -123,7 +123,7 @@ def test_masked_steps_have_no_influence(method, garbage):
 
 @every_method
 def test_padding_before_or_after_changes_nothing(method):
-    x, layer = draw(1, 5, 3), MultiScale((1, 2, 4), method)
+    x, layer = draw(1, 5, 3), in_one(MultiScale((1, 2, 4), method))
     alone = layer(x)
     for before, after in ((0, 3), (1, 0), (3, 2)):
         padded = np.pad(x, ((0, 0), (before, after), (0, 0)), constant_values=9)
@@ -174,10 +174,10 @@ def test_gradients_are_finite_and_zero_at_masked_steps(method, mask):
 def test_short_sequences_and_empty_batches(method, batch, time):
     x = draw(batch, time, 3)
     for mask in (None, np.ones((batch, time), bool), np.zeros((batch, time), bool)):
-        joined = ops.convert_to_numpy(MultiScale((1, 3), method)(x, mask=mask))
+        joined = in_one(MultiScale((1, 3), method))(x, mask=mask)
         expected = [reference(x, mask, s, method)[2] for s in (1, 3)]
         assert_close(joined, np.concatenate(expected, -1), atol=1e-6)
-        views = MultiScale((1, 3), method, join=False)(x, mask=mask)
+        views = in_one(MultiScale((1, 3), method, join=False))(x, mask=mask)
         lengths = [time, -(-time // 3)]
         assert [tuple(v.shape) for v in views] == [(batch, t, 3) for t in lengths]
 
@@ -197,7 +197,7 @@ IDS = np.array([[5, 6, 7, 8, 9, 0, 0], [3, 4, 0, 0, 0, 0, 0]], "int32")
 
 @pytest.mark.parametrize("join", [True, False])
 def test_a_model_on_padded_ids_gives_what_the_ids_alone_give(join):
-    model = model_on_ids(join)
+    model = in_one(model_on_ids(join))
     padded = ops.convert_to_numpy(model(IDS))
     for row, length in ((0, 5), (1, 2)):
         alone = ops.convert_to_numpy(model(IDS[row : row + 1, :length]))[0]
