@@ -253,39 +253,23 @@ def test_train_bilstm_attention_predicts_in_the_units_of_the_file(
 
 
 @pytest.mark.slow
-def test_train_bilstm_attention_serves_raw_texts(train_bilstm_attention, tmp_path):
-    good, bad = "what a good film number {}", "number {} is a bad one, alas"
-    lines = [f"yes\t{good.format(n)}" for n in range(60)]
-    lines += [f"no\t{bad.format(n)}" for n in range(60)]
-    (tmp_path / "texts.tsv").write_text("\n".join(lines))
-    scores = train_bilstm_attention.main(
-        text=tmp_path / "texts.tsv",
-        out=tmp_path / "out",
-        epochs=6,
-        units=4,
-        batch_size=16,
-    )
-    assert scores["accuracy"] > 0.9
-    answer = served(tmp_path / "out")(text=["A GOOD film!", "bad, bad, bad"])
-    assert answer["label"].numpy().tolist() == [b"yes", b"no"]
-    assert {file.name for file in (tmp_path / "out").iterdir()} >= PICTURES
-
-
-@pytest.mark.slow
-def test_train_bilstm_attention_reads_texts_again_from_its_files(
+def test_train_bilstm_attention_serves_raw_texts_and_reads_them_from_its_files(
     train_bilstm_attention, tmp_path
 ):
-    rows = [f'"a good, good film {n}",yes' for n in range(60)]
-    rows += [f"number {n} is bad,no" for n in range(60)]
+    good, bad = "what a good, good film {}", "number {} is a bad one, alas"
+    rows = [f'"{good.format(n)}",yes' for n in range(60)]
+    rows += [f'"{bad.format(n)}",no' for n in range(60)]
     content = "\n".join(["Text,Label", *rows])
     (tmp_path / "films.csv").write_text(content, encoding="utf-8-sig")
-    train_bilstm_attention.main(
+    scores = train_bilstm_attention.main(
         text=tmp_path / "films.csv",
         out=tmp_path / "out",
         epochs=6,
         units=4,
         batch_size=16,
     )
+    assert scores["accuracy"] > 0.9
+    assert {file.name for file in (tmp_path / "out").iterdir()} >= PICTURES
     text = keras.saving.load_model(tmp_path / "out" / "text.keras")
     model = keras.saving.load_model(tmp_path / "out" / "model.keras")
     said = ["A GOOD film!", "bad, bad, bad"]
