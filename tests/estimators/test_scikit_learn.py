@@ -94,6 +94,7 @@ def test_a_pipeline_with_a_column_transformer_is_cross_validated(frame, dear):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("eagerly")
 def test_a_grid_is_searched_with_several_scores(frame, price):
     search = GridSearchCV(
         TableRegressor(**TINY, learning_rate=0.05, random_state=0),
@@ -108,6 +109,7 @@ def test_a_grid_is_searched_with_several_scores(frame, price):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("eagerly")
 def test_weights_and_times_go_with_the_rows_through_cross_validation(frame, dear):
     weights, times = np.arange(200.0), np.arange(200)[::-1]
     params = {"sample_weight": weights, "order": times}
