@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from comparing import in_one
 from keras import ops
 
 from keras_trainkit.layers import StandardScaling
@@ -29,7 +30,7 @@ def layers_of(model):
 
 def answers(model, x):
     """What `predict` gives, without a graph for each model."""
-    return ops.convert_to_numpy(model(x))
+    return ops.convert_to_numpy(in_one(model)(x))
 
 
 def test_stack_on_tokens():
