@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 
 from keras_trainkit._checks import check_seed
 
-_MOST = 2**31 - 1
+_MOST = 2**31 - 1_000  # each fold has the next
 
 
 def new_seed(random_state: Any) -> int:

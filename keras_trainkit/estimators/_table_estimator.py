@@ -125,7 +125,7 @@ class TableEstimator(BaseEstimator, abc.ABC):
             if self.verbose:
                 print(encoder.summary())
             parts, seen = _encoded(encoder, used, y, weights, splits)
-            trained = train(recipe, encoder, parts, seen, goal)
+            trained = train(recipe, encoder, parts, seen, goal, seed)
         epochs = _finite_history(trained.histories, recipe["learning_rate"]["value"])
         self.__dict__.pop("feature_names_in_", None)  # of an earlier table
         learned |= _names_as_attributes(list(table.columns), table.named)

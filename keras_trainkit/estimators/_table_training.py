@@ -94,6 +94,7 @@ def train(
     parts: Sequence[Part],
     seen: Rows,
     goal: Goal,
+    seed: int,
 ) -> Trained:
     """Trains a network for each part; of several it makes one model.
 
@@ -106,9 +107,10 @@ def train(
         parts: Of each the validation rows choose the best epoch.
         seen: All rows that are trained on, from which embedding and scaling of the
             targets learn.
+        seed: Int. Keras' seed for the first part; each part has the next.
     """
     values = {name: choice["value"] for name, choice in recipe.items()}
-    trained = list(_trained(values, encoder, parts, seen, goal))
+    trained = list(_trained(values, encoder, parts, seen, goal, seed))
     model = trained[0].model
     if len(trained) > 1:
         model = ensemble([network.model for network in trained])
@@ -126,18 +128,22 @@ def _trained(
     parts: Sequence[Part],
     seen: Rows,
     goal: Goal,
+    seed: int,
 ) -> Iterator[Trained]:
     """A trained network for each part.
 
     All of them train in the compiled program of the first, with their own variables
-    put into it: to compile takes longer than to train on few rows. With callbacks of
-    the user's, which may keep or change what they find, each has its own.
+    put into it: to compile takes longer than to train on few rows. Each has its own on
+    torch, which compiles nothing, and with callbacks of the user's, which may keep or
+    change what they find.
     """
     first: Model = None
     own = None
-    for part in parts:
+    apart = bool(goal.callbacks) or keras.config.backend() == "torch"
+    for number, part in enumerate(parts):
+        keras.utils.set_random_seed(seed + number)
         network = model_for(values, encoder, seen, goal)
-        if first is None or goal.callbacks:
+        if first is None or apart:
             first, metrics = network, _compile(network, values, part.training, goal)
         else:
             own = own or _values(first.variables)

@@ -59,18 +59,24 @@ def test_saved_it_predicts_the_same(regressor, frame, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    keras.backend.backend() == "jax",
+    reason="on JAX Keras draws an order of rows to build a model that it has not seen",
+)
 @pytest.mark.parametrize("members", [1, 2])
 def test_the_same_lines_in_keras_give_the_same_weights(frame, dear, members):
     """Where the estimator trains all folds in one compiled program."""
     small = SMALL | {"members": members, "dropout": 0.2}
     classifier = TableClassifier(**small).fit(frame, dear)
-    keras.utils.set_random_seed(5)
     classes, y = np.unique(dear, return_inverse=True)
     encoder = layers.TableEncoder()
     encoder.adapt(frame)
     x, labels = encoder(frame), y[:, None].astype("float32")
     networks = []
-    for training, validated in data.folds(frame, 2, stratify=y, seed=5):
+    for number, (training, validated) in enumerate(
+        data.folds(frame, 2, stratify=y, seed=5)
+    ):
+        keras.utils.set_random_seed(5 + number)
         embedding = layers.PiecewiseLinearEmbedding()
         embedding.adapt(x["numeric"])
         network = models.mlp(
@@ -147,6 +153,7 @@ def test_a_fold_without_a_finite_loss_is_named(frame, price):
 
 
 @pytest.mark.slow
+@pytest.mark.tensorflow_only
 @pytest.mark.parametrize(
     "optimizer", [keras.optimizers.ScheduleFreeAdamW(0.01), keras.optimizers.Nadam()]
 )

@@ -153,8 +153,8 @@ def test_mixed_precision_ends_in_float32(mixed_precision):
     each = networks(task="regression")
     for network in each:
         head = network.layers[-1]
-        head.kernel.assign(ops.zeros_like(head.kernel))
-        head.bias.assign([1e5])  # bfloat16 has 99840 or 100352
+        head.kernel.assign(np.zeros(head.kernel.shape, "float32"))
+        head.bias.assign(np.array([1e5], "float32"))  # bfloat16 has 99840 or 100352
     assert_close(ensemble(each)(X), np.full((6, 1), 1e5), rtol=1e-6)
 
 
