@@ -29,8 +29,8 @@ class TableClassifier(ClassifierMixin, TableEstimator):
 
     Rows kept for validation choose the best epoch, correct the probabilities
     (`layers.TemperatureScaling`) and size the sets of `predict_set`. Where rows are
-    few, all are: in folds, each left out by one of several networks, whose mean is
-    not corrected.
+    few, all are: in folds, each left out by one of several networks. The mean of these
+    is less sure of itself than each, so it is made surer only.
 
     Args:
         preset: "default", or "fast": one network of one member.
@@ -79,8 +79,8 @@ class TableClassifier(ClassifierMixin, TableEstimator):
         model_: `keras.Model` from encoded columns to logits.
         calibrated_model_: The same with corrected probabilities, which predicts.
         encoder_: `layers.TableEncoder`.
-        temperature_: Float, by which logits are divided. 1 with folds, and where the
-            validation rows cannot tell one: too easy, too few, or no better than
+        temperature_: Float, by which logits are divided; at most 1 with folds. 1 where
+            the validation rows cannot tell one: too easy, too few, or no better than
             chance.
         history_: Dict of name to one value per epoch. With folds one training after
             the other, its number as "fold".
@@ -277,10 +277,10 @@ class TableClassifier(ClassifierMixin, TableEstimator):
         )
 
     def _after_training(self, outputs: np.ndarray, y: np.ndarray) -> None:
-        if self.recipe_["folds"]["value"] is None:
-            temperature, reason = _temperature(outputs, y)
-        else:  # the mean of several networks is less sure of itself than each
-            temperature, reason = 1.0, "no row is new to all networks"
+        temperature, reason = _temperature(outputs, y)
+        if self.recipe_["folds"]["value"] is not None and temperature > 1:
+            why = "single networks, but their mean is less sure of itself"
+            temperature, reason = 1.0, f"{temperature:.3g} fits {why}"
         self.temperature_ = temperature
         self.recipe_["temperature"] = {"value": temperature, "reason": reason}
         self.calibrated_model_ = _calibrated(self.model_, temperature)

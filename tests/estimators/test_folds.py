@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_trainkit import callbacks, data, layers, models, optimizers
-from keras_trainkit.estimators import TableClassifier, TableRegressor
+from keras_trainkit.estimators import TableClassifier, TableRegressor, table_classifier
 from keras_trainkit.estimators._table_training import steps_per_execution
 
 SMALL = {"folds": 2, "members": 2, "hidden_units": (8,), "epochs": 3}
@@ -197,3 +197,14 @@ def test_folds_need_rows_of_classes_that_are_not_alone():
     y = ["a", "a", "b", "b", "c"]
     with pytest.raises(ValueError, match="^`folds` .*with 4 such rows"):
         TableClassifier(folds=5).fit(np.arange(5.0)[:, None], y)
+
+
+@pytest.mark.parametrize(("of_one", "of_all"), [(0.8, 0.8), (1.3, 1.0)])
+def test_the_mean_of_networks_is_made_surer_only(monkeypatch, of_one, of_all):
+    monkeypatch.setattr(table_classifier, "_temperature", lambda *given: (of_one, ""))
+    classifier = TableClassifier()
+    classifier.recipe_ = {"folds": {"value": 2, "reason": ""}}
+    classifier.model_ = models.mlp((2,), 1, (), task="binary")
+    classifier._after_training(np.zeros((4, 1), "float32"), np.array([0, 1, 0, 1]))
+    assert classifier.temperature_ == of_all
+    assert classifier.recipe_["temperature"]["value"] == of_all
