@@ -7,7 +7,6 @@ import numpy as np
 from keras_trainkit._checks import check_count, check_number
 from keras_trainkit._tables.objects import is_missing
 from keras_trainkit.data import folds, split
-from keras_trainkit.data._rows import codes_of
 from keras_trainkit.estimators._targets import as_array
 
 DEFAULT_SHARE = 0.2  # of the rows, where no folds are
@@ -34,7 +33,10 @@ def entries_of(name: str, values: Any, count: int, rows: np.ndarray) -> Any:
 
 def group_numbers(groups: np.ndarray | None) -> np.ndarray | None:
     """Groups of any type as ints from 0."""
-    return None if groups is None else codes_of(groups)[1]
+    if groups is None:
+        return None
+    numbers: dict[Any, int] = {}
+    return np.array([numbers.setdefault(g, len(numbers)) for g in groups.tolist()])
 
 
 def training_and_validation(
