@@ -3,15 +3,13 @@
 import abc
 import contextlib
 import functools
-import math
 import os
 import pathlib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from keras import ops
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
@@ -29,18 +27,17 @@ from keras_trainkit.estimators._saved_folder import (
     unpacked,
     write_folder,
 )
+from keras_trainkit.estimators._table_parts import encoded_parts
 from keras_trainkit.estimators._table_recipe import choice, chosen, folds_for
 from keras_trainkit.estimators._table_training import (
     PREDICTED_AT_ONCE,
     Goal,
-    Part,
-    Rows,
+    finite_history,
     train,
 )
 from keras_trainkit.estimators._targets import (
     read_target,
     read_weights,
-    relative_weights,
 )
 from keras_trainkit.estimators._typical_row import typical_row
 from keras_trainkit.estimators._validation_rows import (
@@ -124,9 +121,9 @@ class TableEstimator(BaseEstimator, abc.ABC):
             encoder.adapt(used.take(training).columns)
             if self.verbose:
                 print(encoder.summary())
-            parts, seen = _encoded(encoder, used, y, weights, splits)
+            parts, seen = encoded_parts(encoder, used, y, weights, splits)
             trained = train(recipe, encoder, parts, seen, goal, seed)
-        epochs = _finite_history(trained.histories, recipe["learning_rate"]["value"])
+        epochs = finite_history(trained.histories, recipe["learning_rate"]["value"])
         self.__dict__.pop("feature_names_in_", None)  # of an earlier table
         learned |= _names_as_attributes(list(table.columns), table.named)
         for name, value in learned.items():
@@ -453,67 +450,3 @@ def _names_as_attributes(names: list[str], named: bool) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _encoded(
-    encoder: TableEncoder,
-    table: Table,
-    y: np.ndarray,
-    weights: np.ndarray | None,
-    splits: Sequence[tuple[np.ndarray, np.ndarray]],
-) -> tuple[list[Part], Rows]:
-    """The rows of each split, and all that are trained on.
-
-    Of one split each part is encoded by itself, so that no row is there twice.
-    """
-    numbers = np.union1d(*splits[0])
-    every = None if len(splits) == 1 else encoder(table.take(numbers).columns)
-
-    def rows_of(rows: np.ndarray, relative: np.ndarray | None) -> Rows:
-        if every is None:
-            x = encoder(table.take(rows).columns)
-        else:
-            at = np.searchsorted(numbers, rows)
-            x = {name: array[at] for name, array in every.items()}
-        return Rows(x, y[rows], None if relative is None else relative[rows])
-
-    parts = []
-    for split in splits:
-        relative = None
-        if weights is not None:
-            relative = relative_weights(weights, split[0]).astype("float32")
-        parts.append(Part(*(rows_of(rows, relative) for rows in split)))
-    seen = parts[0].training if every is None else Rows(every, y[numbers])
-    return parts, seen
-
-
-def _finite_history(histories: list[dict[str, list]], rate: Any) -> dict[str, list]:
-    """Plain values of all epochs, fold after fold.
-
-    In each fold there must be one with a finite validation loss. What is logged from a
-    later epoch on alone has NaN before it.
-    """
-    names = dict.fromkeys(name for history in histories for name in history)
-    found: dict[str, list] = {name: [] for name in names}
-    for history in histories:
-        for name in names:
-            values = _plain_values(history.get(name, []))
-            lacking = len(history["val_loss"]) - len(values)
-            found[name] += [math.nan] * lacking * (len(histories) > 1) + values
-    lengths = [len(history["val_loss"]) for history in histories]
-    starts = np.cumsum([0, *lengths[:-1]])
-    finite = np.isfinite(found["val_loss"])
-    if not all(np.logical_or.reduceat(finite, starts)):
-        raise ValueError(
-            "`learning_rate` is the rate that is held and must keep the validation "
-            "loss finite (as must `optimizer` and `loss`). "
-            f"Received: {rate}, and no epoch with a finite loss."
-        )
-    if len(histories) > 1:
-        found["fold"] = np.repeat(np.arange(len(histories)), lengths).tolist()
-    return found
-
-
-def _plain_values(found: list) -> list:
-    """A number for each epoch, or numbers where a metric has one per class."""
-    return [np.asarray(ops.convert_to_numpy(value)).tolist() for value in found]

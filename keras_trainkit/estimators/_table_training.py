@@ -6,7 +6,7 @@ It takes the numbers that `_table_recipe.chosen` gives.
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,6 +15,7 @@ from keras import ops
 from keras_trainkit._optimizer_access import averages_weights, learning_rate_schedule
 from keras_trainkit._types import Model
 from keras_trainkit.callbacks import CooldownOnPlateau, EarlyStopping
+from keras_trainkit.estimators._table_parts import Part, Rows
 from keras_trainkit.layers import (
     PiecewiseLinearEmbedding,
     StandardScaling,
@@ -24,28 +25,6 @@ from keras_trainkit.models import ensemble, loss_for, metrics_for, mlp
 from keras_trainkit.optimizers import AdamW
 
 PREDICTED_AT_ONCE = 1024  # rows, which changes nothing but the time
-
-
-@dataclasses.dataclass(frozen=True)
-class Rows:
-    """Encoded rows, with what is to be predicted.
-
-    Args:
-        x: Dict of arrays `(rows, ...)`, as `layers.TableEncoder` gives it.
-        y: Codes of the classes, ints `(rows,)`, or numbers `(rows, outputs)`.
-        weights: `(rows,)`, or None where all count alike.
-    """
-
-    x: dict[str, np.ndarray]
-    y: np.ndarray
-    weights: np.ndarray | None = None
-
-
-class Part(NamedTuple):
-    """What one network is trained on, and what is kept from it."""
-
-    training: Rows
-    validation: Rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -287,3 +266,35 @@ def _optimizer(values: Mapping[str, Any], given: Any) -> keras.optimizers.Optimi
     if rate is not None:
         config["learning_rate"] = rate
     return type(given).from_config(config)  # one for this training alone
+
+
+def finite_history(histories: list[dict[str, list]], rate: Any) -> dict[str, list]:
+    """Plain values of all epochs, fold after fold.
+
+    In each fold there must be one with a finite validation loss. What is logged from a
+    later epoch on alone has NaN before it.
+    """
+    names = dict.fromkeys(name for history in histories for name in history)
+    found: dict[str, list] = {name: [] for name in names}
+    for history in histories:
+        for name in names:
+            values = _plain_values(history.get(name, []))
+            lacking = len(history["val_loss"]) - len(values)
+            found[name] += [math.nan] * lacking * (len(histories) > 1) + values
+    lengths = [len(history["val_loss"]) for history in histories]
+    starts = np.cumsum([0, *lengths[:-1]])
+    finite = np.isfinite(found["val_loss"])
+    if not all(np.logical_or.reduceat(finite, starts)):
+        raise ValueError(
+            "`learning_rate` is the rate that is held and must keep the validation "
+            "loss finite (as must `optimizer` and `loss`). "
+            f"Received: {rate}, and no epoch with a finite loss."
+        )
+    if len(histories) > 1:
+        found["fold"] = np.repeat(np.arange(len(histories)), lengths).tolist()
+    return found
+
+
+def _plain_values(found: list) -> list:
+    """A number for each epoch, or numbers where a metric has one per class."""
+    return [np.asarray(ops.convert_to_numpy(value)).tolist() for value in found]

@@ -1,0 +1,65 @@
+"""Encoded rows of a table: those that are trained on, and those kept from it."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_trainkit.estimators._frames import Table
+from keras_trainkit.estimators._targets import relative_weights
+from keras_trainkit.layers import TableEncoder
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """Encoded rows, with what is to be predicted.
+
+    Args:
+        x: Dict of arrays `(rows, ...)`, as `layers.TableEncoder` gives it.
+        y: Codes of the classes, ints `(rows,)`, or numbers `(rows, outputs)`.
+        weights: `(rows,)`, or None where all count alike.
+    """
+
+    x: dict[str, np.ndarray]
+    y: np.ndarray
+    weights: np.ndarray | None = None
+
+
+class Part(NamedTuple):
+    """What one network is trained on, and what is kept from it."""
+
+    training: Rows
+    validation: Rows
+
+
+def encoded_parts(
+    encoder: TableEncoder,
+    table: Table,
+    y: np.ndarray,
+    weights: np.ndarray | None,
+    splits: Sequence[tuple[np.ndarray, np.ndarray]],
+) -> tuple[list[Part], Rows]:
+    """The rows of each split, and all that are trained on.
+
+    Of one split each part is encoded by itself, so that no row is there twice.
+    """
+    numbers = np.union1d(*splits[0])
+    every = None if len(splits) == 1 else encoder(table.take(numbers).columns)
+
+    def rows_of(rows: np.ndarray, relative: np.ndarray | None) -> Rows:
+        if every is None:
+            x = encoder(table.take(rows).columns)
+        else:
+            at = np.searchsorted(numbers, rows)
+            x = {name: array[at] for name, array in every.items()}
+        return Rows(x, y[rows], None if relative is None else relative[rows])
+
+    parts = []
+    for split in splits:
+        relative = None
+        if weights is not None:
+            relative = relative_weights(weights, split[0]).astype("float32")
+        parts.append(Part(*(rows_of(rows, relative) for rows in split)))
+    seen = parts[0].training if every is None else Rows(every, y[numbers])
+    return parts, seen
