@@ -257,6 +257,7 @@ class Rows(keras.utils.PyDataset):
 
 
 @pytest.mark.tensorflow_only
+@pytest.mark.slow
 def test_reads_a_dataset_more_often_than_it_is_long(blobs):
     import tensorflow as tf
 

@@ -207,7 +207,12 @@ def test_reaches_the_optimizer_inside_a_loss_scale_optimizer():
     assert weight(model) == pytest.approx(weight_after(range(24), 24), rel=1e-5)
 
 
-STOCK = ["Adam", "AdamW", "Nadam", "SGD", "RMSprop", "Lion", "Adafactor"]
+OTHERS = ["AdamW", "Nadam", "RMSprop", "Lion", "Adafactor"]
+STOCK = [
+    "Adam",
+    "SGD",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS),
+]
 
 
 @pytest.mark.parametrize("name", STOCK)

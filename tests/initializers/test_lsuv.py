@@ -52,6 +52,7 @@ def test_whole_numbers_and_booleans_are_read_as_the_layers_do(dtype):
     assert list(report) == ["hidden", "head"]
 
 
+@pytest.mark.slow
 def test_twenty_layers_of_silu_keep_variance_one(rows):
     model = deep_model("silu", depth=20)
     report = lsuv(model, rows)

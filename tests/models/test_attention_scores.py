@@ -37,6 +37,7 @@ def test_are_the_weights_that_the_context_is_made_of():
 
 
 @pytest.mark.usefixtures("eagerly")
+@pytest.mark.slow
 def test_follow_the_model_when_it_is_trained():
     given = model()
     shown = attention_scores(given)

@@ -37,6 +37,7 @@ def assert_same_weights(model, other, **tolerances):
 
 
 @pytest.mark.usefixtures("eagerly")
+@pytest.mark.slow
 def test_saved_it_goes_on_training_where_it_stood(tmp_path):
     model = table_mlp(X, Y)
     model.compile(keras.optimizers.Adam(0.01), "mse", metrics=["mae"])

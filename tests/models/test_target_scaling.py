@@ -63,6 +63,7 @@ def test_one_target_may_come_as_a_vector_or_a_column(members, shape):
     assert model.train_on_batch(X, y)[0] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_targets_in_other_units_train_the_same_weights():
     models = []
     for factor in (1.0, 1e4):

@@ -168,6 +168,7 @@ def test_a_search_that_was_stopped_in_between_tries_the_rest(tmp_path):
         *(pytest.param(m, marks=pytest.mark.slow) for m in ("bayesian", "grid")),
     ],
 )
+@pytest.mark.slow
 def test_processes_share_the_configurations(method, tmp_path):
     cls, defaults = METHODS[method]
 

@@ -109,6 +109,7 @@ def test_its_password_is_written_nowhere(shared, tmp_path):
     assert files and not any(b"apricot" in path.read_bytes() for path in files)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_finds_what_it_finds_in_a_file(method, shared, tmp_path):
     cls, options = METHODS[method]
