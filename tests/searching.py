@@ -14,6 +14,7 @@ import warnings
 import keras
 import keras_tuner
 import optuna
+import pytest
 from keras_tuner.errors import FatalValueError
 
 from keras_trainkit import tuners
@@ -28,6 +29,14 @@ METHODS = {
     "hyperband": (tuners.Hyperband, {"max_epochs": 4, "max_trials": 7}),
     "coarse_to_fine": (tuners.CoarseToFine, {"max_trials": 7, "rounds": 2}),
 }
+QUICK = {"grid", "hyperband"}  # a list of trials, and one that depends on scores
+every_method = pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow])
+        for name in METHODS
+    ],
+)
 
 
 def hill(hp):

@@ -83,8 +83,16 @@ def run(text, names, title):
     exec(compile(text, title, "exec"), names)
 
 
+LONG = {"estimators", "hypermodels", "tuners"}  # of these an example trains for seconds
+
+
 def parts(found):
-    return [pytest.param(name, marks=NEEDS.get(name, ())) for name in found]
+    return [pytest.param(name, marks=marks_of(name)) for name in found]
+
+
+def marks_of(name):
+    slow = [pytest.mark.slow] if name.split(".")[0] in LONG else []
+    return [NEEDS[name], *slow] if name in NEEDS else slow
 
 
 def test_setups_are_of_examples():

@@ -37,7 +37,11 @@ def calibrated(model):
     return keras.Model(model.input, temperature(model.output), name="calibrated")
 
 
-@pytest.mark.parametrize("calibrate", [False, True], ids=["raw", "calibrated"])
+@pytest.mark.parametrize(
+    "calibrate",
+    [pytest.param(False, marks=pytest.mark.slow), True],
+    ids=["raw", "calibrated"],
+)
 @pytest.mark.parametrize(
     ("task", "outputs", "members", "classes"),
     [

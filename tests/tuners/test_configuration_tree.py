@@ -8,7 +8,7 @@ import optuna
 import pytest
 from optuna.distributions import IntDistribution
 from optuna.trial import TrialState
-from searching import METHODS, forked, searcher, table, waited_for
+from searching import METHODS, every_method, forked, searcher, table, waited_for
 
 from keras_trainkit import tuners
 from keras_trainkit.tuners import _search_loop, _trial
@@ -20,8 +20,6 @@ from keras_trainkit.tuners._configuration_tree import (
 from keras_trainkit.tuners._trial_queue import TrialRecord
 
 pytestmark = pytest.mark.backend_free
-
-every_method = pytest.mark.parametrize("method", METHODS)
 
 
 def two_flags(hp):

@@ -2,7 +2,7 @@
 
 import keras_tuner
 import pytest
-from searching import METHODS, table
+from searching import METHODS, every_method, table
 
 from keras_trainkit import hypermodels, tuners
 
@@ -27,7 +27,7 @@ class Scored(hypermodels.HyperMLP):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", METHODS)
+@every_method
 def test_defaults_go_first_and_are_never_stopped(method, tmp_path):
     cls, options = METHODS[method]
     hypermodel = Scored((3,), 2, space=SPACE)

@@ -5,15 +5,13 @@ import math
 import keras_tuner
 import optuna
 import pytest
-from searching import METHODS, hill, in_child, killed_at, searcher, table
+from searching import METHODS, every_method, hill, in_child, killed_at, searcher, table
 
 from keras_trainkit import tuners
 from keras_trainkit.tuners._search_loop import Progress
 from keras_trainkit.tuners._trial_queue import TrialRecord
 
 pytestmark = pytest.mark.backend_free
-
-every_method = pytest.mark.parametrize("method", METHODS)
 
 
 @pytest.fixture
