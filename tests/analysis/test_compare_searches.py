@@ -157,6 +157,7 @@ def test_a_study_of_the_kit_gives_the_row_of_its_tuner(mine):
 
 
 @pytest.mark.usefixtures("eagerly")
+@pytest.mark.slow
 def test_epochs_of_all_trials_are_summed(tmp_path, blobs):
     def build(hp):
         model = keras.Sequential([keras.layers.Dense(1)])

@@ -63,6 +63,7 @@ def test_an_epoch_of_the_cooldown_may_be_the_best():
     np.testing.assert_array_equal(model.get_weights()[0], script.weights[5][0])
 
 
+@pytest.mark.slow
 def test_long_runs_wait_in_proportion_and_cool_down_in_proportion():
     values = [*np.linspace(3, 1, 5), *[2.0] * 20]
     _, _, cooldown = train(values, patience=2, patience_fraction=0.5)

@@ -196,6 +196,7 @@ def test_activation_of_shaped_answers_goes_over_the_last_axis():
 
 @pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("shape", [(4, 2), (2,)])
+@pytest.mark.slow
 def test_losses_are_taken_on_scaled_targets_and_answers_stay_in_their_units(shape):
     y = FORECASTS if shape == (4, 2) else FORECASTS[:, 0]
     scaling = scaled_on(y)

@@ -136,6 +136,7 @@ def test_a_model_compiled_for_xla_gives_a_plain_graph(tmp_path, priced, rows):
     )
 
 
+@pytest.mark.slow
 def test_a_model_on_a_gpu_is_drawn_without_cudnn(tmp_path, monkeypatch):
     gpu = [tf.config.LogicalDevice("/device:GPU:0", "GPU")]
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda *_: gpu)

@@ -224,6 +224,7 @@ def test_of_many_values_the_first_open_one_is_found():
         ("coarse_to_fine", lambda hp: abs(hp.Int("a", 1, 20_000) - 7000)),
     ],
 )
+@pytest.mark.slow
 def test_a_range_of_many_values_is_searched_to_the_last_trial(
     method, objective, tmp_path, monkeypatch
 ):

@@ -226,6 +226,7 @@ def test_a_killed_search_goes_on_as_if_it_had_not_been(shared, tmp_path):
     assert len(ended(resumed)) == 9
 
 
+@pytest.mark.slow
 def test_of_eight_processes_one_takes_a_trial(store, tmp_path):
     keys = [store.add(state=TrialState.WAITING) for _ in range(40)]
 
@@ -283,6 +284,7 @@ def test_a_server_that_hangs_up_is_called_again(url, shared):
     assert len(ended(tuner)) == 3
 
 
+@pytest.mark.slow
 def test_overwriting_deletes_this_study_and_no_other(shared, tmp_path):
     other = searcher(tuners.RandomSearch)(max_trials=3, **shared)
     other.search(verbose=0)

@@ -363,6 +363,7 @@ class Knot:
 
 
 @pytest.mark.usefixtures("libraries_in_collections")
+@pytest.mark.slow
 def test_what_a_search_leaves_is_still_collected():
     with frozen_objects():
         assert gc.get_freeze_count() > 10_000  # Keras and its backend
