@@ -38,7 +38,7 @@ def variable_index(optimizer: Optimizer, variable: Tensor) -> int:
 
 
 def variable_key(optimizer: Optimizer, variable: Tensor) -> Any:
-    """What tells `variable` from others, built for or not, on every backend."""
+    """The key that tells `variable` from others, built for or not, on every backend."""
     return optimizer._var_key(variable)
 
 

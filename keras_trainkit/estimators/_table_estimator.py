@@ -124,14 +124,10 @@ class TableEstimator(BaseEstimator, abc.ABC):
             parts, seen = encoded_parts(encoder, used, y, weights, splits)
             trained = train(recipe, encoder, parts, seen, goal, seed)
         epochs = finite_history(trained.histories, recipe["learning_rate"]["value"])
-        self.__dict__.pop("feature_names_in_", None)  # of an earlier table
         learned |= _names_as_attributes(list(table.columns), table.named)
-        for name, value in learned.items():
-            setattr(self, name, value)
-        self.encoder_, self.model_ = encoder, trained.model
-        self.history_ = epochs
+        learned |= {"encoder_": encoder, "model_": trained.model, "history_": epochs}
         validated = np.concatenate([part for _, part in splits])
-        self.recipe_ = {
+        learned["recipe_"] = {
             **recipe,
             "folds": folds,
             "training_rows": choice(
@@ -141,6 +137,9 @@ class TableEstimator(BaseEstimator, abc.ABC):
             "columns_left_out": choice(empty, "without a value in training rows"),
             "seed": choice(seed, "by `random_state`"),
         }
+        self.__dict__.pop("feature_names_in_", None)  # of an earlier table
+        for name, value in learned.items():
+            setattr(self, name, value)
         self._after_training(trained.outputs, y[validated])
         return self
 
@@ -429,7 +428,7 @@ class TableEstimator(BaseEstimator, abc.ABC):
 
     @abc.abstractmethod
     def _served_with(self, coverage: float | None) -> tuple[Model, dict[str, Any]]:
-        """What `serving.export` is called with: the model, and further arguments."""
+        """The model that `serving.export` is given, and further arguments of it."""
 
     @abc.abstractmethod
     def _learned(self) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class Rows:
 
 
 class Part(NamedTuple):
-    """What one network is trained on, and what is kept from it."""
+    """The rows that one network is trained on, and those kept from it."""
 
     training: Rows
     validation: Rows

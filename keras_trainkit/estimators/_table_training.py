@@ -53,7 +53,7 @@ class Goal:
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """What a training gives.
+    """A trained model, and how it came about.
 
     Args:
         model: The model, with the weights of the best epoch.

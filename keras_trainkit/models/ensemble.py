@@ -106,7 +106,7 @@ class _End(NamedTuple):
     classes: Sequence | None
 
     def interface(self, network: TaskModel) -> dict[str, Any]:
-        """What two networks must have in common, by the words of a message."""
+        """Properties that two networks must share, by the words of a message."""
         return {
             "the inputs": _inputs_of(network),
             "the outputs": tuple(network.output.shape),
