@@ -102,9 +102,8 @@ class TableEstimator(BaseEstimator, abc.ABC):
         if not isinstance(order, str):
             order = entries_of("order", order, table.rows, rows)
         folds, splits = self._splits(rows, y, groups, order, seed)
-        self._check_splits(learned, y, splits)
+        weights = self._weights(learned, y, weights, splits)
         training = np.unique(np.concatenate([part for part, _ in splits]))
-        weights = self._weights(learned, y, weights, training)
         empty = self._columns_without_value(table.take(training))
         used = table.without(empty)
         goal = self._goal(learned)
@@ -395,24 +394,15 @@ class TableEstimator(BaseEstimator, abc.ABC):
             rows: Those that count, by number.
         """
 
-    @abc.abstractmethod
-    def _check_splits(
-        self,
-        learned: dict[str, Any],
-        y: np.ndarray,
-        splits: list[tuple[np.ndarray, np.ndarray]],
-    ) -> None:
-        """Refuses training rows that lack a class."""
-
-    @abc.abstractmethod
     def _weights(
         self,
         learned: dict[str, Any],
         y: np.ndarray,
         weights: np.ndarray | None,
-        training: np.ndarray,
+        splits: list[tuple[np.ndarray, np.ndarray]],
     ) -> np.ndarray | None:
-        """Weight of each row, that of its class in it."""
+        """Weight of each row: as given, for a classifier times that of its class."""
+        return weights
 
     @abc.abstractmethod
     def _goal(self, learned: dict[str, Any]) -> Goal:

@@ -240,31 +240,16 @@ class TableClassifier(ClassifierMixin, TableEstimator):
         codes[rows] = found
         return {"classes_": classes}, codes
 
-    def _check_splits(
-        self,
-        learned: dict[str, Any],
-        y: np.ndarray,
-        splits: Sequence[tuple[np.ndarray, np.ndarray]],
-    ) -> None:
-        classes = learned["classes_"]
-        for training, _ in splits:
-            untrained = np.setdiff1d(np.arange(len(classes)), y[training])
-            if len(untrained):
-                name = "validation" if len(splits) == 1 else "folds"
-                raise ValueError(
-                    f"`{name}` chooses the rows that are kept from training and must "
-                    "leave some of each class. Received: none of "
-                    f"{classes[untrained].tolist()}."
-                )
-
     def _weights(
         self,
         learned: dict[str, Any],
         y: np.ndarray,
         weights: np.ndarray | None,
-        training: np.ndarray,
+        splits: list[tuple[np.ndarray, np.ndarray]],
     ) -> np.ndarray | None:
         classes = learned["classes_"]
+        _check_every_class(classes, y, splits)
+        training = np.unique(np.concatenate([part for part, _ in splits]))
         by_class = weights_of_classes(self.class_weight, classes, y[training])
         if by_class is None:
             return weights
@@ -319,6 +304,20 @@ class TableClassifier(ClassifierMixin, TableEstimator):
             "temperature_": temperature,
             "conformity_scores_": scores.reshape(len(scores)),
         }
+
+
+def _check_every_class(
+    classes: np.ndarray, y: np.ndarray, splits: list[tuple[np.ndarray, np.ndarray]]
+) -> None:
+    """Refuses splits whose training rows lack a class."""
+    for training, _ in splits:
+        untrained = np.setdiff1d(np.arange(len(classes)), y[training])
+        if len(untrained):
+            name = "validation" if len(splits) == 1 else "folds"
+            raise ValueError(
+                f"`{name}` chooses the rows that are kept from training and must leave "
+                f"some of each class. Received: none of {classes[untrained].tolist()}."
+            )
 
 
 def _probabilities(logits: np.ndarray) -> np.ndarray:

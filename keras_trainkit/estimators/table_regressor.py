@@ -206,23 +206,6 @@ class TableRegressor(RegressorMixin, TableEstimator):
     ) -> tuple[dict[str, Any], np.ndarray]:
         return {"_one_axis": y.ndim == 1}, read_numbers(y)
 
-    def _check_splits(
-        self,
-        learned: dict[str, Any],
-        y: np.ndarray,
-        splits: Sequence[tuple[np.ndarray, np.ndarray]],
-    ) -> None:
-        """Numbers are in any rows."""
-
-    def _weights(
-        self,
-        learned: dict[str, Any],
-        y: np.ndarray,
-        weights: np.ndarray | None,
-        training: np.ndarray,
-    ) -> np.ndarray | None:
-        return weights
-
     def _goal(self, learned: dict[str, Any]) -> Goal:
         return self._goal_of("regression", None)
 
