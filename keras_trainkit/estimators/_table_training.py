@@ -121,6 +121,8 @@ def _trained(
     apart = bool(goal.callbacks) or keras.config.backend() == "torch"
     for number, part in enumerate(parts):
         keras.utils.set_random_seed(seed + number)
+        if goal.verbose and len(parts) > 1:
+            print(f"Network {number + 1} of {len(parts)}")
         network = model_for(values, encoder, seen, goal)
         if first is None or apart:
             first, metrics = network, _compile(network, values, part.training, goal)

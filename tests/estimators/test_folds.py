@@ -175,6 +175,17 @@ def test_the_model_can_be_evaluated(regressor, frame, price):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("verbose", [0, 2])
+def test_each_network_is_announced_unless_nothing_is_to_be_said(
+    frame, price, verbose, capsys
+):
+    TableRegressor(**SMALL | {"epochs": 1}, verbose=verbose).fit(frame, price)
+    said = capsys.readouterr().out
+    for number in (1, 2):
+        assert (f"Network {number} of 2" in said) is (verbose == 2)
+
+
+@pytest.mark.slow
 def test_what_is_logged_late_stands_in_its_epoch(frame, price):
     class Late(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
