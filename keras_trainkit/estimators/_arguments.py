@@ -14,7 +14,7 @@ from keras_trainkit._tables.kinds import (
     check_kinds,
     check_missing_values,
 )
-from keras_trainkit.estimators._table_recipe import PRESETS
+from keras_trainkit.estimators._recipe import PRESETS
 
 _COUNTS = {
     "members": "is the number of members of the ensemble",
@@ -32,28 +32,36 @@ _NUMBERS: dict[str, tuple[str, dict[str, float]]] = {
 }
 
 
-def check_arguments(given: dict[str, Any]) -> None:
-    """Refuses what is out of range; None leaves a number to the recipe."""
-    check_choice("preset", given["preset"], "is the cost of the recipe", PRESETS)
-    for name, purpose in _COUNTS.items():
-        if given[name] is not None:
-            check_count(name, given[name], purpose)
-    for name, (purpose, bounds) in _NUMBERS.items():
-        if given.get(name) is not None:  # a regressor smooths no labels
-            check_number(name, given[name], purpose, **bounds)
+def check_table_arguments(given: dict[str, Any]) -> None:
+    """Refuses what is out of range, of all that an estimator of tables takes."""
+    check_arguments(given)
     if given["hidden_units"] is not None:
         purpose = "gives the units per hidden layer"
         check_counts("hidden_units", given["hidden_units"], purpose, 0)
     if given["numeric_embedding"] is not None:
         purpose = "gives each number a vector"
         check_flag("numeric_embedding", given["numeric_embedding"], purpose)
+    check_categories(given["categories"])
+    check_kinds(given["kinds"], given["categories"])
+    check_missing_values(given["missing_values"])
+
+
+def check_arguments(given: dict[str, Any]) -> None:
+    """Refuses what is out of range, of what all estimators take and some others.
+
+    None leaves a number to the recipe.
+    """
+    check_choice("preset", given["preset"], "is the cost of the recipe", PRESETS)
+    for name, purpose in _COUNTS.items():
+        if given.get(name) is not None:
+            check_count(name, given[name], purpose)
+    for name, (purpose, bounds) in _NUMBERS.items():
+        if given.get(name) is not None:  # a regressor smooths no labels
+            check_number(name, given[name], purpose, **bounds)
     _check_not_both(given, "weight_decay", "optimizer")
     _check_not_both(given, "label_smoothing", "loss")
     _check_list("metrics", given["metrics"], "are shown while training", 1)
     _check_list("keras_callbacks", given["keras_callbacks"], "watch the training", 0)
-    check_categories(given["categories"])
-    check_kinds(given["kinds"], given["categories"])
-    check_missing_values(given["missing_values"])
 
 
 def _check_not_both(given: dict[str, Any], number: str, part: str) -> None:

@@ -1,9 +1,9 @@
-"""A fitted estimator as one folder: two files of Keras, and a JSON without code.
+"""A fitted estimator as one folder: files of Keras, and a JSON without code.
 
 | file            | holds                                                            |
 | --------------- | ---------------------------------------------------------------- |
 | `model.keras`   | the model, as trained                                            |
-| `encoder.keras` | the `layers.TableEncoder`                                        |
+| `encoder.keras` | the `layers.TableEncoder`, for tables                            |
 | `estimator.json`| arguments, classes, names of the columns, recipe, history        |
 
 Its fields are read for good, so their names never change.
@@ -16,38 +16,41 @@ import re
 import secrets
 import shutil
 import tempfile
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import keras
 import numpy as np
 
 from keras_trainkit._disk import sync
-from keras_trainkit._types import Model
-from keras_trainkit.layers import TableEncoder
+from keras_trainkit._types import Layer, Model
 
 FORMAT = 1
-FILES = ("model.keras", "encoder.keras", "estimator.json")
+FIELDS = "estimator.json"
 PURPOSE = "`path` is the folder of a saved estimator and"
 _CLASS_DTYPE = re.compile(r"\|O|\|b1|<[iuf][1248]|\|[iu]1|<U\d{1,6}")
 
 
 def write_folder(
-    path: Any, model: Model, encoder: TableEncoder, fields: dict[str, Any]
+    path: Any, layers: Mapping[str, Layer], fields: dict[str, Any]
 ) -> pathlib.Path:
     """Writes all files beside their place, waits for the disk, and renames the folder.
 
     A process killed at any moment leaves no folder `path`, or a whole one.
+
+    Args:
+        layers: Models and layers by the names of their files.
     """
     folder = _new_path(path)
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = folder.with_name(f".{folder.name}-{secrets.token_hex(8)}")
     draft.mkdir()
     try:
-        model.save(draft / "model.keras")
-        keras.saving.save_model(encoder, draft / "encoder.keras")
+        for name, layer in layers.items():
+            keras.saving.save_model(layer, draft / name)
         content = {"format": FORMAT, **fields}
-        (draft / "estimator.json").write_text(json.dumps(content), "utf-8")
-        for name in FILES:
+        (draft / FIELDS).write_text(json.dumps(content), "utf-8")
+        for name in (*layers, FIELDS):
             sync(draft / name)
         sync(draft)
         os.rename(draft, folder)
@@ -58,24 +61,25 @@ def write_folder(
     return folder
 
 
-def read_folder(path: Any, owner: str) -> tuple[Model, TableEncoder, dict[str, Any]]:
-    """Model, encoder and fields of a folder, which anyone may have written.
+def read_folder(
+    path: Any, owner: str, names: list[str]
+) -> tuple[list[Layer], dict[str, Any]]:
+    """What the files of these names hold, and the fields; anyone may have written them.
 
     Args:
         owner: Name of the class that the folder must be of.
 
     Raises:
-        ValueError: Files missing, broken, of another class, or that do not fit.
+        ValueError: Files missing, broken, or of another class.
     """
     folder = _path(path)
-    missing = [name for name in FILES if not (folder / name).is_file()]
+    files = [*names, FIELDS]
+    missing = [name for name in files if not (folder / name).is_file()]
     if missing:
-        _refuse(f"must hold {', '.join(FILES)}", f"{folder}, without {missing}")
+        _refuse(f"must hold {', '.join(files)}", f"{folder}, without {missing}")
     try:
-        fields = json.loads((folder / "estimator.json").read_text("utf-8"))
-        model = _loaded_model(folder / "model.keras")
-        encoder = keras.saving.load_model(folder / "encoder.keras", safe_mode=True)
-        fit_together = _fit_together(model, encoder)
+        fields = json.loads((folder / FIELDS).read_text("utf-8"))
+        layers = [_loaded_layer(folder / name) for name in names]
     except Exception as error:  # of whatever a broken or foreign file brings about
         raise ValueError(
             f"{PURPOSE} must hold files as `save` wrote them. Received: {folder}, "
@@ -85,9 +89,7 @@ def read_folder(path: Any, owner: str) -> tuple[Model, TableEncoder, dict[str, A
         _refuse(f"must be of the format {FORMAT}", f"another in {folder}")
     if fields.get("estimator") != owner:
         _refuse(f"must be of a {owner}", f"{fields.get('estimator')!r} in {folder}")
-    if not fit_together:
-        _refuse("must hold a model with its encoder", f"others in {folder}")
-    return model, encoder, fields
+    return layers, fields
 
 
 def packed(model: Model) -> bytes:
@@ -103,24 +105,12 @@ def unpacked(content: bytes) -> Model:
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder, "model.keras")
         file.write_bytes(content)
-        return _loaded_model(file)
+        return _loaded_layer(file)
 
 
-def _loaded_model(file: pathlib.Path) -> Model:
+def _loaded_layer(file: pathlib.Path) -> Layer:
     """Without what it was compiled with, which may name a user's own functions."""
     return keras.saving.load_model(file, compile=False, safe_mode=True)
-
-
-def _fit_together(model: Any, encoder: Any) -> bool:
-    if not isinstance(model, keras.Model) or not isinstance(encoder, TableEncoder):
-        return False
-    inputs = model.input if isinstance(model.input, dict) else {}
-    shapes = {name: tuple(tensor.shape) for name, tensor in inputs.items()}
-    wanted = {
-        "numeric": (None, *encoder.numeric_shape),
-        "categorical": (None, len(encoder.category_sizes)),
-    }
-    return encoder.built and shapes == wanted
 
 
 def saved(value: Any) -> Any:

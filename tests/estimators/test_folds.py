@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from keras_trainkit import callbacks, data, layers, models, optimizers
-from keras_trainkit.estimators import TableClassifier, TableRegressor, table_classifier
-from keras_trainkit.estimators._table_training import steps_per_execution
+from keras_trainkit.estimators import TableClassifier, TableRegressor, _classifier
+from keras_trainkit.estimators._training import steps_per_execution
 
 SMALL = {"folds": 2, "members": 2, "hidden_units": (8,), "epochs": 3}
 SMALL |= {"batch_size": 32, "learning_rate": 0.03, "random_state": 5}
@@ -212,7 +212,7 @@ def test_folds_need_rows_of_classes_that_are_not_alone():
 
 @pytest.mark.parametrize(("of_one", "of_all"), [(0.8, 0.8), (1.3, 1.0)])
 def test_the_mean_of_networks_is_made_surer_only(monkeypatch, of_one, of_all):
-    monkeypatch.setattr(table_classifier, "_temperature", lambda *given: (of_one, ""))
+    monkeypatch.setattr(_classifier, "_temperature", lambda *given: (of_one, ""))
     classifier = TableClassifier()
     classifier.recipe_ = {"folds": {"value": 2, "reason": ""}}
     classifier.model_ = models.mlp((2,), 1, (), task="binary")

@@ -6,8 +6,9 @@ import pytest
 
 from keras_trainkit import callbacks, data, layers, models, optimizers, schedules
 from keras_trainkit.estimators import TableClassifier
-from keras_trainkit.estimators._table_recipe import chosen, folds_for
-from keras_trainkit.estimators._table_training import ending_of, steps_per_execution
+from keras_trainkit.estimators._recipe import folds_for
+from keras_trainkit.estimators._table_recipe import FEW_ROWS, chosen
+from keras_trainkit.estimators._training import ending_of, steps_per_execution
 
 
 def values(*arguments):
@@ -81,7 +82,7 @@ def test_folds_that_cannot_be_are_refused(changes, words):
 
 def folds_of(changes):
     usual = {"rows": 500, "units": 500, "what": "rows", "preset": "default"}
-    usual |= {"folds": None, "validation": None, "order": None}
+    usual |= {"folds": None, "validation": None, "order": None, "few_rows": FEW_ROWS}
     return folds_for(**usual | changes)
 
 

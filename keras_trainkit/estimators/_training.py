@@ -1,11 +1,11 @@
-"""The training of a network for a table, or of several in folds.
+"""The training of a network, or of several in folds.
 
-It takes the numbers that `_table_recipe.chosen` gives.
+It takes the numbers that a recipe has chosen, whatever the network is built of.
 """
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -15,13 +15,8 @@ from keras import ops
 from keras_trainkit._optimizer_access import averages_weights, learning_rate_schedule
 from keras_trainkit._types import Model
 from keras_trainkit.callbacks import CooldownOnPlateau, EarlyStopping
-from keras_trainkit.estimators._table_parts import Part, Rows
-from keras_trainkit.layers import (
-    PiecewiseLinearEmbedding,
-    StandardScaling,
-    TableEncoder,
-)
-from keras_trainkit.models import ensemble, loss_for, metrics_for, mlp
+from keras_trainkit.estimators._parts import Part, Rows
+from keras_trainkit.models import ensemble, loss_for, metrics_for
 from keras_trainkit.optimizers import AdamW
 
 PREDICTED_AT_ONCE = 1024  # rows, which changes nothing but the time
@@ -69,9 +64,8 @@ class Trained:
 
 def train(
     recipe: Mapping[str, Mapping[str, Any]],
-    encoder: TableEncoder,
+    build: Callable[[dict[str, Any]], Model],
     parts: Sequence[Part],
-    seen: Rows,
     goal: Goal,
     seed: int,
 ) -> Trained:
@@ -81,15 +75,13 @@ def train(
     given optimizer that has a schedule, or averages weights, runs for all epochs.
 
     Args:
-        recipe: What `chosen` gave.
-        encoder: Adapted, as it encoded the rows.
+        recipe: Dict of name to `choice`.
+        build: Function of the values of the recipe: a new model, not compiled.
         parts: Of each the validation rows choose the best epoch.
-        seen: All rows that are trained on, from which embedding and scaling of the
-            targets learn.
         seed: Int. Keras' seed for the first part; each part has the next.
     """
     values = {name: choice["value"] for name, choice in recipe.items()}
-    trained = list(_trained(values, encoder, parts, seen, goal, seed))
+    trained = list(_trained(values, build, parts, goal, seed))
     model = trained[0].model
     if len(trained) > 1:
         model = ensemble([network.model for network in trained])
@@ -103,9 +95,8 @@ def train(
 
 def _trained(
     values: dict[str, Any],
-    encoder: TableEncoder,
+    build: Callable[[dict[str, Any]], Model],
     parts: Sequence[Part],
-    seen: Rows,
     goal: Goal,
     seed: int,
 ) -> Iterator[Trained]:
@@ -123,7 +114,7 @@ def _trained(
         keras.utils.set_random_seed(seed + number)
         if goal.verbose and len(parts) > 1:
             print(f"Network {number + 1} of {len(parts)}")
-        network = model_for(values, encoder, seen, goal)
+        network = build(values)
         if first is None or apart:
             first, metrics = network, _compile(network, values, part.training, goal)
         else:
@@ -202,32 +193,6 @@ def _name_of(metric: Any) -> str:
     if isinstance(metric, str):
         return metric
     return getattr(metric, "name", None) or metric.__name__
-
-
-def model_for(
-    values: Mapping[str, Any], encoder: TableEncoder, seen: Rows, goal: Goal
-) -> Model:
-    """The uncompiled model; embedding and target scaling learn from `seen`."""
-    numbers = seen.x["numeric"]
-    embedding = scaling = None
-    if values["numeric_embedding"] and numbers.shape[1]:
-        embedding = PiecewiseLinearEmbedding()
-        embedding.adapt(numbers)
-    if goal.task == "regression":
-        scaling = StandardScaling()
-        scaling.adapt(seen.y)
-    return mlp(
-        encoder.numeric_shape,
-        targets(seen.y[:1], goal).shape[1],
-        values["hidden_units"],
-        dropout=values["dropout"],
-        numeric_embedding=embedding,
-        category_sizes=encoder.category_sizes,
-        members=values["members"],
-        target_scaling=scaling,
-        task=goal.task,
-        classes=goal.classes,
-    )
 
 
 def targets(y: np.ndarray, goal: Goal) -> np.ndarray:

@@ -1,14 +1,13 @@
-"""Encoded rows of a table: those that are trained on, and those kept from it."""
+"""Encoded rows: those that are trained on, and those kept from it."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 
-from keras_trainkit.estimators._frames import Table
 from keras_trainkit.estimators._targets import relative_weights
-from keras_trainkit.layers import TableEncoder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,12 +15,12 @@ class Rows:
     """Encoded rows, with what is to be predicted.
 
     Args:
-        x: Dict of arrays `(rows, ...)`, as `layers.TableEncoder` gives it.
+        x: What the network takes: an array `(rows, ...)`, or a dict of such.
         y: Codes of the classes, ints `(rows,)`, or numbers `(rows, outputs)`.
         weights: `(rows,)`, or None where all count alike.
     """
 
-    x: dict[str, np.ndarray]
+    x: Any
     y: np.ndarray
     weights: np.ndarray | None = None
 
@@ -33,9 +32,8 @@ class Part(NamedTuple):
     validation: Rows
 
 
-def encoded_parts(
-    encoder: TableEncoder,
-    table: Table,
+def parts_of(
+    encoded: Callable[[np.ndarray], Any],
     y: np.ndarray,
     weights: np.ndarray | None,
     splits: Sequence[tuple[np.ndarray, np.ndarray]],
@@ -43,16 +41,19 @@ def encoded_parts(
     """The rows of each split, and all that are trained on.
 
     Of one split each part is encoded by itself, so that no row is there twice.
+
+    Args:
+        encoded: Function of row numbers: what the network takes for them.
     """
     numbers = np.union1d(*splits[0])
-    every = None if len(splits) == 1 else encoder(table.take(numbers).columns)
+    every = None if len(splits) == 1 else encoded(numbers)
 
     def rows_of(rows: np.ndarray, relative: np.ndarray | None) -> Rows:
         if every is None:
-            x = encoder(table.take(rows).columns)
+            x = encoded(rows)
         else:
             at = np.searchsorted(numbers, rows)
-            x = {name: array[at] for name, array in every.items()}
+            x = keras.tree.map_structure(lambda array: array[at], every)
         return Rows(x, y[rows], None if relative is None else relative[rows])
 
     parts = []
