@@ -17,6 +17,7 @@ _TASKS = {
     "logits": (None, "classification"),
     "binary_logits": (None, "binary"),
 }
+_SHARES = "`shares` are those of the members in the mean and must be"
 _PURPOSE = "`target_scaling` brings the targets to unit size and must be"
 
 
@@ -42,6 +43,8 @@ class MemberMean(keras.layers.Layer):
             binary logits, "regression" of values. None: that of logits; of values
             unknown.
         classes: Sequence of names, as in `layers.Head`, or None. With logits only.
+        shares: Sequence of floats > 0 that sum to 1: the share of each member in the
+            mean. None: all count alike.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Input shape: `(batch, members, ..., outputs)`.
@@ -64,6 +67,7 @@ class MemberMean(keras.layers.Layer):
         target_scaling: keras.layers.Layer | None = None,
         task: str | None = None,
         classes: Sequence | None = None,
+        shares: Sequence[float] | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -72,6 +76,7 @@ class MemberMean(keras.layers.Layer):
             "task", task, f"says what the outputs, {kind}, stand for", _TASKS[kind]
         )
         check_target_scaling(target_scaling)
+        _check_shares(shares)
         if target_scaling is not None and kind != "values":
             raise ValueError(
                 "`target_scaling` brings values back to their units and must be None "
@@ -82,11 +87,17 @@ class MemberMean(keras.layers.Layer):
         self.task = task
         known = _TASKS[kind][-1]
         self.classes = None if classes is None else plain_classes(classes, known)
+        self.shares = None if shares is None else list(map(float, shares))
         self.last_call = LastCall()
 
     def build(self, input_shape: Shape) -> None:
         scaling, outputs = self.target_scaling, input_shape[-1]
         checked_classes(self.classes, _TASKS[self.kind][-1], outputs)
+        if self.shares is not None and len(self.shares) != input_shape[1]:
+            raise ValueError(
+                f"{_SHARES} one for each of the {input_shape[1]} members. "
+                f"Received: {len(self.shares)} shares."
+            )
         if scaling is None:
             return
         if not scaling.built:
@@ -108,15 +119,27 @@ class MemberMean(keras.layers.Layer):
 
     def mean(self, members: Tensor) -> Tensor:
         """The mean over the members, before `target_scaling`."""
-        count = members.shape[1]
         if self.kind == "logits":
-            logs = ops.log_softmax(members, axis=-1)
-            return ops.logsumexp(logs, axis=1) - math.log(count)
+            return self._log_mean(ops.log_softmax(members, axis=-1))
         if self.kind == "binary_logits":
-            yes = ops.logsumexp(ops.log_sigmoid(members), axis=1)
-            no = ops.logsumexp(ops.log_sigmoid(-members), axis=1)
+            yes = self._log_mean(ops.log_sigmoid(members))
+            no = self._log_mean(ops.log_sigmoid(-members))
             return yes - no
-        return ops.mean(members, axis=1)
+        if self.shares is None:
+            return ops.mean(members, axis=1)
+        return ops.sum(members * self._per_member(members, self.shares), axis=1)
+
+    def _log_mean(self, logs: Tensor) -> Tensor:
+        """Logarithm of the mean of what has these logarithms."""
+        if self.shares is None:
+            return ops.logsumexp(logs, axis=1) - math.log(logs.shape[1])
+        shares = [math.log(share) for share in self.shares]
+        return ops.logsumexp(logs + self._per_member(logs, shares), axis=1)
+
+    def _per_member(self, members: Tensor, numbers: Sequence[float]) -> Tensor:
+        """A number for each member, shaped to be multiplied with or added to them."""
+        shape = (1, len(numbers), *(1,) * (len(members.shape) - 2))
+        return ops.reshape(ops.convert_to_tensor(numbers, members.dtype), shape)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], *input_shape[2:])
@@ -128,6 +151,7 @@ class MemberMean(keras.layers.Layer):
             "target_scaling": keras.saving.serialize_keras_object(self.target_scaling),
             "task": self.task,
             "classes": None if self.classes is None else list(self.classes),
+            "shares": None if self.shares is None else list(self.shares),
         }
 
     @classmethod
@@ -153,6 +177,18 @@ class LastCall:
 
     def __reduce__(self) -> tuple:
         return LastCall, ()
+
+
+def _check_shares(shares: Any) -> None:
+    if shares is None:
+        return
+    fine = isinstance(shares, list | tuple) and len(shares) > 0
+    fine = fine and all(isinstance(s, int | float) and 0 < s <= 1 for s in shares)
+    if not fine or not math.isclose(sum(shares), 1, rel_tol=1e-6):
+        raise ValueError(
+            f"{_SHARES} None or a list of numbers above 0 that sum to 1. "
+            f"Received: shares={shares!r}."
+        )
 
 
 def check_target_scaling(scaling: Any) -> None:

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +15,12 @@ _PURPOSE = "`networks` are the models whose predictions are averaged and must be
 _KINDS = {"classification": "logits", "binary": "binary_logits", "regression": "values"}
 
 
-def ensemble(networks: Sequence[TaskModel], name: str = "ensemble") -> MemberModel:
+def ensemble(
+    networks: Sequence[TaskModel],
+    name: str = "ensemble",
+    *,
+    weights: Sequence[float] | None = None,
+) -> MemberModel:
     """One model that trains several, and predicts their mean.
 
     Members of one `mlp` share all layers but the first and the last, so each learns
@@ -29,13 +35,16 @@ def ensemble(networks: Sequence[TaskModel], name: str = "ensemble") -> MemberMod
             a `task`. No two have a layer in common, but for the target scaling.
             Inputs, outputs, task, classes and target scaling are the same in all.
         name: String. Name of the model.
+        weights: Sequence of floats > 0. How much each network counts in the mean,
+            whatever its members. In training the losses of all members count alike.
+            None: a network of m members counts m times.
 
     Returns:
-        An uncompiled `MemberModel`. A network of m members counts m times in the mean.
+        An uncompiled `MemberModel`.
 
     Raises:
         ValueError: No networks, one of another kind, two that differ, or that share a
-            layer.
+            layer; weights that are not one for each.
 
     Example:
 
@@ -64,6 +73,7 @@ def ensemble(networks: Sequence[TaskModel], name: str = "ensemble") -> MemberMod
         )(inputs)
         for number, (network, end) in enumerate(zip(networks, ends, strict=True), 1)
     ]
+    shares = _shares_of(ends, _checked_weights(weights, len(ends)))
     first = ends[0]
     dtype = first.layer.dtype_policy  # that of a head: float32 in mixed precision
     if len(members) > 1:
@@ -76,10 +86,42 @@ def ensemble(networks: Sequence[TaskModel], name: str = "ensemble") -> MemberMod
         first.target_scaling,
         first.task,
         first.classes,
+        shares,
         dtype=dtype,
         name=_unlike(taken, "outputs"),
     )
     return MemberModel(inputs, mean(members[0]), name=name)
+
+
+def _checked_weights(weights: Any, count: int) -> list[float] | None:
+    if weights is None:
+        return None
+    found = list(weights) if isinstance(weights, list | tuple) else []
+    numbers = all(isinstance(w, int | float) and 0 < w < math.inf for w in found)
+    if len(found) != count or not numbers:
+        raise ValueError(
+            "`weights` say how much each network counts in the mean and must be None "
+            f"or {count} finite numbers above 0, in a list. "
+            f"Received: weights={weights!r}."
+        )
+    return [weight / sum(found) for weight in found]
+
+
+def _shares_of(
+    ends: Sequence["_End"], weights: list[float] | None
+) -> list[float] | None:
+    """The share of each member of each network; None where all count alike."""
+    own = [getattr(end.layer, "shares", None) for end in ends]
+    counts = [end.members.shape[1] for end in ends]
+    if weights is None:
+        if not any(own):
+            return None
+        weights = [count / sum(counts) for count in counts]
+    return [
+        weight * share
+        for weight, shares, count in zip(weights, own, counts, strict=True)
+        for share in (shares or [1 / count] * count)
+    ]
 
 
 def _unlike(taken: set[str], name: str) -> str:

@@ -9,6 +9,7 @@ CASES: dict[str, dict] = {
         "target_scaling": None,
         "task": "binary",
         "classes": [7, 5],
+        "shares": [0.4, 0.6],
     },
     "PeriodicEmbedding": {
         "units": 5,

@@ -40,6 +40,19 @@ def test_binary_logits_come_from_the_mean_of_probabilities():
     assert_close(came, np.log(mean / (1 - mean)), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["values", "logits", "binary_logits"])
+def test_members_count_by_their_shares_as_if_they_stood_there_so_often(kind):
+    shares = [0.5, 0.25, 0.125, 0.125]
+    often = np.repeat(MEMBERS, [4, 2, 1, 1], axis=1)
+    came = MemberMean(kind, shares=shares)(MEMBERS)
+    assert_close(came, MemberMean(kind)(often), rtol=1e-4, atol=1e-5)
+
+
+def test_shares_are_one_for_each_member():
+    with pytest.raises(ValueError, match="`shares` are .* 4 members. Received: 2 "):
+        MemberMean(shares=[0.5, 0.5])(MEMBERS)
+
+
 @pytest.mark.parametrize("kind", ["logits", "binary_logits"])
 def test_large_logits_stay_finite_and_one_member_stays_what_it_was(kind):
     large = np.array([[[300.0, -300.0]], [[-200.0, 500.0]]], "float32")
@@ -68,6 +81,8 @@ def test_values_go_back_to_the_units_of_the_targets(scaling, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        ({"shares": [0.4, 0.4]}, r"`shares` are .*sum to 1.*\[0.4, 0.4\]"),
+        ({"shares": [1.5, -0.5]}, "`shares` are .*above 0"),
         ({"kind": "median"}, "`kind` says what the members give .*'median'"),
         ({"target_scaling": 3.0}, "adapted layer with `inverse`.*target_scaling=3.0"),
         ({"target_scaling": keras.layers.Dense(1)}, "adapted layer with `inverse`"),

@@ -46,6 +46,42 @@ def test_every_member_counts_once_in_the_units_of_the_targets():
     assert_close(ensemble(each).predict(X, verbose=0), (one + 3 * three) / 4, rtol=1e-5)
 
 
+@pytest.mark.parametrize("task", ["regression", "binary", "classification"])
+def test_networks_count_by_their_weights_whatever_their_members(task, tmp_path):
+    each = [mlp((3,), 3, (4,), members=m, task=task) for m in (1, 3)]
+    found = [network.predict(X, verbose=0).astype("float64") for network in each]
+    if task == "classification":
+        found = [np.exp(z) / np.exp(z).sum(-1, keepdims=True) for z in found]
+    elif task == "binary":
+        found = [sigmoid(z) for z in found]
+    expected = (3 * found[0] + 5 * found[1]) / 8
+    if task != "regression":
+        expected = np.log(expected) - np.log(1 - expected) * (task == "binary")
+    model = ensemble(each, weights=[3, 5])
+    assert_close(model.predict(X, verbose=0), expected, rtol=1e-4, atol=1e-5)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert_close(loaded(X), model(X), atol=1e-6)
+
+
+def test_weights_within_a_member_of_an_ensemble_stay():
+    each = networks(count=3, task="regression")
+    one, two, three = (network.predict(X, verbose=0) for network in each)
+    inner = ensemble(each[:2], weights=[1, 3])
+    by_weight = ensemble([inner, each[2]], weights=[1, 1])
+    expected = (one + 3 * two) / 8 + three / 2
+    assert_close(by_weight.predict(X, verbose=0), expected, rtol=1e-4, atol=1e-6)
+    by_members = ensemble([inner, each[2]])
+    expected = (one / 4 + 3 * two / 4) * 2 / 3 + three / 3
+    assert_close(by_members.predict(X, verbose=0), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, np.inf], "ab", [1, "b"]])
+def test_weights_are_one_for_each_network(weights):
+    with pytest.raises(ValueError, match="^`weights` say .* 2 finite numbers above 0"):
+        ensemble(networks(task="binary"), weights=weights)
+
+
 def test_one_network_stays_what_it_is():
     (network,) = networks(3, 1, members=2, task="classification")
     assert_close(ensemble([network])(X), network(X), atol=1e-6)
