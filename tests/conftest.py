@@ -4,6 +4,8 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "Agg")
+if "PYTEST_XDIST_WORKER" in os.environ:  # has a core to itself
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
@@ -46,7 +48,11 @@ def backend():
 
 
 def pytest_collection_modifyitems(items):
-    """Skips what the backend under test cannot do; the reason names the marker."""
+    """Skips what the backend under test cannot do; the reason names the marker.
+
+    The blocks of the pages take longest, so they begin first.
+    """
+    items.sort(key=lambda item: item.path.name != "test_readme.py")
     excluded = {"tensorflow_only"} if backend() != "tensorflow" else set()
     if backend() == "torch":
         excluded.add("not_torch")

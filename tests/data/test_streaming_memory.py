@@ -122,8 +122,13 @@ def test_adapting_leaves_what_it_counted_with_nobody():
     assert not left & {"ColumnLearner", "Learner", "Quantiles", "Extremes", "Counter"}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        pytest.param(".csv", marks=pytest.mark.slow),
+        pytest.param(".parquet", marks=pytest.mark.soak),
+    ],
+)
 def test_training_takes_less_than_half_of_what_reading_the_file_takes(suffix, tmp_path):
     path = tmp_path / f"table{suffix}"
     write(path, parts=80)

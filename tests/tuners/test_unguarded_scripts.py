@@ -5,8 +5,6 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.slow
-
 SCRIPT = """
 import sys
 
@@ -28,9 +26,9 @@ tuner.search(verbose=0, **SEARCH)
 @pytest.mark.parametrize(
     ("options", "search"),
     [
-        ({}, {"workers": 2}),
-        pytest.param({"isolate": True}, {}, marks=pytest.mark.slow),
-        pytest.param({"overwrite": True}, {"workers": 2}, marks=pytest.mark.slow),
+        pytest.param({}, {"workers": 2}, marks=pytest.mark.slow),
+        pytest.param({"isolate": True}, {}, marks=pytest.mark.soak),
+        pytest.param({"overwrite": True}, {"workers": 2}, marks=pytest.mark.soak),
     ],
     ids=["workers", "isolate", "overwrite"],
 )
