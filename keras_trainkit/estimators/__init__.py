@@ -5,7 +5,17 @@ Keras: its model, encoder, history and recipe are its attributes.
 """
 
 from keras_trainkit.estimators.feature_importances import FeatureImportances
+from keras_trainkit.estimators.sequence_classifier import SequenceClassifier
+from keras_trainkit.estimators.sequence_regressor import SequenceRegressor
 from keras_trainkit.estimators.table_classifier import TableClassifier
 from keras_trainkit.estimators.table_regressor import TableRegressor
+from keras_trainkit.estimators.text_classifier import TextClassifier
 
-__all__ = ["FeatureImportances", "TableClassifier", "TableRegressor"]
+__all__ = [
+    "FeatureImportances",
+    "SequenceClassifier",
+    "SequenceRegressor",
+    "TableClassifier",
+    "TableRegressor",
+    "TextClassifier",
+]

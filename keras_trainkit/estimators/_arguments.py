@@ -16,13 +16,20 @@ from keras_trainkit._tables.kinds import (
 )
 from keras_trainkit.estimators._recipe import PRESETS
 
+_ENDS = ("start", "end")
 _COUNTS = {
     "members": "is the number of members of the ensemble",
     "epochs": "is the number of epochs, at most,",
     "batch_size": "is the number of rows per step",
+    "max_length": "is the number of steps, or words, that are read of a row, at most,",
+    "embedding_units": "is the number of units per word",
 }
 _NUMBERS: dict[str, tuple[str, dict[str, float]]] = {
     "dropout": ("is the share of units set to 0", {"at_least": 0, "below": 1}),
+    "recurrent_dropout": (
+        "is the share of states set to 0",
+        {"at_least": 0, "below": 1},
+    ),
     "learning_rate": ("is the rate that is held", {"above": 0}),
     "weight_decay": ("pulls weights to 0", {"at_least": 0}),
     "label_smoothing": (
@@ -44,6 +51,28 @@ def check_table_arguments(given: dict[str, Any]) -> None:
     check_categories(given["categories"])
     check_kinds(given["kinds"], given["categories"])
     check_missing_values(given["missing_values"])
+
+
+def check_sequence_arguments(given: dict[str, Any]) -> None:
+    """Refuses what is out of range, of what estimators of sequences and texts take."""
+    check_arguments(given)
+    lists = {
+        "units": "gives the units per direction and layer",
+        "scales": "gives the widths of windows whose means are read too",
+    }
+    for name, purpose in lists.items():
+        if given.get(name) is not None:
+            check_counts(name, given[name], purpose, 1)
+    if given["keep"] is not None:
+        purpose = "is the end that stays of longer rows"
+        check_choice("keep", given["keep"], purpose, _ENDS)
+
+
+def check_read_length(recipe: dict[str, Any]) -> None:
+    """Refuses a recipe, of a file, that does not say what is read of a longer row."""
+    length, keep = recipe["max_length"]["value"], recipe["keep"]["value"]
+    check_count("max_length", length, _COUNTS["max_length"])
+    check_choice("keep", keep, "is the end that stays of longer rows", _ENDS)
 
 
 def check_arguments(given: dict[str, Any]) -> None:

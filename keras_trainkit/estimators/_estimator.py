@@ -268,6 +268,10 @@ class Estimator(BaseEstimator, abc.ABC):
             self.verbose,
         )
 
+    def _given(self) -> dict[str, Any]:
+        """The constructor's arguments by name, for the recipe."""
+        return {k: _plain(v) for k, v in self.get_params(deep=False).items()}
+
     def _plain_arguments(self) -> Iterator[tuple[str, Any]]:
         for name, value in self.get_params(deep=False).items():
             with contextlib.suppress(TypeError):  # objects
@@ -379,5 +383,5 @@ def _files_of(layers: tuple[str, ...]) -> list[str]:
     return [f"{name}.keras" for name in ("model", *layers)]
 
 
-def plain(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value

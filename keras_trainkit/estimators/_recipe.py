@@ -1,5 +1,6 @@
 """Choices of a recipe with their reasons, and the one that all recipes share: folds."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from keras_trainkit._checks import check_count
@@ -10,6 +11,29 @@ FOLDS = 5
 
 def choice(value: Any, reason: str) -> dict[str, Any]:
     return {"value": value, "reason": reason}
+
+
+def with_given(
+    found: dict[str, tuple[Any, str]], given: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """A `choice` for each pair of value and reason, or what the user gave instead.
+
+    Args:
+        given: By name; None leaves it to the recipe. "optimizer" and "loss" have
+            numbers of their own.
+    """
+    parts = {
+        "optimizer": ("learning_rate", "weight_decay", "global_clipnorm"),
+        "loss": ("label_smoothing",),
+    }
+    for part, names in parts.items():
+        if given.get(part) is not None:
+            own = (None, f"the given {part} has its own")
+            found |= {name: own for name in names if name in found}
+    for name in found:
+        if given.get(name) is not None:
+            found[name] = (given[name], "given")
+    return {name: choice(*pair) for name, pair in found.items()}
 
 
 def folds_for(

@@ -18,7 +18,6 @@ from keras_trainkit.estimators._estimator import (
     Estimator,
     Plan,
     Splits,
-    plain,
     trained_rows,
 )
 from keras_trainkit.estimators._frames import Table, read_table
@@ -211,14 +210,6 @@ class TableEstimator(Estimator):
             kinds=kinds,
             missing_values=self.missing_values,
         )
-
-    def _given(self) -> dict[str, Any]:
-        names = (
-            *("members", "hidden_units", "dropout", "numeric_embedding", "epochs"),
-            *("batch_size", "learning_rate", "weight_decay", "label_smoothing"),
-        )
-        given = {name: plain(getattr(self, name, None)) for name in names}
-        return {**given, "optimizer": self.optimizer, "loss": self.loss}
 
 
 def _network(

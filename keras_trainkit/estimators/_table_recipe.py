@@ -6,7 +6,7 @@ One recipe for every table; where its numbers come from is in docs/figures/table
 from collections.abc import Mapping
 from typing import Any
 
-from keras_trainkit.estimators._recipe import choice
+from keras_trainkit.estimators._recipe import with_given
 
 ROWS_SEEN = 540_000  # rows times epochs, at most
 MANY_ROWS = 30_000
@@ -59,15 +59,7 @@ def chosen(
         found["members"] = (3, f"in each of {folds} networks, one for each fold")
     if preset == "fast":
         found |= _fast(rows, found["epochs"][0])
-    if given.get("optimizer") is not None:
-        own = (None, "the given optimizer has its own")
-        found |= {"learning_rate": own, "weight_decay": own}
-    if given.get("loss") is not None and task != "regression":
-        found["label_smoothing"] = (None, "the given loss has its own")
-    for name in found:
-        if given.get(name) is not None:
-            found[name] = (given[name], "given")
-    return {name: choice(*found[name]) for name in found}
+    return with_given(found, given)
 
 
 def _fast(rows: int, epochs: int) -> dict[str, tuple[Any, str]]:

@@ -227,7 +227,9 @@ def _metrics(model: Model, goal: Goal) -> list:
 def _optimizer(values: Mapping[str, Any], given: Any) -> keras.optimizers.Optimizer:
     rate = values["learning_rate"]
     if given is None:
-        return AdamW(rate, weight_decay=values["weight_decay"])
+        clipnorm = values.get("global_clipnorm")
+        decay = values["weight_decay"]
+        return AdamW(rate, weight_decay=decay, global_clipnorm=clipnorm)
     given = keras.optimizers.get(given)
     config = given.get_config()
     if rate is not None:

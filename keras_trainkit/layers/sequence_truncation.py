@@ -69,7 +69,7 @@ class SequenceTruncation(keras.layers.Layer):
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         time = inputs.shape[1]
         if time is not None and time <= self.max_length:
-            return inputs
+            return ops.copy(inputs)  # which Keras gives the mask, and not the caller's
         if mask is not None:
             return take_steps(inputs, self._positions(valid_steps(inputs, mask)))
         if self.keep == "start":

@@ -217,3 +217,11 @@ def test_refuses_a_vector_per_row():
 def test_refuses_arguments_outside_their_range(arguments, words):
     with pytest.raises(ValueError, match=words):
         SequenceTruncation(**arguments)
+
+
+def test_a_short_sequence_does_not_put_its_mask_on_the_tensor_it_was_given():
+    tokens = ops.convert_to_tensor(np.array([[5, 6, 0]], "int32"))
+    cut = SequenceTruncation(4)(tokens, mask=ops.not_equal(tokens, 0))
+    assert_equal(cut, [[5, 6, 0]])
+    assert_equal(cut._keras_mask, [[True, True, False]])
+    assert getattr(tokens, "_keras_mask", None) is None

@@ -1,0 +1,206 @@
+"""The base of the estimators of measurements over time."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any, Self
+
+import keras
+import numpy as np
+from sklearn.utils import Tags
+
+from keras_trainkit._checks import check_number
+from keras_trainkit._types import Layer, Model
+from keras_trainkit.estimators._arguments import (
+    check_read_length,
+    check_sequence_arguments,
+)
+from keras_trainkit.estimators._estimator import (
+    Estimator,
+    Plan,
+    Splits,
+    trained_rows,
+)
+from keras_trainkit.estimators._parts import Rows
+from keras_trainkit.estimators._recipe import choice
+from keras_trainkit.estimators._sequence_recipe import (
+    FEW_ROWS,
+    chosen_for_measurements,
+)
+from keras_trainkit.estimators._sequences import (
+    PADDING,
+    PURPOSE,
+    Sequences,
+    read_sequences,
+)
+from keras_trainkit.estimators._training import Goal, targets
+from keras_trainkit.layers import StandardScaling
+from keras_trainkit.models import bilstm_attention
+
+
+class SequenceEstimator(Estimator):
+    """Fits the recipe for measurements over time."""
+
+    _few_rows = FEW_ROWS
+    n_features_in_: int
+
+    def fit(
+        self,
+        X: Any,  # noqa: N803 (scikit-learn's name, here and below)
+        y: Any,
+        sample_weight: Any = None,
+        groups: Any = None,
+        order: Any = None,
+    ) -> Self:
+        """Trains on sequences, afresh at every call.
+
+        Args:
+            X: Array `(rows, time, channels)`, or `(rows, time)` of one channel; or a
+                list, an array of objects or a Series, whose entries are arrays
+                `(time, channels)` or `(time,)` of any lengths. NaN (None, masked) is a
+                value that is missing.
+            y: What is to be predicted, none of it missing: a class or a number for
+                each row, `(rows,)`, or several numbers, `(rows, outputs)`.
+            sample_weight: `(rows,)`, at least 0. How much a row counts in training and
+                in the choice of the best epoch. Rows of weight 0 are left out.
+            groups: `(rows,)`. Rows of a group are all trained on, or all validated; all
+                in one fold.
+            order: Times of the rows `(rows,)`, or "rows": the last are validated, and
+                there are no folds.
+
+        Returns:
+            The estimator itself.
+
+        Raises:
+            ValueError: For an argument, here or in the constructor, out of range.
+        """
+        return self._fit(X, y, sample_weight, groups, order)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def _check_arguments(self) -> None:
+        check_sequence_arguments(self.get_params(deep=False))
+
+    def _read(self, X: Any) -> Sequences:  # noqa: N803
+        return read_sequences(X)
+
+    def _plan(
+        self, source: Sequences, splits: Splits, goal: Goal, folds: int | None
+    ) -> Plan:
+        training = source.take(trained_rows(splits))
+        empty = training.without_value()
+        if empty:
+            raise ValueError(
+                f"{PURPOSE} and must have a value in each channel in the training "
+                f"rows. Received: missing values alone in channel {empty}."
+            )
+        longest = int(training.lengths().max())
+        recipe = chosen_for_measurements(
+            len(splits[0][0]), longest, goal.task, self.preset, self._given()
+        )
+        used = source.take(np.union1d(*splits[0]))
+        missing = _missing(used)
+        time = min(int(used.lengths().max()), recipe["max_length"]["value"])
+        keep = recipe["keep"]["value"]
+        return Plan(
+            recipe,
+            lambda rows: source.take(rows).padded(time, keep),
+            functools.partial(_network, goal, missing["value"]),
+            {"n_features_in_": source.channels},
+            {
+                "missing": missing,
+                "mask_value": choice(PADDING, "in each channel of a padded step"),
+            },
+        )
+
+    def _encoded(self, X: Any) -> np.ndarray:  # noqa: N803
+        found = self._known(X)
+        values = {name: self.recipe_[name]["value"] for name in ("max_length", "keep")}
+        time = min(int(found.lengths().max()), values["max_length"])
+        return found.padded(time, values["keep"], self.recipe_["mask_value"]["value"])
+
+    def _known(self, X: Any) -> Sequences:  # noqa: N803
+        """Sequences that the model can be asked about."""
+        found, owner = read_sequences(X), type(self).__name__
+        if found.channels != self.n_features_in_:
+            raise ValueError(
+                f"{PURPOSE} and must have the channels that {owner} was trained on. "
+                f"Received: X has {found.channels} features, but {owner} is expecting "
+                f"{self.n_features_in_} features as input."
+            )
+        if self.recipe_["missing"]["value"] is None and found.has_missing():
+            raise ValueError(
+                f"{PURPOSE} and may miss no value, for none was missing where {owner} "
+                "was trained. Received: NaN."
+            )
+        return found
+
+    def _served_rows(self, examples: Any) -> np.ndarray:
+        if examples is None:
+            examples = np.zeros((1, 2, self.n_features_in_), "float32")
+        return self._encoded(examples)
+
+    def _preprocessing(self) -> Layer | None:
+        return None
+
+    def _input_fields(self) -> dict[str, Any]:
+        return {"channels": self.n_features_in_}
+
+    @classmethod
+    def _restored_input(
+        cls,
+        fields: dict[str, Any],
+        recipe: dict[str, Any],
+        model: Model,
+        *layers: Layer,
+    ) -> dict[str, Any]:
+        channels = fields["channels"]
+        if not isinstance(model, keras.Model) or not _takes(model, channels):
+            raise ValueError(f"no model of sequences of {channels} channels")
+        values = {name: entry["value"] for name, entry in recipe.items()}
+        check_read_length(recipe)
+        check_number("mask_value", values["mask_value"], "marks padded steps")
+        if values["missing"] not in (None, "indicator"):
+            raise ValueError(f"missing={values['missing']!r}")
+        return {"n_features_in_": channels}
+
+
+def _missing(used: Sequences) -> dict[str, Any]:
+    if used.has_missing():
+        return choice("indicator", "values are missing in the rows of `fit`")
+    return choice(None, "no value is missing in the rows of `fit`")
+
+
+def _network(
+    goal: Goal, missing: str | None, seen: Rows, values: Mapping[str, Any]
+) -> Model:
+    """The uncompiled model; both scalings learn from `seen`."""
+    scaling, target_scaling = StandardScaling(), None
+    scaling.adapt(seen.x, mask_value=PADDING)
+    if goal.task == "regression":
+        target_scaling = StandardScaling()
+        target_scaling.adapt(seen.y)
+    return bilstm_attention(
+        (None, seen.x.shape[-1]),
+        targets(seen.y[:1], goal).shape[1],
+        values["units"],
+        mask_value=PADDING,
+        max_length=values["max_length"],
+        keep=values["keep"],
+        dropout=values["dropout"],
+        recurrent_dropout=values["recurrent_dropout"],
+        scales=values["scales"],
+        scaling=scaling,
+        missing=missing,
+        target_scaling=target_scaling,
+        task=goal.task,
+        classes=goal.classes,
+    )
+
+
+def _takes(model: Model, channels: Any) -> bool:
+    """True for a model of one input `(rows, time, channels)`."""
+    return getattr(model.input, "shape", None) == (None, None, channels)

@@ -1,0 +1,176 @@
+"""Sequences of measurements from any container, padded to arrays of one length."""
+
+import dataclasses
+import reprlib
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from numbers import Real
+from typing import Any, NoReturn
+
+import narwhals.stable.v2 as nw
+import numpy as np
+from keras import ops
+
+from keras_trainkit._tables.objects import is_missing
+
+PURPOSE = "`X` holds the sequences, one per row,"
+SHAPES = (
+    "must be an array (rows, time, channels), or (rows, time) of one channel, or a "
+    "list of arrays (time, channels) of any lengths"
+)
+NUMBERS = "must hold numbers, NaN where one is missing"
+PADDING = -1e9  # marks the steps that do not count; a float32 exactly
+
+
+@dataclasses.dataclass(frozen=True)
+class Sequences:
+    """Sequences of finite numbers and gaps, with the same channels in each.
+
+    Args:
+        steps: Sequence of float32 arrays `(time, channels)`, at least a step in each;
+            NaN where a value is missing.
+        channels: Int.
+    """
+
+    steps: Sequence[np.ndarray]
+    channels: int
+
+    @property
+    def rows(self) -> int:
+        return len(self.steps)
+
+    def take(self, rows: np.ndarray) -> "Sequences":
+        """The sequences of these numbers, in this order."""
+        return Sequences([self.steps[row] for row in rows], self.channels)
+
+    def lengths(self) -> np.ndarray:
+        """Steps of each, `(rows,)`."""
+        return np.array([len(steps) for steps in self.steps])
+
+    def has_missing(self) -> bool:
+        """True if a value is missing."""
+        return any(np.isnan(steps).any() for steps in self.steps)
+
+    def without_value(self) -> list[int]:
+        """Numbers of the channels in which every value is missing."""
+        empty = [np.isnan(steps).all(axis=0) for steps in self.steps]
+        return np.flatnonzero(np.all(empty, axis=0)).tolist()
+
+    def padded(self, time: int, keep: str, padding: float = PADDING) -> np.ndarray:
+        """`(rows, time, channels)`: `padding` behind what is shorter, the rest cut.
+
+        Args:
+            keep: "start" or "end", of sequences of more steps than `time`.
+        """
+        found = np.full((self.rows, time, self.channels), padding, "float32")
+        for row, steps in zip(found, self.steps, strict=True):
+            kept = steps[:time] if keep == "start" else steps[-time:]
+            row[: len(kept)] = kept
+        return found
+
+
+def read_sequences(data: Any) -> Sequences:
+    """The sequences of an array, a list or a Series of arrays, or a DataFrame.
+
+    Raises:
+        ValueError: Another rank, no rows or steps, unequal channels, infinite numbers,
+            values that are no numbers, a step that looks like padding.
+    """
+    if isinstance(data, Sequences):
+        return data
+    array = _as_array(data)
+    if array is None or (array.dtype.kind == "O" and array.ndim == 1):
+        entries = _entries(data if array is None else array)
+        steps = [_steps(number, entry) for number, entry in enumerate(entries)]
+    else:
+        values = _numbers(array, "X")
+        if values.ndim not in (2, 3):
+            _refuse(SHAPES, f"X of shape {values.shape}")
+        steps = list(values if values.ndim == 3 else values[..., None])
+    _check_steps(steps)
+    return Sequences(steps, steps[0].shape[1])
+
+
+def _as_array(data: Any) -> np.ndarray | None:
+    """Arrays, tensors and tables as an array, gaps as NaN; None for what else."""
+    if ops.is_tensor(data):
+        return ops.convert_to_numpy(data)
+    if isinstance(data, np.ma.MaskedArray):
+        return np.ma.filled(data.astype("float64"), np.nan)
+    frame = nw.from_native(data, eager_only=True, pass_through=True)
+    if isinstance(frame, nw.DataFrame):
+        return np.asarray(frame.to_numpy())
+    return data if isinstance(data, np.ndarray) else None
+
+
+def _entries(data: Any) -> Any:
+    series = nw.from_native(data, series_only=True, pass_through=True)
+    if isinstance(series, nw.Series):
+        return series.to_list()
+    if isinstance(data, str | bytes | Mapping) or not isinstance(
+        data, Sequence | np.ndarray
+    ):
+        _refuse(SHAPES, f"X={reprlib.repr(data)}")
+    return data
+
+
+def _steps(number: int, entry: Any) -> np.ndarray:
+    """One sequence as float32 `(time, channels)`."""
+    where = f"X[{number}]"
+    array = _as_array(entry)
+    if array is None:
+        series = nw.from_native(entry, series_only=True, pass_through=True)
+        entry = series.to_numpy() if isinstance(series, nw.Series) else entry
+        try:
+            array = np.asarray(entry)
+        except ValueError:  # lists of unequal lengths
+            channels = "must have as many channels in each step"
+            _refuse(channels, f"{where}={reprlib.repr(entry)}")
+    values = _numbers(array, where)
+    if values.ndim not in (1, 2):
+        _refuse(SHAPES, f"{where} of shape {values.shape}")
+    return values[:, None] if values.ndim == 1 else values
+
+
+def _numbers(array: np.ndarray, where: str) -> np.ndarray:
+    """The values as float32, NaN where they are missing."""
+    if array.dtype.kind == "O":
+        array = _of_objects(array, where)
+    elif array.dtype.kind not in "biuf":
+        _refuse(NUMBERS, f"{where}={reprlib.repr(array.tolist())}")
+    with np.errstate(over="ignore"):
+        values = array.astype("float32")
+    infinite = int(np.isinf(values).sum())
+    if infinite:
+        received = f"{infinite} infinite ones, or over 3.4e38, in {where}"
+        _refuse("must hold finite numbers, NaN where one is missing", received)
+    return values
+
+
+def _of_objects(array: np.ndarray, where: str) -> np.ndarray:
+    flat = array.ravel().tolist()
+    for number, value in enumerate(flat):
+        if not isinstance(value, Real | Decimal):
+            if np.ndim(value) or not is_missing(value):
+                _refuse(NUMBERS, f"{reprlib.repr(value)} in {where}")
+            flat[number] = np.nan
+    return np.array(flat, "float64").reshape(array.shape)
+
+
+def _check_steps(steps: list[np.ndarray]) -> None:
+    if not steps:
+        _refuse("must hold at least one", "n_samples=0")
+    for number, values in enumerate(steps):
+        if not values.size:
+            received = f"X[{number}] of shape {values.shape}"
+            _refuse("must have a step and a channel in each", received)
+        if (values == PADDING).all(axis=1).any():
+            received = f"a step of {PADDING:g} in every channel in X[{number}]"
+            _refuse(f"may not have steps of {PADDING:g}, which is padding", received)
+    channels = sorted({values.shape[1] for values in steps})
+    if len(channels) > 1:
+        _refuse("must have the same channels in each", f"{channels} channels")
+
+
+def _refuse(allowed: str, received: str) -> NoReturn:
+    raise ValueError(f"{PURPOSE} and {allowed}. Received: {received}.")

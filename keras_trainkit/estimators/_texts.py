@@ -1,0 +1,107 @@
+"""Texts from any container, and the numbers of their words."""
+
+import reprlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+import keras
+import narwhals.stable.v2 as nw
+import numpy as np
+from keras import ops
+
+from keras_trainkit._tables.objects import is_missing, object_array
+
+PURPOSE = "`X` holds the texts, one per row,"
+READ_AT_ONCE = 1024  # texts: an array is as wide as the longest of them
+
+
+class Texts(NamedTuple):
+    """Texts, none missing.
+
+    Args:
+        values: Objects of the type str, `(rows,)`.
+    """
+
+    values: np.ndarray
+
+    @property
+    def rows(self) -> int:
+        return len(self.values)
+
+
+def read_texts(data: Any) -> Texts:
+    """The texts of a list, an array, a Series or a DataFrame of one column.
+
+    Raises:
+        ValueError: No rows, several columns, values that are missing or no texts.
+    """
+    if isinstance(data, Texts):
+        return data
+    values = _values(data)
+    if not len(values):
+        _refuse("must hold at least one", "n_samples=0")
+    others = [row for row, value in enumerate(values) if not isinstance(value, str)]
+    gaps = [
+        row for row in others if not np.ndim(values[row]) and is_missing(values[row])
+    ]
+    if gaps:
+        received = f"{len(gaps)} missing, the first in row {gaps[0]}"
+        _refuse('may miss none (leave the row out, or write "")', received)
+    if others:
+        value = values[others[0]]
+        received = f"{type(value).__name__} values, such as {reprlib.repr(value)}"
+        _refuse("must hold texts alone", received)
+    return Texts(object_array([str(value) for value in values]))
+
+
+def word_numbers(
+    vectorization: keras.layers.TextVectorization,
+    texts: np.ndarray,
+    max_length: int,
+    keep: str,
+) -> list[np.ndarray]:
+    """Numbers of the words of each text, int32, without padding.
+
+    Args:
+        max_length: Int >= 1. Words that are kept of each.
+        keep: "start" or "end", of longer texts.
+    """
+    found = []
+    for start in range(0, len(texts), READ_AT_ONCE):
+        numbers = vectorization(texts[start : start + READ_AT_ONCE].tolist())
+        for row in ops.convert_to_numpy(numbers):
+            words = row[row > 0].astype("int32")
+            found.append(words[:max_length] if keep == "start" else words[-max_length:])
+    return found
+
+
+def padded_words(words: Sequence[np.ndarray]) -> np.ndarray:
+    """int32 `(rows, time)`, 0 behind what is shorter; at least one step."""
+    found = np.zeros((len(words), max(1, *map(len, words))), "int32")
+    for row, numbers in zip(found, words, strict=True):
+        row[: len(numbers)] = numbers
+    return found
+
+
+def _values(data: Any) -> Sequence:
+    data = nw.from_native(data, eager_only=True, allow_series=True, pass_through=True)
+    if isinstance(data, nw.Series):
+        return data.to_list()
+    one_column = "must be a list, a Series, an array or a column of texts"
+    if isinstance(data, nw.DataFrame):
+        if len(data.columns) != 1:
+            _refuse(one_column, f"columns {data.columns}")
+        return data[:, 0].to_list()
+    if isinstance(data, np.ndarray):
+        if data.ndim != 1 and data.shape[1:] != (1,):
+            _refuse(one_column, f"X of shape {data.shape}")
+        return data.ravel().tolist()
+    if not isinstance(data, Sequence) or isinstance(data, str | bytes | Mapping):
+        _refuse(one_column, f"X={reprlib.repr(data)}")
+    if all(isinstance(row, list | tuple) and len(row) == 1 for row in data):
+        return [row[0] for row in data]
+    return data
+
+
+def _refuse(allowed: str, received: str) -> NoReturn:
+    raise ValueError(f"{PURPOSE} and {allowed}. Received: {received}.")

@@ -1,0 +1,143 @@
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_trainkit.estimators._classifier import Classifier
+from keras_trainkit.estimators._sequence_estimator import SequenceEstimator
+
+
+class SequenceClassifier(Classifier, SequenceEstimator):
+    """Classifies measurements over time, of one or several channels and any length.
+
+    A scikit-learn estimator around `models.bilstm_attention` over standardized
+    channels, `optimizers.AdamW` and `callbacks.CooldownOnPlateau`. Nothing is hidden:
+    the same parts in a script, with the values of `recipe_`, give the same weights,
+    bit for bit.
+
+    Rows kept for validation choose the best epoch, correct the probabilities
+    (`layers.TemperatureScaling`) and size the sets of `predict_set`. Where rows are
+    few, all are: in folds, each left out by one of several networks.
+
+    A value that is NaN is told from measured ones (`layers.MissingIndicator`), if any
+    is NaN in the rows of `fit`; infinite ones are refused.
+
+    Args:
+        preset: "default", or "fast": one smaller network, for fewer epochs.
+        units: Tuple of ints >= 1. Units per direction of each recurrent layer. None,
+            here and below: by the recipe, see `recipe_`.
+        max_length: Int >= 1. Steps that are read of a longer sequence, or None.
+        keep: "end" or "start" of a longer sequence is read. Or None.
+        scales: Tuple of ints >= 1, as in `models.bilstm_attention`, or None.
+        dropout: Float in [0, 1), or None.
+        recurrent_dropout: Float in [0, 1). Share of the states dropped on their way
+            into the gates, or None.
+        epochs: Int >= 1, the most. Or None.
+        batch_size: Int >= 1. Rows per step, or None.
+        learning_rate: Float > 0. The rate that is held until the validation loss gets
+            no better, and then falls. None: by the recipe, or the `optimizer`'s own.
+        weight_decay: Float >= 0. Of the recipe's optimizer, or None.
+        label_smoothing: Float in [0, 1). Share of a label given to all classes alike,
+            or None.
+        class_weight: None, "balanced", so that every class counts as much as the
+            others, or a dict of classes to weights of at least 0, 1 for those that it
+            leaves out. Counts in training and in the choice of the best epoch.
+        validation: Float in (0, 1), share of the rows, int >= 1, number of rows, or
+            row numbers, kept from training. The rows are drawn class by class, see also
+            `fit`. None: by the recipe, 0.2 or folds.
+        folds: Int >= 2. Networks that leave out another part of the rows each, so that
+            all rows are trained on; `model_` is their `models.ensemble`. None: by the
+            recipe, 5 up to 1,000 rows.
+        optimizer: Optimizer of Keras or its name, in place of the recipe's.
+        loss: Loss of Keras or its name, in place of the recipe's. Labels are 0 and 1
+            for two classes, one-hot for more; the model gives logits.
+        metrics: List of metrics of Keras, in place of accuracy; the first chooses the
+            best epoch, if Keras knows which way it gets better.
+        keras_callbacks: List of callbacks of Keras, beside those of the recipe. With
+            folds each sees one `fit` after the other.
+        random_state: Int >= 0, for a training that can be repeated; a NumPy
+            `RandomState`; or None.
+        verbose: As in Keras' `fit`.
+
+    Attributes, after `fit` or `load`:
+        classes_: `(classes,)`. The classes, sorted, of the type of `y`.
+        n_features_in_: Int. Channels of the sequences.
+        model_: `keras.Model` from padded sequences `(rows, time, channels)` to
+            logits; `recipe_["mask_value"]` in every channel is padding.
+        calibrated_model_: The same with corrected probabilities, which predicts.
+        temperature_: Float, by which logits are divided; at most 1 with folds. 1 where
+            the validation rows cannot tell one: too easy, too few, or no better than
+            chance.
+        history_: Dict of name to one value per epoch. With folds one training after
+            the other, its number as "fold".
+        recipe_: Dict of name to `{"value": ..., "reason": ...}`: what was chosen.
+        conformity_scores_: `(validation rows,)`. 1 less the probability of the truth,
+            from small to large.
+
+    Example:
+
+    ```python
+    rng = np.random.default_rng(0)
+    sequences = [rng.normal(size=(5 + n % 4, 2)) + n % 2 for n in range(60)]
+    y = ["low", "high"] * 30
+    classifier = SequenceClassifier(
+        units=(8,), epochs=3, validation=0.2, random_state=0
+    )
+    classifier.fit(sequences, y)
+    classifier.predict(sequences[:2])  # (2,) of "low" and "high"
+    classifier.predict_proba(sequences[:2])  # (2, 2), columns as in classes_
+    classifier.save("levels")
+    same = SequenceClassifier.load("levels")
+    ```
+
+    Source: the recipe is that of docs/figures/sequences.md; the network after Zhou et
+    al., 2016, P16-2034.
+    """
+
+    def __init__(
+        self,
+        *,
+        preset: str = "default",
+        units: Sequence[int] | None = None,
+        max_length: int | None = None,
+        keep: str | None = None,
+        scales: Sequence[int] | None = None,
+        dropout: float | None = None,
+        recurrent_dropout: float | None = None,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        weight_decay: float | None = None,
+        label_smoothing: float | None = None,
+        class_weight: str | Mapping[Any, float] | None = None,
+        validation: float | Sequence[int] | None = None,
+        folds: int | None = None,
+        optimizer: str | keras.optimizers.Optimizer | None = None,
+        loss: str | keras.losses.Loss | None = None,
+        metrics: Sequence | None = None,
+        keras_callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int | str = 0,
+    ):
+        self.preset = preset
+        self.units = units
+        self.max_length = max_length
+        self.keep = keep
+        self.scales = scales
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
+        self.validation = validation
+        self.folds = folds
+        self.optimizer = optimizer
+        self.loss = loss
+        self.metrics = metrics
+        self.keras_callbacks = keras_callbacks
+        self.random_state = random_state
+        self.verbose = verbose

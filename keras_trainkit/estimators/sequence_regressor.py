@@ -1,0 +1,124 @@
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from keras_trainkit.estimators._regressor import Regressor
+from keras_trainkit.estimators._sequence_estimator import SequenceEstimator
+
+
+class SequenceRegressor(Regressor, SequenceEstimator):
+    """Predicts numbers from measurements over time, of any channels and lengths.
+
+    A scikit-learn estimator around `models.bilstm_attention` over standardized
+    channels with scaled targets, `optimizers.AdamW` and `callbacks.CooldownOnPlateau`.
+    Nothing is hidden: the same parts in a script, with the values of `recipe_`, give
+    the same weights, bit for bit.
+
+    Rows kept for validation choose the best epoch and size the intervals of
+    `predict_interval`. Where rows are few, all are: in folds, each left out by one of
+    several networks.
+
+    A value that is NaN is told from measured ones (`layers.MissingIndicator`), if any
+    is NaN in the rows of `fit`; infinite ones are refused.
+
+    Args:
+        preset: "default", or "fast": one smaller network, for fewer epochs.
+        units: Tuple of ints >= 1. Units per direction of each recurrent layer. None,
+            here and below: by the recipe, see `recipe_`.
+        max_length: Int >= 1. Steps that are read of a longer sequence, or None.
+        keep: "end" or "start" of a longer sequence is read. Or None.
+        scales: Tuple of ints >= 1, as in `models.bilstm_attention`, or None.
+        dropout: Float in [0, 1), or None.
+        recurrent_dropout: Float in [0, 1). Share of the states dropped on their way
+            into the gates, or None.
+        epochs: Int >= 1, the most. Or None.
+        batch_size: Int >= 1. Rows per step, or None.
+        learning_rate: Float > 0. The rate that is held until the validation loss gets
+            no better, and then falls. None: by the recipe, or the `optimizer`'s own.
+        weight_decay: Float >= 0. Of the recipe's optimizer, or None.
+        validation: Float in (0, 1), share of the rows, int >= 1, number of rows, or
+            row numbers, kept from training. The rows are drawn at random, see also
+            `fit`. None: by the recipe, 0.2 or folds.
+        folds: Int >= 2. Networks that leave out another part of the rows each, so that
+            all rows are trained on; `model_` is their `models.ensemble`. None: by the
+            recipe, 5 up to 1,000 rows.
+        optimizer: Optimizer of Keras or its name, in place of the recipe's.
+        loss: Loss of Keras or its name, in place of the mean squared error. Targets
+            are standardized in it.
+        metrics: List of metrics of Keras, in place of the root mean squared error; the
+            first chooses the best epoch. They are in the units of the targets.
+        keras_callbacks: List of callbacks of Keras, beside those of the recipe. With
+            folds each sees one `fit` after the other.
+        random_state: Int >= 0, for a training that can be repeated; a NumPy
+            `RandomState`; or None.
+        verbose: As in Keras' `fit`.
+
+    Attributes, after `fit` or `load`:
+        n_features_in_: Int. Channels of the sequences.
+        model_: `keras.Model` from padded sequences `(rows, time, channels)` to
+            predictions; `recipe_["mask_value"]` in every channel is padding.
+        history_: Dict of name to one value per epoch. With folds one training after
+            the other, its number as "fold".
+        recipe_: Dict of name to `{"value": ..., "reason": ...}`: what was chosen.
+        conformity_scores_: `(validation rows, outputs)`. How far predictions were off,
+            for each output from small to large.
+
+    Example:
+
+    ```python
+    rng = np.random.default_rng(0)
+    slopes = rng.normal(size=60)
+    sequences = [slope * np.arange(5 + n % 4) for n, slope in enumerate(slopes)]
+    regressor = SequenceRegressor(units=(8,), epochs=3, validation=12, random_state=0)
+    regressor.fit(sequences, slopes)
+    regressor.predict(sequences[:2])  # (2,)
+    lower, upper = regressor.predict_interval(sequences[:2], coverage=0.8)
+    ```
+
+    Source: the recipe is that of docs/figures/sequences.md; the network after Zhou et
+    al., 2016, P16-2034.
+    """
+
+    def __init__(
+        self,
+        *,
+        preset: str = "default",
+        units: Sequence[int] | None = None,
+        max_length: int | None = None,
+        keep: str | None = None,
+        scales: Sequence[int] | None = None,
+        dropout: float | None = None,
+        recurrent_dropout: float | None = None,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        weight_decay: float | None = None,
+        validation: float | Sequence[int] | None = None,
+        folds: int | None = None,
+        optimizer: str | keras.optimizers.Optimizer | None = None,
+        loss: str | keras.losses.Loss | None = None,
+        metrics: Sequence | None = None,
+        keras_callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int | str = 0,
+    ):
+        self.preset = preset
+        self.units = units
+        self.max_length = max_length
+        self.keep = keep
+        self.scales = scales
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.validation = validation
+        self.folds = folds
+        self.optimizer = optimizer
+        self.loss = loss
+        self.metrics = metrics
+        self.keras_callbacks = keras_callbacks
+        self.random_state = random_state
+        self.verbose = verbose

@@ -1,0 +1,336 @@
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import keras
+import numpy as np
+from sklearn.utils import Tags
+
+from keras_trainkit._checks import check_choice, check_count
+from keras_trainkit._types import Layer, Model
+from keras_trainkit.estimators._arguments import (
+    check_read_length,
+    check_sequence_arguments,
+)
+from keras_trainkit.estimators._classifier import Classifier
+from keras_trainkit.estimators._estimator import (
+    Estimator,
+    Plan,
+    Splits,
+    trained_rows,
+)
+from keras_trainkit.estimators._parts import Rows
+from keras_trainkit.estimators._sequence_recipe import FEW_ROWS, chosen_for_texts
+from keras_trainkit.estimators._texts import (
+    PURPOSE,
+    Texts,
+    padded_words,
+    read_texts,
+    word_numbers,
+)
+from keras_trainkit.estimators._training import Goal, targets
+from keras_trainkit.models import bilstm_attention
+
+_SPLITS = ("whitespace", "character")
+
+
+class TextClassifier(Classifier, Estimator):
+    """Classifies texts, by vectors of words that it learns from them.
+
+    A scikit-learn estimator around `keras.layers.TextVectorization`,
+    `models.bilstm_attention`, `optimizers.AdamW` and `callbacks.CooldownOnPlateau`.
+    Nothing is hidden: the same parts in a script, with the values of `recipe_`, give
+    the same weights, bit for bit. Words are in lower case, without punctuation; those
+    that are rare, or unseen, are one word. A text without a word is allowed.
+
+    Rows kept for validation choose the best epoch, correct the probabilities
+    (`layers.TemperatureScaling`) and size the sets of `predict_set`. Where rows are
+    few, all are: in folds, each left out by one of several networks.
+
+    Args:
+        preset: "default", or "fast": one smaller network, for fewer epochs.
+        max_tokens: Int >= 3. Words that are told apart, with one for padding and one
+            for all others. None, here and below: by the recipe, see `recipe_`.
+        split: "whitespace", or "character", for languages without spaces.
+        embedding_units: Int >= 1. Numbers per word, or None.
+        units: Tuple of ints >= 1. Units per direction of each recurrent layer, or None.
+        max_length: Int >= 1. Words that are read of a longer text, or None.
+        keep: "end" or "start" of a longer text is read. Or None.
+        dropout: Float in [0, 1), or None.
+        recurrent_dropout: Float in [0, 1). Share of the states dropped on their way
+            into the gates, or None.
+        epochs: Int >= 1, the most. Or None.
+        batch_size: Int >= 1. Rows per step, or None.
+        learning_rate: Float > 0. The rate that is held until the validation loss gets
+            no better, and then falls. None: by the recipe, or the `optimizer`'s own.
+        weight_decay: Float >= 0. Of the recipe's optimizer, or None.
+        label_smoothing: Float in [0, 1). Share of a label given to all classes alike,
+            or None.
+        class_weight: None, "balanced", so that every class counts as much as the
+            others, or a dict of classes to weights of at least 0, 1 for those that it
+            leaves out. Counts in training and in the choice of the best epoch.
+        validation: Float in (0, 1), share of the rows, int >= 1, number of rows, or
+            row numbers, kept from training. The rows are drawn class by class, see also
+            `fit`. None: by the recipe, 0.2 or folds.
+        folds: Int >= 2. Networks that leave out another part of the rows each, so that
+            all rows are trained on; `model_` is their `models.ensemble`. None: by the
+            recipe, 5 up to 1,000 rows.
+        optimizer: Optimizer of Keras or its name, in place of the recipe's.
+        loss: Loss of Keras or its name, in place of the recipe's. Labels are 0 and 1
+            for two classes, one-hot for more; the model gives logits.
+        metrics: List of metrics of Keras, in place of accuracy; the first chooses the
+            best epoch, if Keras knows which way it gets better.
+        keras_callbacks: List of callbacks of Keras, beside those of the recipe. With
+            folds each sees one `fit` after the other.
+        random_state: Int >= 0, for a training that can be repeated; a NumPy
+            `RandomState`; or None.
+        verbose: As in Keras' `fit`.
+
+    Attributes, after `fit` or `load`:
+        classes_: `(classes,)`. The classes, sorted, of the type of `y`.
+        model_: `keras.Model` from numbers of words `(rows, time)`, 0 behind them, to
+            logits.
+        vectorization_: `keras.layers.TextVectorization`, from texts to these numbers.
+        calibrated_model_: The same with corrected probabilities, which predicts.
+        temperature_: Float, by which logits are divided; at most 1 with folds. 1 where
+            the validation rows cannot tell one: too easy, too few, or no better than
+            chance.
+        history_: Dict of name to one value per epoch. With folds one training after
+            the other, its number as "fold".
+        recipe_: Dict of name to `{"value": ..., "reason": ...}`: what was chosen.
+        conformity_scores_: `(validation rows,)`. 1 less the probability of the truth,
+            from small to large.
+
+    Example:
+
+    ```python
+    texts = ["so good", "good film", "what a bad film", "bad, bad"] * 9
+    y = ["pro", "pro", "con", "con"] * 9
+    classifier = TextClassifier(units=(8,), epochs=3, validation=0.2, random_state=0)
+    classifier.fit(texts, y)
+    classifier.predict(["good, so good"])  # (1,) of "pro" and "con"
+    classifier.predict_proba(["good, so good"])  # (1, 2), columns as in classes_
+    classifier.save("opinions")
+    same = TextClassifier.load("opinions")
+    ```
+
+    Source: the recipe is that of docs/figures/sequences.md; the network after Zhou et
+    al., 2016, P16-2034.
+    """
+
+    _few_rows = FEW_ROWS
+
+    def __init__(
+        self,
+        *,
+        preset: str = "default",
+        max_tokens: int | None = None,
+        split: str = "whitespace",
+        embedding_units: int | None = None,
+        units: Sequence[int] | None = None,
+        max_length: int | None = None,
+        keep: str | None = None,
+        dropout: float | None = None,
+        recurrent_dropout: float | None = None,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        weight_decay: float | None = None,
+        label_smoothing: float | None = None,
+        class_weight: str | Mapping[Any, float] | None = None,
+        validation: float | Sequence[int] | None = None,
+        folds: int | None = None,
+        optimizer: str | keras.optimizers.Optimizer | None = None,
+        loss: str | keras.losses.Loss | None = None,
+        metrics: Sequence | None = None,
+        keras_callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int | str = 0,
+    ):
+        self.preset = preset
+        self.max_tokens = max_tokens
+        self.split = split
+        self.embedding_units = embedding_units
+        self.units = units
+        self.max_length = max_length
+        self.keep = keep
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
+        self.validation = validation
+        self.folds = folds
+        self.optimizer = optimizer
+        self.loss = loss
+        self.metrics = metrics
+        self.keras_callbacks = keras_callbacks
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(
+        self,
+        X: Any,  # noqa: N803 (scikit-learn's name, here and below)
+        y: Any,
+        sample_weight: Any = None,
+        groups: Any = None,
+        order: Any = None,
+    ) -> Self:
+        """Trains on texts, afresh at every call.
+
+        Args:
+            X: List, array, Series or DataFrame of one column, of texts; none missing.
+            y: Class of each row, `(rows,)`, none missing.
+            sample_weight: `(rows,)`, at least 0. How much a row counts in training and
+                in the choice of the best epoch. Rows of weight 0 are left out.
+            groups: `(rows,)`. Rows of a group are all trained on, or all validated; all
+                in one fold.
+            order: Times of the rows `(rows,)`, or "rows": the last are validated, and
+                there are no folds.
+
+        Returns:
+            The estimator itself.
+
+        Raises:
+            ValueError: For an argument, here or in the constructor, out of range.
+        """
+        return self._fit(X, y, sample_weight, groups, order)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        if "vectorization_" in state:
+            state = {**state, "vectorization_": _words_of(state["vectorization_"])}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        words = state.get("vectorization_")
+        if isinstance(words, list):
+            vectorization = _vectorization(state["split"], words=words)
+            state = {**state, "vectorization_": vectorization}
+        super().__setstate__(state)
+
+    def _check_arguments(self) -> None:
+        check_sequence_arguments(self.get_params(deep=False))
+        if self.max_tokens is not None:
+            purpose = "is the number of words that are told apart, with two for others,"
+            check_count("max_tokens", self.max_tokens, purpose, at_least=3)
+        check_choice("split", self.split, "says what is a word", _SPLITS)
+
+    def _read(self, X: Any) -> Texts:  # noqa: N803
+        return read_texts(X)
+
+    def _plan(
+        self, source: Texts, splits: Splits, goal: Goal, folds: int | None
+    ) -> Plan:
+        training = source.values[trained_rows(splits)].tolist()
+        recipe = chosen_for_texts(len(splits[0][0]), self.preset, self._given())
+        values = {name: entry["value"] for name, entry in recipe.items()}
+        vectorization = _vectorization(self.split, values["max_tokens"])
+        vectorization.adapt(training)
+        if not _words_of(vectorization):
+            raise ValueError(
+                f"{PURPOSE} and must have a word in the training rows. Received: "
+                f"{len(training)} texts without one, such as {training[0]!r}."
+            )
+        used = np.union1d(*splits[0])
+        length, keep = values["max_length"], values["keep"]
+        ids = padded_words(
+            word_numbers(vectorization, source.values[used], length, keep)
+        )
+        return Plan(
+            recipe,
+            lambda rows: ids[np.searchsorted(used, rows)],
+            functools.partial(_network, goal, vectorization.vocabulary_size()),
+            {"vectorization_": vectorization},
+        )
+
+    def _encoded(self, X: Any) -> np.ndarray:  # noqa: N803
+        texts = read_texts(X).values
+        names = ("max_length", "keep")
+        values = {name: self.recipe_[name]["value"] for name in names}
+        return padded_words(word_numbers(self.vectorization_, texts, **values))
+
+    def _served_rows(self, examples: Any) -> np.ndarray:
+        if examples is None:
+            examples = [" ".join(_words_of(self.vectorization_)[:3])]
+        return read_texts(examples).values
+
+    def _preprocessing(self) -> Layer:
+        return self.vectorization_
+
+    def _input_fields(self) -> dict[str, Any]:
+        return {"words": _words_of(self.vectorization_)}
+
+    @classmethod
+    def _restored_input(
+        cls,
+        fields: dict[str, Any],
+        recipe: dict[str, Any],
+        model: Model,
+        *layers: Layer,
+    ) -> dict[str, Any]:
+        words = fields["words"]
+        if not isinstance(words, list) or not all(
+            isinstance(word, str) and word for word in words
+        ):
+            raise ValueError("words that are no texts")
+        sizes = _vocabulary_sizes(model)
+        if sizes != {len(words) + 2}:  # with padding, and any other word
+            raise ValueError(f"{len(words)} words, and no model of as many")
+        check_read_length(recipe)
+        return {"vectorization_": list(words)}
+
+
+def _network(
+    goal: Goal, vocabulary_size: int, seen: Rows, values: Mapping[str, Any]
+) -> Model:
+    """The uncompiled model."""
+    return bilstm_attention(
+        (None,),
+        targets(seen.y[:1], goal).shape[1],
+        values["units"],
+        vocabulary_size=vocabulary_size,
+        embedding_units=values["embedding_units"],
+        max_length=values["max_length"],
+        keep=values["keep"],
+        dropout=values["dropout"],
+        recurrent_dropout=values["recurrent_dropout"],
+        task=goal.task,
+        classes=goal.classes,
+    )
+
+
+def _vectorization(
+    split: str, max_tokens: int | None = None, words: list[str] | None = None
+) -> keras.layers.TextVectorization:
+    return keras.layers.TextVectorization(
+        max_tokens, split=split, vocabulary=words, name="text"
+    )
+
+
+def _words_of(vectorization: keras.layers.TextVectorization) -> list[str]:
+    """The words that are told apart, the most frequent first."""
+    return list(vectorization.get_vocabulary(include_special_tokens=False))
+
+
+def _vocabulary_sizes(model: Any) -> set[int]:
+    """Of all embeddings in a model of one input of token ids, or none."""
+    if getattr(getattr(model, "input", None), "shape", None) != (None, None):
+        return set()
+    found = set()
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Embedding):
+            found.add(layer.input_dim)
+        elif isinstance(layer, keras.Model):
+            found |= _vocabulary_sizes(layer)
+    return found

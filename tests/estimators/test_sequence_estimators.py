@@ -1,0 +1,370 @@
+"""Estimators of measurements: from raw sequences to files and served models."""
+
+import json
+import pickle
+
+import keras
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+
+from keras_trainkit import callbacks, data, layers, models, optimizers
+from keras_trainkit.estimators import SequenceClassifier, SequenceRegressor
+from keras_trainkit.estimators._training import steps_per_execution
+
+SMALL = {"units": (4,), "epochs": 2, "batch_size": 16, "learning_rate": 0.02}
+SMALL |= {"validation": 0.25, "random_state": 3}
+
+
+@pytest.fixture(scope="module")
+def sequences():
+    """Forty of 5 to 8 steps and two channels; every other lies higher."""
+    rng = np.random.default_rng(0)
+    return [rng.normal(size=(5 + n % 4, 2)) + 2 * (n % 2) for n in range(40)]
+
+
+@pytest.fixture(scope="module")
+def levels():
+    return ["low", "high"] * 20
+
+
+@pytest.fixture(scope="module")
+def means(sequences):
+    return np.array([steps.mean(axis=0) for steps in sequences]) * 1e3
+
+
+@pytest.fixture(scope="module")
+def gappy(sequences):
+    """The same with gaps: every value of the first, one channel of the second."""
+    found = [steps.copy() for steps in sequences]
+    found[0][:] = np.nan
+    found[1][:, 0] = np.nan
+    found[2][1, 1] = np.nan
+    return found
+
+
+@pytest.fixture(scope="module")
+def classifier(sequences, levels):
+    return SequenceClassifier(**SMALL).fit(sequences, levels)
+
+
+@pytest.fixture(scope="module")
+def regressor(gappy, means):
+    weights, groups = np.r_[0.0, np.ones(39)], np.arange(40) // 2
+    return SequenceRegressor(**SMALL).fit(
+        gappy, means, sample_weight=weights, groups=groups
+    )
+
+
+def values_of(estimator):
+    return {name: choice["value"] for name, choice in estimator.recipe_.items()}
+
+
+def test_classes_come_with_probabilities_and_sets(classifier, sequences):
+    assert classifier.classes_.tolist() == ["high", "low"]
+    assert classifier.n_features_in_ == 2
+    assert set(classifier.predict(sequences)) <= {"high", "low"}
+    probabilities = classifier.predict_proba(sequences)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    sets = classifier.predict_set(sequences, coverage=0.8)
+    assert sets.shape == (40, 2) and sets.dtype == bool
+    assert len(classifier.conformity_scores_) == 10
+    assert 0 <= classifier.score(sequences, classifier.predict(sequences)) <= 1
+
+
+def test_numbers_come_in_their_units_with_intervals(regressor, gappy):
+    predicted = regressor.predict(gappy)
+    assert predicted.shape == (40, 2) and np.isfinite(predicted).all()
+    assert predicted.mean() > 100  # the targets lie around 1000
+    lower, upper = regressor.predict_interval(gappy, coverage=0.8)
+    assert (lower < predicted).all() and (predicted < upper).all()
+    assert regressor.history_["rmse"][0] > 100
+
+
+def test_gaps_in_the_rows_of_fit_are_flagged_in_the_network(regressor, classifier):
+    assert values_of(regressor)["missing"] == "indicator"
+    assert values_of(classifier)["missing"] is None
+    assert values_of(regressor)["training_rows"] == 29  # one of weight 0, five groups
+    names = [layer.name for layer in regressor.model_.layers]
+    assert "missing" in names
+
+
+def test_a_prediction_does_not_depend_on_the_rows_beside_it(classifier, sequences):
+    longer = [*sequences, np.ones((30, 2))]
+    found = classifier.predict_proba(longer)
+    alone = [classifier.predict_proba(longer[row : row + 1])[0] for row in (0, 3, 40)]
+    np.testing.assert_allclose(alone, found[[0, 3, 40]], atol=1e-6)
+
+
+def test_an_array_is_read_as_a_list_is(classifier, sequences):
+    same = [steps for steps in sequences if len(steps) == 5]
+    np.testing.assert_array_equal(
+        classifier.predict_proba(np.stack(same)), classifier.predict_proba(same)
+    )
+
+
+@pytest.fixture(params=["classifier", "regressor"])
+def fitted(request):
+    return request.getfixturevalue(request.param)
+
+
+def test_pickled_and_saved_it_predicts_the_same(fitted, sequences, tmp_path):
+    path = fitted.save(tmp_path / "levels")
+    files = {file.name for file in path.iterdir()}
+    assert files == {"model.keras", "estimator.json"}
+    for same in (type(fitted).load(path), pickle.loads(pickle.dumps(fitted))):
+        np.testing.assert_array_equal(
+            same.predict(sequences), fitted.predict(sequences)
+        )
+        assert (same.recipe_, same.history_) == (fitted.recipe_, fitted.history_)
+        assert same.get_params() == fitted.get_params()
+        assert same.n_features_in_ == 2
+
+
+@pytest.fixture(scope="module")
+def saved(classifier, tmp_path_factory):
+    return classifier.save(tmp_path_factory.mktemp("saved") / "levels")
+
+
+def with_choice(fields, name, value):
+    pairs = fields["recipe"]["dict"]
+    entry = {"dict": [["value", value], ["reason", ""]]}
+    kept = [pair for pair in pairs if pair[0] != name]
+    return {**fields, "recipe": {"dict": [*kept, [name, entry]]}}
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda fields: {**fields, "channels": 3},
+        lambda fields: {**fields, "channels": "two"},
+        lambda fields: {k: v for k, v in fields.items() if k != "channels"},
+        lambda fields: with_choice(fields, "max_length", 0),
+        lambda fields: with_choice(fields, "max_length", "long"),
+        lambda fields: with_choice(fields, "keep", "middle"),
+        lambda fields: with_choice(fields, "missing", "mean"),
+        lambda fields: with_choice(fields, "mask_value", "none"),
+        lambda fields: {**fields, "estimator": "SequenceRegressor"},
+        lambda fields: {**fields, "arguments": {"folds": {"dict": 7}}},
+    ],
+)
+def test_an_edited_folder_is_refused(edit, saved, tmp_path):
+    path = tmp_path / "edited"
+    path.mkdir()
+    for file in saved.iterdir():
+        (path / file.name).write_bytes(file.read_bytes())
+    fields = json.loads((path / "estimator.json").read_text())
+    (path / "estimator.json").write_text(json.dumps(edit(fields)))
+    with pytest.raises(ValueError, match="^`path` is the folder of a saved"):
+        SequenceClassifier.load(path)
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        (np.zeros((2, 5, 3)), "channels .*X has 3 features, but SequenceClassifier is"),
+        (np.zeros((2, 5)), "X has 1 features"),
+        ([[[np.nan, 1]]], "may miss no value, .* SequenceClassifier was trained"),
+        (["so good"], "must hold numbers"),
+        (np.zeros(3), "must be an array"),
+    ],
+)
+def test_other_sequences_than_those_of_fit_are_refused(sent, words, classifier):
+    with pytest.raises(ValueError, match=f"^`X` holds the sequences, .*{words}"):
+        classifier.predict(sent)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"y": [0, 1]}, "^`y` .*an entry for each of the 4 rows"),
+        ({"y": [1, 1, 1, 1]}, "^`y` .*must have two classes or more"),
+        ({"y": [0.5, 1, 2, 3]}, "^`y` .*must be classes"),
+        ({"y": [None, 1, 0, 1]}, "^`y` .*must miss none"),
+        ({"y": None}, "^`y` .*must be given"),
+        ({"X": ["a", "b", "c", "d"]}, "^`X` holds the sequences, .*must hold numbers"),
+        ({"X": np.full((4, 3, 1), np.nan)}, r"a value in each channel .*channel \[0\]"),
+        ({"sample_weight": [0, 0, 0, 0]}, "^`sample_weight` .*all zero"),
+        ({"groups": [1, 2]}, "^`groups` .*an entry for each of the 4"),
+        ({"units": ()}, "^`units` gives the units"),
+        ({"units": (0,)}, r"^`units\[0\]` gives the units"),
+        ({"max_length": 0}, "^`max_length` is the number of steps"),
+        ({"keep": "middle"}, "^`keep` is the end that stays"),
+        ({"scales": (1, 1)}, "^`scales`"),
+        ({"dropout": 1.0}, "^`dropout` is the share"),
+        ({"recurrent_dropout": -0.1}, "^`recurrent_dropout` is the share"),
+        ({"preset": "slow"}, "^`preset` is the cost"),
+        ({"loss": "mse", "label_smoothing": 0.1}, "^`label_smoothing` .*must be None"),
+        ({"metrics": []}, "^`metrics` are shown"),
+        ({"folds": 9}, "^`folds` is the number"),
+        ({"class_weight": {"x": 1}}, "^`class_weight` .*must name classes"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_refused_before_training(given, words):
+    given = {"X": np.arange(12.0).reshape(4, 3), "y": [0, 1, 0, 1], **given}
+    names = ("X", "y", "sample_weight", "groups")
+    sent = {name: given.pop(name) for name in names if name in given}
+    with pytest.raises(ValueError, match=words):
+        SequenceClassifier(**given).fit(**sent)
+
+
+@pytest.mark.parametrize(
+    "y", [["a", "b"], np.array([1, np.inf]), [[1], [2], [3]], np.zeros((2, 0))]
+)
+def test_a_regressor_refuses_what_are_no_numbers(y):
+    with pytest.raises(ValueError, match="^`y` is what is learned"):
+        SequenceRegressor().fit(np.zeros((2, 3)), y)
+
+
+def test_it_is_cloned_with_its_arguments_and_says_what_it_takes():
+    given = SequenceClassifier(units=(3,), keep="start", class_weight="balanced")
+    copy = clone(given)
+    assert copy.get_params() == given.get_params()
+    assert SequenceRegressor(max_length=7).set_params(epochs=9).epochs == 9
+    tags = given.__sklearn_tags__()
+    assert tags.estimator_type == "classifier"
+    assert tags.input_tags.three_d_array and tags.input_tags.allow_nan
+    for method in ("predict", "predict_proba", "predict_set"):
+        with pytest.raises(NotFittedError):
+            getattr(given, method)(np.zeros((1, 2, 1)))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("eagerly")
+def test_a_grid_is_searched_over_a_list_of_sequences(sequences, levels):
+    one_epoch = SMALL | {"epochs": 1}
+    search = GridSearchCV(
+        SequenceClassifier(**one_epoch), {"units": [(2,), (3,)]}, cv=2
+    )
+    search.fit(sequences, np.array(levels) == "high")
+    assert search.best_params_["units"] in [(2,), (3,)]
+    assert search.predict(sequences).dtype == bool
+
+
+@pytest.mark.slow
+def test_one_channel_of_many_lengths_is_learned():
+    """Rising and falling lines that begin anywhere."""
+    rng = np.random.default_rng(0)
+    lengths, signs = rng.integers(8, 16, 200), rng.choice([-1, 1], 200)
+    pairs = zip(lengths, signs, strict=True)
+    lines = [sign * np.arange(steps) / 9 + rng.normal() for steps, sign in pairs]
+    quick = {"units": (16,), "epochs": 20, "batch_size": 8, "learning_rate": 0.01}
+    found = SequenceClassifier(**SMALL | quick).fit(lines[:100], signs[:100])
+    assert found.score(lines[100:], signs[100:]) > 0.9
+    assert found.n_features_in_ == 1
+
+
+def in_plain_keras(sequences, y, recipe, **task):
+    """What `fit` does, in the lines of a script."""
+    chosen = {name: choice["value"] for name, choice in recipe.items()}
+    keras.utils.set_random_seed(chosen["seed"])
+    classes = task.get("classes")
+    parts = data.split(
+        sequences,
+        validation=0.25,
+        test=None,
+        stratify=y[:, 0] if classes else None,
+        seed=chosen["seed"],
+    )
+    padding = chosen["mask_value"]
+    x, _ = data.pad_sequences(sequences, value=padding)
+    scaling = layers.StandardScaling()
+    scaling.adapt(x[parts.train], mask_value=padding)
+    if not classes:
+        task["target_scaling"] = layers.StandardScaling()
+        task["target_scaling"].adapt(y[parts.train])
+    model = models.bilstm_attention(
+        (None, 2),
+        y.shape[1],
+        chosen["units"],
+        mask_value=padding,
+        max_length=chosen["max_length"],
+        dropout=chosen["dropout"],
+        recurrent_dropout=chosen["recurrent_dropout"],
+        scaling=scaling,
+        missing=chosen["missing"],
+        **task,
+    )
+    metrics = [keras.metrics.RootMeanSquaredError(name="rmse")]
+    loss = "mse"
+    if classes:
+        metrics = models.metrics_for(model)
+        loss = models.loss_for(model, label_smoothing=chosen["label_smoothing"])
+    model.compile(
+        optimizers.AdamW(
+            chosen["learning_rate"],
+            weight_decay=chosen["weight_decay"],
+            global_clipnorm=chosen["global_clipnorm"],
+        ),
+        loss,
+        metrics=metrics,
+        steps_per_execution=steps_per_execution(len(parts.train), chosen["batch_size"]),
+    )
+    y = y.astype("float32")
+    model.fit(
+        x[parts.train],
+        y[parts.train],
+        validation_data=(x[parts.validation], y[parts.validation]),
+        epochs=chosen["epochs"],
+        batch_size=chosen["batch_size"],
+        callbacks=[callbacks.CooldownOnPlateau("val_loss")],
+        verbose=0,
+    )
+    return model
+
+
+def assert_same_weights(model, estimator):
+    pairs = zip(model.weights, estimator.model_.weights, strict=True)
+    for weight, same in pairs:
+        np.testing.assert_array_equal(
+            *(keras.ops.convert_to_numpy(w) for w in (weight, same)), weight.path
+        )
+
+
+@pytest.mark.slow
+def test_the_same_lines_in_keras_give_the_same_weights(classifier, sequences, levels):
+    codes = (np.array(levels) == "low")[:, None]
+    task = {"task": "binary", "classes": ["high", "low"]}
+    model = in_plain_keras(sequences, codes, classifier.recipe_, **task)
+    assert_same_weights(model, classifier)
+
+
+@pytest.mark.slow
+def test_the_same_lines_in_keras_give_the_same_weights_to_numbers(gappy, means):
+    regressor = SequenceRegressor(**SMALL).fit(gappy, means)
+    model = in_plain_keras(gappy, means, regressor.recipe_, task="regression")
+    assert_same_weights(model, regressor)
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow_only
+def test_the_export_answers_as_the_estimator(fitted, sequences, tmp_path):
+    import tensorflow as tf
+
+    path = fitted.export(tmp_path / "served", sequences[:3], coverage=0.8)
+    serve = tf.saved_model.load(path).signatures["serving_default"]
+    padding = fitted.recipe_["mask_value"]["value"]
+    x, _ = data.pad_sequences(sequences, value=padding)
+    answer = {k: v.numpy() for k, v in serve(sequences=tf.constant(x)).items()}
+    if isinstance(fitted, SequenceClassifier):
+        assert set(answer) == {"probabilities", "classes", "label", "set"}
+        assert answer["label"].astype(str).tolist() == list(fitted.predict(sequences))
+        expected = fitted.predict_proba(sequences)
+        np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-6)
+    else:
+        assert set(answer) == {"predictions", "lower", "upper"}
+        lower, upper = fitted.predict_interval(sequences, coverage=0.8)
+        expected = fitted.predict(sequences)
+        np.testing.assert_allclose(answer["predictions"], expected, rtol=1e-4)
+        np.testing.assert_allclose(answer["lower"], lower, atol=0.1)
+        np.testing.assert_allclose(answer["upper"], upper, atol=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow_only
+def test_an_export_without_examples_shows_no_row(classifier, tmp_path):
+    path = classifier.export(tmp_path / "served")
+    text = (path / "assets.extra" / "golden_request.json").read_text()
+    assert json.loads(text)["inputs"]["sequences"] == [[[0.0, 0.0], [0.0, 0.0]]]

@@ -1,0 +1,52 @@
+"""The recipes for measurements and texts say what they take and why."""
+
+import pytest
+
+from keras_trainkit.estimators._sequence_recipe import (
+    chosen_for_measurements,
+    chosen_for_texts,
+)
+
+pytestmark = pytest.mark.backend_free
+
+
+def measurements(task="binary", preset="default", **given):
+    return chosen_for_measurements(400, 30, task, preset, given)
+
+
+def texts(preset="default", **given):
+    return chosen_for_texts(4_000, preset, given)
+
+
+@pytest.mark.parametrize("recipe", [measurements, texts])
+def test_every_choice_has_a_reason(recipe):
+    for choice in recipe().values():
+        assert set(choice) == {"value", "reason"} and choice["reason"]
+
+
+@pytest.mark.parametrize("recipe", [measurements, texts])
+def test_what_is_given_goes_before_the_recipe(recipe):
+    found = recipe(epochs=70, dropout=0.0, keep="start", units=None)
+    assert found["epochs"] == {"value": 70, "reason": "given"}
+    assert (found["dropout"]["value"], found["keep"]["value"]) == (0.0, "start")
+    assert found["units"]["reason"] != "given"
+
+
+@pytest.mark.parametrize("recipe", [measurements, texts])
+def test_a_given_optimizer_and_loss_have_numbers_of_their_own(recipe):
+    found = recipe(optimizer="sgd", loss="mse")
+    for name in ("learning_rate", "weight_decay", "global_clipnorm"):
+        assert found[name]["value"] is None
+    assert found["label_smoothing"]["value"] is None
+    assert recipe(optimizer="sgd", learning_rate=0.3)["learning_rate"]["value"] == 0.3
+
+
+def test_numbers_have_no_labels_to_smooth():
+    assert "label_smoothing" not in measurements("regression")
+
+
+@pytest.mark.parametrize("recipe", [measurements, texts])
+def test_the_fast_preset_has_smaller_networks_and_fewer_epochs(recipe):
+    fast, default = recipe(preset="fast"), recipe()
+    for name in ("units", "epochs"):
+        assert fast[name]["value"] < default[name]["value"]

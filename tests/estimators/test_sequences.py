@@ -1,0 +1,132 @@
+"""Sequences of any container are read alike: rank, lengths, gaps, types."""
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from keras_trainkit.estimators._sequences import PADDING, read_sequences
+
+LONG = [[1, 2], [3, 4], [5, 6]]
+SHORT = [[7, 8]]
+
+
+def of_polars():
+    polars = pytest.importorskip("polars")
+    return polars.Series([LONG, SHORT])
+
+
+def of_objects():
+    found = np.empty(2, object)
+    found[:] = [np.array(LONG), np.array(SHORT, "float16")]
+    return found
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize(
+    "data",
+    [
+        lambda: [LONG, SHORT],
+        lambda: (np.array(LONG, "int8"), np.array(SHORT, "float16")),
+        lambda: [pd.DataFrame(LONG), np.array(SHORT, object)],
+        lambda: pd.Series([np.array(LONG), np.array(SHORT)], index=[7, 7]),
+        of_objects,
+        of_polars,
+    ],
+)
+def test_sequences_of_any_container_and_length_are_read(data):
+    found = read_sequences(data())
+    assert (found.rows, found.channels) == (2, 2)
+    assert found.lengths().tolist() == [3, 1]
+    assert [steps.tolist() for steps in found.steps] == [LONG, SHORT]
+    assert {steps.dtype for steps in found.steps} == {np.dtype("float32")}
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize(
+    "data",
+    [
+        lambda: np.array([[1.0, 2], [3, 4]]),
+        lambda: [[True, 2], [3, 4]],
+        lambda: pd.DataFrame({"a": [1, 3], "b": [2, 4]}),
+        lambda: [pd.Series([1, 2]), np.array([3, 4])],
+        lambda: np.array([[1, 2], [3, 4]], object),
+    ],
+)
+def test_rows_of_numbers_have_one_channel(data):
+    found = read_sequences(data())
+    assert np.stack(found.steps).tolist() == [[[1], [2]], [[3], [4]]]
+
+
+def test_tensors_are_read():
+    tensor = keras.ops.convert_to_tensor(np.ones((2, 3, 4), "float32"))
+    assert read_sequences(tensor).steps[1].shape == (3, 4)
+    assert read_sequences([tensor[0], tensor[1, :2]]).lengths().tolist() == [3, 2]
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize(
+    "data",
+    [
+        lambda: np.array([[[1.0, np.nan]]]),
+        lambda: [[[1, None]]],
+        lambda: np.array([[[1, pd.NA]]], object),
+        lambda: np.ma.MaskedArray([[[1, 2]]], [[[False, True]]]),
+        lambda: [np.ma.MaskedArray([[1, 2]], [[False, True]])],
+    ],
+)
+def test_gaps_of_any_kind_are_missing_values(data):
+    found = read_sequences(data())
+    assert found.has_missing() and found.without_value() == [1]
+    np.testing.assert_array_equal(found.steps[0], [[1, np.nan]])
+
+
+@pytest.mark.backend_free
+def test_padding_goes_behind_and_longer_rows_are_cut():
+    found = read_sequences([[1, 2, 3], [4]])
+    padded = found.padded(2, "end")[..., 0]
+    assert padded.tolist() == [[2, 3], [4, PADDING]]
+    assert found.padded(2, "start")[..., 0].tolist() == [[1, 2], [4, PADDING]]
+
+
+NUMBERS = "must hold numbers, NaN where one is missing"
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (np.zeros(3), r"must be an array \(rows, time, channels\).*shape \(3,\)"),
+        (np.zeros((2, 2, 2, 2)), r"shape \(2, 2, 2, 2\)"),
+        ([1.0, 2.0], r"must be an array .*X\[0\] of shape \(\)"),
+        ([np.zeros((2, 2, 2))], r"X\[0\] of shape \(2, 2, 2\)"),
+        (None, "must be an array .*X=None"),
+        ({"a": [1]}, "must be an array .*X={'a'"),
+        ("abc", "must be an array .*X='abc'"),
+        ([[[1, 2], [3]]], r"as many channels in each step. Received: X\[0\]="),
+        ([[[1, 2]], [[1]]], r"the same channels in each. Received: \[1, 2\] channels"),
+        ([[[1]], np.zeros((0, 1))], r"a step and a channel .*X\[1\] of shape \(0, 1\)"),
+        ([[1], []], r"a step and a channel .*X\[1\] of shape \(0, 1\)"),
+        (np.zeros((2, 3, 0)), r"a step and a channel .*X\[0\] of shape \(3, 0\)"),
+        ([], "at least one. Received: n_samples=0"),
+        (np.zeros((0, 3)), "at least one. Received: n_samples=0"),
+        ([[1, np.inf]], r"finite .*1 infinite ones, or over 3.4e38, in X\[0\]"),
+        (np.array([[1.0, 1e39], [-np.inf, 0]]), "2 infinite ones, .* in X"),
+        (["so good", "bad"], rf"{NUMBERS}.*X\[0\]='so good'"),
+        ([["a", "b"]], rf"{NUMBERS}.*X\[0\]="),
+        (np.array([["a"]]), f"{NUMBERS}.*X="),
+        ([[1, "a"]], rf"{NUMBERS}.*X\[0\]="),
+        (np.array([[1, "a"]], object), f"{NUMBERS}.*'a' in X"),
+        ([np.array(["2020"], "datetime64[D]")], rf"{NUMBERS}.*X\[0\]="),
+        ([[1j]], rf"{NUMBERS}.*X\[0\]="),
+        ([[[0, 1], [PADDING, PADDING]]], r"steps of -1e\+09, which is padding"),
+    ],
+)
+def test_what_are_no_sequences_is_refused(data, words):
+    with pytest.raises(ValueError, match=f"^`X` holds the sequences, .*{words}"):
+        read_sequences(data)
+
+
+@pytest.mark.backend_free
+def test_padding_in_one_channel_is_a_measurement():
+    assert read_sequences([[[PADDING, 1]]]).rows == 1
