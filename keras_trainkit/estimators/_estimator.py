@@ -69,6 +69,7 @@ class Estimator(BaseEstimator, abc.ABC):
     """Fits a recipe; scikit-learn's interface around a Keras model."""
 
     _few_rows: ClassVar[int]  # up to so many are trained on in folds
+    _steps_at_once: ClassVar[int] = Goal.steps_at_once
     _layers: ClassVar[tuple[str, ...]] = ()  # attributes with a file of their own
 
     @classmethod
@@ -266,6 +267,7 @@ class Estimator(BaseEstimator, abc.ABC):
             self.metrics,
             self.keras_callbacks or (),
             self.verbose,
+            self._steps_at_once,
         )
 
     def _given(self) -> dict[str, Any]:

@@ -41,6 +41,7 @@ class SequenceEstimator(Estimator):
     """Fits the recipe for measurements over time."""
 
     _few_rows = FEW_ROWS
+    _steps_at_once = 1
     n_features_in_: int
 
     def fit(

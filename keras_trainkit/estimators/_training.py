@@ -35,6 +35,8 @@ class Goal:
             by the first of them.
         callbacks: Further callbacks.
         verbose: As in `fit`.
+        steps_at_once: Int >= 1. Steps that are one call, at most: 1 where a step takes
+            longer than a call. JAX compiles all of them one behind the other.
     """
 
     task: str
@@ -44,6 +46,7 @@ class Goal:
     metrics: Sequence | None = None
     callbacks: Sequence[keras.callbacks.Callback] = ()
     verbose: Any = 0
+    steps_at_once: int = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,12 +156,13 @@ def _compile(
 ) -> list:
     """Compiles, and returns the metrics."""
     metrics, weighted = _metrics(model, goal), training.weights is not None
+    steps = steps_per_execution(len(training.y), values["batch_size"])
     model.compile(
         _optimizer(values, goal.optimizer),
         loss=goal.loss or _loss(model, values, goal),
         metrics=None if weighted else metrics,
         weighted_metrics=metrics if weighted else None,
-        steps_per_execution=steps_per_execution(len(training.y), values["batch_size"]),
+        steps_per_execution=min(steps, goal.steps_at_once),
     )
     # Built in the compiled step, Keras 3.15's ScheduleFreeAdamW begins at zeros.
     model.optimizer.build(model.trainable_variables)

@@ -119,6 +119,7 @@ class TextClassifier(Classifier, Estimator):
     """
 
     _few_rows = FEW_ROWS
+    _steps_at_once = 1
 
     def __init__(
         self,

@@ -12,7 +12,6 @@ from sklearn.model_selection import GridSearchCV
 
 from keras_trainkit import callbacks, data, layers, models, optimizers
 from keras_trainkit.estimators import SequenceClassifier, SequenceRegressor
-from keras_trainkit.estimators._training import steps_per_execution
 
 SMALL = {"units": (4,), "epochs": 2, "batch_size": 16, "learning_rate": 0.02}
 SMALL |= {"validation": 0.25, "random_state": 3}
@@ -300,7 +299,6 @@ def in_plain_keras(sequences, y, recipe, **task):
         ),
         loss,
         metrics=metrics,
-        steps_per_execution=steps_per_execution(len(parts.train), chosen["batch_size"]),
     )
     y = y.astype("float32")
     model.fit(

@@ -14,7 +14,6 @@ from sklearn.preprocessing import FunctionTransformer
 
 from keras_trainkit import callbacks, data, models, optimizers
 from keras_trainkit.estimators import TextClassifier
-from keras_trainkit.estimators._training import steps_per_execution
 
 SMALL = {"units": (4,), "embedding_units": 8, "epochs": 2, "batch_size": 8}
 SMALL |= {"learning_rate": 0.02, "dropout": 0.0, "random_state": 3}
@@ -167,7 +166,6 @@ def test_the_same_lines_in_keras_give_the_same_weights(classifier):
         ),
         models.loss_for(model, label_smoothing=chosen["label_smoothing"]),
         metrics=models.metrics_for(model),
-        steps_per_execution=steps_per_execution(24, 8),
     )
     y = y[:, None].astype("float32")
     model.fit(
