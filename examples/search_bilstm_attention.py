@@ -18,9 +18,10 @@ import quiet_start  # noqa: F401 (goes before what loads TensorFlow)
 import argparse
 import pathlib
 
+import keras
 import numpy as np
 from methods_of_search import add_options, best_of, search_by
-from train_bilstm_attention import PADDING, digits, in_units_of, read_npz
+from train_bilstm_attention import PADDING, digits, read_npz
 
 from keras_trainkit import data, hypermodels, layers, serving
 
@@ -108,6 +109,13 @@ def prepare(x_train, y_train):
     scaling = layers.StandardScaling()
     scaling.adapt(x_train, mask_value=PADDING)
     return {"scaling": scaling}
+
+
+def in_units_of(y, body):
+    """`body` with its output, of unit size, rescaled to mean and deviation of `y`."""
+    scale, offset = float(np.std(y)), float(np.mean(y))
+    rescale = keras.layers.Rescaling(scale, offset, name="prediction")
+    return keras.Model(body.inputs, rescale(body.output), name="in_units")
 
 
 if __name__ == "__main__":  # the processes of --workers and --isolate read this file

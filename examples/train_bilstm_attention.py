@@ -1,5 +1,8 @@
 """Trains a BiLSTM with attention on sequences or texts, to a served SavedModel.
 
+What is trained is `estimators.SequenceClassifier`, for numbers `SequenceRegressor`, for
+texts `TextClassifier`.
+
     python examples/train_bilstm_attention.py
     python examples/train_bilstm_attention.py --npz steps.npz
     python examples/train_bilstm_attention.py --text mails.csv
@@ -7,7 +10,7 @@
 Without a file it reads scikit-learn's digits row by row: 8 steps of 8 pixels. `--npz`
 takes arrays x (sequences, time, features), y (sequences,) (whole numbers or texts:
 classes; other numbers: regression) and maybe lengths (sequences,), the steps of each
-that count.
+that count; a sequence without a step is left out, and said.
 `--text` takes a CSV file of label and text (in quotes where it has the "," or ";"), or
 lines of label, tab, text. A first line such as `label,text` names the columns, in any
 order; other names are given by `--columns v1 v2`, other letters than UTF-8 by
@@ -25,7 +28,6 @@ import quiet_start  # noqa: F401 (goes before what loads TensorFlow)
 # isort: split
 import argparse
 import csv
-import dataclasses
 import io
 import pathlib
 import re
@@ -35,15 +37,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from keras_trainkit import (
-    analysis,
-    callbacks,
-    data,
-    layers,
-    models,
-    optimizers,
-    serving,
-)
+from keras_trainkit import analysis, data, estimators, models
 
 PADDING = -1e9  # marks the steps that do not count; no measurement has it
 LABEL_NAMES = {"label", "labels", "class", "category", "target", "sentiment", "y"}
@@ -56,67 +50,51 @@ def main(
     columns=None,
     encoding="utf-8",
     out="out/train_bilstm_attention",
-    epochs=30,
-    units=64,
-    batch_size=32,
+    epochs=None,
+    units=None,
+    batch_size=None,
     seed=0,
+    *,
+    verbose=1,
 ):
-    keras.utils.set_random_seed(seed)
     out = pathlib.Path(out)
     out.mkdir(parents=True, exist_ok=True)
 
     # File to raw sequences. The test part is not looked at until the end.
-    x, y = digits()
-    if text or npz:
-        x, y = read_text(text, columns, encoding) if text else read_npz(npz)
+    x, y = read_text(text, columns, encoding) if text else read_sequences(npz)
     classes = None if y.dtype.kind == "f" else classes_of(y)
-    if classes is not None:
-        y = np.searchsorted(classes, y)
     print(
         f"Data: {text or npz or 'digits of scikit-learn'}, {len(x)} "
-        + ("texts" if text else f"sequences of up to {x.shape[1]} steps")
+        + ("texts" if text else f"sequences of up to {max(map(len, x))} steps")
         + "; to predict: "
         + ("a number" if classes is None else f"one of {len(classes)} classes")
     )
-    x, x_test, y, y_test = split(x, y, classes, seed)
-    x_train, x_valid, y_train, y_valid = split(x, y, classes, seed)
-
-    # Raw sequences to a model. Encodings learn from the training part alone.
-    encoded = text_encoding(x_train) if text else float_encoding(x_train)
-    body = models.bilstm_attention(
-        encoded.input_shape,
-        len(classes) if classes is not None else 1,
-        (units, units),
-        task="classification" if classes is not None else "regression",
-        classes=classes,
-        **encoded.arguments,
+    x_train, x_test, y_train, y_test = train_test_split(
+        x, y, test_size=0.2, stratify=None if classes is None else y, random_state=seed
     )
-    model = body if classes is not None else in_units_of(y_train, body)
-    loss, metric = "mse", "root_mean_squared_error"
-    if classes is not None:
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        metric = "accuracy"
-    model.compile(optimizers.AdamW(), loss, metrics=[metric])
 
-    history = model.fit(
-        encoded.encode(x_train),
-        y_train,
-        validation_data=(encoded.encode(x_valid), y_valid),
+    # Raw sequences to a model. The estimator keeps rows of its own for validation.
+    layers = 1 if text else 2
+    estimator = estimator_for(text, classes)(
+        units=None if units is None else (units,) * layers,
         epochs=epochs,
         batch_size=batch_size,
-        callbacks=[callbacks.OneCycle(0.005), callbacks.EarlyStopping()],
+        random_state=seed,
+        verbose=verbose,
     )
-    analysis.plot_learning_curves(history, out / "learning_curves.png")
-    draw_attention(body, encoded.encode(x_test), encoded, out / "attention.png")
+    estimator.fit(x_train, y_train)
+    curves = first_training(estimator.history_)
+    analysis.plot_learning_curves(curves, out / "learning_curves.png")
+    words = estimator.vectorization_.get_vocabulary() if text else None
+    network = first_network(estimator)
+    draw_attention(network, encoded(estimator, x_test), words, out / "attention.png")
 
     # Model to disk: one file to go on training, one folder to serve.
-    model.save(out / "model.keras")
+    estimator.model_.save(out / "model.keras")
     if text:
-        keras.saving.save_model(encoded.preprocessing, out / "text.keras")
-    served = serving.export(
-        model, out / "saved_model", x_test[:4], preprocessing=encoded.preprocessing
-    )
-    scores = model.evaluate(encoded.encode(x_test), y_test, verbose=0, return_dict=True)
+        keras.saving.save_model(estimator.vectorization_, out / "text.keras")
+    served = estimator.export(out / "saved_model", x_test[:4])
+    scores = scores_of(estimator, x_test, y_test)
     print("test", *(f"{name} {value:.4g}" for name, value in scores.items()))
     print(f"Saved {out / 'model.keras'} and {served}")
     predict = "model.predict(x)"
@@ -130,35 +108,56 @@ def main(
     return scores
 
 
-@dataclasses.dataclass(frozen=True)
-class Encoding:
-    """The way from raw sequences to the arrays that the network trains on."""
-
-    encode: object
-    input_shape: tuple
-    arguments: dict
-    preprocessing: keras.layers.Layer | None = None
-    words: list | None = None
+def estimator_for(text, classes):
+    if text:
+        return estimators.TextClassifier
+    if classes is None:
+        return estimators.SequenceRegressor
+    return estimators.SequenceClassifier
 
 
-def float_encoding(x_train):
-    scaling = layers.StandardScaling()
-    scaling.adapt(x_train, mask_value=PADDING)
-    arguments = {"scaling": scaling, "mask_value": PADDING}
-    return Encoding(np.asarray, x_train.shape[1:], arguments)
+def scores_of(estimator, x, y):
+    """Scores on rows that no part of the training has seen."""
+    if isinstance(estimator, estimators.SequenceRegressor):
+        off = estimator.predict(x) - y
+        return {"root_mean_squared_error": float(np.sqrt(np.mean(off**2)))}
+    error = analysis.calibration_error(
+        np.searchsorted(estimator.classes_, y), estimator.predict_proba(x)
+    )
+    return {"accuracy": estimator.score(x, y), "calibration_error": error}
 
 
-def text_encoding(x_train, most_words=20_000, max_length=500):
-    vectorization = keras.layers.TextVectorization(most_words, name="text")
-    vectorization.adapt(x_train)
-    words = vectorization.get_vocabulary()
+def first_training(history):
+    """The epochs of the first network, where there is one for each fold."""
+    if "fold" not in history:
+        return history
+    epochs = history["fold"].count(0)
+    return {name: values[:epochs] for name, values in history.items() if name != "fold"}
 
-    def encode(texts):
-        tokens = np.asarray(vectorization(texts))
-        return data.pad_sequences([row[row > 0][-max_length:] for row in tokens])[0]
 
-    arguments = {"vocabulary_size": len(words), "max_length": max_length}
-    return Encoding(encode, (None,), arguments, vectorization, words)
+def first_network(estimator):
+    """The network, or where there is one for each fold the first of them."""
+    if estimator.recipe_["folds"]["value"] is None:
+        return estimator.model_
+    return estimator.model_.get_layer("network_1")
+
+
+def encoded(estimator, x):
+    """The arrays that the network takes."""
+    if isinstance(estimator, estimators.TextClassifier):
+        tokens = np.asarray(estimator.vectorization_(list(x)))
+        return data.pad_sequences([row[row > 0] for row in tokens])[0]
+    return data.pad_sequences(x, value=estimator.recipe_["mask_value"]["value"])[0]
+
+
+def read_sequences(npz=None):
+    """Sequences without padding, of a file or of the digits, and their targets."""
+    x, y = read_npz(npz) if npz else digits()
+    lengths = (x != PADDING).any(axis=2).sum(axis=1)
+    if not lengths.all():
+        print(f"Left out: {np.sum(lengths == 0)} sequences without a step")
+    pairs = zip(x, lengths, strict=True)
+    return [steps[:length] for steps, length in pairs if length], y[lengths > 0]
 
 
 def digits():
@@ -285,29 +284,16 @@ def classes_of(y):
     return classes
 
 
-def split(x, y, classes, seed):
-    """Splits off a fifth; both parts have the classes in the same shares."""
-    shares = None if classes is None else y
-    return train_test_split(x, y, test_size=0.2, stratify=shares, random_state=seed)
-
-
-def in_units_of(y, body):
-    """`body` with its output, of unit size, rescaled to mean and deviation of `y`."""
-    scale, offset = float(np.std(y)), float(np.mean(y))
-    rescale = keras.layers.Rescaling(scale, offset, name="prediction")
-    return keras.Model(body.inputs, rescale(body.output), name="in_units")
-
-
-def draw_attention(body, encoded, encoding, path):
+def draw_attention(network, x, words, path):
     """The weights over the first sequence that has a step."""
-    weights = models.attention_scores(body).predict(encoded, verbose=0)
+    weights = models.attention_scores(network).predict(x, verbose=0)
     row = weights.any(axis=1).argmax()
-    cut = keras.Model(body.input, body.get_layer("truncation").output)
-    steps = cut.predict(encoded[row : row + 1], verbose=0)[0]
+    cut = keras.Model(network.input, network.get_layer("truncation").output)
+    steps = cut.predict(x[row : row + 1], verbose=0)[0]
     counts = np.flatnonzero(weights[row])
-    if encoding.words:
-        words = [encoding.words[token] for token in steps[counts]]
-        analysis.plot_attention(weights[row, counts], path, labels=words)
+    if words:
+        labels = [words[token] for token in steps[counts]]
+        analysis.plot_attention(weights[row, counts], path, labels=labels)
     else:
         analysis.plot_attention(weights[row, counts], path, sequence=steps[counts])
 
@@ -324,8 +310,8 @@ if __name__ == "__main__":
     parser.add_argument(
         "--out", default="out/train_bilstm_attention", help="folder to write to"
     )
-    parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--units", type=int, default=64)
-    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--epochs", type=int, help="at most; default: by the recipe")
+    parser.add_argument("--units", type=int, help="of each layer and direction")
+    parser.add_argument("--batch-size", type=int, help="default: by the rows")
     parser.add_argument("--seed", type=int, default=0)
     main(**vars(parser.parse_args()))

@@ -56,7 +56,8 @@ def folds_for(
         what: "rows" or "groups".
         preset: One of `PRESETS`.
         folds: What the user gave, like `validation` and `order`.
-        few_rows: Int. Rows that there are at most, where the recipe takes folds.
+        few_rows: Int. Rows that there are at most, where the recipe takes folds; 0 for
+            a recipe without.
 
     Raises:
         ValueError: Folds together with one part, or more of them than `units`.
@@ -70,6 +71,8 @@ def folds_for(
         return choice(None, "the last rows in time are validated")
     if preset == "fast":
         return choice(None, 'not by the preset "fast"')
+    if not few_rows:
+        return choice(None, "the recipe's: folds cost more than they bring")
     if rows > few_rows:
         return choice(None, f"{rows:,} rows, which are more than {few_rows:,}")
     if units < 4 * FOLDS:

@@ -23,7 +23,6 @@ from keras_trainkit.estimators._estimator import (
 from keras_trainkit.estimators._parts import Rows
 from keras_trainkit.estimators._recipe import choice
 from keras_trainkit.estimators._sequence_recipe import (
-    FEW_ROWS,
     chosen_for_measurements,
 )
 from keras_trainkit.estimators._sequences import (
@@ -40,7 +39,7 @@ from keras_trainkit.models import bilstm_attention
 class SequenceEstimator(Estimator):
     """Fits the recipe for measurements over time."""
 
-    _few_rows = FEW_ROWS
+    _few_rows = 0
     _steps_at_once = 1
     n_features_in_: int
 

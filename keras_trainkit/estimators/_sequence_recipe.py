@@ -10,7 +10,6 @@ from keras_trainkit.estimators._recipe import with_given
 
 MOST_STEPS = 500
 MOST_WORDS = 250
-FEW_ROWS = 1_000  # up to so many all rows are trained on, in folds
 EVERY = "the recipe's"
 FAST = 'of the preset "fast"'
 

@@ -17,8 +17,8 @@ class SequenceClassifier(Classifier, SequenceEstimator):
     bit for bit.
 
     Rows kept for validation choose the best epoch, correct the probabilities
-    (`layers.TemperatureScaling`) and size the sets of `predict_set`. Where rows are
-    few, all are: in folds, each left out by one of several networks.
+    (`layers.TemperatureScaling`) and size the sets of `predict_set`. With `folds` all
+    rows do: each is left out by one of several networks.
 
     A value that is NaN is told from measured ones (`layers.MissingIndicator`), if any
     is NaN in the rows of `fit`; infinite ones are refused.
@@ -45,10 +45,10 @@ class SequenceClassifier(Classifier, SequenceEstimator):
             leaves out. Counts in training and in the choice of the best epoch.
         validation: Float in (0, 1), share of the rows, int >= 1, number of rows, or
             row numbers, kept from training. The rows are drawn class by class, see also
-            `fit`. None: by the recipe, 0.2 or folds.
+            `fit`. None: 0.2, or folds.
         folds: Int >= 2. Networks that leave out another part of the rows each, so that
-            all rows are trained on; `model_` is their `models.ensemble`. None: by the
-            recipe, 5 up to 1,000 rows.
+            all rows are trained on; `model_` is their `models.ensemble`. None: one
+            network.
         optimizer: Optimizer of Keras or its name, in place of the recipe's.
         loss: Loss of Keras or its name, in place of the recipe's. Labels are 0 and 1
             for two classes, one-hot for more; the model gives logits.

@@ -16,8 +16,8 @@ class SequenceRegressor(Regressor, SequenceEstimator):
     the same weights, bit for bit.
 
     Rows kept for validation choose the best epoch and size the intervals of
-    `predict_interval`. Where rows are few, all are: in folds, each left out by one of
-    several networks.
+    `predict_interval`. With `folds` all rows do: each is left out by one of several
+    networks.
 
     A value that is NaN is told from measured ones (`layers.MissingIndicator`), if any
     is NaN in the rows of `fit`; infinite ones are refused.
@@ -39,10 +39,10 @@ class SequenceRegressor(Regressor, SequenceEstimator):
         weight_decay: Float >= 0. Of the recipe's optimizer, or None.
         validation: Float in (0, 1), share of the rows, int >= 1, number of rows, or
             row numbers, kept from training. The rows are drawn at random, see also
-            `fit`. None: by the recipe, 0.2 or folds.
+            `fit`. None: 0.2, or folds.
         folds: Int >= 2. Networks that leave out another part of the rows each, so that
-            all rows are trained on; `model_` is their `models.ensemble`. None: by the
-            recipe, 5 up to 1,000 rows.
+            all rows are trained on; `model_` is their `models.ensemble`. None: one
+            network.
         optimizer: Optimizer of Keras or its name, in place of the recipe's.
         loss: Loss of Keras or its name, in place of the mean squared error. Targets
             are standardized in it.

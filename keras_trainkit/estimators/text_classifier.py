@@ -20,7 +20,7 @@ from keras_trainkit.estimators._estimator import (
     trained_rows,
 )
 from keras_trainkit.estimators._parts import Rows
-from keras_trainkit.estimators._sequence_recipe import FEW_ROWS, chosen_for_texts
+from keras_trainkit.estimators._sequence_recipe import chosen_for_texts
 from keras_trainkit.estimators._texts import (
     PURPOSE,
     Texts,
@@ -44,8 +44,8 @@ class TextClassifier(Classifier, Estimator):
     that are rare, or unseen, are one word. A text without a word is allowed.
 
     Rows kept for validation choose the best epoch, correct the probabilities
-    (`layers.TemperatureScaling`) and size the sets of `predict_set`. Where rows are
-    few, all are: in folds, each left out by one of several networks.
+    (`layers.TemperatureScaling`) and size the sets of `predict_set`. With `folds` all
+    rows do: each is left out by one of several networks.
 
     Args:
         preset: "default", or "fast": one smaller network, for fewer epochs.
@@ -71,10 +71,10 @@ class TextClassifier(Classifier, Estimator):
             leaves out. Counts in training and in the choice of the best epoch.
         validation: Float in (0, 1), share of the rows, int >= 1, number of rows, or
             row numbers, kept from training. The rows are drawn class by class, see also
-            `fit`. None: by the recipe, 0.2 or folds.
+            `fit`. None: 0.2, or folds.
         folds: Int >= 2. Networks that leave out another part of the rows each, so that
-            all rows are trained on; `model_` is their `models.ensemble`. None: by the
-            recipe, 5 up to 1,000 rows.
+            all rows are trained on; `model_` is their `models.ensemble`. None: one
+            network.
         optimizer: Optimizer of Keras or its name, in place of the recipe's.
         loss: Loss of Keras or its name, in place of the recipe's. Labels are 0 and 1
             for two classes, one-hot for more; the model gives logits.
@@ -118,7 +118,7 @@ class TextClassifier(Classifier, Estimator):
     al., 2016, P16-2034.
     """
 
-    _few_rows = FEW_ROWS
+    _few_rows = 0
     _steps_at_once = 1
 
     def __init__(

@@ -51,6 +51,7 @@ def test_length_batch_and_dropout_follow_the_rows(rows, epochs, batch_size, drop
         ({"rows": 6000, "units": 6000}, None),
         ({"units": 19}, None),
         ({"preset": "fast"}, None),
+        ({"few_rows": 0}, None),
         ({"validation": 0.3}, None),
         ({"order": "rows"}, None),
         ({"units": 25, "what": "groups"}, 5),
