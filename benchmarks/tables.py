@@ -6,6 +6,7 @@
     python benchmarks/tables.py --data FOLDER --ablation california churn
     python benchmarks/tables.py --data FOLDER --other-rows 7 --results out/other.jsonl
     python benchmarks/tables.py --data FOLDER --panel --seeds 2
+    python benchmarks/tables.py --data FOLDER --panel --seeds 1 --automl 120
 
 FOLDER holds a `load.py` whose `table(name)` gives frame, y, task and the rows of
 training, validation and test. "ours" is `estimators.TableClassifier` or
@@ -15,6 +16,8 @@ Every method runs in a process of its own. `--other-rows` cuts each table anew, 
 that seed, into parts as large: a check of a recipe that was settled on the usual parts.
 `--panel` takes the tables of `panel.py` beside it, on which the recipe is settled, cuts
 each by the seed of the run, and compares the methods over all of them (table_ranks.py).
+`--automl` compares the recipe ("ours") with a search around it of so many seconds, of
+processor time, so that other work on the machine takes nothing from it.
 A run is a line of `--results`; runs that are there already are not repeated, so the
 table can be made in several sittings.
 """
@@ -42,6 +45,7 @@ ASKED = {
     "house_16h": 28_000,
     "covertype": 0.908,
 }
+AUTOML = "ours, time_limit="
 # For an ablation: arguments of the estimator, a row of the table each.
 CHANGES = {
     "the recipe": {},
@@ -63,11 +67,13 @@ LIBRARIES = {
 }
 
 
-def main(data, results, sets, methods, seeds, ablation, other_rows, panel):
+def main(data, results, sets, methods, seeds, ablation, other_rows, panel, automl):
     results = pathlib.Path(results)
     usual = load_module(pathlib.Path(data, "panel.py")).NAMES if panel else [*ASKED]
     if ablation:
         sets, methods = ablation, list(CHANGES)
+    elif automl:
+        methods = ["ours", f"{AUTOML}{automl}"]
     else:
         methods = methods or ["ours", "ours, fast", *peers()]
     for seed in range(seeds):
@@ -143,12 +149,17 @@ def one_job(data, results, name, method, seed, other_rows, panel):
 
 def ours(table, method, seed):
     import pandas as pd
+    from sklearn.metrics import log_loss
 
     from keras_trainkit import analysis, estimators, models, schedules
+    from keras_trainkit.estimators import _estimator, _time_limit
     from keras_trainkit.optimizers import AdamW
 
     changes = {"preset": "fast"} if method == "ours, fast" else {}
     changes |= CHANGES.get(method, {})
+    if method.startswith(AUTOML):
+        changes = {"time_limit": int(method.removeprefix(AUTOML))}
+        _time_limit.now = _estimator.now = time.process_time
     if method == "constant rate, no cooldown":
         rate = schedules.WarmupStableDecay(0.003, warmup_steps=0, decay_steps=1)
         changes["optimizer"] = AdamW(rate, weight_decay=0.02)
@@ -161,15 +172,18 @@ def ours(table, method, seed):
     changes["random_state"] = seed  # how rows are validated is the recipe's choice
     if table.task == "regression":
         estimator = estimators.TableRegressor(**changes).fit(rows, targets)
-        return estimator.predict(frame), covered(estimator, frame, y)
+        notes = covered(estimator, frame, y) | searched(estimator)
+        return estimator.predict(frame), notes
     estimator = estimators.TableClassifier(**changes).fit(rows, targets)
     known = estimator.encoder_(frame[list(estimator.encoder_.column_names)])
     before = models.predict_proba(estimator.model_, known, batch_size=1024, verbose=0)
-    errors = {}
+    errors = searched(estimator)
     for when, found in (("before", before), ("after", estimator.predict_proba(frame))):
         found = found[:, 1:] if len(estimator.classes_) == 2 else found
         error = analysis.calibration_error(y, found)
         errors[f"calibration_error_{when}"] = error
+    labels = np.arange(len(estimator.classes_))
+    errors["log_loss"] = log_loss(y, estimator.predict_proba(frame), labels=labels)
     return estimator.predict(frame), errors | covered(estimator, frame, y)
 
 
@@ -182,6 +196,13 @@ def covered(estimator, frame, y):
         lower, upper = map(np.ravel, estimator.predict_interval(frame, 0.9))
         inside = (lower <= y) & (y <= upper)
     return {"coverage": float(np.mean(inside)), "test_rows": len(y)}
+
+
+def searched(estimator):
+    """Trials of a search, and those in the ensemble; nothing without a search."""
+    rows = estimator.recipe_.get("leaderboard", {"value": []})["value"]
+    used = {row["model"]: round(row["weight"], 2) for row in rows if row["can_infer"]}
+    return {"trials": len(rows) - 1, "weights": used} if rows else {}
 
 
 def read_table(data, name, other_rows, panel_seed=None):
@@ -242,6 +263,7 @@ if __name__ == "__main__":
     parser.add_argument("--ablation", nargs="+", metavar="SET")
     parser.add_argument("--other-rows", type=int, metavar="SEED")
     parser.add_argument("--panel", action="store_true", help="the tables of panel.py")
+    parser.add_argument("--automl", type=int, metavar="SECONDS", help="of a search")
     parser.add_argument("--job", nargs=3, help=argparse.SUPPRESS)
     given = vars(parser.parse_args())
     job = given.pop("job")

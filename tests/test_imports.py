@@ -52,7 +52,12 @@ PRIVATE_IMPORTS = {
     },
     "serving": {"layers._classes", "models._heads", "models._task"},
     "analysis": {"tuners._study_tuner", "tuners._trial_queue"},
-    "estimators": {"analysis._figures", "layers._classes"},
+    "estimators": {
+        "analysis._figures",
+        "layers._classes",
+        "tuners._data_description",
+        "tuners._search_loop",
+    },
 }
 BACKENDS = ("tensorflow", "jax", "torch")
 

@@ -15,6 +15,7 @@ from keras_trainkit._tables.kinds import (
     check_missing_values,
 )
 from keras_trainkit.estimators._recipe import PRESETS
+from keras_trainkit.estimators._search_folder import check_directory
 
 _ENDS = ("start", "end")
 _COUNTS = {
@@ -42,6 +43,7 @@ _NUMBERS: dict[str, tuple[str, dict[str, float]]] = {
 def check_table_arguments(given: dict[str, Any]) -> None:
     """Refuses what is out of range, of all that an estimator of tables takes."""
     check_arguments(given)
+    _check_search(given)
     if given["hidden_units"] is not None:
         purpose = "gives the units per hidden layer"
         check_counts("hidden_units", given["hidden_units"], purpose, 0)
@@ -73,6 +75,23 @@ def check_read_length(recipe: dict[str, Any]) -> None:
     length, keep = recipe["max_length"]["value"], recipe["keep"]["value"]
     check_count("max_length", length, _COUNTS["max_length"])
     check_choice("keep", keep, "is the end that stays of longer rows", _ENDS)
+
+
+def _check_search(given: dict[str, Any]) -> None:
+    trials, time_limit = given["trials"], given["time_limit"]
+    if trials is not None:
+        check_count("trials", trials, "is the number of trials of a search")
+    if time_limit is not None:
+        purpose = "is the seconds that a search may take"
+        check_number("time_limit", time_limit, purpose, above=0)
+    if trials is None and time_limit is None:
+        for name in ("scoring", "directory"):
+            if given[name] is not None:
+                raise ValueError(
+                    f"`{name}` is of a search and must be None without `trials` and "
+                    f"`time_limit`. Received: {name}={given[name]!r}."
+                )
+    check_directory(given["directory"])
 
 
 def check_arguments(given: dict[str, Any]) -> None:

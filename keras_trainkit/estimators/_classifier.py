@@ -99,6 +99,17 @@ class Classifier(ClassifierMixin, Estimator):
         codes[rows] = found
         return {"classes_": classes}, codes
 
+    def _known_target(self, y: np.ndarray) -> np.ndarray:
+        known = {name: code for code, name in enumerate(self.classes_.tolist())}
+        unknown = [name for name in np.unique(y).tolist() if name not in known]
+        if y.ndim != 1 or unknown:
+            found = f"{unknown}" if unknown else f"y of shape {y.shape}"
+            raise ValueError(
+                "`y` is what is true of the rows and must be a class of `classes_` for "
+                f"each. Received: {found}."
+            )
+        return np.array([known[name] for name in y.tolist()])
+
     def _weights(
         self,
         learned: dict[str, Any],

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from keras_trainkit._checks import check_seed
 from keras_trainkit._types import Layer, Model
-from keras_trainkit.estimators._parts import Rows, parts_of
+from keras_trainkit.estimators._parts import Part, Rows, parts_of
 from keras_trainkit.estimators._random_state import new_seed, seeded
 from keras_trainkit.estimators._recipe import choice, folds_for
 from keras_trainkit.estimators._saved_folder import (
@@ -27,9 +27,11 @@ from keras_trainkit.estimators._saved_folder import (
     write_folder,
 )
 from keras_trainkit.estimators._targets import read_target, read_weights
+from keras_trainkit.estimators._time_limit import now
 from keras_trainkit.estimators._training import (
     PREDICTED_AT_ONCE,
     Goal,
+    Trained,
     finite_history,
     train,
 )
@@ -42,7 +44,30 @@ from keras_trainkit.estimators._validation_rows import (
     training_and_validation,
 )
 
+_PLACES = ("directory",)  # no file of anybody else says where this one writes
+Recipe = dict[str, dict[str, Any]]  # of `choice`
 Splits = list[tuple[np.ndarray, np.ndarray]]  # row numbers: training, validation
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """What `fit` was given, after it was read, and when.
+
+    Args:
+        source: As `_read` gave it.
+        y: As `read_target` gave it.
+        sample_weight: As it was given.
+        groups: Numbers of the groups of rows that count, or None.
+        order: Times of the rows that count, "rows" or None.
+        began: Seconds of `now` at the beginning of `fit`.
+    """
+
+    source: Any
+    y: np.ndarray
+    sample_weight: Any
+    groups: np.ndarray | None
+    order: Any
+    began: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +83,7 @@ class Plan:
         notes: Further entries of `recipe_`.
     """
 
-    recipe: dict[str, dict[str, Any]]
+    recipe: Recipe
     encoded: Callable[[np.ndarray], Any]
     network: Callable[[Rows, Mapping[str, Any]], Model]
     attributes: dict[str, Any]
@@ -87,7 +112,8 @@ class Estimator(BaseEstimator, abc.ABC):
         """
         files, fields = read_folder(path, cls.__name__, _files_of(cls._layers))
         try:
-            estimator = cls(**{k: loaded(v) for k, v in fields["arguments"].items()})
+            given = {k: loaded(v) for k, v in fields["arguments"].items()}
+            estimator = cls(**{k: given[k] for k in given if k not in _PLACES})
             model, *layers = files
             recipe = loaded(fields["recipe"])
             check_seed("seed", recipe["seed"]["value"])
@@ -192,30 +218,33 @@ class Estimator(BaseEstimator, abc.ABC):
         groups: Any,
         order: Any,
     ) -> Self:
+        began = now()
         self._check_arguments()
         source = self._read(X)
-        y = read_target(y, source.rows, type(self).__name__)
+        y = given = read_target(y, source.rows, type(self).__name__)
         weights = read_weights(sample_weight, source.rows)
         rows = np.arange(source.rows) if weights is None else np.flatnonzero(weights)
         learned, y = self._learn_target(y, rows)
-        seed = new_seed(self.random_state)
+        seed = self._seed()
         groups = group_numbers(entries_of("groups", groups, source.rows, rows))
         if not isinstance(order, str):
             order = entries_of("order", order, source.rows, rows)
         folds, splits = self._splits(rows, y, groups, order, seed)
         weights = self._weights(learned, y, weights, splits)
         goal = self._goal(learned)
+        data = Data(source, given, sample_weight, groups, order, began)
         with seeded(seed):
             plan = self._plan(source, splits, goal, folds["value"])
             parts, seen = parts_of(plan.encoded, y, weights, splits)
             build = functools.partial(plan.network, seen)
-            trained = train(plan.recipe, build, parts, goal, seed)
-        rate = plan.recipe["learning_rate"]["value"]
+            trained, recipe = self._train(plan.recipe, build, parts, goal, seed, data)
+        rate = recipe["learning_rate"]["value"]
         learned |= plan.attributes | {"model_": trained.model}
-        learned["history_"] = finite_history(trained.histories, rate)
+        histories, trials = trained.histories, trained.trials
+        learned["history_"] = finite_history(histories, rate, trials)
         validated = np.concatenate([part for _, part in splits])
         learned["recipe_"] = {
-            **plan.recipe,
+            **recipe,
             "folds": folds,
             "training_rows": choice(
                 len(splits[0][0]), "not validated, of the first fold"
@@ -229,6 +258,21 @@ class Estimator(BaseEstimator, abc.ABC):
             setattr(self, name, value)
         self._after_training(trained.outputs, y[validated])
         return self
+
+    def _seed(self) -> int:
+        return new_seed(self.random_state)
+
+    def _train(
+        self,
+        recipe: Recipe,
+        build: Callable[[dict[str, Any]], Model],
+        parts: Sequence[Part],
+        goal: Goal,
+        seed: int,
+        data: Data,
+    ) -> tuple[Trained, Recipe]:
+        """The trained model, and the recipe by which it came about."""
+        return train(recipe, build, parts, goal, seed), recipe
 
     def _splits(
         self,
@@ -276,8 +320,9 @@ class Estimator(BaseEstimator, abc.ABC):
 
     def _plain_arguments(self) -> Iterator[tuple[str, Any]]:
         for name, value in self.get_params(deep=False).items():
-            with contextlib.suppress(TypeError):  # objects
-                yield name, saved(value)
+            if name not in _PLACES:
+                with contextlib.suppress(TypeError):  # objects
+                    yield name, saved(value)
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
@@ -339,6 +384,10 @@ class Estimator(BaseEstimator, abc.ABC):
         Args:
             rows: Those that count, by number.
         """
+
+    @abc.abstractmethod
+    def _known_target(self, y: np.ndarray) -> np.ndarray:
+        """Codes or numbers of what is true of other rows, as `_learn_target` gives."""
 
     def _weights(
         self,

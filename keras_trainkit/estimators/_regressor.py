@@ -84,6 +84,16 @@ class Regressor(RegressorMixin, Estimator):
     ) -> tuple[dict[str, Any], np.ndarray]:
         return {"_one_axis": y.ndim == 1}, read_numbers(y)
 
+    def _known_target(self, y: np.ndarray) -> np.ndarray:
+        numbers = read_numbers(y)
+        if numbers.shape[1] != self.conformity_scores_.shape[1]:
+            outputs = self.conformity_scores_.shape[1]
+            raise ValueError(
+                f"`y` is what is true of the rows and must be {outputs} numbers for "
+                f"each. Received: y of shape {y.shape}."
+            )
+        return numbers
+
     def _goal(self, learned: dict[str, Any]) -> Goal:
         return self._goal_of("regression", None)
 

@@ -1,8 +1,10 @@
 """The base of the estimators of tables: all but what a class or a number is."""
 
+import dataclasses
 import functools
+import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import keras
@@ -15,17 +17,30 @@ from keras_trainkit._tables.kinds import missing_words
 from keras_trainkit._types import Layer, Model
 from keras_trainkit.estimators._arguments import check_table_arguments
 from keras_trainkit.estimators._estimator import (
+    Data,
     Estimator,
     Plan,
+    Recipe,
     Splits,
     trained_rows,
 )
 from keras_trainkit.estimators._frames import Table, read_table
-from keras_trainkit.estimators._parts import Rows
+from keras_trainkit.estimators._leaderboard import Row, as_table, tested
+from keras_trainkit.estimators._parts import Part, Rows
+from keras_trainkit.estimators._random_state import new_seed
 from keras_trainkit.estimators._recipe import choice
+from keras_trainkit.estimators._scoring import scoring_for
+from keras_trainkit.estimators._search_folder import (
+    FORMAT,
+    check_directory,
+    described_arguments,
+    described_data,
+    seed_in,
+)
 from keras_trainkit.estimators._table_recipe import FEW_ROWS, chosen
 from keras_trainkit.estimators._targets import read_target
-from keras_trainkit.estimators._training import Goal, targets
+from keras_trainkit.estimators._time_limit import Clock
+from keras_trainkit.estimators._training import Goal, Trained, targets, train
 from keras_trainkit.estimators._typical_row import typical_row
 from keras_trainkit.estimators.feature_importances import (
     FeatureImportances,
@@ -44,6 +59,10 @@ class TableEstimator(Estimator):
 
     _scoring: ClassVar[str]  # scikit-learn's name of what `score` gives
     _few_rows = FEW_ROWS
+    trials: int | None
+    time_limit: float | None
+    scoring: str | None
+    directory: str | os.PathLike | None
     _layers = ("encoder",)
 
     def fit(
@@ -100,6 +119,61 @@ class TableEstimator(Estimator):
         scoring = scoring or self._scoring
         return importances_of(self, table, y, scoring, repeats, seed)
 
+    def leaderboard(self, X: Any = None, y: Any = None) -> Any:  # noqa: N803
+        """The trials of the search and their ensemble, best first.
+
+        | column                    | meaning                                          |
+        | ------------------------- | ------------------------------------------------ |
+        | `model`                   | "recipe", "trial_0001", ..., "ensemble"          |
+        | `score_test`              | on the rows given here                           |
+        | `score_val`               | on the validation rows; with folds on all rows,  |
+        |                           | each by the network that left it out             |
+        | `eval_metric`             | name of the score, as `scoring`                  |
+        | `pred_time_test`,         | seconds to predict these rows; those of the      |
+        | `pred_time_val`           | ensemble with its networks'                      |
+        | `fit_time`                | seconds of training, likewise                    |
+        | `..._marginal`            | the same without those of its networks           |
+        | `stack_level`             | 2 for the ensemble, 1 for others                 |
+        | `can_infer`               | whether `model_` holds it; others have no        |
+        |                           | `score_test`                                     |
+        | `fit_order`               | number of the trial, from 1                      |
+        | `weight`                  | share in the ensemble, 0 if it is not in it      |
+
+        Scores are higher where they are better, so losses and errors are negative.
+        The score of the ensemble on the validation rows is a little too good, for it
+        was chosen by them. Trials that were ended or failed are not listed.
+
+        Args:
+            X: Rows that were not trained on, as in `predict`, or None.
+            y: What is true of them, or None.
+
+        Returns:
+            DataFrame of pandas, or a list of dicts where pandas is not installed.
+
+        Raises:
+            ValueError: No search was made, or only one of `X` and `y` is given.
+
+        Source: `TabularPredictor.leaderboard` of AutoGluon 1.x, which has no `weight`
+        and orders its columns likewise.
+        """
+        check_is_fitted(self)
+        if "leaderboard" not in self.recipe_:
+            raise ValueError(
+                "`leaderboard` lists the trials of a search and must be called after "
+                "`fit` with `trials` or `time_limit`. Received: an estimator fitted "
+                "without them."
+            )
+        rows = self.recipe_["leaderboard"]["value"]
+        if X is None and y is None:
+            return as_table(rows, "score_val")
+        if X is None or y is None:
+            given = "`X` without `y`" if y is None else "`y` without `X`"
+            raise ValueError(
+                "`X` and `y` are rows to score the models on and must be given both, "
+                f"or neither. Received: {given}."
+            )
+        return as_table(self._tested(rows, X, y), "score_test")
+
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
@@ -136,6 +210,67 @@ class TableEstimator(Estimator):
             },
             {"columns_left_out": choice(empty, "without a value in training rows")},
         )
+
+    def _seed(self) -> int:
+        if self._searches() and not isinstance(self.random_state, int | np.integer):
+            begun = seed_in(check_directory(self.directory))
+            if begun is not None:
+                return begun
+        return new_seed(self.random_state)
+
+    def _searches(self) -> bool:
+        return self.trials is not None or self.time_limit is not None
+
+    def _train(
+        self,
+        recipe: Recipe,
+        build: Callable[[dict[str, Any]], Model],
+        parts: Sequence[Part],
+        goal: Goal,
+        seed: int,
+        data: Data,
+    ) -> tuple[Trained, Recipe]:
+        if not self._searches():
+            return train(recipe, build, parts, goal, seed), recipe
+        # Brings KerasTuner and Optuna.
+        from keras_trainkit.estimators._automl import Job, search
+
+        y = parts[0].training.y
+        scoring = scoring_for(self.scoring, goal.task, y[0].size)
+        _check_folds_of_classes(self.folds, parts, goal.classes)
+        quiet = dataclasses.replace(goal, verbose=2 if self.verbose == 2 else 0)
+        description = {
+            "format": FORMAT,
+            "estimator": type(self).__name__,
+            "seed": seed,
+            "scoring": scoring.name,
+            **described_data(data),
+            "arguments": described_arguments(self.get_params(deep=False)),
+        }
+        found = search(
+            Job(recipe, build, parts, quiet, seed, scoring),
+            Clock(self.time_limit, data.began),
+            self.trials,
+            check_directory(self.directory),
+            description,
+            self.verbose,
+        )
+        return found.trained, found.recipe
+
+    def _tested(self, rows: list[Row], X: Any, y: Any) -> list[Row]:  # noqa: N803
+        """The rows of the leaderboard, with scores on these rows."""
+        from keras_trainkit.estimators._automl import predictions_of
+
+        table = self._known_table(X)
+        truth = self._known_target(read_target(y, table.rows, type(self).__name__))
+        goal = self._goal(dict(vars(self)))
+        scoring = scoring_for(self.recipe_["scoring"]["value"], goal.task, 1)
+
+        def score(outputs: np.ndarray) -> float:
+            return scoring.score(truth, predictions_of(outputs, goal.task), None)
+
+        folds = self.recipe_["folds"]["value"] or 1
+        return tested(rows, self.model_, folds, self._encoded(table), score)
 
     def _encoded(self, X: Any) -> dict[str, np.ndarray]:  # noqa: N803
         return self.encoder_(self._known_columns(X).columns)
@@ -209,6 +344,23 @@ class TableEstimator(Estimator):
             scaling=self.scaling,
             kinds=kinds,
             missing_values=self.missing_values,
+        )
+
+
+def _check_folds_of_classes(
+    folds: int | None, parts: Sequence[Part], classes: list | None
+) -> None:
+    """Refuses given folds in some of which a class cannot be."""
+    if folds is None or classes is None:
+        return
+    every = np.concatenate([part.validation.y for part in parts])
+    counts = np.bincount(every, minlength=len(classes))
+    few = {classes[n]: int(counts[n]) for n in np.flatnonzero(counts < folds)}
+    if few:
+        raise ValueError(
+            "`folds` is the number of networks, each of which is judged by another "
+            "part of the rows, and must be at most the number of rows of each class "
+            f"in a search. Received: folds={folds}, and rows of classes {few}."
         )
 
 

@@ -5,6 +5,7 @@ It takes the numbers that a recipe has chosen, whatever the network is built of.
 
 import dataclasses
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -37,6 +38,7 @@ class Goal:
         verbose: As in `fit`.
         steps_at_once: Int >= 1. Steps that are one call, at most: 1 where a step takes
             longer than a call. JAX compiles all of them one behind the other.
+        watch: Callbacks that neither keep nor change what they find.
     """
 
     task: str
@@ -47,6 +49,7 @@ class Goal:
     callbacks: Sequence[keras.callbacks.Callback] = ()
     verbose: Any = 0
     steps_at_once: int = 16
+    watch: Sequence[keras.callbacks.Callback] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,11 +61,15 @@ class Trained:
         histories: For each training, dict of name to a value per epoch.
         outputs: `(validation rows, outputs)`. What the model, or in folds the network
             that has not seen the row, gives for it; in the order of the parts.
+        predict_seconds: What these outputs took.
+        trials: Name of the trial that each history is of, where there are trials.
     """
 
     model: Model
     histories: list[dict[str, list]]
     outputs: np.ndarray
+    predict_seconds: float = 0.0
+    trials: Sequence[str] = ()
 
 
 def train(
@@ -84,11 +91,11 @@ def train(
         seed: Int. Keras' seed for the first part; each part has the next.
     """
     values = {name: choice["value"] for name, choice in recipe.items()}
-    trained = list(_trained(values, build, parts, goal, seed))
+    trained = list(trained_networks(values, build, parts, goal, seed))
     model = trained[0].model
     if len(trained) > 1:
         model = ensemble([network.model for network in trained])
-        _compile(model, values, parts[0].training, goal)
+        compile_network(model, values, parts[0].training, goal)
     return Trained(
         model,
         [history for network in trained for history in network.histories],
@@ -96,7 +103,7 @@ def train(
     )
 
 
-def _trained(
+def trained_networks(
     values: dict[str, Any],
     build: Callable[[dict[str, Any]], Model],
     parts: Sequence[Part],
@@ -119,7 +126,10 @@ def _trained(
             print(f"Network {number + 1} of {len(parts)}")
         network = build(values)
         if first is None or apart:
-            first, metrics = network, _compile(network, values, part.training, goal)
+            first, metrics = (
+                network,
+                compile_network(network, values, part.training, goal),
+            )
         else:
             own = own or _values(first.variables)
             _assign(first.variables, _values(network.variables))
@@ -134,14 +144,19 @@ def _trained(
             validation_data=_as_arguments(part.validation, goal),
             epochs=values["epochs"],
             batch_size=values["batch_size"],
-            callbacks=[ending_of(first, monitor, values["epochs"]), *goal.callbacks],
+            callbacks=[
+                ending_of(first, monitor, values["epochs"]),
+                *goal.watch,
+                *goal.callbacks,
+            ],
             verbose=goal.verbose,
         )
-        x = part.validation.x
+        x, began = part.validation.x, time.perf_counter()
         outputs = first.predict(x, batch_size=PREDICTED_AT_ONCE, verbose=0)
+        seconds = time.perf_counter() - began
         if network is not first:
             _assign(network.variables, _values(first.variables))
-        yield Trained(network, [history.history], outputs)
+        yield Trained(network, [history.history], outputs, seconds)
     if own is not None:
         _assign(first.variables, own)
 
@@ -151,7 +166,7 @@ def _as_arguments(rows: Rows, goal: Goal) -> tuple:
     return pair if rows.weights is None else (*pair, rows.weights)
 
 
-def _compile(
+def compile_network(
     model: Model, values: Mapping[str, Any], training: Rows, goal: Goal
 ) -> list:
     """Compiles, and returns the metrics."""
@@ -241,8 +256,10 @@ def _optimizer(values: Mapping[str, Any], given: Any) -> keras.optimizers.Optimi
     return type(given).from_config(config)  # one for this training alone
 
 
-def finite_history(histories: list[dict[str, list]], rate: Any) -> dict[str, list]:
-    """Plain values of all epochs, fold after fold.
+def finite_history(
+    histories: list[dict[str, list]], rate: Any, trials: Sequence[str] = ()
+) -> dict[str, list]:
+    """Plain values of all epochs, fold after fold, trial after trial.
 
     In each fold there must be one with a finite validation loss. What is logged from a
     later epoch on alone has NaN before it.
@@ -251,7 +268,7 @@ def finite_history(histories: list[dict[str, list]], rate: Any) -> dict[str, lis
     found: dict[str, list] = {name: [] for name in names}
     for history in histories:
         for name in names:
-            values = _plain_values(history.get(name, []))
+            values = plain_values(history.get(name, []))
             lacking = len(history["val_loss"]) - len(values)
             found[name] += [math.nan] * lacking * (len(histories) > 1) + values
     lengths = [len(history["val_loss"]) for history in histories]
@@ -263,11 +280,15 @@ def finite_history(histories: list[dict[str, list]], rate: Any) -> dict[str, lis
             "loss finite (as must `optimizer` and `loss`). "
             f"Received: {rate}, and no epoch with a finite loss."
         )
-    if len(histories) > 1:
-        found["fold"] = np.repeat(np.arange(len(histories)), lengths).tolist()
+    names_of = list(trials) or [""] * len(histories)
+    folds = [names_of[:number].count(name) for number, name in enumerate(names_of)]
+    if any(folds):
+        found["fold"] = np.repeat(folds, lengths).tolist()
+    if trials:
+        found["trial"] = np.repeat(names_of, lengths).tolist()
     return found
 
 
-def _plain_values(found: list) -> list:
+def plain_values(found: list) -> list:
     """A number for each epoch, or numbers where a metric has one per class."""
     return [np.asarray(ops.convert_to_numpy(value)).tolist() for value in found]

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Sequence
 
 import keras
@@ -38,6 +39,19 @@ class TableRegressor(Regressor, TableEstimator):
         folds: Int >= 2. Networks of `members` each, which leave out another part of
             the rows each, so that all rows are trained on; `model_` is their
             `models.ensemble`. None: by the recipe, 5 up to 5,000 rows.
+        trials: Int >= 1. Trials of a search around the recipe, which is the first of
+            them; `model_` is an ensemble of the best. None: no search, or with
+            `time_limit` no end but that.
+        time_limit: Float > 0. Seconds that `fit` may take with such a search, of all
+            its starts together. See docs/tables.md. Or None.
+        scoring: Measure of the validation rows that chooses between trials and in the
+            ensemble, by name: "rmse" (None, for one output), "r2"
+            (None, for several), "mae", "mse", or what scikit-learn or Keras calls
+            these, such as "neg_mean_absolute_error". Rows count by their weights. Only
+            in a search.
+        directory: Folder of the search, new or empty, or that of a search with the
+            same table and arguments, which then goes on: after a kill, or with more
+            `trials` or time. None: one that is removed afterwards.
         scaling: As in `layers.TableEncoder`, like the four that follow.
         kinds: Dict of column to kind, or None.
         categories: "auto", or a list of columns.
@@ -96,6 +110,10 @@ class TableRegressor(Regressor, TableEstimator):
         weight_decay: float | None = None,
         validation: float | Sequence[int] | None = None,
         folds: int | None = None,
+        trials: int | None = None,
+        time_limit: float | None = None,
+        scoring: str | None = None,
+        directory: str | os.PathLike | None = None,
         scaling: str | None = "robust",
         kinds: dict[str, str] | None = None,
         categories: str | Sequence[str] = "auto",
@@ -119,6 +137,10 @@ class TableRegressor(Regressor, TableEstimator):
         self.weight_decay = weight_decay
         self.validation = validation
         self.folds = folds
+        self.trials = trials
+        self.time_limit = time_limit
+        self.scoring = scoring
+        self.directory = directory
         self.scaling = scaling
         self.kinds = kinds
         self.categories = categories

@@ -107,23 +107,6 @@ def _checked_weights(weights: Any, count: int) -> list[float] | None:
     return [weight / sum(found) for weight in found]
 
 
-def _shares_of(
-    ends: Sequence["_End"], weights: list[float] | None
-) -> list[float] | None:
-    """The share of each member of each network; None where all count alike."""
-    own = [getattr(end.layer, "shares", None) for end in ends]
-    counts = [end.members.shape[1] for end in ends]
-    if weights is None:
-        if not any(own):
-            return None
-        weights = [count / sum(counts) for count in counts]
-    return [
-        weight * share
-        for weight, shares, count in zip(weights, own, counts, strict=True)
-        for share in (shares or [1 / count] * count)
-    ]
-
-
 def _unlike(taken: set[str], name: str) -> str:
     """The name, with underscores behind it where an input has it."""
     while name in taken:
@@ -157,6 +140,21 @@ class _End(NamedTuple):
             "the classes": None if self.classes is None else tuple(self.classes),
             "the target scaling": _numbers_of(self.target_scaling),
         }
+
+
+def _shares_of(ends: Sequence[_End], weights: list[float] | None) -> list[float] | None:
+    """The share of each member of each network; None where all count alike."""
+    own = [getattr(end.layer, "shares", None) for end in ends]
+    counts = [end.members.shape[1] for end in ends]
+    if weights is None:
+        if not any(own):
+            return None
+        weights = [count / sum(counts) for count in counts]
+    return [
+        weight * share
+        for weight, shares, count in zip(weights, own, counts, strict=True)
+        for share in (shares or [1 / count] * count)
+    ]
 
 
 def _checked_ends(networks: Any) -> list[_End]:

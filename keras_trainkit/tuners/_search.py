@@ -21,7 +21,7 @@ from keras_trainkit.tuners._search_study import SearchStudy
 class Tuner(Protocol):
     """Settings of a tuner, and its methods, which a subclass may override.
 
-    The settings are arguments of `RandomSearch`. All methods but the last two are
+    The settings are arguments of `RandomSearch`. All methods but the last three are
     KerasTuner's.
     """
 
@@ -71,6 +71,10 @@ class Tuner(Protocol):
             epochs: Int. Epochs done.
             best: Float. Best finite value of the objective so far, or None.
         """
+        ...
+
+    def is_over(self) -> bool:
+        """Called before each trial; True ends the search."""
         ...
 
     def fit_arguments(self, kwargs: dict[str, Any]) -> dict[str, Any]:

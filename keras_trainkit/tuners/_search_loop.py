@@ -9,7 +9,7 @@ import pathlib
 import sys
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -56,14 +56,21 @@ class Progress:
         objective: KerasTuner's objective.
         max_trials: Int or None.
         verbose: 0 for silence.
+        seconds_left: Function of nothing: seconds until the search ends before
+            `max_trials`, infinite if it does not. Or None.
     """
 
     def __init__(
-        self, objective: keras_tuner.Objective, max_trials: int | None, verbose: Any
+        self,
+        objective: keras_tuner.Objective,
+        max_trials: int | None,
+        verbose: Any,
+        seconds_left: Callable[[], float] | None = None,
     ):
         self._objective = objective
         self._max_trials = max_trials
         self._silent = verbose == 0
+        self._until_end = seconds_left
         self._began = self._latest = time.monotonic()
         self._done_before: int | None = None
         self._done = 0
@@ -104,14 +111,15 @@ class Progress:
                 f"(trial {best[0].name})"
             )
         left = self._seconds_left(done)
-        return text if left is None else f"{text} | {_clock(left)} left"
+        return text if left == math.inf else f"{text} | {_clock(left)} left"
 
-    def _seconds_left(self, done: int) -> float | None:
+    def _seconds_left(self, done: int) -> float:
+        until_end = math.inf if self._until_end is None else self._until_end()
         here = done - (self._done_before or 0)
         if self._max_trials is None or not here or done >= self._max_trials:
-            return None
+            return until_end
         spent = self._latest - self._began
-        return spent / here * (self._max_trials - done)
+        return min(until_end, spent / here * (self._max_trials - done))
 
 
 def run_loop(search: Search, progress: Progress) -> None:
@@ -132,6 +140,8 @@ def run_loop(search: Search, progress: Progress) -> None:
             repeated = 0 if is_kept else repeated + 1
         progress.show(records)
         if _has_converged(records, tuner) or _only_repeats(repeated, records):
+            return
+        if tuner.is_over():
             return
         wants_more = functools.partial(_wants_more, search)
         own = claim(study, records, tuner.oracle.max_trials, wants_more)

@@ -214,6 +214,10 @@ class StudyTuner(keras_tuner.Tuner):
         """
         return True
 
+    def is_over(self) -> bool:
+        """Hook before each trial; True ends the search before `max_trials`."""
+        return False
+
     def fit_arguments(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         """Hook: the keyword arguments of `fit`, made of those of `search`."""
         return kwargs
@@ -385,6 +389,9 @@ class StudyTuner(keras_tuner.Tuner):
         """The sampler for one draw; what the trial has drawn before may be used."""
         raise NotImplementedError
 
+    def _make_progress(self, verbose: Any) -> Progress:
+        return Progress(self.oracle.objective, self.oracle.max_trials, verbose)
+
     def _make_search(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Search:
         return Search(
             tuner=self,
@@ -408,8 +415,7 @@ class StudyTuner(keras_tuner.Tuner):
         prepare(self.hypermodel, args, kwargs)
         study.agree_on_space(self._explored or self._explore())
         self.oracle.load_space()
-        objective, max_trials = self.oracle.objective, self.oracle.max_trials
-        progress = Progress(objective, max_trials, kwargs.get("verbose", "auto"))
+        progress = self._make_progress(kwargs.get("verbose", "auto"))
         self._remove_unfinished_weights()
         progress.show_earlier(self.oracle.records(), self._folder)
         self.on_search_begin()

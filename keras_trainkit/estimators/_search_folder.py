@@ -1,0 +1,180 @@
+"""The folder of a search over trials, which goes on as the search it was begun as."""
+
+import json
+import os
+import pathlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from keras_trainkit._disk import replace
+from keras_trainkit.estimators._saved_folder import saved
+from keras_trainkit.estimators._targets import as_array
+
+MARKER = "automl.json"
+FORMAT = 1
+PURPOSE = "`directory` is the folder of the search and"
+VALUES = "the values of"
+# What may change from call to call: how long, how loud, where.
+FREE = ("trials", "time_limit", "verbose", "directory")
+
+
+def check_directory(directory: Any) -> pathlib.Path | None:
+    """The path of a folder that is new, empty, or of a search; None stays None."""
+    if directory is None:
+        return None
+    if not isinstance(directory, str | os.PathLike) or not os.fspath(directory):
+        raise ValueError(
+            f"{PURPOSE} must be None, a non-empty string or a path. "
+            f"Received: directory={directory!r}."
+        )
+    folder = pathlib.Path(os.fsdecode(directory))
+    try:
+        strange = folder.exists() and not folder.is_dir()
+        if not strange and folder.exists() and not (folder / MARKER).exists():
+            names = [path.name for path in folder.iterdir()]
+            strange = any(not name.startswith(f".{MARKER}.") for name in names)
+    except OSError as error:
+        raise _not_writable(folder, error) from error
+    if strange:
+        raise ValueError(
+            f"{PURPOSE} must be new, empty, or one of a search (with a file {MARKER}); "
+            f"other files are never overwritten. Received: {str(folder)!r}."
+        )
+    return folder
+
+
+def seed_in(folder: pathlib.Path | None) -> int | None:
+    """The seed of the search that was begun in the folder; None of a new one."""
+    found = None if folder is None else _read(folder)
+    return None if found is None else int(found["seed"])
+
+
+def begin(folder: pathlib.Path, description: dict[str, Any]) -> None:
+    """Writes what the search is, or compares it with what is there.
+
+    Args:
+        folder: As `check_directory` gave it.
+        description: Dict of plain values; what comes first in it is compared first.
+
+    Raises:
+        ValueError: The search was begun as another one; names the first difference.
+    """
+    found = _read(folder)
+    if found is None:
+        _write(folder, description)
+        return
+    wanted = json.loads(json.dumps(description))
+    for path, now, before in _differences(wanted, found):
+        change = f"{path} was {_shown(before)} and is {_shown(now)}"
+        if path.startswith(VALUES):
+            change = f"{path} are others"
+        raise ValueError(
+            f"{PURPOSE} must be that of the same table and the same arguments but for "
+            f"{', '.join(FREE)}, or a new one. Received: {str(folder)!r}, in which "
+            f"{change}."
+        )
+
+
+def described_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of a constructor as plain values, without those that may change."""
+    found = {name: _plain(value) for name, value in arguments.items()}
+    return {name: value for name, value in found.items() if name not in FREE}
+
+
+def described_data(data: Any) -> dict[str, Any]:
+    """Columns, rows and values that `fit` was given, as hashes.
+
+    Args:
+        data: `Data` of a table.
+    """
+    from keras_trainkit.tuners._data_description import fingerprint
+
+    columns = data.source.columns
+    return {
+        "the names of columns": list(columns),
+        "the number of rows": data.source.rows,
+        f"{VALUES} column": {n: fingerprint(c) for n, c in columns.items()},
+        VALUES: {
+            "y": fingerprint(data.y),
+            "sample_weight": _hash(data.sample_weight),
+            "groups": _hash(data.groups),
+            "order": _hash(data.order),
+        },
+    }
+
+
+def _hash(values: Any) -> str | None:
+    from keras_trainkit.tuners._data_description import fingerprint
+
+    if values is None or isinstance(values, str):
+        return values
+    return fingerprint(as_array(values))
+
+
+def _plain(value: Any) -> Any:
+    """Plain values as they are; of an object its class and what it was made with."""
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, np.random.RandomState):
+        return "RandomState"
+    try:
+        return saved(value)
+    except TypeError:
+        name = getattr(value, "__name__", type(value).__name__)
+        config = value.get_config() if hasattr(value, "get_config") else {}
+        return {"name": name, "config": json.loads(json.dumps(config, default=_name))}
+
+
+def _name(value: Any) -> str:
+    return getattr(value, "__name__", type(value).__name__)
+
+
+def _differences(
+    now: Any, before: Any, path: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    if not isinstance(now, dict) or not isinstance(before, dict):
+        if now != before:
+            yield path, now, before
+        return
+    for name in [*now, *(name for name in before if name not in now)]:
+        inner = f"{path} {name!r}" if path else name
+        yield from _differences(now.get(name), before.get(name), inner)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def _read(folder: pathlib.Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads((folder / MARKER).read_text("utf-8"))
+        if found["format"] != FORMAT or not isinstance(found["seed"], int):
+            raise ValueError(f"format {found['format']}")
+        return found
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{PURPOSE} must hold a readable {MARKER} of format {FORMAT}. "
+            f"Received: {str(folder)!r}, {type(error).__name__}: {error}."
+        ) from error
+
+
+def _write(folder: pathlib.Path, description: dict[str, Any]) -> None:
+    temporary = folder / f".{MARKER}.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(description, indent=1), "utf-8")
+        replace(temporary, folder / MARKER)
+    except OSError as error:
+        raise _not_writable(folder, error) from error
+
+
+def _not_writable(folder: pathlib.Path, error: OSError) -> ValueError:
+    return ValueError(
+        f"{PURPOSE} must be one that this process may write to, on a disk with room "
+        f"left. Received: {str(folder)!r}, {type(error).__name__}: {error}."
+    )
