@@ -435,4 +435,6 @@ def _files_of(layers: tuple[str, ...]) -> list[str]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return type(value)(map(_plain, value))
     return value.item() if isinstance(value, np.generic) else value

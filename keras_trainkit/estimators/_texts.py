@@ -51,6 +51,10 @@ def read_texts(data: Any) -> Texts:
         value = values[others[0]]
         received = f"{type(value).__name__} values, such as {reprlib.repr(value)}"
         _refuse("must hold texts alone", received)
+    for row, text in enumerate(values):
+        if not _is_unicode(text):
+            received = f"{reprlib.repr(text)} in row {row}"
+            _refuse("must hold characters of Unicode alone, no NUL", received)
     return Texts(object_array([str(value) for value in values]))
 
 
@@ -81,6 +85,14 @@ def padded_words(words: Sequence[np.ndarray]) -> np.ndarray:
     for row, numbers in zip(found, words, strict=True):
         row[: len(numbers)] = numbers
     return found
+
+
+def _is_unicode(text: str) -> bool:
+    """False for halves of characters, and for NUL, which NumPy strips from words."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def _values(data: Any) -> Sequence:

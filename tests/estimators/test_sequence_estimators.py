@@ -232,6 +232,14 @@ def test_it_is_cloned_with_its_arguments_and_says_what_it_takes():
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
+def test_numbers_of_numpy_are_arguments_as_others(sequences, levels):
+    given = {"units": (np.int64(2),), "epochs": np.int64(1), "scales": [np.int8(1)]}
+    found = SequenceClassifier(**SMALL | given).fit(sequences[:8], levels[:8])
+    assert json.dumps(values_of(found)["units"]) == "[2]"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("eagerly")
 def test_a_grid_is_searched_over_a_list_of_sequences(sequences, levels):
     one_epoch = SMALL | {"epochs": 1}
     search = GridSearchCV(

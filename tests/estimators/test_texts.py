@@ -47,6 +47,8 @@ def test_texts_of_any_container_are_read(data):
         ([b"a"], "must hold texts alone. Received: bytes values"),
         ([np.zeros((4, 2))], "must hold texts alone. Received: ndarray values"),
         (np.zeros((3, 2)), r"a column of texts. Received: X of shape \(3, 2\)"),
+        (["a", "\ud800"], "characters of Unicode alone.*in row 1"),
+        (["a\0b"], "characters of Unicode alone, no NUL. Received: .* in row 0"),
         (pd.DataFrame({"a": ["x"], "b": ["y"]}), r"Received: columns \['a', 'b'\]"),
         ("so good", "a column of texts. Received: X='so good'"),
         (None, "a column of texts. Received: X=None"),
