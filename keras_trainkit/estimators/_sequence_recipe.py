@@ -10,6 +10,8 @@ from keras_trainkit.estimators._recipe import with_given
 
 MOST_STEPS = 500
 MOST_WORDS = 250
+SEQUENCES_SEEN = 540_000  # sequences times epochs, at most
+TEXTS_SEEN = 120_000
 EVERY = "the recipe's"
 FAST = 'of the preset "fast"'
 
@@ -40,7 +42,7 @@ def chosen_for_measurements(
         "scales": ((1,), EVERY),
         "dropout": (0.2, EVERY),
         "recurrent_dropout": (0.1, EVERY),
-        "epochs": (135, "the most; ended where validation gets no better"),
+        "epochs": _epochs(rows, SEQUENCES_SEEN),
         "batch_size": _batch_size(rows),
         "learning_rate": (0.002, EVERY),
         "weight_decay": (0.02, EVERY),
@@ -58,16 +60,16 @@ def chosen_for_texts(
 ) -> dict[str, dict[str, Any]]:
     """Each number for texts, as `chosen_for_measurements`."""
     found: dict[str, tuple[Any, str]] = {
-        "max_tokens": (8_000, f"{EVERY}: the most frequent words of the texts"),
+        "max_tokens": (8_000, f"{EVERY}: at most, the most frequent words"),
         "embedding_units": (128, EVERY),
         "units": ((64,), EVERY),
         "max_length": (MOST_WORDS, EVERY),
         "keep": ("end", EVERY),
         "dropout": (0.5, EVERY),
         "recurrent_dropout": (0.2, EVERY),
-        "epochs": (30, "the most; ended where validation gets no better"),
+        "epochs": _epochs(rows, TEXTS_SEEN),
         "batch_size": _batch_size(rows),
-        "learning_rate": (0.001, EVERY),
+        "learning_rate": (0.003, EVERY),
         "weight_decay": (0.02, EVERY),
         "global_clipnorm": (1.0, EVERY),
         "label_smoothing": (0.1, EVERY),
@@ -78,5 +80,13 @@ def chosen_for_texts(
     return with_given(found, given)
 
 
+def _epochs(rows: int, seen: int) -> tuple[int, str]:
+    most = min(135, max(30, seen // rows))
+    return most, (
+        f"the most: {rows:,} training rows are seen {seen:,} times in all, from 30 to "
+        "135 epochs; ended where validation gets no better"
+    )
+
+
 def _batch_size(rows: int) -> tuple[int, str]:
-    return 32 if rows < 1_000 else 64, f"{rows:,} training rows"
+    return 32 if rows < 1_000 else 64, f"{rows:,} training rows, 64 from 1,000 on"

@@ -52,7 +52,7 @@ def read_classes(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             "A column-vector y was passed when a 1d array was expected; "
             "`y.ravel()` makes one.",
             DataConversionWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
         y = y[:, 0]
     if y.ndim != 1:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV
 
 from keras_trainkit import callbacks, data, layers, models, optimizers
@@ -207,6 +207,13 @@ def test_what_cannot_be_trained_on_is_refused_before_training(given, words):
     sent = {name: given.pop(name) for name in names if name in given}
     with pytest.raises(ValueError, match=words):
         SequenceClassifier(**given).fit(**sent)
+
+
+def test_a_column_of_classes_is_taken_with_a_warning_to_the_caller():
+    y = [[0], [1], [0], [1]]
+    with pytest.warns(DataConversionWarning) as warned, pytest.raises(ValueError):
+        SequenceClassifier().fit(np.zeros((4, 3)), y, groups=[1])
+    assert warned[0].filename == __file__
 
 
 @pytest.mark.parametrize(

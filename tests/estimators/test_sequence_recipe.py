@@ -50,3 +50,12 @@ def test_the_fast_preset_has_smaller_networks_and_fewer_epochs(recipe):
     fast, default = recipe(preset="fast"), recipe()
     for name in ("units", "epochs"):
         assert fast[name]["value"] < default[name]["value"]
+
+
+def test_length_and_batch_follow_the_rows():
+    for rows, epochs, batch_size in [(50, 135, 32), (6_000, 90, 64), (50_000, 30, 64)]:
+        found = chosen_for_measurements(rows, 30, "binary", "default", {})
+        assert found["epochs"]["value"] == epochs
+        assert found["batch_size"]["value"] == batch_size
+    assert chosen_for_texts(1_000, "default", {})["epochs"]["value"] == 120
+    assert chosen_for_texts(8_000, "default", {})["epochs"]["value"] == 30
