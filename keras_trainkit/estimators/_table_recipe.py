@@ -68,6 +68,7 @@ def _fast(rows: int, epochs: int) -> dict[str, tuple[Any, str]]:
     batch_size = min(256, max(64, rows // 12))
     return {
         "members": (1, why),
+        "hidden_units": ((128, 128, 128), why),
         "epochs": (min(60, epochs), f"the most {why}"),
         "batch_size": (batch_size, f"a twelfth of the rows, from 64 to 256, {why}"),
     }

@@ -21,7 +21,7 @@ class TableRegressor(Regressor, TableEstimator):
     several networks.
 
     Args:
-        preset: "default", or "fast": one network of one member.
+        preset: "default", or "fast": one network of one member, half as wide.
         members: Int >= 1. Members of a network. None, here and below: by the recipe,
             see `recipe_`.
         hidden_units: Tuple of ints >= 1. Units per hidden layer, or None.

@@ -31,6 +31,7 @@ def test_what_is_given_goes_before_the_recipe():
 def test_the_fast_preset_has_one_member_and_larger_batches():
     fast = values(6_000, 5, "binary", "fast", {})
     assert (fast["members"], fast["epochs"], fast["batch_size"]) == (1, 60, 256)
+    assert fast["hidden_units"] == (128, 128, 128)
     assert values(50_000, 5, "binary", "fast", {})["epochs"] == 30
 
 
