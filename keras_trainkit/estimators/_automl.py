@@ -134,7 +134,7 @@ class TrialTuner(BayesianOptimization):
     ):
         self._job = job
         self._clock = clock
-        self._build_seconds = 0.0
+        self._build_seconds: list[float] = []  # of the networks of this start
         self._seconds: list[float] = []  # of the trials of this start
         scoring = job.scoring
         super().__init__(
@@ -207,7 +207,7 @@ class TrialTuner(BayesianOptimization):
     def _built(self, values: dict[str, Any]) -> Model:
         began = now()
         model = self._job.build(values)
-        self._build_seconds = max(self._build_seconds, now() - began)
+        self._build_seconds.append(now() - began)
         return model
 
     def _reserve(self, trials: int) -> None:
@@ -216,7 +216,9 @@ class TrialTuner(BayesianOptimization):
         And once more to be called in the ensemble, which takes as long.
         """
         networks = min(trials, MOST) * len(self._job.parts)
-        self._clock.reserve = 2 * self._build_seconds * networks
+        if self._build_seconds:
+            seconds = statistics.median(self._build_seconds)
+            self._clock.reserve = 2 * seconds * networks
 
     def _folder_of(self, index: int) -> pathlib.Path:
         return self._folder / f"trial_{index:04d}"

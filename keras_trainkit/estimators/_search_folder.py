@@ -154,7 +154,7 @@ def _read(folder: pathlib.Path) -> dict[str, Any] | None:
         if found["format"] != FORMAT or not isinstance(found["seed"], int):
             raise ValueError(f"format {found['format']}")
         return found
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 now = time.perf_counter
-PILOT_EPOCHS = 4
+PILOT_EPOCHS, LEAST_PILOT_EPOCHS = 4, 2
 LEAST_EPOCHS = 11  # of `CooldownOnPlateau`: the first is the best, 6 wait, 4 cool down
 
 
@@ -49,7 +49,7 @@ class TimeLimit(keras.callbacks.Callback):
         clock: `Clock`.
         trainings: Int. Trainings of the trial, one after the other.
         must_end: Bool. A trial that cannot end in time is an error, as soon as a few
-            epochs tell how long one takes (the first compile the program).
+            epochs tell how long one takes: two at least, for the first compiles.
 
     Attributes:
         is_over: True if a training was ended.
@@ -68,32 +68,35 @@ class TimeLimit(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Ends the training within a long epoch; its validation follows."""
-        if self._clock.left <= 0 and not self.is_over:
-            self._end()
+        self._end_if_over()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Ends the training, and looks whether all will end in time."""
         self._ends.append(self._clock.elapsed)
-        if self._clock.left <= 0:
-            self._end()
+        self._end_if_over()
         if self._must_end and (self.is_over or len(self._ends) == PILOT_EPOCHS):
             self._check_time()
 
-    def _end(self) -> None:
-        self.is_over = True
-        self.model.stop_training = True
+    def _end_if_over(self) -> None:
+        if self._must_end and len(self._ends) < LEAST_PILOT_EPOCHS:
+            return
+        if self._clock.left <= 0 and not self.is_over:
+            self.is_over = True
+            self.model.stop_training = True
 
     def _check_time(self) -> None:
         """Raises if even the shortest training of all would take too long."""
         least = min(self.params["epochs"], LEAST_EPOCHS)
-        left = least * self._trainings - len(self._ends)
+        count = self._trainings
+        left = least * count - len(self._ends)
         if self._clock.limit is None or left <= 0:
             return
         epoch = float(np.diff(self._ends, prepend=self._began).min())
         needed = self._clock.elapsed + epoch * left
         if needed > self._clock.elapsed + self._clock.left:
-            networks = f"{self._trainings} networks of {least} epochs or more"
-            raise too_short(self._clock, needed, networks)
+            networks = "one network" if count == 1 else f"{count} networks"
+            reason = f"{networks} of {least} epochs or more"
+            raise too_short(self._clock, needed, reason)
 
 
 def too_short(clock: Clock, needed: float, reason: str) -> ValueError:

@@ -250,6 +250,14 @@ def test_a_search_ends_when_more_trials_bring_little(make):
     assert [score for _, _, _, score in table(tuner)] == [5.0, 4.0, 3.9, 3.8, 3.75]
 
 
+def test_a_tuner_may_end_its_search_before_the_number_of_trials(make):
+    tuner, done = make("random"), []
+    tuner.is_over = lambda: len(done) == 2
+    tuner.on_trial_end = lambda trial: done.append(trial.trial_id)
+    tuner.search(verbose=0)
+    assert done == ["0000", "0001"]
+
+
 def test_the_higher_the_better_where_the_objective_says_so(tmp_path):
     points = keras_tuner.Objective("points", "max")
     cls = searcher(tuners.RandomSearch, lambda hp: {"points": hp.Int("n", 1, 9)})
@@ -307,6 +315,14 @@ def test_progress_says_the_same_once_and_counts_the_time_left_down(monkeypatch, 
         ["0:00:20 left"],
         ["0:00:10 left"],
     ]
+
+
+def test_progress_shows_the_time_that_a_limit_leaves(capsys):
+    objective = keras_tuner.Objective("val_loss", "min")
+    progress = Progress(objective, None, "auto", seconds_left=lambda: 83.0)
+    assert progress._text([], 1) == "Search: 1 trials | 0:01:23 left"
+    endless = Progress(objective, None, "auto", seconds_left=lambda: math.inf)
+    assert endless._text([], 1) == "Search: 1 trials"
 
 
 def test_summaries_tell_the_space_and_the_trials(make, capsys):
