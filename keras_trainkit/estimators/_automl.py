@@ -260,6 +260,10 @@ def search(
             tuner.search(verbose=verbose)
         except RecipeFailed as failed:
             raise failed.error from failed.error.__cause__
+        except RuntimeError as error:  # of failures in a row
+            if not tuner.completed():
+                raise
+            warnings.warn(f"The search ended early. {error}", stacklevel=5)
         return _chosen(job, tuner)
 
 

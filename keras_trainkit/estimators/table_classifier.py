@@ -86,8 +86,11 @@ class TableClassifier(Classifier, TableEstimator):
             the validation rows cannot tell one: too easy, too few, or no better than
             chance.
         history_: Dict of name to one value per epoch. With folds one training after
-            the other, its number as "fold".
-        recipe_: Dict of name to `{"value": ..., "reason": ...}`: what was chosen.
+            the other, its number as "fold"; of a search the trainings in its ensemble,
+            the name of each as "trial".
+        recipe_: Dict of name to `{"value": ..., "reason": ...}`: what was chosen. Of a
+            search "models" has the numbers and the weight of each trial in the
+            ensemble; the others are those of the first of them.
         conformity_scores_: `(validation rows,)`. 1 less the probability of the truth,
             from small to large.
 

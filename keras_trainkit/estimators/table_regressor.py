@@ -74,8 +74,11 @@ class TableRegressor(Regressor, TableEstimator):
         model_: `keras.Model` from encoded columns to predictions.
         encoder_: `layers.TableEncoder`.
         history_: Dict of name to one value per epoch. With folds one training after
-            the other, its number as "fold".
-        recipe_: Dict of name to `{"value": ..., "reason": ...}`: what was chosen.
+            the other, its number as "fold"; of a search the trainings in its ensemble,
+            the name of each as "trial".
+        recipe_: Dict of name to `{"value": ..., "reason": ...}`: what was chosen. Of a
+            search "models" has the numbers and the weight of each trial in the
+            ensemble; the others are those of the first of them.
         conformity_scores_: `(validation rows, outputs)`. How far predictions were off,
             for each output from small to large.
 

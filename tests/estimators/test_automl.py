@@ -407,6 +407,27 @@ def test_an_error_of_the_first_trial_is_the_users(frame, dear, monkeypatch, tmp_
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
+def test_failures_in_a_row_leave_what_there_was(untrained, frame, dear, monkeypatch):
+    networks, seeds = _automl.trained_networks, []
+
+    def others_fail(values, build, parts, goal, seed):
+        seeds.append(seed)
+        if len(seeds) > 1:
+            raise ValueError("too large")
+        return networks(values, build, parts, goal, seed)
+
+    monkeypatch.setattr(_automl, "trained_networks", others_fail)
+    search = TableClassifier(**TINY, trials=20, validation=0.25)
+    with pytest.warns(UserWarning, match="^The search ended early. .*too large"):
+        search.fit(frame, dear)
+    assert len(seeds) == 4
+    assert [row["model"] for row in rows_of(search)] == ["recipe", "ensemble"]
+
+
+@pytest.mark.slow
 def test_a_later_trial_that_fails_is_not_in_the_ensemble(
     untrained, frame, dear, monkeypatch
 ):
