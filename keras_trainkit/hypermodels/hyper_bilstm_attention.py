@@ -1,9 +1,16 @@
+import dataclasses
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 
-from keras_trainkit.hypermodels._domains import ChoiceDomain, Domain, NumberDomain
+from keras_trainkit.hypermodels._domains import (
+    ChoiceDomain,
+    Domain,
+    FlagDomain,
+    NumberDomain,
+)
 from keras_trainkit.hypermodels._hyper_network import HyperNetwork
 from keras_trainkit.hypermodels._space import units_of
 from keras_trainkit.models import bilstm_attention
@@ -23,6 +30,19 @@ def _is_widths(scales: str) -> bool:
     widths = scales.split(",")
     whole = all(width.isdecimal() and int(width) >= 1 for width in widths)
     return whole and len(set(_widths_of(scales))) == len(widths)
+
+
+def _pairs_of(convolutions: str) -> tuple[tuple[int, int], ...] | None:
+    """Turns "64x8,128x5" into ((64, 8), (128, 5)), and "none" into None."""
+    if convolutions == "none":
+        return None
+    pairs = (pair.split("x") for pair in convolutions.split(","))
+    return tuple((int(filters), int(size)) for filters, size in pairs)
+
+
+def _is_pairs(convolutions: str) -> bool:
+    pair = r"([2-9]|[1-9]\d+)x[1-9]\d*"
+    return re.fullmatch(f"none|{pair}(,{pair})*", convolutions, re.A) is not None
 
 
 _DOMAINS: dict[str, Domain] = {
@@ -78,6 +98,26 @@ _DOMAINS: dict[str, Domain] = {
         is_allowed=_is_widths,
         described="whole numbers from 1, each once, with commas, such as '1,4,16'",
     ),
+    "convolutions": ChoiceDomain(
+        "gives filters and lengths of the convolutions before the recurrence",
+        "none",
+        is_allowed=_is_pairs,
+        described="'none' or pairs with commas, 2 filters at least, such as "
+        "'64x8,128x5,64x3'",
+    ),
+    "pool_size": NumberDomain(
+        "is the number of steps that become one behind the convolutions",
+        1,
+        whole=True,
+        bounds={"at_least": 1},
+    ),
+    "train_embedding": FlagDomain("lets training change the word vectors", True),
+    "members": NumberDomain(
+        "is the number of networks that are trained together",
+        1,
+        whole=True,
+        bounds={"at_least": 1},
+    ),
 }
 
 
@@ -99,6 +139,13 @@ class HyperBiLSTMAttention(HyperNetwork):
     | `query`                    | final_state, learned     | unless attention is none|
     | `scales`                   | fixed: "1"; widths with  |                         |
     |                            | commas, "1,4,16"         |                         |
+    | `convolutions`             | fixed: "none"; filters   |                         |
+    |                            | and lengths with commas, |                         |
+    |                            | "64x8,128x5,64x3"        |                         |
+    | `pool_size`                | fixed: 1                 | unless convolutions is  |
+    |                            |                          | none                    |
+    | `train_embedding`          | fixed: True              | with `embedding_matrix` |
+    | `members`                  | fixed: 1                 |                         |
 
     The hyperparameters of training are those of `HyperMLP`: `optimizer`,
     `learning_rate`, `momentum`, `beta_2`, `epsilon`, `weight_decay`,
@@ -121,9 +168,10 @@ class HyperBiLSTMAttention(HyperNetwork):
             `HyperMLP`.
         prepare: Function `prepare(x_train, y_train)` that returns a dict, keys from
             "encoding" (a function of x, such as an adapted
-            `keras.layers.TextVectorization`), "input_shape", "vocabulary_size" and
-            "scaling" (an adapted layer, or several by name, from which `space`
-            chooses); or None. See `HyperMLP`.
+            `keras.layers.TextVectorization`), "input_shape", "vocabulary_size",
+            "embedding_matrix" (as in `models.bilstm_attention`; fix `embedding_units`
+            to its width) and "scaling" (an adapted layer, or several by name, from
+            which `space` chooses); or None. See `HyperMLP`.
         classes: Sequence of the names of the classes, as in `models.mlp`, or None.
         metrics: List of names and `keras.metrics.Metric` objects beside accuracy or
             root mean squared error.
@@ -150,7 +198,13 @@ class HyperBiLSTMAttention(HyperNetwork):
     networks Pascanu et al., 2013, arXiv:1211.5063.
     """
 
-    _parts = ("encoding", "input_shape", "vocabulary_size", "scaling")
+    _parts = (
+        "encoding",
+        "input_shape",
+        "vocabulary_size",
+        "scaling",
+        "embedding_matrix",
+    )
     _named_parts = ("scaling",)
     _learning_rate = 5e-3
     _global_clipnorm = 1.0
@@ -199,8 +253,10 @@ class HyperBiLSTMAttention(HyperNetwork):
     def _builder_domains(self) -> dict[str, Domain]:
         domains = dict(_DOMAINS)
         if len(self.input_shape) != 1:
-            del domains["embedding_units"]
-        return domains
+            del domains["embedding_units"], domains["train_embedding"]
+        convolved = _convolved(self.space)
+        pooling = dataclasses.replace(domains["pool_size"], when=convolved)
+        return {**domains, "pool_size": pooling}
 
     def _network(self, values: dict[str, Any], parts: dict[str, Any]) -> keras.Model:
         parts = {
@@ -209,7 +265,7 @@ class HyperBiLSTMAttention(HyperNetwork):
             **parts,
         }
         attention = values["attention"]
-        names = ("embedding_units", "query")
+        names = ("embedding_units", "query", "pool_size", "train_embedding")
         optional = {name: values[name] for name in names if name in values}
         return bilstm_attention(
             outputs=self.outputs,
@@ -222,8 +278,18 @@ class HyperBiLSTMAttention(HyperNetwork):
             recurrent_weight_dropout=values["recurrent_weight_dropout"],
             attention=None if attention == "none" else attention,
             scales=_widths_of(values["scales"]),
+            convolutions=_pairs_of(values["convolutions"]),
+            members=values["members"],
             task=self.task,
             classes=self.classes,
             **optional,
             **parts,
         )
+
+
+def _convolved(space: Any) -> tuple[str, tuple[str, ...]]:
+    """The condition under which there are convolutions."""
+    given = space.get("convolutions") if isinstance(space, dict) else None
+    choices = given if isinstance(given, list) else [given]
+    used = tuple(c for c in choices if isinstance(c, str) and c != "none")
+    return "convolutions", used or ("64x8,128x5,64x3",)

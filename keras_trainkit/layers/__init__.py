@@ -5,6 +5,7 @@ from keras_trainkit.layers.categorical_embedding import CategoricalEmbedding
 from keras_trainkit.layers.feature_selection import FeatureSelection
 from keras_trainkit.layers.head import Head
 from keras_trainkit.layers.learnable_swish import LearnableSwish
+from keras_trainkit.layers.masked_conv1d import MaskedConv1D
 from keras_trainkit.layers.member_adapter import MemberAdapter
 from keras_trainkit.layers.member_dense import MemberDense
 from keras_trainkit.layers.member_mean import MemberMean
@@ -27,6 +28,7 @@ __all__ = [
     "FeatureSelection",
     "Head",
     "LearnableSwish",
+    "MaskedConv1D",
     "MemberAdapter",
     "MemberDense",
     "MemberMean",

@@ -4,8 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
-from keras_trainkit._checks import check_choice, check_count, check_counts, check_number
+from keras_trainkit._arrays import as_numpy
+from keras_trainkit._checks import (
+    check_choice,
+    check_count,
+    check_counts,
+    check_flag,
+    check_number,
+)
 from keras_trainkit._types import Layer, Tensor
 from keras_trainkit.layers import MissingIndicator
 from keras_trainkit.models._arguments import check_scaling
@@ -59,6 +67,45 @@ def check_sequence_input(
             )
 
 
+def check_embedding_matrix(
+    matrix: Any, is_trained: Any, vocabulary_size: int | None, embedding_units: int
+) -> None:
+    check_flag("train_embedding", is_trained, "lets training change the word vectors")
+    if matrix is None:
+        if not is_trained:
+            raise ValueError(
+                "`train_embedding` lets training change the word vectors and must be "
+                "True without `embedding_matrix`, where they are random. "
+                "Received: train_embedding=False."
+            )
+        return
+    purpose = "`embedding_matrix` holds the vectors of the token ids and must"
+    if vocabulary_size is None:
+        raise ValueError(
+            f"{purpose} be None without `vocabulary_size`, for floats. "
+            f"Received: embedding_matrix={type(matrix).__name__}."
+        )
+    vectors = as_numpy(matrix)
+    wanted = (vocabulary_size, embedding_units)
+    if vectors.shape != wanted or vectors.dtype.kind not in "iuf":
+        raise ValueError(
+            f"{purpose} be numbers of the shape (vocabulary_size, embedding_units), "
+            f"here {wanted}. Received: {vectors.dtype} of the shape {vectors.shape}."
+        )
+    rows = np.flatnonzero(~np.isfinite(_vectors(vectors)).all(axis=1))
+    if len(rows):
+        raise ValueError(
+            f"{purpose} be finite. Received: {len(rows)} rows with NaN, an infinity or "
+            f"a number beyond {keras.config.floatx()}, such as row {rows[0]}."
+        )
+
+
+def _vectors(matrix: Any) -> np.ndarray:
+    """The matrix in Keras' float type, where too large a number is infinite."""
+    with np.errstate(over="ignore"):
+        return as_numpy(matrix).astype(keras.config.floatx(), copy=False)
+
+
 def sequence_input(
     input_shape: Sequence[int | None],
     vocabulary_size: int | None,
@@ -67,13 +114,21 @@ def sequence_input(
     truncation: Layer,
     scaling: Layer | None,
     missing: str | None = None,
+    embedding_matrix: Any = None,
+    train_embedding: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """The model's input, and the input of its first layer along time."""
     if vocabulary_size is not None:
         tokens = keras.Input(tuple(input_shape), dtype="int32", name="tokens")
         valid = keras.ops.not_equal(tokens, 0)
         embedding = keras.layers.Embedding(
-            vocabulary_size, embedding_units, mask_zero=True, name="embedding"
+            vocabulary_size,
+            embedding_units,
+            mask_zero=True,
+            # Not an initializer: that would be in the file too, and as text.
+            weights=None if embedding_matrix is None else _vectors(embedding_matrix),
+            trainable=train_embedding,
+            name="embedding",
         )
         return tokens, embedding(truncation(tokens, mask=valid))
     sequences = keras.Input(tuple(input_shape), name="sequences")

@@ -1,6 +1,8 @@
 import keras
 
+from keras_trainkit._types import Tensor
 from keras_trainkit.layers import AttentionPooling
+from keras_trainkit.models.member_model import MemberModel
 
 
 def attention_scores(model: keras.Model) -> keras.Model:
@@ -12,12 +14,15 @@ def attention_scores(model: keras.Model) -> keras.Model:
     Args:
         model: Functional `keras.Model` with one `layers.AttentionPooling`, called
             with `return_attention_scores=True`, such as `models.bilstm_attention`
-            gives, loaded from a file or not.
+            gives, loaded from a file or not. Or a `models.MemberModel` with one for
+            each member.
 
     Returns:
         A `keras.Model` with the inputs of `model`, whose output `(batch, time)` adds
         up to 1 over the valid steps of each row and is 0 at masked ones. `time` is
-        that of the steps that attention sees: `max_length` where `model` cuts.
+        that of the steps that attention sees: `max_length` where `model` cuts; with
+        a `pool_size` of 2 half of it, rounded up, counted from the first valid step.
+        Of several members the mean of their weights.
 
     Raises:
         ValueError: `model` is not functional, or has no such layer or several, or
@@ -32,18 +37,31 @@ def attention_scores(model: keras.Model) -> keras.Model:
     """
     layers = getattr(model, "layers", ())
     found = [layer for layer in layers if isinstance(layer, AttentionPooling)]
-    if len(found) != 1 or not getattr(model, "inputs", None):
+    if not found or not getattr(model, "inputs", None) or not _fits(model, found):
         raise ValueError(
             "`model` is what attends and must be a functional model with one "
-            f"`layers.AttentionPooling` among its layers. Received: model={model!r} "
-            f"with {len(found)} of them."
+            "`layers.AttentionPooling` among its layers, or one for each member. "
+            f"Received: model={model!r} with {len(found)} of them."
         )
+    weights = [_weights_of(model, layer) for layer in found]
+    if len(weights) == 1:
+        return keras.Model(model.input, weights[0], name="attention_scores")
+    mean = keras.layers.Average(dtype=weights[0].dtype, name="mean")(weights)
+    return keras.Model(model.input, mean, name="attention_scores")
+
+
+def _fits(model: keras.Model, found: list[AttentionPooling]) -> bool:
+    """True if one of the layers is there, or one for each member."""
+    members = model.layers[-1].input.shape[1] if isinstance(model, MemberModel) else 1
+    return len(found) in (1, members)
+
+
+def _weights_of(model: keras.Model, layer: AttentionPooling) -> Tensor:
     # Keras 3.15 does not connect a second call that has more outputs than the first.
-    if not isinstance(found[0].output, (list, tuple)):
+    if not isinstance(layer.output, (list, tuple)):
         raise ValueError(
             "`model` is what attends and must call its attention layer with "
             "`return_attention_scores=True`. Received: "
-            f"model={model!r}, whose layer {found[0].name!r} gives the output alone."
+            f"model={model!r}, whose layer {layer.name!r} gives the output alone."
         )
-    _, weights = found[0].output
-    return keras.Model(model.input, weights, name="attention_scores")
+    return layer.output[1]

@@ -1,11 +1,18 @@
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 
-from keras_trainkit._checks import check_choice, check_counts, check_number
+from keras_trainkit._checks import (
+    check_choice,
+    check_count,
+    check_counts,
+    check_number,
+)
 from keras_trainkit._types import Tensor
 from keras_trainkit.layers import (
     AttentionPooling,
+    MaskedConv1D,
     MultiScale,
     SequenceTruncation,
     VariationalLSTM,
@@ -18,7 +25,11 @@ from keras_trainkit.models._heads import (
     prediction_shape,
     shaped_head,
 )
-from keras_trainkit.models._sequence_input import check_sequence_input, sequence_input
+from keras_trainkit.models._sequence_input import (
+    check_embedding_matrix,
+    check_sequence_input,
+    sequence_input,
+)
 from keras_trainkit.models.member_model import MemberModel
 from keras_trainkit.models.task_model import TaskModel
 
@@ -42,8 +53,13 @@ def bilstm_attention(
     attention: str | None = "additive",
     query: str = "final_state",
     scales: Sequence[int] = (1,),
+    convolutions: Sequence[tuple[int, int]] | None = None,
+    pool_size: int = 1,
     scaling: keras.layers.Layer | None = None,
     missing: str | None = None,
+    embedding_matrix: Any = None,
+    train_embedding: bool = True,
+    members: int = 1,
     target_scaling: keras.layers.Layer | None = None,
     task: str | None = None,
     classes: Sequence | None = None,
@@ -58,6 +74,8 @@ def bilstm_attention(
     | cut       | `layers.SequenceTruncation` to `max_length` steps                ||
     | values    | `Embedding`                   | `scaling`, `missing`             |
     | scales    | `layers.MultiScale(scales)`, unless (1,)                         ||
+    | convolved | `layers.MaskedConv1D`, batch normalization and relu per entry of ||
+    |           | `convolutions`; then the largest of `pool_size` steps            ||
     | recurrent | one bidirectional `layers.VariationalLSTM` per entry of `units`  ||
     | pooling   | `layers.AttentionPooling` over the last one's steps              ||
     | head      | dropout, then one `Dense`, as in `models.mlp`                    ||
@@ -90,10 +108,28 @@ def bilstm_attention(
             then sees too) or "learned".
         scales: Sequence of ints >= 1, each once. Widths in steps of the windows whose
             means stand beside each step; (1,) is the sequence alone.
+        convolutions: Sequence of pairs `(filters, kernel_size)`, filters >= 2, such as
+            `((64, 8), (128, 5), (64, 3))`: convolutions that find short shapes for the
+            recurrence to put in order. Padding has no influence on them, nor on the
+            statistics of their batch normalization. None for no convolution.
+        pool_size: Int >= 1. So many steps, counted from the first valid one, become
+            one before the recurrence, by the largest value of each filter: 2 halves
+            the time it takes. With `convolutions` only. `max_length` counts the steps
+            before.
         scaling: Adapted layer for float sequences, such as `layers.StandardScaling`.
         missing: "indicator": values of float sequences that are NaN are 0 after
             `scaling`, and further channels say which were there, each value by itself
             (`layers.MissingIndicator`). None: no value is NaN.
+        embedding_matrix: Array `(vocabulary_size, embedding_units)` of finite numbers,
+            the vectors that the embedding starts from, such as published word
+            vectors; None for small random ones. Row 0, padding, is never read. Rows of
+            words without a vector are the caller's: draws that spread as the others
+            do, or the mean of the others for the id of unknown words.
+        train_embedding: Bool. False leaves `embedding_matrix` as it is in training.
+        members: Int >= 1. Networks that are trained together: each has its own
+            convolutions, recurrent layers, attention and head, behind one embedding
+            or scaling. Losses are taken per member, the prediction is their mean.
+            Costs `members` times the time.
         target_scaling: Adapted layer with `inverse`, or None, as in `models.mlp`; for
             targets of the shape (24, 3) adapted on `(batch, 24, 3)`, by series.
         task: "classification", "binary", "regression" or None; heads and losses are
@@ -106,8 +142,8 @@ def bilstm_attention(
     Returns:
         A functional `models.TaskModel`; input "tokens" (int32) or "sequences" (Keras'
         float type), output layer "outputs". A sequence without a valid step gets the
-        prediction for zeros. With a target scaling a `models.MemberModel` of one
-        member. `models.attention_scores(model)` shows the weights.
+        prediction for zeros. With members or a target scaling a `models.MemberModel`.
+        `models.attention_scores(model)` shows the weights.
 
     Raises:
         ValueError: for an argument out of range, or one of token ids given for floats
@@ -122,15 +158,21 @@ def bilstm_attention(
 
     Source: Zhou et al., 2016, P16-2034 (bidirectional LSTM with attention; there a
     learned query, "scaled" only by tanh); the dropout of Gal and Ghahramani, 2016,
-    arXiv:1512.05287.
+    arXiv:1512.05287. Convolutions before the recurrence Ordonez and Roggen, 2016,
+    doi:10.3390/s16010115, without normalization and pooling; their blocks Karim et
+    al., 2017, arXiv:1709.05206, who put them beside the LSTM.
     """
     check_sequence_input(
         input_shape, vocabulary_size, embedding_units, mask_value, scaling, missing
     )
+    check_embedding_matrix(
+        embedding_matrix, train_embedding, vocabulary_size, embedding_units
+    )
     check_counts("units", units, "gives the units per direction and layer", 1)
     shape = prediction_shape(outputs, task)
     check_head(task, shape[-1], output_activation, classes)
-    check_members(1, target_scaling, task)
+    check_members(members, target_scaling, task)
+    _check_convolutions(convolutions, pool_size)
     check_choice("attention", attention, "compares the query with a step", _SCORES)
     check_choice("query", query, "is what the steps are compared with", _QUERIES)
     check_number(
@@ -150,42 +192,121 @@ def bilstm_attention(
         SequenceTruncation(max_length, keep, name="truncation"),
         scaling,
         missing,
+        embedding_matrix,
+        train_embedding,
     )
     multi_scale = MultiScale(scales, name="scales")
     if tuple(scales) != (1,):
         x = multi_scale(x)
+    are_measurements = vocabulary_size is None and convolutions is None
+    rates = {
+        "dropout": dropout,
+        "recurrent_dropout": recurrent_dropout,
+        "recurrent_weight_dropout": recurrent_weight_dropout,
+    }
+    vectors = []
+    for member in range(1, members + 1):
+        prefix = f"member_{member}_" if members > 1 else ""
+        steps = _convolved(x, convolutions or (), pool_size, prefix)
+        steps, states = _recurrent(steps, units, rates, are_measurements, prefix)
+        vectors.append(_pooled(steps, states[::2], attention, query, prefix))
+    x = vectors[0] if members == 1 else _side_by_side(vectors)
+    if dropout:
+        x = keras.layers.Dropout(dropout, name="dropout")(x)
+    if members == 1 and target_scaling is None:
+        predictions = shaped_head(x, shape, output_activation, task, classes)
+        return TaskModel(inputs, predictions, name=name)
+    predictions = member_head(
+        x, shape, output_activation, None, task, members, target_scaling, classes
+    )
+    return MemberModel(inputs, predictions, name=name)
+
+
+def _convolved(
+    x: Tensor, convolutions: Sequence[tuple[int, int]], pool_size: int, prefix: str
+) -> Tensor:
+    """The steps behind the convolutions, `pool_size` of them as one."""
+    for number, (filters, kernel_size) in enumerate(convolutions, start=1):
+        name = f"{prefix}convolution_{number}"
+        x = MaskedConv1D(int(filters), int(kernel_size), use_bias=False, name=name)(x)
+        name = f"{prefix}normalization_{number}"
+        x = keras.layers.BatchNormalization(name=name)(x)
+        x = keras.layers.Activation("relu", name=f"{prefix}activation_{number}")(x)
+    if pool_size == 1:
+        return x
+    windows = MultiScale((pool_size,), "max", join=False, name=f"{prefix}pooling")
+    return windows(x)[0]
+
+
+def _recurrent(
+    x: Tensor,
+    units: Sequence[int],
+    rates: dict[str, Any],
+    are_measurements: bool,
+    prefix: str,
+) -> tuple[Tensor, list[Tensor]]:
+    """The steps behind the last recurrent layer, and its final states."""
+    states: list[Tensor] = []
     for number, width in enumerate(units, start=1):
-        are_measurements = number == 1 and vocabulary_size is None
+        undropped = {"dropout": 0.0} if number == 1 and are_measurements else {}
         x, *states = VariationalLSTM(
             width,
             bidirectional=True,
             return_sequences=True,
             return_state=True,
-            dropout=0.0 if are_measurements else dropout,
-            recurrent_dropout=recurrent_dropout,
-            recurrent_weight_dropout=recurrent_weight_dropout,
-            name=f"bilstm_{number}",
+            name=f"{prefix}bilstm_{number}",
+            **rates | undropped,
         )(x)
-    x = _pooled(x, states[::2], attention, query)
-    if dropout:
-        x = keras.layers.Dropout(dropout, name="dropout")(x)
-    if target_scaling is None:
-        predictions = shaped_head(x, shape, output_activation, task, classes)
-        return TaskModel(inputs, predictions, name=name)
-    predictions = member_head(
-        x, shape, output_activation, None, task, 1, target_scaling, classes
-    )
-    return MemberModel(inputs, predictions, name=name)
+    return x, states
 
 
 def _pooled(
-    x: Tensor, last_outputs: list[Tensor], attention: str | None, query: str
+    x: Tensor,
+    last_outputs: list[Tensor],
+    attention: str | None,
+    query: str,
+    prefix: str,
 ) -> Tensor:
     """One vector per sequence: the mean that attention weighs, or the final state."""
-    final_state = keras.layers.Concatenate(name="final_state")(last_outputs)
+    joined = keras.layers.Concatenate(name=f"{prefix}final_state")
+    final_state = joined(last_outputs)
     if attention is None:
         return final_state
-    pooling = AttentionPooling(attention, query, name="attention")
+    pooling = AttentionPooling(attention, query, name=f"{prefix}attention")
     sources = x if query == "learned" else [x, final_state]
     pooled, _ = pooling(sources, return_attention_scores=True)
     return pooled
+
+
+def _side_by_side(vectors: list[Tensor]) -> Tensor:
+    """One vector per member, `(batch, members, width)`."""
+    each = (1, vectors[0].shape[-1])
+    rows = [
+        keras.layers.Reshape(each, name=f"member_{number}")(vector)
+        for number, vector in enumerate(vectors, start=1)
+    ]
+    return keras.layers.Concatenate(axis=1, name="member_vectors")(rows)
+
+
+def _check_convolutions(convolutions: Any, pool_size: Any) -> None:
+    purpose = "is the number of steps that become one behind the convolutions"
+    check_count("pool_size", pool_size, purpose)
+    if convolutions is None:
+        if pool_size != 1:
+            raise ValueError(
+                f"`pool_size` {purpose} and must be 1 without `convolutions`. "
+                f"Received: pool_size={pool_size}."
+            )
+        return
+    pairs = convolutions if isinstance(convolutions, list | tuple) else []
+    if not pairs or not all(isinstance(p, list | tuple) and len(p) == 2 for p in pairs):
+        raise ValueError(
+            "`convolutions` are those before the recurrence and must be None or pairs "
+            "(filters, kernel_size), at least one, in a tuple or list. "
+            f"Received: convolutions={convolutions!r}."
+        )
+    for index, (filters, kernel_size) in enumerate(pairs):
+        # Keras 3.15 cannot normalize one masked channel on JAX and torch.
+        name = f"convolutions[{index}]"
+        check_count(f"{name}[0]", filters, "is the number of filters", at_least=2)
+        check_count(f"{name}[1]", kernel_size, "is the length of a filter in steps")

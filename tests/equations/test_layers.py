@@ -12,6 +12,7 @@ import pytest
 from comparing import rounding
 from keras import ops
 
+from keras_trainkit.layers import MaskedConv1D
 from keras_trainkit.models import mlp
 
 FAN_IN, FAN_OUT = 300, 500
@@ -221,6 +222,35 @@ def test_layer_normalization_works_along_the_features(batch):
     y = ops.convert_to_numpy(keras.layers.LayerNormalization()(batch))
     mean, variance = batch.mean(1, keepdims=True), batch.var(1, keepdims=True)
     assert y == pytest.approx(normalized(batch, mean, variance, 1e-3), abs=1e-5)
+
+
+@pytest.mark.parametrize("size", [4, 5])
+def test_convolution_along_time_reads_masked_steps_in_keras_alone(size):
+    """y[t] = b + sum over i of x[t + i - (k - 1) // 2] K[i]."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1, 6, 2)).astype("float32")
+    kernel, bias = rng.normal(size=(size, 2, 3)), rng.normal(size=3)
+    layers = MaskedConv1D(3, size), keras.layers.Conv1D(3, size, padding="same")
+    for layer in layers:
+        layer.build((None, None, 2))
+        layer.set_weights([kernel, bias])
+    ours, own = (ops.convert_to_numpy(layer(x)[0]) for layer in layers)
+    assert ours == pytest.approx(convolved(x[0], kernel, bias), abs=1e-5)
+    assert own == pytest.approx(ours, abs=1e-5)
+
+    mask = np.arange(6)[None] < 4
+    alone = convolved(x[0, :4], kernel, bias)
+    ours = ops.convert_to_numpy(layers[0](x, mask=mask)[0])
+    assert ours[:4] == pytest.approx(alone, abs=1e-5)
+    assert np.abs(own[:4] - alone).max() > 0.1
+
+
+def convolved(x, kernel, bias):
+    """The formula on `(time, channels)`, with zeros outside."""
+    size = len(kernel)
+    x = np.pad(x, (((size - 1) // 2, size // 2), (0, 0)))
+    taps = [x[i : len(x) - size + 1 + i] @ kernel[i] for i in range(size)]
+    return bias + sum(taps)
 
 
 @pytest.mark.parametrize(("l1", "l2"), [(0.3, 0.0), (0.0, 0.7), (0.3, 0.7)])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from keras_trainkit.hypermodels import HyperBiLSTMAttention
+from keras_trainkit.models import TaskModel
 
 FIXED = {
     "layers": 2,
@@ -54,6 +55,48 @@ def test_tokens_are_embedded():
     assert model.get_layer("embedding").output_dim == 6
 
 
+def test_convolutions_and_members_are_off_and_no_part_of_a_trial():
+    _, hp, model = built()
+    asked = {"convolutions", "pool_size", "train_embedding", "members"}
+    assert not asked & set(hp.values)
+    assert type(model) is TaskModel
+    assert "convolution_1" not in [layer.name for layer in model.layers]
+
+
+def test_convolutions_and_members_are_what_the_values_say():
+    space = {"convolutions": "5x4,6x3", "pool_size": 2, "members": 2}
+    _, hp, model = built(space=space)
+    assert space.items() <= hp.values.items()
+    for member in (1, 2):
+        convolution = model.get_layer(f"member_{member}_convolution_2")
+        assert (convolution.filters, convolution.kernel_size) == (6, 3)
+        assert model.get_layer(f"member_{member}_pooling").scales == (2,)
+
+
+def test_steps_are_pooled_only_where_there_are_convolutions():
+    space = FIXED | {"convolutions": ["none", "5x4"], "pool_size": [1, 2]}
+    hypermodel = HyperBiLSTMAttention((6, 4), 3, space=space)
+    hp = keras_tuner.HyperParameters()
+    hypermodel.build(hp)
+    (condition,) = hp.space[[p.name for p in hp.space].index("pool_size")].conditions
+    assert (condition.name, condition.values) == ("convolutions", ["5x4"])
+
+
+def test_word_vectors_come_from_prepare():
+    matrix = np.random.default_rng(0).normal(size=(11, 6)).astype("float32")
+    space = FIXED | {"embedding_units": 6, "train_embedding": False}
+    hypermodel = HyperBiLSTMAttention(
+        *((None,), 3),
+        space=space,
+        prepare=lambda x, y: {"vocabulary_size": 11, "embedding_matrix": matrix},
+    )
+    hypermodel.prepare(None)
+    embedding = hypermodel.build(keras_tuner.HyperParameters()).get_layer("embedding")
+    found = keras.ops.convert_to_numpy(embedding.embeddings)
+    assert np.array_equal(found, matrix)
+    assert not embedding.trainable
+
+
 @pytest.mark.slow
 def test_fit_honours_batch_size_and_cycle():
     hypermodel, hp, model = built(space={"schedule": "one_cycle"})
@@ -79,6 +122,12 @@ def test_fit_honours_batch_size_and_cycle():
         ({"vocabulary_size": 5}, "shape of one sequence"),
         ({"mask_value": "pad"}, "marks the steps that are padding"),
         ({"space": {"query": "learned", "attention": "none"}}, "only where attention"),
+        ({"space": {"convolutions": "64"}}, "filters and lengths .*'64x8,128x5"),
+        ({"space": {"convolutions": "1x3"}}, "2 filters at least"),
+        ({"space": {"convolutions": "64x8,"}}, "filters and lengths"),
+        ({"space": {"pool_size": 2}}, "used only where convolutions is"),
+        ({"space": {"members": 0}}, "networks that are trained together"),
+        ({"space": {"train_embedding": False}}, "Received: 'train_embedding'"),
         ({"space": {"attention": "cosine"}}, "'scaled_dot', 'none', or a list"),
     ],
 )

@@ -7,13 +7,14 @@ import pytest
 
 from keras_trainkit import layers
 
-both = pytest.mark.parametrize(
+each = pytest.mark.parametrize(
     "make",
     [
         lambda: layers.AttentionPooling(),
         lambda: layers.AttentionPooling(query="learned"),
         lambda: layers.MultiScale(),
         lambda: layers.MultiScale(join=False),
+        lambda: layers.MaskedConv1D(2, 3),
     ],
 )
 
@@ -29,7 +30,7 @@ class Plain(keras.layers.LSTM):
         return None
 
 
-@both
+@each
 @pytest.mark.parametrize("steps", [5, None])
 def test_a_mask_that_a_layer_in_between_lost_is_missed(make, steps):
     x = Plain(2, return_sequences=True, name="loses")(masked(steps))
@@ -38,7 +39,7 @@ def test_a_mask_that_a_layer_in_between_lost_is_missed(make, steps):
         make()(x)
 
 
-@both
+@each
 def test_an_operation_in_between_loses_it_too(make):
     with pytest.warns(UserWarning, match="hands on no mask.*VariationalLSTM"):
         make()(2 * masked())
@@ -50,7 +51,7 @@ def test_a_query_beside_the_sequence_changes_nothing():
         layers.AttentionPooling()([x, keras.Input((4,))])
 
 
-@both
+@each
 def test_no_warning_where_the_mask_arrives_or_is_given_or_there_was_none(make):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -59,7 +60,7 @@ def test_no_warning_where_the_mask_arrives_or_is_given_or_there_was_none(make):
         make()(keras.layers.LSTM(2, return_sequences=True)(keras.Input((5, 3))))
 
 
-@both
+@each
 def test_no_warning_where_the_steps_were_pooled_before(make):
     pooled = layers.AttentionPooling(query="learned")(masked(5))
     with warnings.catch_warnings():

@@ -15,6 +15,7 @@ CASES = {
     "learned query": lambda: layers.AttentionPooling(query="learned"),
     "windows": lambda: layers.MultiScale(),
     "largest of windows": lambda: layers.MultiScale(method="max"),
+    "convolution": lambda: layers.MaskedConv1D(2, 3),
     "recurrent": lambda: layers.VariationalLSTM(2),
     "swish": lambda: layers.LearnableSwish(),
     "members": lambda: layers.MemberDense(2),
