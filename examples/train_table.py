@@ -4,6 +4,7 @@ What is trained is `estimators.TableClassifier`, or for numbers `TableRegressor`
 
     python examples/train_table.py
     python examples/train_table.py --csv houses.csv --target price
+    python examples/train_table.py --csv houses.csv --target price --time-limit 600
     python examples/train_table.py --csv dirty.csv --target price --drop id --kinds
         zip=categorical
 
@@ -104,11 +105,13 @@ def main(
 
 
 def first_training(history):
-    """The epochs of the first network, where there is one for each fold."""
-    if "fold" not in history:
+    """The epochs of the first network, where there is one for each fold and trial."""
+    marks = [name for name in ("fold", "trial") if name in history]
+    if not marks:
         return history
-    epochs = history["fold"].count(0)
-    return {name: values[:epochs] for name, values in history.items() if name != "fold"}
+    networks = list(zip(*(history[name] for name in marks), strict=True))
+    epochs = networks.count(networks[0])
+    return {n: values[:epochs] for n, values in history.items() if n not in marks}
 
 
 def print_summary(out, served, task):
@@ -308,6 +311,12 @@ if __name__ == "__main__":
         "--class-weight",
         choices=("balanced",),
         help="lets rare classes count as much as frequent ones",
+    )
+    parser.add_argument(
+        "--time-limit",
+        type=float,
+        metavar="SECONDS",
+        help="of a search around the recipe; default: none",
     )
     parser.add_argument("--seed", type=int, default=0)
     options = vars(parser.parse_args())

@@ -101,6 +101,17 @@ def test_train_table_predicts_in_the_units_of_the_csv_file(
     np.testing.assert_allclose(answers, [6.5e5, 5.5e5, 5e5], atol=4e4)
 
 
+def test_train_table_draws_the_first_training_alone(train_table):
+    history = {"loss": [3.0, 2.0, 1.0, 5.0], "fold": [0, 0, 1, 0]}
+    assert train_table.first_training({"loss": [3.0]}) == {"loss": [3.0]}
+    assert train_table.first_training(history | {"fold": [0, 0, 1, 1]}) == {
+        "loss": [3.0, 2.0]
+    }
+    assert train_table.first_training(history | {"trial": [2, 2, 2, 0]}) == {
+        "loss": [3.0, 2.0]
+    }
+
+
 @pytest.mark.slow
 def test_train_table_weighs_rare_classes_and_takes_a_numeric_target_as_classes(
     train_table, houses, tmp_path

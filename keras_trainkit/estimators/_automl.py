@@ -325,12 +325,12 @@ def _chosen(job: Job, tuner: TrialTuner) -> Found:
     rows = [_row(job, r, tuner, candidates, share) for r in tuner.completed()]
     score = job.score(np.tensordot(counts / counts.sum(), predictions, 1))
     last = ensemble_row(rows, score, job.scoring.name, (seconds, seconds_of_mean))
-    histories = [(c.name, h) for c in chosen for h in c.networks.histories]
+    histories = [(c.record.index, h) for c in chosen for h in c.networks.histories]
     trained = Trained(
         model,
         [history for _, history in histories],
         outputs,
-        trials=[name for name, _ in histories],
+        trials=[trial for trial, _ in histories],
     )
     return Found(trained, _recipe_of(job, chosen, weights, [*rows, last]))
 

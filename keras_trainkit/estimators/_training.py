@@ -62,14 +62,14 @@ class Trained:
         outputs: `(validation rows, outputs)`. What the model, or in folds the network
             that has not seen the row, gives for it; in the order of the parts.
         predict_seconds: What these outputs took.
-        trials: Name of the trial that each history is of, where there are trials.
+        trials: Number of the trial that each history is of, where there are trials.
     """
 
     model: Model
     histories: list[dict[str, list]]
     outputs: np.ndarray
     predict_seconds: float = 0.0
-    trials: Sequence[str] = ()
+    trials: Sequence[int] = ()
 
 
 def train(
@@ -257,7 +257,7 @@ def _optimizer(values: Mapping[str, Any], given: Any) -> keras.optimizers.Optimi
 
 
 def finite_history(
-    histories: list[dict[str, list]], rate: Any, trials: Sequence[str] = ()
+    histories: list[dict[str, list]], rate: Any, trials: Sequence[int] = ()
 ) -> dict[str, list]:
     """Plain values of all epochs, fold after fold, trial after trial.
 
@@ -280,12 +280,12 @@ def finite_history(
             "loss finite (as must `optimizer` and `loss`). "
             f"Received: {rate}, and no epoch with a finite loss."
         )
-    names_of = list(trials) or [""] * len(histories)
-    folds = [names_of[:number].count(name) for number, name in enumerate(names_of)]
+    of_trials = list(trials) or [0] * len(histories)
+    folds = [of_trials[:number].count(trial) for number, trial in enumerate(of_trials)]
     if any(folds):
         found["fold"] = np.repeat(folds, lengths).tolist()
     if trials:
-        found["trial"] = np.repeat(names_of, lengths).tolist()
+        found["trial"] = np.repeat(of_trials, lengths).tolist()
     return found
 
 

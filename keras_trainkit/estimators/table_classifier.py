@@ -87,7 +87,7 @@ class TableClassifier(Classifier, TableEstimator):
             chance.
         history_: Dict of name to one value per epoch. With folds one training after
             the other, its number as "fold"; of a search the trainings in its ensemble,
-            the name of each as "trial".
+            the number of each trial as "trial", from 0, the recipe.
         recipe_: Dict of name to `{"value": ..., "reason": ...}`: what was chosen. Of a
             search "models" has the numbers and the weight of each trial in the
             ensemble; the others are those of the first of them.
