@@ -181,7 +181,7 @@ def _network(
     scaling, target_scaling = StandardScaling(), None
     scaling.adapt(seen.x, mask_value=PADDING)
     if goal.task == "regression":
-        target_scaling = StandardScaling()
+        target_scaling = StandardScaling(dtype="float32")
         target_scaling.adapt(seen.y)
     return bilstm_attention(
         (None, seen.x.shape[-1]),

@@ -374,7 +374,7 @@ def _network(
         embedding = PiecewiseLinearEmbedding()
         embedding.adapt(numbers)
     if goal.task == "regression":
-        scaling = StandardScaling()
+        scaling = StandardScaling(dtype="float32")
         scaling.adapt(seen.y)
     return mlp(
         encoder.numeric_shape,

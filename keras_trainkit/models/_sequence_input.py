@@ -134,7 +134,8 @@ def sequence_input(
     sequences = keras.Input(tuple(input_shape), name="sequences")
     x = sequences
     if mask_value is not None:
-        x = keras.layers.Masking(mask_value, name="masking")(x)
+        # Half precision has no numbers as large as some mask values.
+        x = keras.layers.Masking(mask_value, dtype=x.dtype, name="masking")(x)
     x = truncation(x)
     x = x if scaling is None else scaling(x)
     return sequences, x if missing is None else MissingIndicator(name="missing")(x)

@@ -247,6 +247,17 @@ def test_numbers_of_numpy_are_arguments_as_others(sequences, levels):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
+def test_half_precision_trains_numbers_in_their_units(gappy, means):
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        found = SequenceRegressor(**SMALL | {"epochs": 1}).fit(gappy, means)
+        assert np.isfinite(found.predict(gappy)).all()
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("eagerly")
 def test_a_grid_is_searched_over_a_list_of_sequences(sequences, levels):
     one_epoch = SMALL | {"epochs": 1}
     search = GridSearchCV(

@@ -148,6 +148,18 @@ def test_padding_of_floats_changes_nothing(scales):
     assert answers(model, longer) == pytest.approx(answers(model, FLOATS), abs=1e-6)
 
 
+def test_a_mask_value_may_be_beyond_half_precision():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = floats(mask_value=-1e9, scaling=scaled_on(FLOATS))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    padded = np.concatenate([FLOATS, np.full((3, 2, 2), -1e9, "float32")], axis=1)
+    expected = answers(model, FLOATS)
+    assert np.isfinite(expected).all()
+    np.testing.assert_allclose(answers(model, padded), expected, atol=0.01)
+
+
 def test_without_mask_value_every_step_counts():
     model = floats()
     longer = np.pad(FLOATS, ((0, 0), (0, 4), (0, 0)))
