@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_trainkit._disk import replace
+from keras_trainkit._disk import sync
 from keras_trainkit.estimators._saved_folder import saved
 from keras_trainkit.estimators._targets import as_array
 
@@ -61,10 +61,9 @@ def begin(folder: pathlib.Path, description: dict[str, Any]) -> None:
     Raises:
         ValueError: The search was begun as another one; names the first difference.
     """
-    found = _read(folder)
-    if found is None:
+    if _read(folder) is None:
         _write(folder, description)
-        return
+    found = _read(folder)  # that of whoever came first, in two processes at once
     wanted = json.loads(json.dumps(description))
     for path, now, before in _differences(wanted, found):
         change = f"{path} was {_shown(before)} and is {_shown(now)}"
@@ -168,7 +167,15 @@ def _write(folder: pathlib.Path, description: dict[str, Any]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         temporary.write_text(json.dumps(description, indent=1), "utf-8")
-        replace(temporary, folder / MARKER)
+        sync(temporary)
+        try:
+            os.link(temporary, folder / MARKER)  # which replaces no other
+        except FileExistsError:
+            pass
+        except OSError:  # of a disk without hard links
+            os.replace(temporary, folder / MARKER)
+        temporary.unlink(missing_ok=True)
+        sync(folder)
     except OSError as error:
         raise _not_writable(folder, error) from error
 

@@ -16,7 +16,13 @@ import pytest
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
-from keras_trainkit.estimators import TableClassifier, TableRegressor, _automl
+from keras_trainkit.estimators import (
+    TableClassifier,
+    TableRegressor,
+    _automl,
+    _search_folder,
+)
+from keras_trainkit.estimators._search_folder import begin, seed_in
 from keras_trainkit.estimators._training import Trained
 from keras_trainkit.estimators._trial_file import FILE
 
@@ -284,6 +290,19 @@ def test_a_directory_of_another_search_is_refused(
     with pytest.raises(ValueError, match=f"^`directory` is the folder .*{words}"):
         TableClassifier(**search | change).fit(x, y, sample_weight=weights)
     assert not calls
+
+
+@pytest.mark.backend_free
+def test_of_two_that_begin_at_once_one_is_first(tmp_path):
+    folder = tmp_path / "a"
+    first = {"format": 1, "seed": 3, "arguments": {"members": 4}}
+    _search_folder._write(folder, first)
+    _search_folder._write(folder, first | {"seed": 5})
+    assert seed_in(folder) == 3
+    begin(folder, first)
+    with pytest.raises(ValueError, match="'members' was 4 and is 7"):
+        begin(folder, first | {"arguments": {"members": 7}})
+    assert [path.name for path in folder.iterdir()] == ["automl.json"]
 
 
 @pytest.fixture(scope="module")
