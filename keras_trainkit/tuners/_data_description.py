@@ -147,12 +147,13 @@ def _parts_of_array(array: Any, share: float) -> Iterator[bytes]:
     yield f"{dtype} {tuple(getattr(array, 'shape', (rows,)))}".encode()
     if not rows:
         return
-    row = np.asarray(_as_numpy(array[:1]))
+    at = getattr(array, "iloc", array)  # pandas 2 takes `[:1]` of floats for labels
+    row = np.asarray(_as_numpy(at[:1]))
     listed = row.dtype.kind in "OTV"
     size = row.size if listed else row.nbytes
     most = share * (_MAX_OBJECTS if listed else _MAX_BYTES) // max(1, size)
     step = max(1, -(-rows // max(_MIN_ROWS, int(most))))
-    sampled = np.asarray(_as_numpy(array[::step]))
+    sampled = np.asarray(_as_numpy(at[::step]))
     if listed:
         yield from _parts_of_list(sampled.ravel().tolist(), 1.0)
     else:

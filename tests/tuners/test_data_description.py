@@ -84,6 +84,14 @@ def test_the_index_of_a_table_does_not():
     assert fingerprint(table) == fingerprint(table.set_index(table.index + 7))
 
 
+def test_an_index_of_numbers_in_any_order_is_no_row_number():
+    """Before pandas 3 slices of a column with such an index were of labels."""
+    table = frame(ROWS)
+    shuffled = table.set_index(np.random.default_rng(0).permutation(len(table)) / 2)
+    assert fingerprint(shuffled) == fingerprint(table)
+    assert fingerprint(shuffled["b"]) == fingerprint(table["b"])
+
+
 def test_what_tells_nothing_is_no_reason_to_refuse():
     assert fingerprint(None) is None
     assert fingerprint(value for value in ROWS) is None
