@@ -90,24 +90,24 @@ class SequenceEstimator(Estimator):
     def _plan(
         self, source: Sequences, splits: Splits, goal: Goal, folds: int | None
     ) -> Plan:
-        training = source.take(trained_rows(splits))
-        empty = training.without_value()
-        if empty:
-            raise ValueError(
-                f"{PURPOSE} and must have a value in each channel in the training "
-                f"rows. Received: missing values alone in channel {empty}."
-            )
-        longest = int(training.lengths().max())
+        trained = trained_rows(splits)
+        longest = int(source.take(trained).lengths().max())
         recipe = chosen_for_measurements(
             len(splits[0][0]), longest, goal.task, self.preset, self._given()
         )
+        source = source.cut(recipe["max_length"]["value"], recipe["keep"]["value"])
+        empty = source.take(trained).without_value()
+        if empty:
+            raise ValueError(
+                f"{PURPOSE} and must have a value in each channel, in the steps that "
+                "are read of the training rows. Received: missing values alone in "
+                f"channel {empty}."
+            )
         used = source.take(np.union1d(*splits[0]))
-        missing = _missing(used)
-        time = min(int(used.lengths().max()), recipe["max_length"]["value"])
-        keep = recipe["keep"]["value"]
+        missing, time = _missing(used), int(used.lengths().max())
         return Plan(
             recipe,
-            lambda rows: source.take(rows).padded(time, keep),
+            lambda rows: source.take(rows).padded(time),
             functools.partial(_network, goal, missing["value"]),
             {"n_features_in_": source.channels},
             {
@@ -118,12 +118,11 @@ class SequenceEstimator(Estimator):
 
     def _encoded(self, X: Any) -> np.ndarray:  # noqa: N803
         found = self._known(X)
-        values = {name: self.recipe_[name]["value"] for name in ("max_length", "keep")}
-        time = min(int(found.lengths().max()), values["max_length"])
-        return found.padded(time, values["keep"], self.recipe_["mask_value"]["value"])
+        time = int(found.lengths().max())
+        return found.padded(time, self.recipe_["mask_value"]["value"])
 
     def _known(self, X: Any) -> Sequences:  # noqa: N803
-        """Sequences that the model can be asked about."""
+        """Sequences that the model can be asked about, in the steps that it reads."""
         found, owner = read_sequences(X), type(self).__name__
         if found.channels != self.n_features_in_:
             raise ValueError(
@@ -131,6 +130,8 @@ class SequenceEstimator(Estimator):
                 f"Received: X has {found.channels} features, but {owner} is expecting "
                 f"{self.n_features_in_} features as input."
             )
+        values = {name: self.recipe_[name]["value"] for name in ("max_length", "keep")}
+        found = found.cut(values["max_length"], values["keep"])
         if self.recipe_["missing"]["value"] is None and found.has_missing():
             raise ValueError(
                 f"{PURPOSE} and may miss no value, for none was missing where {owner} "
@@ -170,8 +171,8 @@ class SequenceEstimator(Estimator):
 
 def _missing(used: Sequences) -> dict[str, Any]:
     if used.has_missing():
-        return choice("indicator", "values are missing in the rows of `fit`")
-    return choice(None, "no value is missing in the rows of `fit`")
+        return choice("indicator", "values are missing in what is read of `fit`'s rows")
+    return choice(None, "no value is missing in what is read of `fit`'s rows")
 
 
 def _network(

@@ -56,16 +56,20 @@ class Sequences:
         empty = [np.isnan(steps).all(axis=0) for steps in self.steps]
         return np.flatnonzero(np.all(empty, axis=0)).tolist()
 
-    def padded(self, time: int, keep: str, padding: float = PADDING) -> np.ndarray:
-        """`(rows, time, channels)`: `padding` behind what is shorter, the rest cut.
+    def cut(self, time: int, keep: str) -> "Sequences":
+        """The sequences without the steps that are not read.
 
         Args:
             keep: "start" or "end", of sequences of more steps than `time`.
         """
+        at = slice(time) if keep == "start" else slice(-time, None)
+        return Sequences([steps[at] for steps in self.steps], self.channels)
+
+    def padded(self, time: int, padding: float = PADDING) -> np.ndarray:
+        """`(rows, time, channels)`: `padding` behind what is shorter than `time`."""
         found = np.full((self.rows, time, self.channels), padding, "float32")
         for row, steps in zip(found, self.steps, strict=True):
-            kept = steps[:time] if keep == "start" else steps[-time:]
-            row[: len(kept)] = kept
+            row[: len(steps)] = steps
         return found
 
 

@@ -40,8 +40,10 @@ class TextClassifier(Classifier, Estimator):
     A scikit-learn estimator around `keras.layers.TextVectorization`,
     `models.bilstm_attention`, `optimizers.AdamW` and `callbacks.CooldownOnPlateau`.
     Nothing is hidden: the same parts in a script, with the values of `recipe_`, give
-    the same weights, bit for bit. Words are in lower case, without punctuation; those
-    that are rare, or unseen, are one word. A text without a word is allowed.
+    the same weights, bit for bit. Words are in lower case, without punctuation, as far
+    as ASCII has it: "Ä" and "Д" stay as they are, unless `str.lower` is called on the
+    texts before. Words that are rare, or unseen, are one word. A text without a word is
+    allowed.
 
     Rows kept for validation choose the best epoch, correct the probabilities
     (`layers.TemperatureScaling`) and size the sets of `predict_set`. With `folds` all
@@ -210,14 +212,14 @@ class TextClassifier(Classifier, Estimator):
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
         if "vectorization_" in state:
-            state = {**state, "vectorization_": _words_of(state["vectorization_"])}
+            fields = _fields_of(state["vectorization_"])
+            state = {**state, "vectorization_": fields}
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        words = state.get("vectorization_")
-        if isinstance(words, list):
-            vectorization = _vectorization(state["split"], words=words)
-            state = {**state, "vectorization_": vectorization}
+        fields = state.get("vectorization_")
+        if isinstance(fields, dict):
+            state = {**state, "vectorization_": _vectorization(**fields)}
         super().__setstate__(state)
 
     def _check_arguments(self) -> None:
@@ -270,7 +272,7 @@ class TextClassifier(Classifier, Estimator):
         return self.vectorization_
 
     def _input_fields(self) -> dict[str, Any]:
-        return {"words": _words_of(self.vectorization_)}
+        return _fields_of(self.vectorization_)
 
     @classmethod
     def _restored_input(
@@ -280,7 +282,8 @@ class TextClassifier(Classifier, Estimator):
         model: Model,
         *layers: Layer,
     ) -> dict[str, Any]:
-        words = fields["words"]
+        words, split = fields["words"], fields["split"]
+        check_choice("split", split, "says what is a word", _SPLITS)
         if not isinstance(words, list) or not all(
             isinstance(word, str) and word for word in words
         ):
@@ -289,7 +292,7 @@ class TextClassifier(Classifier, Estimator):
         if sizes != {len(words) + 2}:  # with padding, and any other word
             raise ValueError(f"{len(words)} words, and no model of as many")
         check_read_length(recipe)
-        return {"vectorization_": list(words)}
+        return {"vectorization_": {"split": split, "words": words}}
 
 
 def _network(
@@ -317,6 +320,12 @@ def _vectorization(
     return keras.layers.TextVectorization(
         max_tokens, split=split, vocabulary=words, name="text"
     )
+
+
+def _fields_of(vectorization: keras.layers.TextVectorization) -> dict[str, Any]:
+    """What it was made with, whatever the arguments of the estimator are by now."""
+    split = vectorization.get_config()["split"]
+    return {"split": split, "words": _words_of(vectorization)}
 
 
 def _words_of(vectorization: keras.layers.TextVectorization) -> list[str]:

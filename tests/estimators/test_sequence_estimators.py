@@ -70,7 +70,7 @@ def test_classes_come_with_probabilities_and_sets(classifier, sequences):
     sets = classifier.predict_set(sequences, coverage=0.8)
     assert sets.shape == (40, 2) and sets.dtype == bool
     assert len(classifier.conformity_scores_) == 10
-    assert 0 <= classifier.score(sequences, classifier.predict(sequences)) <= 1
+    assert classifier.score(sequences, classifier.predict(sequences)) == 1
 
 
 def test_numbers_come_in_their_units_with_intervals(regressor, gappy):
@@ -184,7 +184,10 @@ def test_other_sequences_than_those_of_fit_are_refused(sent, words, classifier):
         ({"y": [None, 1, 0, 1]}, "^`y` .*must miss none"),
         ({"y": None}, "^`y` .*must be given"),
         ({"X": ["a", "b", "c", "d"]}, "^`X` holds the sequences, .*must hold numbers"),
-        ({"X": np.full((4, 3, 1), np.nan)}, r"a value in each channel .*channel \[0\]"),
+        (
+            {"X": np.full((4, 3, 1), np.nan)},
+            r"a value in each channel, .*channel \[0\]",
+        ),
         ({"sample_weight": [0, 0, 0, 0]}, "^`sample_weight` .*all zero"),
         ({"groups": [1, 2]}, "^`groups` .*an entry for each of the 4"),
         ({"units": ()}, "^`units` gives the units"),
@@ -264,8 +267,48 @@ def test_a_grid_is_searched_over_a_list_of_sequences(sequences, levels):
         SequenceClassifier(**one_epoch), {"units": [(2,), (3,)]}, cv=2
     )
     search.fit(sequences, np.array(levels) == "high")
-    assert search.best_params_["units"] in [(2,), (3,)]
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert values_of(search.best_estimator_)["units"] == search.best_params_["units"]
     assert search.predict(sequences).dtype == bool
+
+
+@pytest.fixture(scope="module")
+def first_steps(sequences, levels):
+    """A network that reads three steps, of which none is missing; there are gaps."""
+    gappy = [steps.copy() for steps in sequences]
+    for steps in gappy:
+        steps[3:, 0] = np.nan
+    reading = {"max_length": 3, "keep": "start", "folds": 2, "validation": None}
+    return SequenceClassifier(**SMALL | reading).fit(gappy, levels)
+
+
+def test_steps_that_are_not_read_may_miss_values(first_steps, sequences):
+    assert values_of(first_steps)["missing"] is None
+    found = first_steps.predict_proba(sequences)
+    gappy = [np.r_[steps[:3], np.full((2, 2), np.nan)] for steps in sequences]
+    np.testing.assert_allclose(first_steps.predict_proba(gappy), found, atol=1e-6)
+    cut = [steps[:3] for steps in sequences]
+    np.testing.assert_allclose(first_steps.predict_proba(cut), found, atol=1e-6)
+    with pytest.raises(ValueError, match="^`X` holds .* may miss no value"):
+        first_steps.predict([np.full((2, 2), np.nan)])
+
+
+def test_in_folds_every_sequence_is_trained_on(first_steps, tmp_path):
+    assert len(first_steps.conformity_scores_) == 40
+    assert first_steps.history_["fold"] == [0, 0, 1, 1]
+    same = SequenceClassifier.load(first_steps.save(tmp_path / "a"))
+    longer = [np.ones((30, 2)), np.ones((1, 2))]
+    np.testing.assert_array_equal(
+        same.predict_proba(longer), first_steps.predict_proba(longer)
+    )
+
+
+def test_a_channel_must_have_a_value_in_the_steps_that_are_read(sequences, levels):
+    late = [np.full((6, 1), np.nan) for _ in sequences]
+    for steps in late:
+        steps[0] = 1.0
+    with pytest.raises(ValueError, match=r"a value in each channel, .*channel \[0\]"):
+        SequenceClassifier(**SMALL, max_length=3).fit(late, levels)
 
 
 @pytest.mark.slow
