@@ -83,11 +83,10 @@ def main(
         verbose=verbose,
     )
     estimator.fit(x_train, y_train)
-    curves = first_training(estimator.history_)
-    analysis.plot_learning_curves(curves, out / "learning_curves.png")
+    analysis.plot_learning_curves(estimator.history_, out / "learning_curves.png")
     words = estimator.vectorization_.get_vocabulary() if text else None
-    network = first_network(estimator)
-    draw_attention(network, encoded(estimator, x_test), words, out / "attention.png")
+    x_encoded = encoded(estimator, x_test)
+    draw_attention(estimator.model_, x_encoded, words, out / "attention.png")
 
     # Model to disk: one file to go on training, one folder to serve.
     estimator.model_.save(out / "model.keras")
@@ -125,21 +124,6 @@ def scores_of(estimator, x, y):
         np.searchsorted(estimator.classes_, y), estimator.predict_proba(x)
     )
     return {"accuracy": estimator.score(x, y), "calibration_error": error}
-
-
-def first_training(history):
-    """The epochs of the first network, where there is one for each fold."""
-    if "fold" not in history:
-        return history
-    epochs = history["fold"].count(0)
-    return {name: values[:epochs] for name, values in history.items() if name != "fold"}
-
-
-def first_network(estimator):
-    """The network, or where there is one for each fold the first of them."""
-    if estimator.recipe_["folds"]["value"] is None:
-        return estimator.model_
-    return estimator.model_.get_layer("network_1")
 
 
 def encoded(estimator, x):

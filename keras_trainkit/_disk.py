@@ -1,7 +1,9 @@
 """Files that are whole on disk, whatever happens while they are written."""
 
+import contextlib
 import os
 import pathlib
+from collections.abc import Iterator
 
 
 def sync(path: pathlib.Path) -> None:
@@ -11,6 +13,20 @@ def sync(path: pathlib.Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextlib.contextmanager
+def replacing(temporary: pathlib.Path, path: pathlib.Path) -> Iterator[None]:
+    """Within it `temporary` is written, which takes the place of `path` at the end.
+
+    Nothing is left of it where that fails.
+    """
+    try:
+        yield
+        replace(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def replace(temporary: pathlib.Path, path: pathlib.Path) -> None:

@@ -56,6 +56,7 @@ PRIVATE_IMPORTS = {
         "analysis._figures",
         "layers._classes",
         "tuners._data_description",
+        "tuners._patient_storage",
         "tuners._search_loop",
     },
 }

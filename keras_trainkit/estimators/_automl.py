@@ -8,6 +8,7 @@ chooses, `_leaderboard` tells.
 import contextlib
 import dataclasses
 import functools
+import math
 import pathlib
 import statistics
 import tempfile
@@ -23,12 +24,13 @@ from optuna.trial import TrialState
 
 from keras_trainkit._tensorflow.custom_gradients import release_graphs
 from keras_trainkit._types import Model
-from keras_trainkit.estimators._greedy_ensemble import MOST, greedy_ensemble
+from keras_trainkit.estimators._greedy_ensemble import MOST, ROUNDS, greedy_ensemble
 from keras_trainkit.estimators._leaderboard import Row, ensemble_row, trial_row
 from keras_trainkit.estimators._parts import Part
+from keras_trainkit.estimators._random_state import MOST_SEED
 from keras_trainkit.estimators._recipe import choice
 from keras_trainkit.estimators._scoring import Scoring
-from keras_trainkit.estimators._search_folder import begin
+from keras_trainkit.estimators._search_folder import PURPOSE, begin
 from keras_trainkit.estimators._search_space import search_space, searched, values_of
 from keras_trainkit.estimators._time_limit import Clock, TimeLimit, now, too_short
 from keras_trainkit.estimators._training import (
@@ -36,21 +38,22 @@ from keras_trainkit.estimators._training import (
     Trained,
     compile_network,
     finite_history,
+    targets,
     trained_networks,
 )
 from keras_trainkit.estimators._trial_file import (
     TrialNetworks,
+    read_predict_seconds,
     read_trial,
     write_trial,
 )
 from keras_trainkit.layers import MemberMean
 from keras_trainkit.models import ensemble
 from keras_trainkit.tuners import BayesianOptimization
-from keras_trainkit.tuners._search_loop import Progress
+from keras_trainkit.tuners._search_loop import Progress, TooManyFailures
 
 STUDY = "study"  # folder of the tuner in that of the search
 CANDIDATES = 25  # trials among which the ensemble is chosen
-_MOST_SEED = 2**31 - 1_000  # each fold has the next
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +67,8 @@ class Job:
         goal: As in `train`.
         seed: Int. Of the first trial; each has another.
         scoring: `Scoring`, by which trials are compared.
+        weights: `sample_weight` of the validation rows, in the order of the parts, or
+            None.
     """
 
     recipe: dict[str, dict[str, Any]]
@@ -72,15 +77,21 @@ class Job:
     goal: Goal
     seed: int
     scoring: Scoring
+    weights: np.ndarray | None = None
+
+    @functools.cached_property
+    def truth(self) -> np.ndarray:
+        """Codes or numbers of the validation rows, in the order of the parts."""
+        return np.concatenate([part.validation.y for part in self.parts])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Validation rows and outputs of a network."""
+        return len(self.truth), targets(self.truth[:1], self.goal).shape[1]
 
     def score(self, predictions: np.ndarray) -> float:
         """The score of predictions for the validation rows; higher is better."""
-        y = np.concatenate([part.validation.y for part in self.parts])
-        of_parts = [part.validation.weights for part in self.parts]
-        given = [weights for weights in of_parts if weights is not None]
-        return self.scoring.score(
-            y, predictions, np.concatenate(given) if given else None
-        )
+        return self.scoring.score(self.truth, predictions, self.weights)
 
     def values(self, chosen: dict[str, Any]) -> dict[str, Any]:
         """Values of the recipe with those of a trial in their place."""
@@ -91,7 +102,7 @@ class Job:
         if index == 0:
             return self.seed
         drawn = np.random.SeedSequence([self.seed, index]).generate_state(1)
-        return int(drawn[0]) % _MOST_SEED
+        return int(drawn[0]) % MOST_SEED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,6 +146,7 @@ class TrialTuner(BayesianOptimization):
         self._job = job
         self._clock = clock
         self._build_seconds: list[float] = []  # of the networks of this start
+        self._score_seconds: list[float] = []  # of its trials
         self._seconds: list[float] = []  # of the trials of this start
         scoring = job.scoring
         super().__init__(
@@ -163,10 +175,33 @@ class TrialTuner(BayesianOptimization):
     def is_over(self) -> bool:
         done = self.completed()
         if not done:
+            self._check_recipe()
             return False
         self._reserve(len(done) + 1)
         seconds = self._seconds or [record.seconds for record in done]
         return self._clock.left < statistics.median(seconds)
+
+    def _check_recipe(self) -> None:
+        """Raises where no trial has a score, and the recipe will have none."""
+        recipe = next((r for r in self.oracle.records() if r.index == 0), None)
+        if recipe is None:
+            return
+        if recipe.is_finished:
+            raise RecipeFailed(
+                ValueError(
+                    f"{PURPOSE} must be one whose first trial, the recipe, can be "
+                    "trained; a new folder begins anew. Received: "
+                    f"{str(self._folder.parent)!r}, where it failed: {recipe.reason}"
+                )
+            )
+        if recipe.state == TrialState.RUNNING and self._clock.left <= 0:
+            raise RecipeFailed(
+                ValueError(
+                    "`time_limit` is the seconds that a search may take and must be "
+                    "enough for the recipe, which another process is training in "
+                    f"`directory`. Received: time_limit={self._clock.limit}."
+                )
+            )
 
     def completed(self) -> list[Any]:
         """Records of the trials that have a score, best first."""
@@ -184,7 +219,7 @@ class TrialTuner(BayesianOptimization):
         trained = []
         for network in trained_networks(values, self._built, job.parts, goal, seed):
             trained.append(network)
-            if watch.is_over and len(trained) < len(job.parts):
+            if watch.is_over and (len(trained) < len(job.parts) or watch.is_short):
                 raise self._cut(index, len(trained))
         histories = [history for network in trained for history in network.histories]
         finite_history(histories, values["learning_rate"])
@@ -193,11 +228,13 @@ class TrialTuner(BayesianOptimization):
         return {job.scoring.name: self._measure(found.outputs)}
 
     def _measure(self, outputs: np.ndarray) -> float:
-        score = self._job.score(predictions_of(outputs, self._job.goal.task))
+        predictions, began = predictions_of(outputs, self._job.goal.task), now()
+        score = self._job.score(predictions)
+        self._score_seconds.append(now() - began)
         return score if self._job.scoring.direction == "max" else -score
 
     def _cut(self, index: int, done: int) -> Exception:
-        """The end of a trial some of whose networks the time limit left untrained."""
+        """The end of a trial whose networks the time limit left not trained enough."""
         if index > 0:
             return optuna.TrialPruned()
         parts, clock = len(self._job.parts), self._clock
@@ -208,24 +245,45 @@ class TrialTuner(BayesianOptimization):
         began = now()
         model = self._job.build(values)
         self._build_seconds.append(now() - began)
+        self._reserve(len(self.completed()) + 1)
         return model
 
-    def _reserve(self, trials: int) -> None:
-        """Keeps time for an ensemble of so many trials: each network is built again.
+    def choose(self, predictions: np.ndarray) -> np.ndarray:
+        """How often each trial counts in the ensemble: `(trials,)`, ints.
 
-        And once more to be called in the ensemble, which takes as long.
+        Args:
+            predictions: `(trials, rows, ...)`.
         """
+        self._clock.reserve = self._seconds_to_build(len(predictions))
+        return greedy_ensemble(
+            predictions, self._job.score, is_over=lambda: self._clock.left <= 0
+        )
+
+    def _reserve(self, trials: int) -> None:
+        """Keeps time for an ensemble of so many trials.
+
+        A slow score gets a tenth of the limit at most; the choice ends by the clock.
+        """
+        seconds = statistics.median(self._score_seconds or [0.0])
+        scores = seconds * ROUNDS * min(trials, CANDIDATES)
+        most = (self._clock.limit or math.inf) / 10
+        self._clock.reserve = self._seconds_to_build(trials) + min(scores, most)
+
+    def _seconds_to_build(self, trials: int) -> float:
+        """Seconds to build each network again, and to call it in the ensemble."""
         networks = min(trials, MOST) * len(self._job.parts)
-        if self._build_seconds:
-            seconds = statistics.median(self._build_seconds)
-            self._clock.reserve = 2 * seconds * networks
+        return 2 * statistics.median(self._build_seconds or [0.0]) * networks
 
     def _folder_of(self, index: int) -> pathlib.Path:
         return self._folder / f"trial_{index:04d}"
 
     def read(self, index: int) -> TrialNetworks | None:
-        """The networks of a trial, None where their file is gone."""
-        return read_trial(self._folder_of(index))
+        """The networks of a trial, None where their file is gone or another's."""
+        return read_trial(self._folder_of(index), len(self._job.parts), self._job.shape)
+
+    def predict_seconds(self, index: int) -> float:
+        """What the predictions of a trial took, NaN where its file is gone."""
+        return read_predict_seconds(self._folder_of(index))
 
     def _make_progress(self, verbose: Any) -> Progress:
         objective = self.oracle.objective
@@ -254,17 +312,41 @@ def search(
     with _folder(directory) as folder:
         if directory is not None:
             begin(folder, description)
-        tuner = TrialTuner(job, clock, folder, trials)
-        clock.spent = sum(r.seconds or 0 for r in tuner.oracle.records())
-        try:
-            tuner.search(verbose=verbose)
-        except RecipeFailed as failed:
-            raise failed.error from failed.error.__cause__
-        except RuntimeError as error:  # of failures in a row
-            if not tuner.completed():
-                raise
-            warnings.warn(f"The search ended early. {error}", stacklevel=5)
+        with _naming(directory):
+            tuner = TrialTuner(job, clock, folder, trials)
+            clock.spent = sum(r.seconds or 0 for r in tuner.oracle.records())
+            ends_early = _run(tuner, verbose)
+        _warn_of_failures(tuner, ends_early)
         return _chosen(job, tuner)
+
+
+def _run(tuner: TrialTuner, verbose: Any) -> bool:
+    """True if failures in a row ended the search, with trials before them."""
+    try:
+        tuner.search(verbose=verbose)
+    except TooManyFailures:
+        if not tuner.completed():
+            raise
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def _naming(directory: pathlib.Path | None) -> Iterator[None]:
+    """Within it errors of the tuner are told in the words of the estimator."""
+    try:
+        yield
+    except RecipeFailed as failed:
+        raise failed.error from failed.error.__cause__
+    except ValueError as error:
+        if directory is None:
+            raise
+        received = str(error).rpartition("Received: ")[2]
+        raise ValueError(
+            f"{PURPOSE} must hold what the search has left there, on a disk that this "
+            "process may write to; a new folder begins anew. "
+            f"Received: {str(directory)!r}: {received}"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -312,17 +394,17 @@ def _chosen(job: Job, tuner: TrialTuner) -> Found:
     predictions = np.stack(
         [predictions_of(c.networks.outputs, task) for c in candidates]
     )
-    counts = greedy_ensemble(predictions, job.score)
+    counts = tuner.choose(predictions)
     order = sorted(np.flatnonzero(counts), key=lambda n: (-counts[n], n))
     chosen = [candidates[number] for number in order]
     weights = [float(counts[number] / counts.sum()) for number in order]
     model = _model_of(job, chosen, weights)
     seconds = now() - began
     began = now()
-    outputs = _mean_of(job, chosen, weights)
+    outputs = _mean_of(model, chosen, weights)
     seconds_of_mean = now() - began
     share = dict(zip((c.name for c in chosen), weights, strict=True))
-    rows = [_row(job, r, tuner, candidates, share) for r in tuner.completed()]
+    rows = [_row(job, r, tuner, share) for r in tuner.completed()]
     score = job.score(np.tensordot(counts / counts.sum(), predictions, 1))
     last = ensemble_row(rows, score, job.scoring.name, (seconds, seconds_of_mean))
     histories = [(c.record.index, h) for c in chosen for h in c.networks.histories]
@@ -343,7 +425,7 @@ def _candidates(tuner: TrialTuner) -> list[_Candidate]:
             warnings.warn(
                 f"Left out of the ensemble: {name_of(record.index)}, whose file is "
                 "missing in `directory` or broken.",
-                stacklevel=6,
+                stacklevel=7,
             )
         else:
             found.append(_Candidate(record, networks))
@@ -358,13 +440,26 @@ def _candidates(tuner: TrialTuner) -> list[_Candidate]:
     return found
 
 
+def _warn_of_failures(tuner: TrialTuner, ends_early: bool) -> None:
+    records = [record for record in tuner.oracle.records() if record.is_finished]
+    failed = [record for record in records if record.state == TrialState.FAIL]
+    if failed:
+        begin = "The search ended early: " if ends_early else ""
+        warnings.warn(
+            f"{begin}{len(failed)} of {len(records)} trials failed and are left out, "
+            f"the last with {failed[-1].reason}",
+            stacklevel=6,
+        )
+
+
 def _warn_if_cut(candidates: Sequence[_Candidate]) -> None:
     for candidate in candidates:
         if candidate.record.index == 0 and candidate.networks.is_cut:
             warnings.warn(
                 "`time_limit` ended the training of the recipe; its best epoch so far "
-                "counts. A longer limit, or fewer `epochs`, would let it end.",
-                stacklevel=6,
+                "counts. A longer limit, or fewer `epochs`, would let it end, in a new "
+                "`directory`: this trial is not trained again.",
+                stacklevel=7,
             )
 
 
@@ -388,14 +483,14 @@ def _model_of(
 
 
 def _mean_of(
-    job: Job, chosen: Sequence[_Candidate], weights: Sequence[float]
+    model: Model, chosen: Sequence[_Candidate], weights: Sequence[float]
 ) -> np.ndarray:
     """Outputs of the ensemble for the validation rows, as its model would give them."""
-    kinds = {"regression": "values", "binary": "binary_logits"}
     outputs = np.stack([c.networks.outputs for c in chosen], axis=1)
     if len(chosen) == 1:
         return outputs[:, 0]
-    mean = MemberMean(kinds.get(job.goal.task, "logits"), shares=list(weights))
+    # Whatever Keras computes in: half precision has no number above 65,504.
+    mean = MemberMean(model.layers[-1].kind, shares=list(weights), dtype="float32")
     return keras.ops.convert_to_numpy(mean(outputs))
 
 
@@ -403,13 +498,11 @@ def _row(
     job: Job,
     record: Any,
     tuner: TrialTuner,
-    candidates: Sequence[_Candidate],
     share: dict[str, float],
 ) -> Row:
-    predict = {c.record.index: c.networks.predict_seconds for c in candidates}
     sign = 1 if job.scoring.direction == "max" else -1
     name = name_of(record.index)
-    seconds = (record.seconds, predict.get(record.index, float("nan")))
+    seconds = (record.seconds, tuner.predict_seconds(record.index))
     score = sign * record.score
     order = record.index + 1
     return trial_row(

@@ -9,15 +9,13 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from keras_trainkit._types import Model
-from keras_trainkit.estimators._conformal import conformal_quantile
+from keras_trainkit.estimators._conformal import ROUNDING, conformal_quantile
 from keras_trainkit.estimators._estimator import Estimator, Splits, trained_rows
 from keras_trainkit.estimators._saved_folder import loaded_classes, saved_classes
 from keras_trainkit.estimators._targets import read_classes, weights_of_classes
 from keras_trainkit.estimators._training import Goal
 from keras_trainkit.layers import TemperatureScaling
 from keras_trainkit.layers._classes import plain_classes
-
-ROUNDING = 1e-6  # of a probability; a batch of another size may round otherwise
 
 
 class Classifier(ClassifierMixin, Estimator):

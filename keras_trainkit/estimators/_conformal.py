@@ -6,6 +6,8 @@ import numpy as np
 
 from keras_trainkit._checks import check_number
 
+ROUNDING = 1e-6  # of a prediction; a batch of another size may round otherwise
+
 
 def conformal_quantile(scores: np.ndarray, coverage: float) -> np.ndarray:
     """The score that a new row stays below with probability `coverage` or more.

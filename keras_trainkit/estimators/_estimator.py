@@ -59,6 +59,7 @@ class Data:
         sample_weight: As it was given.
         groups: Numbers of the groups of rows that count, or None.
         order: Times of the rows that count, "rows" or None.
+        validated: Numbers of the validation rows, in the order of the parts.
         began: Seconds of `now` at the beginning of `fit`.
     """
 
@@ -67,6 +68,7 @@ class Data:
     sample_weight: Any
     groups: np.ndarray | None
     order: Any
+    validated: np.ndarray
     began: float
 
 
@@ -232,7 +234,8 @@ class Estimator(BaseEstimator, abc.ABC):
         folds, splits = self._splits(rows, y, groups, order, seed)
         weights = self._weights(learned, y, weights, splits)
         goal = self._goal(learned)
-        data = Data(source, given, sample_weight, groups, order, began)
+        validated = np.concatenate([part for _, part in splits])
+        data = Data(source, given, sample_weight, groups, order, validated, began)
         with seeded(seed):
             plan = self._plan(source, splits, goal, folds["value"])
             parts, seen = parts_of(plan.encoded, y, weights, splits)
@@ -242,7 +245,6 @@ class Estimator(BaseEstimator, abc.ABC):
         learned |= plan.attributes | {"model_": trained.model}
         histories, trials = trained.histories, trained.trials
         learned["history_"] = finite_history(histories, rate, trials)
-        validated = np.concatenate([part for _, part in splits])
         learned["recipe_"] = {
             **recipe,
             "folds": folds,
@@ -288,8 +290,16 @@ class Estimator(BaseEstimator, abc.ABC):
         units, what = len(free), "rows"
         if groups is not None:
             units, what = len(np.unique(groups[np.isin(rows, free)])), "groups"
-        given = (self.preset, self.folds, self.validation, order, self._few_rows)
-        folds = folds_for(len(rows), units, what, *given)
+        folds = folds_for(
+            len(rows),
+            units,
+            what,
+            preset=self.preset,
+            folds=self.folds,
+            validation=self.validation,
+            order=order,
+            few_rows=self._few_rows,
+        )
         if folds["value"] is not None:
             return folds, folds_of(folds["value"], rows, codes, groups, seed)
         share = DEFAULT_SHARE if self.validation is None else self.validation

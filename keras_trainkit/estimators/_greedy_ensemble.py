@@ -13,6 +13,7 @@ def greedy_ensemble(
     score: Callable[[np.ndarray], float],
     rounds: int = ROUNDS,
     most: int = MOST,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> np.ndarray:
     """How often each candidate counts in the mean that scores best.
 
@@ -26,6 +27,7 @@ def greedy_ensemble(
         score: Function of such a mean `(rows, ...)`: higher is better.
         rounds: Int >= 1.
         most: Int >= 1. Different candidates, at most.
+        is_over: Function of nothing. True ends the rounds, after the first.
 
     Returns:
         Ints `(candidates,)` that sum to `rounds` at most.
@@ -38,6 +40,8 @@ def greedy_ensemble(
     counts = np.zeros(len(predictions), int)
     best, best_score = counts, -np.inf
     for number in range(1, rounds + 1):
+        if number > 1 and is_over():
+            break
         open_ = counts > 0 if np.count_nonzero(counts) >= most else counts >= 0
         scores = [
             score((total + candidate) / number) if is_open else -np.inf

@@ -3,13 +3,14 @@
 import importlib.util
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_trainkit._types import Model
+from keras_trainkit.estimators._scoring import scoring_for
 from keras_trainkit.estimators._training import PREDICTED_AT_ONCE
 from keras_trainkit.layers import MemberMean
 
@@ -21,6 +22,7 @@ COLUMNS = (
 )
 ENSEMBLE = "ensemble"
 Row = dict[str, Any]
+_OF_A_SEARCH = ("models", "scoring", "leaderboard")  # entries of `recipe_`
 
 
 def trial_row(
@@ -76,6 +78,7 @@ def ensemble_row(
 
 def tested(
     rows: Sequence[Row],
+    names: Sequence[str],
     model: Model,
     networks: int,
     x: Any,
@@ -84,19 +87,16 @@ def tested(
     """The rows with score and time on other data, where the model holds the networks.
 
     Args:
+        names: Names of the trials, in the order in which the model holds them.
         model: That of the estimator: an ensemble, or a single network.
-        networks: Int. Networks of each trial, in the order of their weights.
+        networks: Int. Networks of each trial.
         x: Encoded rows.
         score: Function of outputs of a network, higher is better.
     """
-    used = sorted(
-        (row for row in rows if row["can_infer"] and row["stack_level"] == 1),
-        key=lambda row: (-row["weight"], row["fit_order"]),
-    )
     found = {}
-    for number, row in enumerate(used):
+    for number, name in enumerate(names):
         outputs, seconds = _outputs(model, number * networks, networks, x)
-        found[row["model"]] = score(outputs), seconds
+        found[name] = score(outputs), seconds
     outputs, whole = _predicted(model, x)
     of_trials = sum(seconds for _, seconds in found.values())
     tests = {
@@ -109,6 +109,28 @@ def tested(
         row | dict(zip(names, tests.get(row["model"], nothing), strict=True))
         for row in rows
     ]
+
+
+def check_search(recipe: Mapping[str, Mapping[str, Any]], model: Model) -> None:
+    """Refuses what a search has put into `recipe_`, if it is not of this model."""
+    found = [name for name in _OF_A_SEARCH if name in recipe]
+    if not found:
+        return
+    models, scoring, rows = (recipe[name]["value"] for name in _OF_A_SEARCH)
+    scoring_for(scoring, model.task, 1)
+    fields = trial_row("", 1, 0.0, "", (0.0, 0.0), 0.0)
+    for row in rows:
+        if {name: type(row[name]) for name in row} != {
+            name: type(value) for name, value in fields.items()
+        }:
+            raise ValueError(f"a leaderboard with {row}")
+    used = [row for row in rows if row["can_infer"] and row["stack_level"] == 1]
+    weights = {entry["model"]: entry["weight"] for entry in models}
+    if weights != {row["model"]: row["weight"] for row in used}:
+        raise ValueError(f"models {list(weights)}, others than in the leaderboard")
+    networks = sum(layer.name.startswith("network_") for layer in model.layers) or 1
+    if networks != len(models) * (recipe["folds"]["value"] or 1):
+        raise ValueError(f"{len(models)} models, and a model of {networks} networks")
 
 
 def as_table(rows: Sequence[Row], by: str) -> Any:
@@ -140,7 +162,7 @@ def _outputs(model: Model, first: int, count: int, x: Any) -> tuple[np.ndarray, 
         for number in range(first, first + count)
     ]
     members = np.concatenate([members for members, _ in pairs], axis=1)
-    together = MemberMean(mean.kind, mean.target_scaling)(members)
+    together = MemberMean(mean.kind, mean.target_scaling, dtype="float32")(members)
     outputs = keras.ops.convert_to_numpy(together)
     return outputs, sum(seconds for _, seconds in pairs)
 

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 
 from keras_trainkit._checks import check_seed
 
-_MOST = 2**31 - 1_000  # each fold has the next
+MOST_SEED = 2**31 - 1_000  # each fold has the next
 
 
 def new_seed(random_state: Any) -> int:
@@ -19,7 +19,7 @@ def new_seed(random_state: Any) -> int:
     if isinstance(random_state, int | np.integer):
         check_seed("random_state", random_state)
         return int(random_state)
-    return int(check_random_state(random_state).randint(_MOST))
+    return int(check_random_state(random_state).randint(MOST_SEED))
 
 
 @contextlib.contextmanager

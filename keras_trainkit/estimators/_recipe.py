@@ -40,6 +40,7 @@ def folds_for(
     rows: int,
     units: int,
     what: str,
+    *,
     preset: str,
     folds: int | None,
     validation: Any,

@@ -9,12 +9,10 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from keras_trainkit._types import Model
-from keras_trainkit.estimators._conformal import conformal_quantile
+from keras_trainkit.estimators._conformal import ROUNDING, conformal_quantile
 from keras_trainkit.estimators._estimator import Estimator
 from keras_trainkit.estimators._targets import read_numbers
 from keras_trainkit.estimators._training import Goal
-
-ROUNDING = 1e-6  # of a prediction; a batch of another size may round otherwise
 
 
 class Regressor(RegressorMixin, Estimator):

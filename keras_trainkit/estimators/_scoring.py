@@ -64,6 +64,19 @@ def scoring_for(name: str | None, task: str, outputs: int) -> Scoring:
     return Scoring(found, direction, measure)
 
 
+def check_classes(scoring: Scoring, y: np.ndarray) -> None:
+    """Refuses rows of one class where their order is measured.
+
+    Args:
+        y: Codes `(rows,)` of the rows that are scored.
+    """
+    if scoring.name == "roc_auc" and len(np.unique(y)) < 2:
+        raise ValueError(
+            "`scoring` compares models on rows not trained on and must be another than "
+            f'"roc_auc" where these are of one class. Received: {len(y)} such rows.'
+        )
+
+
 def _names(known: dict) -> list[str]:
     return [*known, *(alias for alias, name in _ALIASES.items() if name in known)]
 
@@ -93,7 +106,7 @@ def _log_loss(y: np.ndarray, found: np.ndarray, weights: Weights) -> float:
 def _roc_auc(y: np.ndarray, found: np.ndarray, weights: Weights) -> float:
     """Of two classes; of more the mean of each against the rest, of those that occur.
 
-    Where only one class occurs there is nothing to rank: 0.5.
+    `check_classes` has seen two classes.
     """
     classes = [1] if found.shape[1] == 2 else range(found.shape[1])
     kept = np.ones(len(y), bool) if weights is None else weights > 0
@@ -106,7 +119,7 @@ def _roc_auc(y: np.ndarray, found: np.ndarray, weights: Weights) -> float:
         for code in classes
         if 0 < np.count_nonzero(y[kept] == code) < np.count_nonzero(kept)
     ]
-    return float(np.mean(areas)) if areas else 0.5
+    return float(np.mean(areas))
 
 
 def _f1(y: np.ndarray, found: np.ndarray, weights: Weights) -> float:

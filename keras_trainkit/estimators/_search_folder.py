@@ -1,11 +1,13 @@
 """The folder of a search over trials, which goes on as the search it was begun as."""
 
+import contextlib
 import json
 import os
 import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_trainkit._disk import sync
@@ -122,7 +124,9 @@ def _plain(value: Any) -> Any:
         return saved(value)
     except TypeError:
         name = getattr(value, "__name__", type(value).__name__)
-        config = value.get_config() if hasattr(value, "get_config") else {}
+        config = dict(value.get_config()) if hasattr(value, "get_config") else {}
+        if isinstance(value, keras.optimizers.Optimizer):
+            config.pop("name")  # Keras numbers them: "sgd", "sgd_1"
         return {"name": name, "config": json.loads(json.dumps(config, default=_name))}
 
 
@@ -174,10 +178,12 @@ def _write(folder: pathlib.Path, description: dict[str, Any]) -> None:
             pass
         except OSError:  # of a disk without hard links
             os.replace(temporary, folder / MARKER)
-        temporary.unlink(missing_ok=True)
         sync(folder)
     except OSError as error:
         raise _not_writable(folder, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _not_writable(folder: pathlib.Path, error: OSError) -> ValueError:

@@ -5,6 +5,8 @@ from typing import Any
 
 import keras_tuner
 
+from keras_trainkit.estimators._table_recipe import NO_NUMBERS
+
 WIDTHS = (128, 256, 512)
 MOST_LAYERS = 4
 MOST_DROPOUT = 0.3
@@ -28,7 +30,8 @@ def search_space(recipe: Recipe) -> keras_tuner.HyperParameters:
     | `label_smoothing`   | 0, 0.05, 0.1                                          |
 
     What the user has given is not searched, nor what a given optimizer or loss has of
-    its own. Scaling is not: the networks of one model take the same encoded columns.
+    its own, nor an embedding where there are no numbers. Scaling is not: the networks
+    of one model take the same encoded columns.
     """
     space = keras_tuner.HyperParameters()
     value = {name: recipe[name]["value"] for name in searched(recipe)}
@@ -82,4 +85,4 @@ def values_of(recipe: Recipe, chosen: Mapping[str, Any]) -> dict[str, Any]:
 def _is_free(choice: Mapping[str, Any] | None) -> bool:
     if choice is None or choice["value"] is None:
         return False
-    return choice["reason"] != "given"
+    return choice["reason"] not in ("given", NO_NUMBERS)

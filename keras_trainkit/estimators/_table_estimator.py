@@ -25,11 +25,11 @@ from keras_trainkit.estimators._estimator import (
     trained_rows,
 )
 from keras_trainkit.estimators._frames import Table, read_table
-from keras_trainkit.estimators._leaderboard import Row, as_table, tested
+from keras_trainkit.estimators._leaderboard import Row, as_table, check_search, tested
 from keras_trainkit.estimators._parts import Part, Rows
 from keras_trainkit.estimators._random_state import new_seed
 from keras_trainkit.estimators._recipe import choice
-from keras_trainkit.estimators._scoring import scoring_for
+from keras_trainkit.estimators._scoring import check_classes, scoring_for
 from keras_trainkit.estimators._search_folder import (
     FORMAT,
     check_directory,
@@ -37,8 +37,8 @@ from keras_trainkit.estimators._search_folder import (
     described_data,
     seed_in,
 )
-from keras_trainkit.estimators._table_recipe import FEW_ROWS, chosen
-from keras_trainkit.estimators._targets import read_target
+from keras_trainkit.estimators._table_recipe import FEW_ROWS, NO_NUMBERS, chosen
+from keras_trainkit.estimators._targets import read_target, read_weights
 from keras_trainkit.estimators._time_limit import Clock
 from keras_trainkit.estimators._training import Goal, Trained, targets, train
 from keras_trainkit.estimators._typical_row import typical_row
@@ -61,6 +61,7 @@ class TableEstimator(Estimator):
     _few_rows = FEW_ROWS
     trials: int | None
     time_limit: float | None
+    numeric_embedding: bool | None
     scoring: str | None
     directory: str | os.PathLike | None
     _layers = ("encoder",)
@@ -139,7 +140,10 @@ class TableEstimator(Estimator):
         | `fit_order`               | number of the trial, from 1                      |
         | `weight`                  | share in the ensemble, 0 if it is not in it      |
 
-        Scores are higher where they are better, so losses and errors are negative.
+        Scores are higher where they are better, so losses and errors are negative. A
+        log loss is of probabilities without the `temperature_` of `predict_proba`. The
+        `sample_weight` of `fit` counts in `score_val` alone, `class_weight` in neither.
+        `pred_time_val` includes the time to compile.
         The score of the ensemble on the validation rows is a little too good, for it
         was chosen by them. Trials that were ended or failed are not listed.
 
@@ -198,6 +202,8 @@ class TableEstimator(Estimator):
         recipe = chosen(rows, columns, goal.task, self.preset, self._given(), folds)
         encoder = self._encoder(empty)
         encoder.adapt(training.without(empty).columns)
+        if self.numeric_embedding is None and not encoder.numeric_shape[0]:
+            recipe["numeric_embedding"] = choice(False, NO_NUMBERS)
         if self.verbose:
             print(encoder.summary())
         return Plan(
@@ -235,9 +241,13 @@ class TableEstimator(Estimator):
         # Brings KerasTuner and Optuna.
         from keras_trainkit.estimators._automl import Job, search
 
-        y = parts[0].training.y
+        y = np.concatenate([part.validation.y for part in parts])
         scoring = scoring_for(self.scoring, goal.task, y[0].size)
-        _check_folds_of_classes(self.folds, parts, goal.classes)
+        _check_folds_of_classes(self.folds, y, goal.classes)
+        check_classes(scoring, y)
+        weights = read_weights(data.sample_weight, data.source.rows)
+        if weights is not None:
+            weights = weights[data.validated]
         quiet = dataclasses.replace(goal, verbose=2 if self.verbose == 2 else 0)
         description = {
             "format": FORMAT,
@@ -248,7 +258,7 @@ class TableEstimator(Estimator):
             "arguments": described_arguments(self.get_params(deep=False)),
         }
         found = search(
-            Job(recipe, build, parts, quiet, seed, scoring),
+            Job(recipe, build, parts, quiet, seed, scoring, weights),
             Clock(self.time_limit, data.began),
             self.trials,
             check_directory(self.directory),
@@ -265,12 +275,14 @@ class TableEstimator(Estimator):
         truth = self._known_target(read_target(y, table.rows, type(self).__name__))
         goal = self._goal(dict(vars(self)))
         scoring = scoring_for(self.recipe_["scoring"]["value"], goal.task, 1)
+        check_classes(scoring, truth)
 
         def score(outputs: np.ndarray) -> float:
             return scoring.score(truth, predictions_of(outputs, goal.task), None)
 
+        names = [entry["model"] for entry in self.recipe_["models"]["value"]]
         folds = self.recipe_["folds"]["value"] or 1
-        return tested(rows, self.model_, folds, self._encoded(table), score)
+        return tested(rows, names, self.model_, folds, self._encoded(table), score)
 
     def _encoded(self, X: Any) -> dict[str, np.ndarray]:  # noqa: N803
         return self.encoder_(self._known_columns(X).columns)
@@ -302,6 +314,7 @@ class TableEstimator(Estimator):
         left_out = list(recipe["columns_left_out"]["value"])
         if set(names) != {*encoder.column_names, *left_out}:
             raise ValueError(f"columns {names}, encoder of {encoder.column_names}")
+        check_search(recipe, model)
         return {
             "encoder_": encoder,
             **_names_as_attributes(names, bool(fields["named"])),
@@ -348,13 +361,12 @@ class TableEstimator(Estimator):
 
 
 def _check_folds_of_classes(
-    folds: int | None, parts: Sequence[Part], classes: list | None
+    folds: int | None, y: np.ndarray, classes: list | None
 ) -> None:
     """Refuses given folds in some of which a class cannot be."""
     if folds is None or classes is None:
         return
-    every = np.concatenate([part.validation.y for part in parts])
-    counts = np.bincount(every, minlength=len(classes))
+    counts = np.bincount(y, minlength=len(classes))
     few = {classes[n]: int(counts[n]) for n in np.flatnonzero(counts < folds)}
     if few:
         raise ValueError(

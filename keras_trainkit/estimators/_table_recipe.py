@@ -10,6 +10,7 @@ from keras_trainkit.estimators._recipe import with_given
 
 ROWS_SEEN = 540_000  # rows times epochs, at most
 MANY_ROWS = 30_000
+NO_NUMBERS = "no column gives numbers"
 FEW_ROWS = 5_000  # up to so many all rows are trained on, in folds
 
 

@@ -53,18 +53,26 @@ class TimeLimit(keras.callbacks.Callback):
 
     Attributes:
         is_over: True if a training was ended.
+        is_short: True if that was before as many whole epochs as any training has.
     """
 
     async_safe = True  # Keras 3.15 need not wait for the logs of each batch
 
     def __init__(self, clock: Clock, trainings: int, must_end: bool):
         super().__init__()
-        self.is_over = False
+        self.is_over = self.is_short = False
         self._clock = clock
         self._trainings = trainings
         self._must_end = must_end
         self._began = clock.elapsed
         self._ends: list[float] = []  # seconds at the end of each epoch
+        self._begun = 0  # trainings
+        self._lacking = 0  # epochs of the training, until any would have ended
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Counts the trainings, and the epochs of each."""
+        self._begun += 1
+        self._lacking = self._least
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Ends the training within a long epoch; its validation follows."""
@@ -73,7 +81,10 @@ class TimeLimit(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Ends the training, and looks whether all will end in time."""
         self._ends.append(self._clock.elapsed)
+        if not self.is_over:  # within the epoch, which is not whole
+            self._lacking -= 1
         self._end_if_over()
+        self.is_short = self.is_over and self._lacking > 0
         if self._must_end and (self.is_over or len(self._ends) == PILOT_EPOCHS):
             self._check_time()
 
@@ -84,11 +95,15 @@ class TimeLimit(keras.callbacks.Callback):
             self.is_over = True
             self.model.stop_training = True
 
+    @property
+    def _least(self) -> int:
+        """Epochs of the shortest training."""
+        return min(self.params["epochs"], LEAST_EPOCHS)
+
     def _check_time(self) -> None:
         """Raises if even the shortest training of all would take too long."""
-        least = min(self.params["epochs"], LEAST_EPOCHS)
-        count = self._trainings
-        left = least * count - len(self._ends)
+        least, count = self._least, self._trainings
+        left = max(0, self._lacking) + least * (count - self._begun)
         if self._clock.limit is None or left <= 0:
             return
         epoch = float(np.diff(self._ends, prepend=self._began).min())

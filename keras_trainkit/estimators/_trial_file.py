@@ -1,17 +1,19 @@
 """Networks of a trial in a file: weights, histories, and what they predicted."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from keras_trainkit._disk import replace
+from keras_trainkit._disk import replacing
 from keras_trainkit._types import Model
 from keras_trainkit.estimators._training import Trained, plain_values
+from keras_trainkit.tuners._patient_storage import StorageFailed
 
 FILE = "networks.npz"
 
@@ -53,10 +55,11 @@ class TrialNetworks:
 
 
 def write_trial(folder: pathlib.Path, networks: TrialNetworks) -> None:
-    """Writes the file whole or not at all; the folder is this trial's own."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob(f".*.{FILE}"):  # by a process that was killed
-        left.unlink(missing_ok=True)
+    """Writes the file whole or not at all; the folder is this trial's own.
+
+    Raises:
+        StorageFailed: It cannot be written there.
+    """
     about = {
         "histories": networks.histories,
         "predict_seconds": networks.predict_seconds,
@@ -67,30 +70,58 @@ def write_trial(folder: pathlib.Path, networks: TrialNetworks) -> None:
     arrays: dict[str, Any] = {f"weight_{n}": array for n, array in enumerate(every)}
     arrays |= {"about": np.array(json.dumps(about)), "outputs": networks.outputs}
     temporary = folder / f".{os.getpid()}.{FILE}"
-    with temporary.open("wb") as file:
-        np.savez(file, **arrays)
-    replace(temporary, folder / FILE)
-
-
-def read_trial(folder: pathlib.Path) -> TrialNetworks | None:
-    """What `write_trial` wrote, or None if the file is missing or broken."""
     try:
-        with np.load(folder / FILE, allow_pickle=False) as found:
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(f".*.{FILE}"):  # by a process that was killed
+            left.unlink(missing_ok=True)
+        with replacing(temporary, folder / FILE), temporary.open("wb") as file:
+            np.savez(file, **arrays)
+    except OSError as error:
+        raise StorageFailed(str(folder / FILE), str(error)) from error
+
+
+def read_trial(
+    folder: pathlib.Path, networks: int, shape: tuple[int, int]
+) -> TrialNetworks | None:
+    """What `write_trial` wrote, or None if the file is missing, broken or another's.
+
+    Args:
+        networks: Int. Those that a trial has.
+        shape: Of their outputs.
+    """
+    try:
+        with _opened(folder) as found:
             about = json.loads(str(found["about"]))
-            total = sum(about["weights"])
-            arrays = [found[f"weight_{number}"] for number in range(total)]
-            outputs = found["outputs"]
+            counts = about["weights"]
+            arrays = [found[f"weight_{number}"] for number in range(sum(counts))]
+            ends = zip(np.cumsum(counts), counts, strict=True)
+            trial = TrialNetworks(
+                [arrays[end - count : end] for end, count in ends],
+                [{name: list(log[name]) for name in log} for log in about["histories"]],
+                found["outputs"],
+                float(about["predict_seconds"]),
+                bool(about["is_cut"]),
+            )
     except Exception:  # of whatever a file brings about that is not whole
         return None
-    counts = about["weights"]
-    ends = zip(np.cumsum(counts), counts, strict=True)
-    return TrialNetworks(
-        [arrays[end - count : end] for end, count in ends],
-        about["histories"],
-        outputs,
-        about["predict_seconds"],
-        about["is_cut"],
-    )
+    counted = len(trial.weights) == len(trial.histories) == networks
+    return trial if counted and trial.outputs.shape == shape else None
+
+
+def read_predict_seconds(folder: pathlib.Path) -> float:
+    """`TrialNetworks.predict_seconds` of the file alone; NaN if it is broken."""
+    try:
+        with _opened(folder) as found:
+            return float(json.loads(str(found["about"]))["predict_seconds"])
+    except Exception:  # as above
+        return float("nan")
+
+
+@contextlib.contextmanager
+def _opened(folder: pathlib.Path) -> Iterator[Any]:
+    """The arrays by name; closed afterwards, which NumPy leaves out for a torn file."""
+    with (folder / FILE).open("rb") as file, np.load(file, allow_pickle=False) as found:
+        yield found
 
 
 def _plain(history: dict[str, Any]) -> dict[str, list]:

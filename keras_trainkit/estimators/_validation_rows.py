@@ -56,15 +56,15 @@ def training_and_validation(
     Args:
         validation: Float in (0, 1), int >= 1, or row numbers.
         rows: The row numbers there are to choose from, ascending.
-        table_rows: Int. Rows of the table, some of which may not be among these.
-        codes: Class of each row of the table, to stratify by; None for numbers.
+        table_rows: Int. Rows of `X`, some of which may not be among these.
+        codes: Class of each row of `X`, to stratify by; None for numbers.
         groups: Groups of `rows` by number, or None.
         order: Times of `rows`, or "rows", or None.
     """
     if len(rows) < 2:
         raise ValueError(
-            "`X` is the table, a row per sample, and must have a row to train on and "
-            f"one for validation. Received: n_samples={len(rows)} of weight above 0."
+            "`X` holds a row per sample and must have one to train on and one for "
+            f"validation. Received: n_samples={len(rows)} of weight above 0."
         )
     if not isinstance(validation, int | float | np.number) or validation is True:
         _check_alone(groups, order)
@@ -103,7 +103,7 @@ def folds_of(
 
     Args:
         rows: The row numbers there are, ascending.
-        codes: Class of each row of the table, to stratify by; None for numbers.
+        codes: Class of each row of `X`, to stratify by; None for numbers.
         groups: Groups of `rows` by number, or None.
     """
     free, of_free = free_rows(rows, codes, groups)

@@ -58,7 +58,8 @@ class TableClassifier(Classifier, TableEstimator):
             "neg_log_loss" and "auc". Rows count by their weights. Only in a search.
         directory: Folder of the search, new or empty, or that of a search with the
             same table and arguments, which then goes on: after a kill, or with more
-            `trials` or time. None: one that is removed afterwards.
+            `trials` or time. Functions and objects without `get_config` count as the
+            same by their name alone. None: one that is removed afterwards.
         scaling: As in `layers.TableEncoder`, like the four that follow.
         kinds: Dict of column to kind, or None.
         categories: "auto", or a list of columns.
@@ -70,7 +71,8 @@ class TableClassifier(Classifier, TableEstimator):
         metrics: List of metrics of Keras, in place of accuracy; the first chooses the
             best epoch, if Keras knows which way it gets better.
         keras_callbacks: List of callbacks of Keras, beside those of the recipe. With
-            folds each sees one `fit` after the other.
+            folds each sees one `fit` after the other, and in a search those of all
+            trials.
         random_state: Int >= 0, for a training that can be repeated; a NumPy
             `RandomState`; or None.
         verbose: As in Keras' `fit`. Unless 0, says what was found in the columns.

@@ -51,7 +51,8 @@ class TableRegressor(Regressor, TableEstimator):
             in a search.
         directory: Folder of the search, new or empty, or that of a search with the
             same table and arguments, which then goes on: after a kill, or with more
-            `trials` or time. None: one that is removed afterwards.
+            `trials` or time. Functions and objects without `get_config` count as the
+            same by their name alone. None: one that is removed afterwards.
         scaling: As in `layers.TableEncoder`, like the four that follow.
         kinds: Dict of column to kind, or None.
         categories: "auto", or a list of columns.
@@ -63,7 +64,8 @@ class TableRegressor(Regressor, TableEstimator):
         metrics: List of metrics of Keras, in place of the root mean squared error; the
             first chooses the best epoch. They are in the units of the targets.
         keras_callbacks: List of callbacks of Keras, beside those of the recipe. With
-            folds each sees one `fit` after the other.
+            folds each sees one `fit` after the other, and in a search those of all
+            trials.
         random_state: Int >= 0, for a training that can be repeated; a NumPy
             `RandomState`; or None.
         verbose: As in Keras' `fit`. Unless 0, says what was found in the columns.

@@ -13,7 +13,7 @@ from keras_trainkit.layers import Head, MemberDense, MemberMean
 from keras_trainkit.layers._classes import LABELLED, TASKS, checked_classes
 from keras_trainkit.layers.member_mean import check_target_scaling
 
-_MEMBER_KINDS = {"classification": "logits", "binary": "binary_logits"}
+MEMBER_KINDS = {"classification": "logits", "binary": "binary_logits"}  # else "values"
 
 
 def check_head(
@@ -138,7 +138,7 @@ def member_head(
     if len(shape) > 1:
         each = (members, *shape)
         x = keras.layers.Reshape(each, dtype=_head_dtype(), name="member_answers")(x)
-    kind = _MEMBER_KINDS.get(str(task), "values")
+    kind = MEMBER_KINDS.get(str(task), "values")
     mean = MemberMean(
         kind, target_scaling, task, classes, dtype=_head_dtype(), name="outputs"
     )

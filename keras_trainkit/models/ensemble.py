@@ -8,11 +8,11 @@ from keras import ops
 from keras_trainkit._types import Layer, Tensor
 from keras_trainkit.layers import Head, MemberMean
 from keras_trainkit.models._arguments import check_model_name
+from keras_trainkit.models._heads import MEMBER_KINDS
 from keras_trainkit.models.member_model import MemberModel
 from keras_trainkit.models.task_model import TaskModel
 
 _PURPOSE = "`networks` are the models whose predictions are averaged and must be"
-_KINDS = {"classification": "logits", "binary": "binary_logits", "regression": "values"}
 
 
 def ensemble(
@@ -200,7 +200,7 @@ def _end_of(network: Any) -> _End:
     if isinstance(last, Head) and last.activation is keras.activations.linear:
         shape = (1, *network.output.shape[1:])
         one = keras.layers.Reshape(shape, dtype=last.dtype_policy, name="member")
-        kind = _KINDS[last.task]
+        kind = MEMBER_KINDS.get(last.task, "values")
         return _End(last, one(network.output), kind, None, last.task, last.classes)
     raise ValueError(
         f"{_PURPOSE} models that end in a `layers.Head` without an activation or in a "

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from keras_trainkit._disk import replace
+from keras_trainkit._disk import replacing
 from keras_trainkit._types import Model
 from keras_trainkit.tuners._database import is_same_database
 from keras_trainkit.tuners._patient_storage import StorageFailed
@@ -133,13 +133,10 @@ def save_weights(model: Model, path: pathlib.Path) -> None:
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        model.save_weights(temporary)
-        replace(temporary, path)
+        with replacing(temporary, path):
+            model.save_weights(temporary)
     except OSError as error:
         raise StorageFailed(str(path), str(error)) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def unfinished_weights(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -176,12 +173,8 @@ def _marker(folder: pathlib.Path) -> dict[str, Any] | None:
 
 def _write_marker(folder: pathlib.Path, content: dict[str, Any]) -> None:
     temporary = folder / f".{MARKER}.{os.getpid()}"
-    try:
+    with replacing(temporary, folder / MARKER):
         temporary.write_text(json.dumps(content, indent=1))
-        replace(temporary, folder / MARKER)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _remove_locks_of_the_dead(folder: pathlib.Path) -> None:

@@ -47,6 +47,10 @@ _POLL_SECONDS = 1
 _MAX_REPEATED = 100
 
 
+class TooManyFailures(RuntimeError):
+    """Trials failed one after the other, as many as end a search."""
+
+
 class Progress:
     """One line on trials done, the best so far, and the time left.
 
@@ -193,7 +197,7 @@ def check_failures(
     limit = oracle.max_consecutive_failed_trials
     last = done[-limit:]
     if len(last) == limit and all(record.index in failed for record in last):
-        raise RuntimeError(
+        raise TooManyFailures(
             f"`max_consecutive_failed_trials` is the number of failed trials in a row "
             f"that ends a search, and it is reached. Received: {limit} failures, the "
             f"last one {last[-1].reason}"

@@ -4,18 +4,22 @@ import json
 import os
 import pathlib
 import pickle
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import types
 
 import keras
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
+from untrained_searches import TINY, not_trained
 
+from keras_trainkit import data
 from keras_trainkit.estimators import (
     TableClassifier,
     TableRegressor,
@@ -23,11 +27,8 @@ from keras_trainkit.estimators import (
     _search_folder,
 )
 from keras_trainkit.estimators._search_folder import begin, seed_in
-from keras_trainkit.estimators._training import Trained
-from keras_trainkit.estimators._trial_file import FILE
-
-TINY = {"hidden_units": (4,), "members": 2, "epochs": 2, "numeric_embedding": False}
-TINY |= {"random_state": 3}
+from keras_trainkit.estimators._trial_file import FILE, read_trial
+from keras_trainkit.tuners import _trial_queue
 
 
 @pytest.fixture
@@ -40,19 +41,6 @@ def calls():
 def untrained(monkeypatch, calls):
     """Networks as they were made, by the trial's seed: a training takes no time."""
     monkeypatch.setattr(_automl, "trained_networks", not_trained(calls))
-
-
-def not_trained(calls):
-    def networks(values, build, parts, goal, seed):
-        for number, part in enumerate(parts):
-            keras.utils.set_random_seed(seed + number)
-            calls.append((seed, number))
-            network = build(values)
-            outputs = keras.ops.convert_to_numpy(network(part.validation.x))
-            losses = {"loss": [1.0], "val_loss": [1.0]}
-            yield Trained(network, [losses], outputs, 0.25)
-
-    return networks
 
 
 @pytest.fixture(scope="module")
@@ -326,8 +314,10 @@ def test_a_lost_file_of_a_trial_is_told(
     search = {**TINY, "trials": 2, "validation": 0.25, "directory": begun_directory}
     (file,) = begun_directory.rglob(FILE)
     file.write_bytes(b"torn")
-    with pytest.warns(UserWarning, match="^Left out of the ensemble: recipe, whose"):
+    words = "^Left out of the ensemble: recipe, whose"
+    with pytest.warns(UserWarning, match=words) as warned:
         found = TableClassifier(**search).fit(frame, dear)
+    assert_of_this_file(warned, words)
     assert [m["model"] for m in found.recipe_["models"]["value"]] == names_of(1)
     for file in begun_directory.rglob(FILE):
         file.unlink()
@@ -383,6 +373,33 @@ def test_data_that_cannot_be_learned_is_refused_before_training(
         search.leaderboard(frame, ["odd"] * 200)
 
 
+def test_an_order_of_rows_of_one_class_is_refused_before_training(
+    untrained, frame, calls
+):
+    late = np.arange(200) < 100
+    search = TableClassifier(**TINY, trials=2, scoring="roc_auc")
+    with pytest.raises(ValueError, match='^`scoring` .*"roc_auc" .*: 40 such rows'):
+        search.fit(frame, late, order="rows")
+    assert not calls
+
+
+def test_weights_of_rows_count_alike_in_all_folds_and_those_of_classes_not(
+    untrained, frame, dear, tmp_path
+):
+    weights = np.ones(200)
+    weights[3] = 1000.0
+    search = {**TINY, "trials": 1, "folds": 2, "scoring": "accuracy"}
+    search |= {"class_weight": "balanced", "directory": tmp_path / "a"}
+    found = TableClassifier(**search).fit(frame, dear, sample_weight=weights)
+    parts = data.folds(200, 2, stratify=dear, seed=3)
+    validated = np.concatenate([part.validation for part in parts])
+    folder = tmp_path / "a" / "study" / "trial_0000"
+    outputs = read_trial(folder, networks=2, shape=(200, 1)).outputs[:, 0]
+    right = (outputs > 0) == (dear[validated] == "dear")
+    expected = np.average(right, weights=weights[validated])
+    assert rows_of(found)[0]["score_val"] == pytest.approx(expected)
+
+
 def test_a_leaderboard_needs_a_search(classifier):
     with pytest.raises(ValueError, match="^`leaderboard` lists .*`time_limit`"):
         classifier.leaderboard()
@@ -427,6 +444,36 @@ def test_an_error_of_the_first_trial_is_the_users(frame, dear, monkeypatch, tmp_
             TableClassifier(**search).fit(frame, dear)
 
 
+def test_a_recipe_that_died_too_often_ends_the_search(
+    frame, dear, monkeypatch, tmp_path
+):
+    def failing(*given):
+        raise RuntimeError("no such device")
+        yield
+
+    search = {**TINY, "folds": 2, "time_limit": 600, "directory": tmp_path / "a"}
+    monkeypatch.setattr(_automl, "trained_networks", failing)
+    monkeypatch.setattr(_trial_queue, "MAX_DEATHS", 2)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="^no such device$"):
+            TableClassifier(**search).fit(frame, dear)
+    words = "^`directory` is the folder .* the recipe, can be .*: Its process died 2 t"
+    with pytest.raises(ValueError, match=words):
+        TableClassifier(**search).fit(frame, dear)
+
+
+def test_errors_of_the_study_are_told_in_the_words_of_the_estimator(
+    begun_directory, untrained, frame, dear, tmp_path
+):
+    folder = shutil.copytree(begun_directory, tmp_path / "a")
+    (folder / "study" / "study.db").unlink()
+    search = {**TINY, "trials": 1, "validation": 0.25, "directory": folder}
+    words = "^`directory` is the folder of the search .* left there, .*: .*no such file"
+    with pytest.raises(ValueError, match=words) as raised:
+        TableClassifier(**search).fit(frame, dear)
+    assert "project_name" not in str(raised.value)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
@@ -442,13 +489,21 @@ def test_failures_in_a_row_leave_what_there_was(untrained, frame, dear, monkeypa
 
     monkeypatch.setattr(_automl, "trained_networks", others_fail)
     search = TableClassifier(**TINY, trials=20, validation=0.25)
-    with pytest.warns(UserWarning, match="^The search ended early. .*too large"):
+    words = "^The search ended early: 3 of 4 trials failed .*too large"
+    with pytest.warns(UserWarning, match=words):
         search.fit(frame, dear)
     assert len(seeds) == 4
     assert [row["model"] for row in rows_of(search)] == ["recipe", "ensemble"]
 
 
-@pytest.mark.slow
+def assert_of_this_file(warned, words):
+    (found,) = (w for w in warned if re.match(words, str(w.message)))
+    assert found.filename == __file__
+
+
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
 def test_a_later_trial_that_fails_is_not_in_the_ensemble(
     untrained, frame, dear, monkeypatch
 ):
@@ -461,15 +516,18 @@ def test_a_later_trial_that_fails_is_not_in_the_ensemble(
         return networks(values, build, parts, goal, seed)
 
     monkeypatch.setattr(_automl, "trained_networks", second_fails)
-    found = TableClassifier(**TINY, trials=3, validation=0.25).fit(frame, dear)
+    search = TableClassifier(**TINY, trials=3, validation=0.25)
+    words = "^1 of 3 trials failed and are left out, the last with .*: too large$"
+    with pytest.warns(UserWarning, match=words) as warned:
+        found = search.fit(frame, dear)
+    assert_of_this_file(warned, words)
     names = [row["model"] for row in rows_of(found)]
     assert sorted(names) == ["ensemble", "recipe", "trial_0002"]
 
 
-def test_no_trial_is_begun_that_would_not_end_in_time(
-    untrained, frame, dear, monkeypatch, calls
-):
-    """Each trial takes what it says; the build of networks takes nothing."""
+@pytest.fixture
+def ten_seconds(untrained, monkeypatch):
+    """The time: each trial takes ten seconds, the build of networks takes nothing."""
     seconds = [0.0]
 
     def slow(values, build, parts, goal, seed):
@@ -481,6 +539,12 @@ def test_no_trial_is_begun_that_would_not_end_in_time(
     for module in ("_automl", "_time_limit", "_estimator"):
         name = f"keras_trainkit.estimators.{module}.now"
         monkeypatch.setattr(name, lambda: seconds[0])
+    clock = types.SimpleNamespace(perf_counter=lambda: seconds[0])
+    monkeypatch.setattr("keras_trainkit.tuners._trial.time", clock)
+    return seconds
+
+
+def test_no_trial_is_begun_that_would_not_end_in_time(ten_seconds, frame, dear, calls):
     search = {**TINY, "validation": 0.25}
     TableClassifier(**search, time_limit=35).fit(frame, dear)
     assert len(calls) == 3  # a fourth would end after 40
@@ -490,13 +554,74 @@ def test_no_trial_is_begun_that_would_not_end_in_time(
 
 
 @pytest.mark.slow
-def test_the_time_of_earlier_starts_counts(untrained, frame, dear, calls, tmp_path):
+def test_the_time_of_earlier_starts_counts(
+    untrained, ten_seconds, frame, dear, calls, tmp_path
+):
     search = {**TINY, "validation": 0.25, "directory": tmp_path / "a"}
     TableClassifier(**search, trials=2).fit(frame, dear)
-    calls.clear()
-    found = TableClassifier(**search, time_limit=0.001).fit(frame, dear)
-    assert not calls
-    assert len(rows_of(found)) == 3
+    for limit, trained in ((25, 0), (35, 1)):
+        calls.clear()
+        TableClassifier(**search, time_limit=limit).fit(frame, dear)
+        assert len(calls) == trained
+
+
+@pytest.mark.slow
+def test_the_choice_of_an_ensemble_keeps_the_limit(
+    untrained, ten_seconds, frame, dear, monkeypatch
+):
+    """A score takes a second: 25 rounds over 8 trials would take 200 of the 100."""
+    score = _automl.Job.score
+
+    def slow(job, predictions):
+        ten_seconds[0] += 1
+        return score(job, predictions)
+
+    monkeypatch.setattr(_automl.Job, "score", slow)
+    found = TableClassifier(**TINY, validation=0.25, time_limit=100).fit(frame, dear)
+    assert len(rows_of(found)) == 9
+    assert ten_seconds[0] <= 110
+
+
+def test_the_time_to_build_is_kept_from_the_first_network_on(
+    frame, dear, monkeypatch, calls
+):
+    kept, networks = [], not_trained(calls)
+
+    def looked_at(values, build, parts, goal, seed):
+        for network in networks(values, build, parts, goal, seed):
+            kept.append(goal.watch[0]._clock.reserve)
+            yield network
+
+    monkeypatch.setattr(_automl, "trained_networks", looked_at)
+    search = {"folds": 2, "trials": 1, "time_limit": 600}
+    TableClassifier(**TINY, **search).fit(frame, dear)
+    assert all(seconds > 0 for seconds in kept)
+
+
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
+def test_trials_that_the_limit_ended_count_where_all_was_trained_enough(
+    frame, dear, monkeypatch
+):
+    """The recipe and the trial after it are ended; that one too soon."""
+    trials, networks = [], not_trained([])
+
+    def ended(values, build, parts, goal, seed):
+        watch = goal.watch[0]
+        trials.append(seed)
+        watch.is_over = len(trials) < 3
+        watch.is_short = len(trials) == 2
+        return networks(values, build, parts, goal, seed)
+
+    monkeypatch.setattr(_automl, "trained_networks", ended)
+    search = TableClassifier(**TINY, trials=3, time_limit=600, validation=0.25)
+    words = "^`time_limit` ended the training of the recipe.* in a new `directory`"
+    with pytest.warns(UserWarning, match=words) as warned:
+        search.fit(frame, dear)
+    assert_of_this_file(warned, words)
+    names = {row["model"] for row in rows_of(search)}
+    assert names == {"recipe", "ensemble", *names_of(2)}
 
 
 @pytest.mark.slow
@@ -523,25 +648,30 @@ def test_one_trial_is_the_plain_fit_bit_for_bit(frame, dear):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:`time_limit` ended:UserWarning")
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
 def test_the_time_limit_is_kept(frame, dear):
-    """Whatever a trial takes: long ones are ended by a callback."""
+    """Whatever a trial takes: long ones are ended by a callback.
+
+    With a schedule the recipe trains for all epochs.
+    """
     search = {**TINY, "epochs": 100_000, "validation": 0.25}
+    rate = keras.optimizers.schedules.CosineDecay(0.01, 1_000_000)
+    search["optimizer"] = keras.optimizers.SGD(rate)
     warm = TableClassifier(**search | {"epochs": 1}).fit(frame, dear)
     assert warm.recipe_["epochs"]["value"] == 1
     began = time.perf_counter()
-    found = TableClassifier(**search, time_limit=20, keras_callbacks=[Endless()])
-    found.fit(frame, dear)
+    found = TableClassifier(**search, time_limit=20, keras_callbacks=[Slow()])
+    with pytest.warns(UserWarning, match="^`time_limit` ended the training"):
+        found.fit(frame, dear)
     assert 18 < time.perf_counter() - began < 22
     assert [row["model"] for row in rows_of(found)] == ["recipe", "ensemble"]
 
 
-class Endless(keras.callbacks.Callback):
-    """Lets no training end by itself."""
-
+class Slow(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         time.sleep(0.05)
-        logs["val_loss"] = 1 / (1 + epoch)
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from keras_trainkit.estimators._scoring import scoring_for
+from keras_trainkit.estimators._scoring import check_classes, scoring_for
 
 pytestmark = pytest.mark.backend_free
 
@@ -59,7 +59,14 @@ def test_a_class_that_does_not_occur_is_left_out(name):
     y = np.array([0, 0, 1, 1])
     found = np.array([[0.6, 0.2, 0.2], [0.5, 0.3, 0.2], [0.3, 0.6, 0.1], [0, 0.9, 0.1]])
     assert scoring_for(name, "classification", 1).score(y, found, None) == 1
-    assert scoring_for("roc_auc", "binary", 1).score(y[:2], found[:2, :2], None) == 0.5
+
+
+def test_areas_are_refused_where_all_rows_are_of_one_class():
+    area = scoring_for("auc", "binary", 1)
+    check_classes(area, np.array([0, 0, 1]))
+    check_classes(scoring_for("accuracy", "binary", 1), np.array([1, 1]))
+    with pytest.raises(ValueError, match='^`scoring` .*"roc_auc" .*: 2 such rows'):
+        check_classes(area, np.array([1, 1]))
 
 
 @pytest.mark.parametrize("weights", [None, W])

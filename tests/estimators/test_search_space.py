@@ -3,7 +3,7 @@
 import pytest
 
 from keras_trainkit.estimators._search_space import search_space, values_of
-from keras_trainkit.estimators._table_recipe import chosen
+from keras_trainkit.estimators._table_recipe import NO_NUMBERS, chosen
 
 pytestmark = pytest.mark.backend_free
 
@@ -53,6 +53,12 @@ def test_what_a_given_optimizer_and_loss_have_is_not_searched():
     space = search_space(recipe(optimizer="sgd", loss="mse"))
     absent = {"learning_rate", "weight_decay", "label_smoothing"}
     assert not absent & set(space.values)
+
+
+def test_an_embedding_of_numbers_is_not_searched_where_there_are_none():
+    around = recipe()
+    around["numeric_embedding"] = {"value": False, "reason": NO_NUMBERS}
+    assert "numeric_embedding" not in search_space(around).values
 
 
 def test_width_and_depth_of_a_trial_become_hidden_units():

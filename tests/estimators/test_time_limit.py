@@ -24,6 +24,7 @@ def watching(clock, trainings=1, must_end=False, epochs=99):
     watch = TimeLimit(clock, trainings, must_end)
     watch.set_model(Model())
     watch.set_params({"epochs": epochs})
+    watch.on_train_begin()
     return watch
 
 
@@ -95,3 +96,33 @@ def test_what_earlier_starts_took_is_said(seconds):
     # 12 seconds, and 6 epochs of 3 seconds.
     with pytest.raises(ValueError, match="takes 30 .*4 epochs.*of which 29 are spent"):
         watch.on_epoch_end(1)
+
+
+@pytest.mark.parametrize("epochs", [1, 11])
+def test_the_last_of_several_trainings_needs_epochs_of_its_own(seconds, epochs):
+    """The first has 40, of which the 11 that each needs are no part of the second's."""
+    watch = watching(Clock(40.5 + epochs, began=100.0), trainings=2, must_end=True)
+    for training in range(2):
+        if training:
+            watch.on_train_begin()
+        for epoch in range([40, epochs][training]):
+            seconds[0] += 1
+            watch.on_epoch_end(epoch)
+    assert not watch.is_over
+    seconds[0] += 1
+    watch.on_train_batch_end(0)
+    if epochs == 11:
+        watch.on_epoch_end(epochs)
+        assert watch.is_over and not watch.is_short
+        return
+    with pytest.raises(ValueError, match="takes 52 or more .*2 networks of 11 epochs"):
+        watch.on_epoch_end(epochs)
+
+
+def test_a_later_trial_that_is_cut_too_soon_is_told_apart(seconds):
+    watch = watching(Clock(5.0, began=100.0), epochs=3)
+    for epoch in range(3):
+        seconds[0] += 1.9
+        watch.on_train_batch_end(epoch)
+        watch.on_epoch_end(epoch)
+    assert watch.is_over and watch.is_short  # in the third epoch of three

@@ -87,7 +87,7 @@ def test_row_numbers_stand_alone():
 
 
 def test_one_row_is_too_few():
-    with pytest.raises(ValueError, match="^`X` .*n_samples=1"):
+    with pytest.raises(ValueError, match="^`X` holds a row per .*n_samples=1 of"):
         parts(rows=ROWS[:1])
 
 
