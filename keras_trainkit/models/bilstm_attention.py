@@ -234,7 +234,7 @@ def _convolved(
         x = keras.layers.Activation("relu", name=f"{prefix}activation_{number}")(x)
     if pool_size == 1:
         return x
-    windows = MultiScale((pool_size,), "max", join=False, name=f"{prefix}pooling")
+    windows = MultiScale((int(pool_size),), "max", join=False, name=f"{prefix}pooling")
     return windows(x)[0]
 
 

@@ -87,8 +87,7 @@ def test_steps_before_the_recurrence_are_those_of_numpy():
         assert found[row, : len(expected)] == pytest.approx(expected, abs=1e-5)
 
 
-@pytest.mark.parametrize("pool_size", [1, 2, 3])
-@pytest.mark.parametrize("before", [0, 1])
+@pytest.mark.parametrize(("pool_size", "before"), [(1, 2), (2, 1), (3, 0)])
 def test_padding_of_floats_changes_nothing(pool_size, before):
     model = drawn(floats(pool_size=pool_size))
     space = ((0, 0), (before, 5), (0, 0))
@@ -105,16 +104,18 @@ def test_padding_of_tokens_changes_nothing():
 
 
 def test_padding_does_not_count_in_the_statistics_of_training():
-    model = floats(dropout=0.0, recurrent_dropout=0.0, pool_size=2)
-    other = keras.models.clone_model(model)
-    other.set_weights(list(map(ops.convert_to_numpy, model.weights)))
+    model = floats()
+    blocks = keras.Model(model.input, model.get_layer("activation_2").output)
     longer = np.pad(PADDED, ((0, 0), (2, 5), (0, 0)), constant_values=PADDING)
-    first = ops.convert_to_numpy(model(PADDED, training=True))
-    second = ops.convert_to_numpy(other(longer, training=True))
-    assert second == pytest.approx(first, abs=1e-5)
-    for weight, same in zip(model.weights, other.weights, strict=True):
-        expected = ops.convert_to_numpy(weight)
-        assert ops.convert_to_numpy(same) == pytest.approx(expected, abs=1e-6)
+    begun, ended = list(map(ops.convert_to_numpy, blocks.weights)), []
+    for x in (PADDED, longer):
+        blocks.set_weights(begun)
+        blocks(x, training=True)
+        ended.append(list(map(ops.convert_to_numpy, blocks.weights)))
+    for first, second in zip(*ended, strict=True):
+        assert second == pytest.approx(first, abs=1e-6)
+    moved = [np.abs(a - b).max() > 0 for a, b in zip(begun, ended[0], strict=True)]
+    assert sum(moved) == 4  # mean and variance of two blocks
 
 
 def test_a_sequence_without_steps_gets_the_answer_to_zeros():
@@ -138,12 +139,9 @@ def test_gaps_and_padding_are_told_apart():
     assert answers(model, longer) == pytest.approx(found, abs=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("keep", "kept"), [("end", slice(-4, None)), ("start", slice(4))]
-)
-def test_sequences_are_cut_before_they_are_pooled(keep, kept):
-    model = drawn(floats(max_length=4, keep=keep, pool_size=2))
-    expected = answers(model, FLOATS[:, kept])
+def test_sequences_are_cut_before_they_are_pooled():
+    model = drawn(floats(max_length=4, keep="end", pool_size=2))
+    expected = answers(model, FLOATS[:, -4:])
     assert answers(model, FLOATS) == pytest.approx(expected, abs=1e-5)
 
 
