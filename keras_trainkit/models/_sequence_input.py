@@ -85,12 +85,19 @@ def check_embedding_matrix(
             f"{purpose} be None without `vocabulary_size`, for floats. "
             f"Received: embedding_matrix={type(matrix).__name__}."
         )
-    vectors = as_numpy(matrix)
     wanted = (vocabulary_size, embedding_units)
-    if vectors.shape != wanted or vectors.dtype.kind not in "iuf":
+    allowed = f"numbers of the shape (vocabulary_size, embedding_units), here {wanted}"
+    try:
+        vectors = as_numpy(matrix)
+    except ValueError as error:
         raise ValueError(
-            f"{purpose} be numbers of the shape (vocabulary_size, embedding_units), "
-            f"here {wanted}. Received: {vectors.dtype} of the shape {vectors.shape}."
+            f"{purpose} be {allowed}. Received: lists of unequal lengths."
+        ) from error
+    is_number = vectors.dtype.kind in "iuf" or vectors.dtype.name == "bfloat16"
+    if vectors.shape != wanted or not is_number:
+        raise ValueError(
+            f"{purpose} be {allowed}. "
+            f"Received: {vectors.dtype} of the shape {vectors.shape}."
         )
     rows = np.flatnonzero(~np.isfinite(_vectors(vectors)).all(axis=1))
     if len(rows):

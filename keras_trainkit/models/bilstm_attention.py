@@ -35,6 +35,9 @@ from keras_trainkit.models.task_model import TaskModel
 
 _SCORES = ("additive", "multiplicative", "dot", "scaled_dot", None)
 _QUERIES = ("final_state", "learned")
+# Share of the statistics that a step keeps. With Keras' 0.99 they are those of the start
+# for hundreds of steps, and few rows have no more: training then fits, inference fails.
+_KEPT_STATISTICS = 0.9
 
 
 def bilstm_attention(
@@ -111,7 +114,9 @@ def bilstm_attention(
         convolutions: Sequence of pairs `(filters, kernel_size)`, filters >= 2, such as
             `((64, 8), (128, 5), (64, 3))`: convolutions that find short shapes for the
             recurrence to put in order. Padding has no influence on them, nor on the
-            statistics of their batch normalization. None for no convolution.
+            statistics of their batch normalization, which follow the batches of some
+            ten steps (momentum 0.9), so that few rows suffice. None for no
+            convolution.
         pool_size: Int >= 1. So many steps, counted from the first valid one, become
             one before the recurrence, by the largest value of each filter: 2 halves
             the time it takes. With `convolutions` only. `max_length` counts the steps
@@ -230,7 +235,7 @@ def _convolved(
         name = f"{prefix}convolution_{number}"
         x = MaskedConv1D(int(filters), int(kernel_size), use_bias=False, name=name)(x)
         name = f"{prefix}normalization_{number}"
-        x = keras.layers.BatchNormalization(name=name)(x)
+        x = keras.layers.BatchNormalization(momentum=_KEPT_STATISTICS, name=name)(x)
         x = keras.layers.Activation("relu", name=f"{prefix}activation_{number}")(x)
     if pool_size == 1:
         return x

@@ -53,6 +53,7 @@ def test_blocks_stand_between_the_scales_and_the_recurrence():
     first, second = model.get_layer("convolution_1"), model.get_layer("convolution_2")
     assert (first.filters, first.kernel_size, first.use_bias) == (5, 4, False)
     assert (second.filters, second.kernel_size) == (6, 3)
+    assert model.get_layer("normalization_2").momentum == 0.9
     assert first.kernel.shape == (4, 4, 5)  # two channels at two scales
 
 

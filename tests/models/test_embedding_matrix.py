@@ -29,6 +29,12 @@ def test_vectors_are_those_given(given):
     assert np.array_equal(vectors_of(tokens(given)), MATRIX)
 
 
+def test_vectors_of_half_precision_are_widened():
+    given = ops.cast(MATRIX, "bfloat16")
+    expected = ops.convert_to_numpy(ops.cast(given, "float32"))
+    assert np.array_equal(vectors_of(tokens(given)), expected)
+
+
 @pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize(
     "is_trained", [True, pytest.param(False, marks=pytest.mark.slow)]
@@ -74,6 +80,7 @@ NAN[3, 1], HUGE[[4, 7], 1] = np.nan, 1e300
         (MATRIX[0], {}, r"of the shape \(5,\)"),
         (MATRIX.astype(str), {}, "must be numbers of the shape"),
         (MATRIX > 0, {}, "must be numbers .*Received: bool"),
+        ([[1.0], [2.0, 3.0]], {}, "Received: lists of unequal lengths"),
         ("glove", {}, "`embedding_matrix` holds the vectors of the token ids"),
         (NAN, {}, "must be finite.*1 rows .*such as row 3"),
         (HUGE, {}, "must be finite.*2 rows .*beyond float32, such as row 4"),
