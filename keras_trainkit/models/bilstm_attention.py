@@ -35,8 +35,8 @@ from keras_trainkit.models.task_model import TaskModel
 
 _SCORES = ("additive", "multiplicative", "dot", "scaled_dot", None)
 _QUERIES = ("final_state", "learned")
-# Share of the statistics that a step keeps. With Keras' 0.99 they are those of the start
-# for hundreds of steps, and few rows have no more: training then fits, inference fails.
+# Share of the statistics that a step keeps. With Keras' 0.99 they are those of the
+# start for hundreds of steps, and few rows have no more: inference then fails.
 _KEPT_STATISTICS = 0.9
 
 

@@ -174,19 +174,15 @@ def test_mixed_precision_is_close_to_full(mixed_precision):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("build", [floats, tokens])
-def test_learns_under_way(build):
-    """A shape of three steps, anywhere, which is the class."""
+def test_a_hundred_steps_suffice_to_learn_a_shape_anywhere():
+    """In inference too, whose statistics Keras' default would still have at the start."""
     rng = np.random.default_rng(1)
     y = rng.integers(2, size=128)
     x = rng.integers(3, 12, size=(128, 9))
-    starts = rng.integers(0, 6, size=128)
-    for row, start in enumerate(starts):
+    for row, start in enumerate(rng.integers(0, 6, size=128)):
         x[row, start : start + 3] = (1, 2, 1) if y[row] else (2, 1, 2)
     keras.utils.set_random_seed(2)
-    model = build(pool_size=2, task="classification")
-    if build is floats:
-        x = np.stack([x, -x], axis=-1).astype("float32")
+    model = tokens(pool_size=2, task="classification")
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(0.01), loss, metrics=["accuracy"])
     model.fit(x, y, batch_size=32, epochs=25, verbose=0)
