@@ -175,7 +175,7 @@ def test_mixed_precision_is_close_to_full(mixed_precision):
 
 @pytest.mark.slow
 def test_a_hundred_steps_suffice_to_learn_a_shape_anywhere():
-    """In inference too, whose statistics Keras' default would still have at the start."""
+    """In inference too: Keras' own statistics would still be near their start."""
     rng = np.random.default_rng(1)
     y = rng.integers(2, size=128)
     x = rng.integers(3, 12, size=(128, 9))
