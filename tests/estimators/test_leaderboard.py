@@ -1,7 +1,6 @@
 """The trials of a search as a table, and what a folder says of them."""
 
 import json
-import shutil
 
 import keras
 import numpy as np
@@ -9,6 +8,7 @@ import pytest
 from untrained_searches import TINY, not_trained
 
 from keras_trainkit.estimators import TableClassifier, TableRegressor, _automl
+from keras_trainkit.estimators._leaderboard import check_search
 from keras_trainkit.estimators._trial_file import read_trial
 
 TRIALS = 4
@@ -92,61 +92,37 @@ def test_rows_of_one_class_have_no_area(frame, dear):
         found.leaderboard(frame[:9], ["dear"] * 9)
 
 
-@pytest.fixture(scope="module")
-def saved(search, tmp_path_factory):
-    return search[0].save(tmp_path_factory.mktemp("saved") / "a")
-
-
-def entry_of(fields, name):
-    """The value of an entry of `recipe_`, to be changed in place."""
-    (choice,) = (entry for key, entry in fields["recipe"]["dict"] if key == name)
-    return choice["dict"][0]
-
-
-def renamed(fields):
-    entry_of(fields, "models")[1][0]["dict"][0][1] = "trial_0009"
-
-
-def heavier(fields):
-    entry_of(fields, "models")[1][0]["dict"][1][1] = 0.5
-
-
-def shortened(fields):
-    del entry_of(fields, "models")[1][-1]
-
-
-def rescored(fields):
-    entry_of(fields, "scoring")[1] = "gini"
-
-
-def emptied(fields):
-    entry_of(fields, "leaderboard")[1][0] = {"dict": [["model", "recipe"]]}
-
-
-def in_other_folds(fields):
-    entry_of(fields, "folds")[1] = 3
-
-
-def without_models(fields):
-    pairs = fields["recipe"]["dict"]
-    fields["recipe"]["dict"] = [pair for pair in pairs if pair[0] != "models"]
-
-
 @pytest.mark.parametrize(
-    "edit",
+    ("edit", "words"),
     [
-        *(renamed, heavier, shortened, rescored, emptied, in_other_folds),
-        without_models,
+        (lambda models, rows: {"models": [models[0] | {"model": "a"}]}, "'a'.*others"),
+        (lambda models, rows: {"models": [models[0] | {"weight": 0.5}]}, "others than"),
+        (lambda models, rows: {"models": models[1:]}, "others than"),
+        (lambda models, rows: {"leaderboard": [{"model": "recipe"}]}, "leaderboard"),
+        (
+            lambda models, rows: {"leaderboard": [rows[0] | {"weight": "all"}]},
+            "leaderboard with",
+        ),
+        (lambda models, rows: {"scoring": "gini"}, "^`scoring` .*'gini'"),
+        (lambda models, rows: {"folds": 3}, "4 models, and a model of 8 networks"),
     ],
 )
-def test_an_edited_leaderboard_is_refused(edit, saved, tmp_path):
-    path = shutil.copytree(saved, tmp_path / "edited")
+def test_entries_that_do_not_fit_together_or_the_model_are_refused(search, edit, words):
+    found = search[0]
+    models, rows = (found.recipe_[name]["value"] for name in ("models", "leaderboard"))
+    changes = {name: {"value": value} for name, value in edit(models, rows).items()}
+    check_search(found.recipe_, found.model_)
+    with pytest.raises(ValueError, match=words):
+        check_search(found.recipe_ | changes, found.model_)
+
+
+@pytest.mark.slow
+def test_a_folder_without_its_models_is_refused(search, tmp_path):
+    path = search[0].save(tmp_path / "a")
+    assert TableClassifier.load(path).recipe_ == search[0].recipe_
     fields = json.loads((path / "estimator.json").read_text())
-    edit(fields)
+    pairs = fields["recipe"]["dict"]
+    fields["recipe"]["dict"] = [pair for pair in pairs if pair[0] != "models"]
     (path / "estimator.json").write_text(json.dumps(fields))
-    with pytest.raises(ValueError, match="^`path` is the folder of a saved"):
+    with pytest.raises(ValueError, match="^`path` is the folder .*'models'"):
         TableClassifier.load(path)
-
-
-def test_the_folder_as_it_was_is_loaded(saved, search):
-    assert TableClassifier.load(saved).recipe_ == search[0].recipe_
