@@ -23,6 +23,7 @@ _COUNTS = {
     "epochs": "is the number of epochs, at most,",
     "batch_size": "is the number of rows per step",
     "max_length": "is the number of steps, or words, that are read of a row, at most,",
+    "pool_size": "is the number of steps that become one behind the convolutions",
     "embedding_units": "is the number of units per word",
 }
 _NUMBERS: dict[str, tuple[str, dict[str, float]]] = {

@@ -194,6 +194,8 @@ def _network(
         dropout=values["dropout"],
         recurrent_dropout=values["recurrent_dropout"],
         scales=values["scales"],
+        convolutions=values["convolutions"] or None,
+        pool_size=values["pool_size"],
         scaling=scaling,
         missing=missing,
         target_scaling=target_scaling,

@@ -40,6 +40,8 @@ def chosen_for_measurements(
         ),
         "keep": ("end", EVERY),
         "scales": ((1,), EVERY),
+        "convolutions": ((), EVERY),
+        "pool_size": (1, EVERY),
         "dropout": (0.2, EVERY),
         "recurrent_dropout": (0.1, EVERY),
         "epochs": _epochs(rows, SEQUENCES_SEEN),

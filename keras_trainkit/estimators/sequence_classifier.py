@@ -30,6 +30,8 @@ class SequenceClassifier(Classifier, SequenceEstimator):
         max_length: Int >= 1. Steps that are read of a longer sequence, or None.
         keep: "end" or "start" of a longer sequence is read. Or None.
         scales: Tuple of ints >= 1, as in `models.bilstm_attention`, or None.
+        convolutions: Tuple of pairs of ints, as there; () for none. Or None.
+        pool_size: Int >= 1, as there. Or None.
         dropout: Float in [0, 1), or None.
         recurrent_dropout: Float in [0, 1). Share of the states dropped on their way
             into the gates, or None.
@@ -103,6 +105,8 @@ class SequenceClassifier(Classifier, SequenceEstimator):
         max_length: int | None = None,
         keep: str | None = None,
         scales: Sequence[int] | None = None,
+        convolutions: Sequence[tuple[int, int]] | None = None,
+        pool_size: int | None = None,
         dropout: float | None = None,
         recurrent_dropout: float | None = None,
         epochs: int | None = None,
@@ -125,6 +129,8 @@ class SequenceClassifier(Classifier, SequenceEstimator):
         self.max_length = max_length
         self.keep = keep
         self.scales = scales
+        self.convolutions = convolutions
+        self.pool_size = pool_size
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
         self.epochs = epochs
