@@ -265,13 +265,13 @@ def test_half_precision_trains_numbers_in_their_units(gappy, means):
 @pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
 def test_a_grid_is_searched_over_a_list_of_sequences(sequences, levels):
-    one_epoch = SMALL | {"epochs": 1}
     search = GridSearchCV(
-        SequenceClassifier(**one_epoch), {"units": [(2,), (3,)]}, cv=2
+        SequenceClassifier(**SMALL | {"epochs": 1}),
+        {"units": [(2,)]},
+        cv=[(range(30), range(30, 40))],
     )
     search.fit(sequences, np.array(levels) == "high")
-    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
-    assert values_of(search.best_estimator_)["units"] == search.best_params_["units"]
+    assert search.best_params_ == {"units": (2,)}
     assert search.predict(sequences).dtype == bool
 
 
@@ -321,7 +321,7 @@ def test_one_channel_of_many_lengths_is_learned():
     lengths, signs = rng.integers(8, 16, 200), rng.choice([-1, 1], 200)
     pairs = zip(lengths, signs, strict=True)
     lines = [sign * np.arange(steps) / 9 + rng.normal() for steps, sign in pairs]
-    quick = {"units": (16,), "epochs": 20, "batch_size": 8, "learning_rate": 0.01}
+    quick = {"units": (16,), "epochs": 9, "batch_size": 8, "learning_rate": 0.02}
     found = SequenceClassifier(**SMALL | quick).fit(lines[:100], signs[:100])
     assert found.score(lines[100:], signs[100:]) > 0.9
     assert found.n_features_in_ == 1
