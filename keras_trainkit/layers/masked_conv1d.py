@@ -81,6 +81,7 @@ class MaskedConv1D(keras.layers.Layer):
             self.bias = self.add_weight(
                 name="bias", shape=(self.filters,), initializer="zeros"
             )
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: channels})
 
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         steps = ops.cast(inputs, self.compute_dtype)

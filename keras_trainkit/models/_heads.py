@@ -128,16 +128,21 @@ def member_head(
     """Outputs per member, then their mean: the layers "members" and "outputs"."""
     if members == 1:
         x = keras.layers.Reshape((1, x.shape[-1]), name="member")(x)
+    shaped = len(shape) > 1
     x = MemberDense(
         math.prod(shape),
-        activation=output_activation,
+        activation=None if shaped else output_activation,
         kernel_regularizer=regularizer,
         dtype=_head_dtype(),
         name="members",
     )(x)
-    if len(shape) > 1:
+    if shaped:
         each = (members, *shape)
         x = keras.layers.Reshape(each, dtype=_head_dtype(), name="member_answers")(x)
+        if output_activation is not None:  # over the last axis, as without members
+            x = keras.layers.Activation(
+                output_activation, dtype=_head_dtype(), name="member_activation"
+            )(x)
     kind = MEMBER_KINDS.get(str(task), "values")
     mean = MemberMean(
         kind, target_scaling, task, classes, dtype=_head_dtype(), name="outputs"

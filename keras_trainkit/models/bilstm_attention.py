@@ -129,7 +129,9 @@ def bilstm_attention(
             the vectors that the embedding starts from, such as published word
             vectors; None for small random ones. Row 0, padding, is never read. Rows of
             words without a vector are the caller's: draws that spread as the others
-            do, or the mean of the others for the id of unknown words.
+            do, or the mean of the others for the id of unknown words. A clone of the
+            model (`keras.models.clone_model`) has none of them until it is given
+            the weights.
         train_embedding: Bool. False leaves `embedding_matrix` as it is in training.
         members: Int >= 1. Networks that are trained together: each has its own
             convolutions, recurrent layers, attention and head, behind one embedding

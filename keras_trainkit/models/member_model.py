@@ -14,8 +14,9 @@ from keras_trainkit.models.task_model import TaskModel
 class MemberModel(TaskModel):
     """A functional model that trains the members of an ensemble, not their mean.
 
-    Made by `models.mlp` with `members` or `target_scaling`; used like any Keras model,
-    with stock losses, metrics and `compile`, `fit`, `evaluate`, `predict`, `export`.
+    Made by `models.mlp` and `models.bilstm_attention` with `members` or
+    `target_scaling`; used like any Keras model, with stock losses, metrics and
+    `compile`, `fit`, `evaluate`, `predict`, `export`.
     Outputs must come from a `layers.MemberMean`. That layer gives the mean, and leaves
     the outputs of the members in its attribute `last_call`, where `compute_loss` takes
     them.

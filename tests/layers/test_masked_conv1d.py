@@ -196,6 +196,13 @@ def test_refuses_inputs_of_other_shapes(shape):
         MaskedConv1D(4, 3)(keras.Input(batch_shape=shape))
 
 
+def test_a_built_layer_refuses_other_channels():
+    layer = MaskedConv1D(4, 3)
+    layer(keras.Input((None, 3)))
+    with pytest.raises(ValueError, match="expected axis -1 of input shape"):
+        layer(keras.Input((None, 5)))
+
+
 def test_refuses_a_mask_of_other_shape():
     with pytest.raises(ValueError, match="`mask` tells the steps that are valid"):
         MaskedConv1D(4, 3)(draw(3, 4, 5), mask=np.ones((3, 3), bool))

@@ -224,8 +224,9 @@ def test_an_answer_may_have_a_shape(task):
     assert answers(model, FLOATS) == pytest.approx(expected, abs=1e-6)
 
 
-def test_activation_of_shaped_answers_goes_over_the_last_axis():
-    model = forecaster(task=None, output_activation="softmax")
+@pytest.mark.parametrize("members", [1, 2])
+def test_activation_of_shaped_answers_goes_over_the_last_axis(members):
+    model = forecaster(task=None, output_activation="softmax", members=members)
     assert answers(model, FLOATS).sum(axis=-1) == pytest.approx(1)
 
 
