@@ -29,6 +29,7 @@ from keras_trainkit.estimators import (
 from keras_trainkit.estimators._search_folder import begin, seed_in
 from keras_trainkit.estimators._trial_file import FILE, read_trial
 from keras_trainkit.tuners import _trial_queue
+from keras_trainkit.tuners._patient_storage import StorageFailed
 
 
 @pytest.fixture
@@ -494,6 +495,29 @@ def test_failures_in_a_row_leave_what_there_was(untrained, frame, dear, monkeypa
         search.fit(frame, dear)
     assert len(seeds) == 4
     assert [row["model"] for row in rows_of(search)] == ["recipe", "ensemble"]
+
+
+@pytest.mark.slow
+def test_after_a_full_disk_the_same_call_goes_on(
+    untrained, frame, dear, monkeypatch, tmp_path
+):
+    search = {**TINY, "trials": 2, "validation": 0.25, "directory": tmp_path / "a"}
+    write, refused = _automl.write_trial, ["trial_0000", "trial_0001"]
+
+    def full(folder, networks):
+        if folder.name == refused[0]:
+            raise StorageFailed(str(folder), "No space left on device")
+        write(folder, networks)
+
+    monkeypatch.setattr(_automl, "write_trial", full)
+    while refused:
+        with pytest.raises(StorageFailed, match="a disk with room left.*No space"):
+            TableClassifier(**search).fit(frame, dear)
+        refused.pop(0)
+    monkeypatch.setattr(_automl, "write_trial", write)
+    found = TableClassifier(**search).fit(frame, dear)
+    names = {row["model"] for row in rows_of(found)}
+    assert names == {"recipe", "ensemble", *names_of(1)}
 
 
 def assert_of_this_file(warned, words):
