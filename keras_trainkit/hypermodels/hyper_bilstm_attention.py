@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
+from keras_tuner.errors import FatalValueError
 
 from keras_trainkit.hypermodels._domains import (
     ChoiceDomain,
@@ -264,6 +266,7 @@ class HyperBiLSTMAttention(HyperNetwork):
             "vocabulary_size": self.vocabulary_size,
             **parts,
         }
+        _check_width(parts.get("embedding_matrix"), values)
         attention = values["attention"]
         names = ("embedding_units", "query", "pool_size", "train_embedding")
         optional = {name: values[name] for name in names if name in values}
@@ -284,6 +287,17 @@ class HyperBiLSTMAttention(HyperNetwork):
             classes=self.classes,
             **optional,
             **parts,
+        )
+
+
+def _check_width(embedding_matrix: Any, values: dict[str, Any]) -> None:
+    """Ends a search whose trials would fail, one like the other."""
+    width, asked = np.shape(embedding_matrix)[1:], values.get("embedding_units")
+    if embedding_matrix is not None and width != (asked,):
+        raise FatalValueError(
+            "`embedding_units` is the number of units per token and must be fixed to "
+            "the columns of the `embedding_matrix` of `prepare`, by `space`. "
+            f"Received: embedding_units={asked}, columns {width}."
         )
 
 

@@ -2,6 +2,7 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
+from keras_tuner.errors import FatalValueError
 
 from keras_trainkit.hypermodels import HyperBiLSTMAttention
 from keras_trainkit.models import TaskModel
@@ -95,6 +96,19 @@ def test_word_vectors_come_from_prepare():
     found = keras.ops.convert_to_numpy(embedding.embeddings)
     assert np.array_equal(found, matrix)
     assert not embedding.trainable
+
+
+def test_word_vectors_of_another_width_end_the_search():
+    hypermodel = HyperBiLSTMAttention(
+        *((None,), 3),
+        prepare=lambda x, y: {
+            "vocabulary_size": 9,
+            "embedding_matrix": np.ones((9, 6)),
+        },
+    )
+    hypermodel.prepare(None)
+    with pytest.raises(FatalValueError, match=r"=128, columns \(6,\)"):
+        hypermodel.build(keras_tuner.HyperParameters())
 
 
 @pytest.mark.slow
