@@ -239,7 +239,8 @@ class TableEstimator(Estimator):
         if not self._searches():
             return train(recipe, build, parts, goal, seed), recipe
         # Brings KerasTuner and Optuna.
-        from keras_trainkit.estimators._automl import Job, search
+        from keras_trainkit.estimators._automl import search
+        from keras_trainkit.estimators._trial_tuner import Job
 
         y = np.concatenate([part.validation.y for part in parts])
         scoring = scoring_for(self.scoring, goal.task, y[0].size)
@@ -269,7 +270,7 @@ class TableEstimator(Estimator):
 
     def _tested(self, rows: list[Row], X: Any, y: Any) -> list[Row]:  # noqa: N803
         """The rows of the leaderboard, with scores on these rows."""
-        from keras_trainkit.estimators._automl import predictions_of
+        from keras_trainkit.estimators._trial_tuner import predictions_of
 
         table = self._known_table(X)
         truth = self._known_target(read_target(y, table.rows, type(self).__name__))

@@ -23,8 +23,8 @@ from keras_trainkit import data
 from keras_trainkit.estimators import (
     TableClassifier,
     TableRegressor,
-    _automl,
     _search_folder,
+    _trial_tuner,
 )
 from keras_trainkit.estimators._search_folder import begin, seed_in
 from keras_trainkit.estimators._trial_file import FILE, read_trial
@@ -41,7 +41,7 @@ def calls():
 @pytest.fixture
 def untrained(monkeypatch, calls):
     """Networks as they were made, by the trial's seed: a training takes no time."""
-    monkeypatch.setattr(_automl, "trained_networks", not_trained(calls))
+    monkeypatch.setattr(_trial_tuner, "trained_networks", not_trained(calls))
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def found(frame, dear):
     """What no test changes."""
     search = {"trials": 4, "folds": 2, "scoring": "accuracy"}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_automl, "trained_networks", not_trained([]))
+        patch.setattr(_trial_tuner, "trained_networks", not_trained([]))
         return TableClassifier(**TINY, **search).fit(frame, dear)
 
 
@@ -215,7 +215,7 @@ def test_stopped_midway_the_same_call_goes_on(
     as_if_nothing = list(calls)
     calls.clear()
     begun = TableClassifier(**search, directory=tmp_path / "search")
-    write, written = _automl.write_trial, []
+    write, written = _trial_tuner.write_trial, []
 
     def killed(folder, networks):
         if len(written) == 2:
@@ -223,10 +223,10 @@ def test_stopped_midway_the_same_call_goes_on(
         written.append(folder)
         write(folder, networks)
 
-    monkeypatch.setattr(_automl, "write_trial", killed)
+    monkeypatch.setattr(_trial_tuner, "write_trial", killed)
     with pytest.raises(KeyboardInterrupt):
         begun.fit(frame, dear)
-    monkeypatch.setattr(_automl, "write_trial", write)
+    monkeypatch.setattr(_trial_tuner, "write_trial", write)
     assert calls == as_if_nothing[:6]
     calls.clear()
     begun.fit(frame, dear)
@@ -300,7 +300,7 @@ def begun_directory(frame, dear, tmp_path_factory):
     folder = tmp_path_factory.mktemp("searches") / "a"
     search = {**TINY, "trials": 1, "validation": 0.25, "directory": folder}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_automl, "trained_networks", not_trained([]))
+        patch.setattr(_trial_tuner, "trained_networks", not_trained([]))
         TableClassifier(**search).fit(frame, dear)
     return folder
 
@@ -439,7 +439,7 @@ def test_an_error_of_the_first_trial_is_the_users(frame, dear, monkeypatch, tmp_
         yield
 
     search = {**TINY, "trials": 2, "validation": 0.25, "directory": tmp_path / "a"}
-    monkeypatch.setattr(_automl, "trained_networks", failing)
+    monkeypatch.setattr(_trial_tuner, "trained_networks", failing)
     for _ in range(2):
         with pytest.raises(RuntimeError, match="^no such device$"):
             TableClassifier(**search).fit(frame, dear)
@@ -453,7 +453,7 @@ def test_a_recipe_that_died_too_often_ends_the_search(
         yield
 
     search = {**TINY, "folds": 2, "time_limit": 600, "directory": tmp_path / "a"}
-    monkeypatch.setattr(_automl, "trained_networks", failing)
+    monkeypatch.setattr(_trial_tuner, "trained_networks", failing)
     monkeypatch.setattr(_trial_queue, "MAX_DEATHS", 2)
     for _ in range(2):
         with pytest.raises(RuntimeError, match="^no such device$"):
@@ -480,7 +480,7 @@ def test_errors_of_the_study_are_told_in_the_words_of_the_estimator(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
 )
 def test_failures_in_a_row_leave_what_there_was(untrained, frame, dear, monkeypatch):
-    networks, seeds = _automl.trained_networks, []
+    networks, seeds = _trial_tuner.trained_networks, []
 
     def others_fail(values, build, parts, goal, seed):
         seeds.append(seed)
@@ -488,7 +488,7 @@ def test_failures_in_a_row_leave_what_there_was(untrained, frame, dear, monkeypa
             raise ValueError("too large")
         return networks(values, build, parts, goal, seed)
 
-    monkeypatch.setattr(_automl, "trained_networks", others_fail)
+    monkeypatch.setattr(_trial_tuner, "trained_networks", others_fail)
     search = TableClassifier(**TINY, trials=20, validation=0.25)
     words = "^The search ended early: 3 of 4 trials failed .*too large"
     with pytest.warns(UserWarning, match=words):
@@ -502,19 +502,19 @@ def test_after_a_full_disk_the_same_call_goes_on(
     untrained, frame, dear, monkeypatch, tmp_path
 ):
     search = {**TINY, "trials": 2, "validation": 0.25, "directory": tmp_path / "a"}
-    write, refused = _automl.write_trial, ["trial_0000", "trial_0001"]
+    write, refused = _trial_tuner.write_trial, ["trial_0000", "trial_0001"]
 
     def full(folder, networks):
         if folder.name == refused[0]:
             raise StorageFailed(str(folder), "No space left on device")
         write(folder, networks)
 
-    monkeypatch.setattr(_automl, "write_trial", full)
+    monkeypatch.setattr(_trial_tuner, "write_trial", full)
     while refused:
         with pytest.raises(StorageFailed, match="a disk with room left.*No space"):
             TableClassifier(**search).fit(frame, dear)
         refused.pop(0)
-    monkeypatch.setattr(_automl, "write_trial", write)
+    monkeypatch.setattr(_trial_tuner, "write_trial", write)
     found = TableClassifier(**search).fit(frame, dear)
     names = {row["model"] for row in rows_of(found)}
     assert names == {"recipe", "ensemble", *names_of(1)}
@@ -531,7 +531,7 @@ def assert_of_this_file(warned, words):
 def test_a_later_trial_that_fails_is_not_in_the_ensemble(
     untrained, frame, dear, monkeypatch
 ):
-    networks, seeds = _automl.trained_networks, []
+    networks, seeds = _trial_tuner.trained_networks, []
 
     def second_fails(values, build, parts, goal, seed):
         seeds.append(seed)
@@ -539,7 +539,7 @@ def test_a_later_trial_that_fails_is_not_in_the_ensemble(
             raise ValueError("too large")
         return networks(values, build, parts, goal, seed)
 
-    monkeypatch.setattr(_automl, "trained_networks", second_fails)
+    monkeypatch.setattr(_trial_tuner, "trained_networks", second_fails)
     search = TableClassifier(**TINY, trials=3, validation=0.25)
     words = "^1 of 3 trials failed and are left out, the last with .*: too large$"
     with pytest.warns(UserWarning, match=words) as warned:
@@ -558,9 +558,9 @@ def ten_seconds(untrained, monkeypatch):
         seconds[0] += 10
         return networks(values, build, parts, goal, seed)
 
-    networks = _automl.trained_networks
-    monkeypatch.setattr(_automl, "trained_networks", slow)
-    for module in ("_automl", "_time_limit", "_estimator"):
+    networks = _trial_tuner.trained_networks
+    monkeypatch.setattr(_trial_tuner, "trained_networks", slow)
+    for module in ("_automl", "_trial_tuner", "_time_limit", "_estimator"):
         name = f"keras_trainkit.estimators.{module}.now"
         monkeypatch.setattr(name, lambda: seconds[0])
     clock = types.SimpleNamespace(perf_counter=lambda: seconds[0])
@@ -594,13 +594,13 @@ def test_the_choice_of_an_ensemble_keeps_the_limit(
     untrained, ten_seconds, frame, dear, monkeypatch
 ):
     """A score takes a second: 25 rounds over 8 trials would take 200 of the 100."""
-    score = _automl.Job.score
+    score = _trial_tuner.Job.score
 
     def slow(job, predictions):
         ten_seconds[0] += 1
         return score(job, predictions)
 
-    monkeypatch.setattr(_automl.Job, "score", slow)
+    monkeypatch.setattr(_trial_tuner.Job, "score", slow)
     found = TableClassifier(**TINY, validation=0.25, time_limit=100).fit(frame, dear)
     assert len(rows_of(found)) == 9
     assert ten_seconds[0] <= 110
@@ -616,7 +616,7 @@ def test_the_time_to_build_is_kept_from_the_first_network_on(
             kept.append(goal.watch[0]._clock.reserve)
             yield network
 
-    monkeypatch.setattr(_automl, "trained_networks", looked_at)
+    monkeypatch.setattr(_trial_tuner, "trained_networks", looked_at)
     search = {"folds": 2, "trials": 1, "time_limit": 600}
     TableClassifier(**TINY, **search).fit(frame, dear)
     assert all(seconds > 0 for seconds in kept)
@@ -638,7 +638,7 @@ def test_trials_that_the_limit_ended_count_where_all_was_trained_enough(
         watch.is_short = len(trials) == 2
         return networks(values, build, parts, goal, seed)
 
-    monkeypatch.setattr(_automl, "trained_networks", ended)
+    monkeypatch.setattr(_trial_tuner, "trained_networks", ended)
     search = TableClassifier(**TINY, trials=3, time_limit=600, validation=0.25)
     words = "^`time_limit` ended the training of the recipe.* in a new `directory`"
     with pytest.warns(UserWarning, match=words) as warned:

@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 from untrained_searches import TINY, not_trained
 
-from keras_trainkit.estimators import TableClassifier, TableRegressor, _automl
+from keras_trainkit.estimators import (
+    TableClassifier,
+    TableRegressor,
+    _automl,
+    _trial_tuner,
+)
 from keras_trainkit.estimators._leaderboard import check_search
 from keras_trainkit.estimators._trial_file import read_trial
 
@@ -18,8 +23,8 @@ TRIALS = 4
 def untrained():
     """Networks as they were made; each trial counts once, so that all are tied."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_automl, "trained_networks", not_trained([]))
-        patch.setattr(_automl, "greedy_ensemble", each_once)
+        patch.setattr(_trial_tuner, "trained_networks", not_trained([]))
+        patch.setattr(_trial_tuner, "greedy_ensemble", each_once)
         yield
 
 
