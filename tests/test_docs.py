@@ -119,6 +119,12 @@ def test_an_example_that_is_broken_fails():
         run("layers.StandardScaling().adopt([[1.0]])", names_for("layers.Head"), "typo")
 
 
+def test_a_docstring_begins_with_a_noun_or_a_verb():
+    questions = re.compile(r'^ *"""(?:What|Whether|Which|Where|How)\b.*', re.M)
+    for file in (ROOT / "keras_trainkit").rglob("*.py"):
+        assert not questions.findall(file.read_text()), file.name
+
+
 GENERATED = ("examples/", "api/", "generated/")  # when the site is built
 
 

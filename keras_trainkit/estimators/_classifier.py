@@ -1,4 +1,4 @@
-"""What the estimators of classes share, whatever they classify."""
+"""The part that all estimators of classes share, whatever they read."""
 
 from collections.abc import Mapping
 from typing import Any

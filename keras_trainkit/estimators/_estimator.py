@@ -51,7 +51,7 @@ Splits = list[tuple[np.ndarray, np.ndarray]]  # row numbers: training, validatio
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """What `fit` was given, after it was read, and when.
+    """The data that `fit` was given, after they were read, and the time.
 
     Args:
         source: As `_read` gave it.
@@ -352,7 +352,7 @@ class Estimator(BaseEstimator, abc.ABC):
 
     @abc.abstractmethod
     def _read(self, X: Any) -> Any:  # noqa: N803
-        """What `fit` was given, checked; its length is the attribute `rows`."""
+        """The rows that `fit` was given, checked; `rows` is their number."""
 
     @abc.abstractmethod
     def _plan(self, source: Any, splits: Splits, goal: Goal, folds: int | None) -> Plan:
@@ -360,7 +360,7 @@ class Estimator(BaseEstimator, abc.ABC):
 
     @abc.abstractmethod
     def _encoded(self, X: Any) -> Any:  # noqa: N803
-        """What the model takes, of rows as `predict` takes them."""
+        """Inputs of the model, of rows as `predict` takes them."""
 
     @abc.abstractmethod
     def _served_rows(self, examples: Any) -> Any:
@@ -368,7 +368,7 @@ class Estimator(BaseEstimator, abc.ABC):
 
     @abc.abstractmethod
     def _preprocessing(self) -> Layer | None:
-        """What stands before the model where it is served."""
+        """The layer that stands before the model where it is served, or None."""
 
     @abc.abstractmethod
     def _input_fields(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ def greedy_ensemble(
     most: int = MOST,
     is_over: Callable[[], bool] = lambda: False,
 ) -> np.ndarray:
-    """How often each candidate counts in the mean that scores best.
+    """Number of times that each candidate counts in the mean that scores best.
 
     In each round the candidate is added, with replacement, whose addition to the mean
     scores best; the first of equals, so candidates come best first. What was chosen

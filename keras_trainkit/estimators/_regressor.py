@@ -1,4 +1,4 @@
-"""What the estimators of numbers share, whatever they predict them from."""
+"""The part that all estimators of numbers share, whatever they read."""
 
 from typing import Any
 

@@ -64,7 +64,7 @@ def write_folder(
 def read_folder(
     path: Any, owner: str, names: list[str]
 ) -> tuple[list[Layer], dict[str, Any]]:
-    """What the files of these names hold, and the fields; anyone may have written them.
+    """The contents of the files, and the fields; anyone may have written them.
 
     Args:
         owner: Name of the class that the folder must be of.

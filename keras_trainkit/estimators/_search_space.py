@@ -15,7 +15,7 @@ Recipe = Mapping[str, Mapping[str, Any]]
 
 
 def search_space(recipe: Recipe) -> keras_tuner.HyperParameters:
-    """What may be tried in place of the recipe's numbers.
+    """The values that may be tried in place of the recipe's numbers.
 
     | name                | range                                                 |
     | ------------------- | ----------------------------------------------------- |

@@ -126,16 +126,11 @@ def trained_networks(
             print(f"Network {number + 1} of {len(parts)}")
         network = build(values)
         if first is None or apart:
-            first, metrics = (
-                network,
-                compile_network(network, values, part.training, goal),
-            )
+            first = network
+            metrics = compile_network(network, values, part.training, goal)
         else:
             own = own or _values(first.variables)
-            _assign(first.variables, _values(network.variables))
-            fresh = _optimizer(values, goal.optimizer)
-            fresh.build(network.trainable_variables)
-            _assign(first.optimizer.variables, _values(fresh.variables))
+            _begin_as(network, first, _optimizer(values, goal.optimizer))
         # Not by the accuracy, which few validation rows know only roughly.
         monitor = f"val_{_name_of(metrics[0])}" if goal.metrics else "val_loss"
         history = first.fit(
@@ -159,6 +154,15 @@ def trained_networks(
         yield Trained(network, [history.history], outputs, seconds)
     if own is not None:
         _assign(first.variables, own)
+
+
+def _begin_as(
+    network: Model, compiled: Model, fresh: keras.optimizers.Optimizer
+) -> None:
+    """Gives a compiled model the variables of a new network and a fresh optimizer."""
+    _assign(compiled.variables, _values(network.variables))
+    fresh.build(network.trainable_variables)
+    _assign(compiled.optimizer.variables, _values(fresh.variables))
 
 
 def _as_arguments(rows: Rows, goal: Goal) -> tuple:

@@ -83,7 +83,7 @@ def write_trial(folder: pathlib.Path, networks: TrialNetworks) -> None:
 def read_trial(
     folder: pathlib.Path, networks: int, shape: tuple[int, int]
 ) -> TrialNetworks | None:
-    """What `write_trial` wrote, or None if the file is missing, broken or another's.
+    """The trial that `write_trial` wrote; None if missing, broken or another's.
 
     Args:
         networks: Int. Those that a trial has.

@@ -43,7 +43,7 @@ CANDIDATES = 25  # trials among which the ensemble is chosen
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What every trial trains on, and how it is judged.
+    """The data that every trial trains on, and the score by which it is judged.
 
     Args:
         recipe: Dict of name to `choice`: the first trial, around which is searched.
@@ -221,7 +221,7 @@ class TrialTuner(BayesianOptimization):
         return model
 
     def choose(self, predictions: np.ndarray) -> np.ndarray:
-        """How often each trial counts in the ensemble: `(trials,)`, ints.
+        """Number of times that each trial counts in the ensemble: `(trials,)`, ints.
 
         Args:
             predictions: `(trials, rows, ...)`.
@@ -254,7 +254,7 @@ class TrialTuner(BayesianOptimization):
         return read_trial(self._folder_of(index), len(self._job.parts), self._job.shape)
 
     def predict_seconds(self, index: int) -> float:
-        """What the predictions of a trial took, NaN where its file is gone."""
+        """Seconds of the predictions of a trial, NaN where its file is gone."""
         return read_predict_seconds(self._folder_of(index))
 
     def _make_progress(self, verbose: Any) -> Progress:

@@ -323,7 +323,7 @@ def _vectorization(
 
 
 def _fields_of(vectorization: keras.layers.TextVectorization) -> dict[str, Any]:
-    """What it was made with, whatever the arguments of the estimator are by now."""
+    """Values that it was made with; the estimator's arguments may have changed."""
     split = vectorization.get_config()["split"]
     return {"split": split, "words": _words_of(vectorization)}
 
