@@ -18,7 +18,7 @@ trees.
 | in the file                         | is                                         |
 | ----------------------------------- | ------------------------------------------ |
 | `;`, tab or `|` between the columns | found out by the header; else `--sep`      |
-| other bytes than UTF-8              | read as Latin-1, and said                  |
+| other bytes than UTF-8              | read as Windows-1252, and said             |
 | two columns of one name             | read as `name` and `name.1`, and said      |
 | a column without a value            | left out, and said                         |
 | a column of one value               | kept, and always 0                         |
@@ -185,12 +185,7 @@ def read_table(csv, target, task, sep=None, drop=()):
 
 def read_csv(csv, sep=None):
     """The rows; encoding and separator are found out by bytes and header."""
-    try:
-        pathlib.Path(csv).read_text("utf-8")
-        encoding = "utf-8-sig"
-    except UnicodeDecodeError:
-        encoding = "latin-1"
-        print(f"{csv} is not UTF-8: read as Latin-1.")
+    encoding = encoding_of(csv)
     with open(csv, encoding=encoding, newline="") as file:
         header = file.readline()
     if sep is None:
@@ -206,6 +201,20 @@ def read_csv(csv, sep=None):
     if twice:
         print("Columns of one name:", *twice, "(the second is read as NAME.1)")
     return pd.read_csv(csv, sep=sep, encoding=encoding, low_memory=False)
+
+
+def encoding_of(csv):
+    """UTF-8, or what Excel writes on Windows; Latin-1 has a letter for every byte."""
+    for encoding, name in (("utf-8-sig", None), ("cp1252", "Windows-1252")):
+        try:
+            pathlib.Path(csv).read_text(encoding)
+        except UnicodeDecodeError:
+            continue
+        if name:
+            print(f"{csv} is not UTF-8: read as {name}.")
+        return encoding
+    print(f"{csv} is not UTF-8: read as Latin-1.")
+    return "latin-1"
 
 
 def split_target(table, target, task):
@@ -273,8 +282,11 @@ def read_target(column, name):
 def is_frequent(y):
     """True for rows of a class that has one for each of the three parts."""
     rows = y.map(y.value_counts())
-    for rare in y[rows < 3].unique():
-        print(f"Left out: the class {rare!r}, which has fewer than 3 rows")
+    rare = y[rows < 3].unique()
+    for name in rare[:3]:
+        print(f"Left out: the class {name!r}, which has fewer than 3 rows")
+    if len(rare) > 3:
+        print(f"Left out: {len(rare) - 3:,} more classes of fewer than 3 rows")
     return (rows >= 3).to_numpy()
 
 

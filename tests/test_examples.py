@@ -174,6 +174,32 @@ def test_train_table_states_what_it_does_with_a_dirty_file(
     np.testing.assert_allclose(rooms, clean["rooms"][5:], rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("content", "price", "said"),
+    [
+        (b"price\n\x80 12\n", "\u20ac 12", "Windows-1252"),
+        (b"price\n\x81 12\n", "\x81 12", "Latin-1"),
+        ("price\n\u20ac 12\n".encode(), "\u20ac 12", None),
+    ],
+)
+def test_train_table_reads_what_excel_writes(
+    train_table, tmp_path, capsys, content, price, said
+):
+    (tmp_path / "prices.csv").write_bytes(content)
+    assert train_table.read_csv(tmp_path / "prices.csv")["price"].tolist() == [price]
+    printed = capsys.readouterr().out
+    assert f"read as {said}" in printed if said else not printed
+
+
+def test_train_table_tells_many_small_classes_in_a_few_lines(train_table, capsys):
+    classes = [*"aaabbb", *(f"k{number}" for number in range(50))]
+    frame = pd.DataFrame({"x": range(56), "y": classes})
+    assert len(train_table.split_target(frame, "y", None)[0]) == 6
+    said = capsys.readouterr().out
+    assert said.count("Left out: the class") == 3
+    assert "Left out: 47 more classes of fewer than 3 rows" in said
+
+
 def test_train_table_leaves_out_classes_too_small_to_be_split(
     train_table, tmp_path, capsys
 ):
