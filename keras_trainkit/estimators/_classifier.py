@@ -9,11 +9,15 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from keras_trainkit._types import Model
-from keras_trainkit.estimators._conformal import ROUNDING, conformal_quantile
+from keras_trainkit.estimators._conformal import (
+    ROUNDING,
+    class_sets,
+    conformal_quantile,
+)
 from keras_trainkit.estimators._estimator import Estimator, Splits, trained_rows
 from keras_trainkit.estimators._saved_folder import loaded_classes, saved_classes
 from keras_trainkit.estimators._targets import read_classes, weights_of_classes
-from keras_trainkit.estimators._training import Goal
+from keras_trainkit.estimators._training import PREDICTED_AT_ONCE, Goal
 from keras_trainkit.layers import TemperatureScaling
 from keras_trainkit.layers._classes import plain_classes
 
@@ -23,6 +27,7 @@ class Classifier(ClassifierMixin, Estimator):
 
     classes_: np.ndarray
     temperature_: float
+    _validated: list[int]  # rows of each part, in the order of `conformity_scores_`
     class_weight: str | Mapping[Any, float] | None
 
     def predict(self, X: Any) -> np.ndarray:  # noqa: N803
@@ -57,14 +62,14 @@ class Classifier(ClassifierMixin, Estimator):
         """The classes that a row may be of: the true one is among them so often.
 
         A class is in the set of a row if it is no less probable there than the true
-        class is in a share `coverage` of the validation rows (with folds: of all rows,
-        each as the network says that left it out). A set of several classes
-        says that the row is in doubt, an empty one that it is like none of them.
+        class is in a share `coverage` of the validation rows. With folds these are all
+        rows, and each network compares with those that it has left out, while `predict`
+        follows the mean of all. A set of several classes says that the row is in doubt,
+        an empty one that it is like none of them.
 
         The promise is for rows drawn as the validation rows were, and not exact: the
         best epoch was chosen by these, so that sets are slightly too small, the less
-        the more there are; the mean of the networks of folds is nearer to the truth
-        than each, so that sets are rather too large.
+        the more there are; with folds they may hold a little more or less.
 
         Args:
             X: As in `predict`.
@@ -77,11 +82,19 @@ class Classifier(ClassifierMixin, Estimator):
             ValueError: Too few validation rows for this coverage; 0.9 needs 9.
 
         Source: Sadinle, Lei and Wasserman, 2019, arXiv:1609.00451, least ambiguous
-        sets.
+        sets; with folds Vovk, 2015, arXiv:1208.0806, cross-conformal predictors.
         """
         check_is_fitted(self)
+        if len(self._validated) > 1:
+            sets, x = self._class_sets(coverage), self._encoded(X)
+            return sets.predict(x, batch_size=PREDICTED_AT_ONCE, verbose=0)
         limit = conformal_quantile(self.conformity_scores_, coverage)
         return 1 - self.predict_proba(X) <= limit + ROUNDING
+
+    def _class_sets(self, coverage: float) -> Model:
+        ends = np.cumsum(self._validated)[:-1]
+        scores = np.split(self.conformity_scores_, ends)
+        return class_sets(self.model_, self.temperature_, scores, coverage)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -129,7 +142,9 @@ class Classifier(ClassifierMixin, Estimator):
             "binary" if len(classes) == 2 else "classification", classes
         )
 
-    def _after_training(self, outputs: np.ndarray, y: np.ndarray) -> None:
+    def _after_training(
+        self, outputs: np.ndarray, y: np.ndarray, validated: list[int]
+    ) -> None:
         temperature, reason = _temperature(outputs, y)
         if self.recipe_["folds"]["value"] is not None and temperature > 1:
             why = "single networks, but their mean is less sure of itself"
@@ -138,7 +153,10 @@ class Classifier(ClassifierMixin, Estimator):
         self.recipe_["temperature"] = {"value": temperature, "reason": reason}
         self.calibrated_model_ = _calibrated(self.model_, temperature)
         found = _probabilities(outputs / np.float32(temperature))
-        self.conformity_scores_ = np.sort(1 - found[np.arange(len(y)), y])
+        scores = 1 - found[np.arange(len(y)), y]
+        of_parts = np.split(scores, np.cumsum(validated)[:-1])
+        self.conformity_scores_ = np.concatenate([np.sort(part) for part in of_parts])
+        self._validated = validated
 
     def _served_model(self) -> Model:
         return self.calibrated_model_
@@ -146,6 +164,8 @@ class Classifier(ClassifierMixin, Estimator):
     def _served_with(self, coverage: float | None) -> tuple[Model, dict[str, Any]]:
         if coverage is None:
             return self.calibrated_model_, {}
+        if len(self._validated) > 1:
+            return self.calibrated_model_, {"class_sets": self._class_sets(coverage)}
         limit = float(conformal_quantile(self.conformity_scores_, coverage))
         return self.calibrated_model_, {
             "min_probability": max(0.0, 1 - limit - ROUNDING)
@@ -156,6 +176,7 @@ class Classifier(ClassifierMixin, Estimator):
             "classes": saved_classes(self.classes_),
             "temperature": self.temperature_,
             "conformity_scores": self.conformity_scores_.astype("float64").tolist(),
+            "validated_rows": self._validated,
         }
 
     @classmethod
@@ -167,10 +188,12 @@ class Classifier(ClassifierMixin, Estimator):
         if not 0 < temperature < np.inf:
             raise ValueError(f"the temperature {temperature}")
         scores = np.array(learned["conformity_scores"], "float32")
+        validated = _checked_parts(learned["validated_rows"], scores, model)
         return {
             "classes_": classes,
             "temperature_": temperature,
             "conformity_scores_": scores.reshape(len(scores)),
+            "_validated": validated,
         }
 
 
@@ -184,6 +207,20 @@ def _check_every_class(classes: np.ndarray, y: np.ndarray, splits: Splits) -> No
                 f"`{name}` chooses the rows that are kept from training and must leave "
                 f"some of each class. Received: none of {classes[untrained].tolist()}."
             )
+
+
+def _checked_parts(parts: Any, scores: np.ndarray, model: Model) -> list[int]:
+    """Rows of each part, from a file that may be edited."""
+    networks = sum(layer.name.startswith("network_") for layer in model.layers)
+    found = [int(rows) for rows in parts]
+    fit = len(found) == 1 or (len(found) > 1 and networks % len(found) == 0 < networks)
+    if not fit or min(found) < 1 or sum(found) != len(scores):
+        raise ValueError(f"parts of {found} rows, for {len(scores)} conformity scores")
+    if not all(
+        np.all(np.diff(p) >= 0) for p in np.split(scores, np.cumsum(found)[:-1])
+    ):
+        raise ValueError("conformity scores that do not ascend")
+    return found
 
 
 def _probabilities(logits: np.ndarray) -> np.ndarray:

@@ -258,7 +258,8 @@ class Estimator(BaseEstimator, abc.ABC):
         self.__dict__.pop("feature_names_in_", None)  # of an earlier table
         for name, value in learned.items():
             setattr(self, name, value)
-        self._after_training(trained.outputs, y[validated])
+        parts_of_rows = [len(part) for _, part in splits]
+        self._after_training(trained.outputs, y[validated], parts_of_rows)
         return self
 
     def _seed(self) -> int:
@@ -414,8 +415,14 @@ class Estimator(BaseEstimator, abc.ABC):
         """The task, and what `compile` is given."""
 
     @abc.abstractmethod
-    def _after_training(self, outputs: np.ndarray, y: np.ndarray) -> None:
-        """Learns from what the training gave for the validation rows."""
+    def _after_training(
+        self, outputs: np.ndarray, y: np.ndarray, validated: list[int]
+    ) -> None:
+        """Learns from what the training gave for the validation rows.
+
+        Args:
+            validated: Number of rows of each fold; of all, where there are none.
+        """
 
     @abc.abstractmethod
     def _served_model(self) -> Model:

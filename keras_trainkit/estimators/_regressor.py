@@ -95,7 +95,9 @@ class Regressor(RegressorMixin, Estimator):
     def _goal(self, learned: dict[str, Any]) -> Goal:
         return self._goal_of("regression", None)
 
-    def _after_training(self, outputs: np.ndarray, y: np.ndarray) -> None:
+    def _after_training(
+        self, outputs: np.ndarray, y: np.ndarray, validated: list[int]
+    ) -> None:
         off = np.abs(y - outputs)
         self.conformity_scores_ = np.sort(off, axis=0)
 

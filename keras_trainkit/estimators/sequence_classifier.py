@@ -75,7 +75,7 @@ class SequenceClassifier(Classifier, SequenceEstimator):
             the other, its number as "fold".
         recipe_: Dict of name to `{"value": ..., "reason": ...}`: what was chosen.
         conformity_scores_: `(validation rows,)`. 1 less the probability of the truth,
-            from small to large.
+            from small to large; with folds one fold after the other.
 
     Example:
 

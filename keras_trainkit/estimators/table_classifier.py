@@ -94,7 +94,7 @@ class TableClassifier(Classifier, TableEstimator):
             search "models" has the numbers and the weight of each trial in the
             ensemble; the others are those of the first of them.
         conformity_scores_: `(validation rows,)`. 1 less the probability of the truth,
-            from small to large.
+            from small to large; with folds one fold after the other.
 
     Example:
 

@@ -57,17 +57,22 @@ def _check_activation(task: str, activation: str | None) -> None:
 
 
 def task_signature(
-    model: keras.Model, task: Task, min_probability: float | None = None
+    model: keras.Model,
+    task: Task,
+    min_probability: float | None = None,
+    class_sets: keras.Model | None = None,
 ) -> Signature:
     """A signature with `predictions`, or `probabilities`, `classes` and `label`.
 
     Args:
         min_probability: Float, for an output `set` of the classes that are at least so
             probable; None for none.
+        class_sets: Model of the same inputs that gives `set` instead; None for none.
     """
     if not task.labelled:
         return signature_with(model, ("predictions",))
     raw = signature_with(model, ("given",))
+    sets = None if class_sets is None else signature_with(class_sets, ("set",))
     values = np.array(task.class_values)
 
     def call(tensors: Tensors) -> Tensors:
@@ -82,11 +87,16 @@ def task_signature(
         }
         if min_probability is not None:
             found["set"] = probabilities >= min_probability
+        if sets is not None:
+            found |= sets.call(tensors)
         return found
 
     names: tuple[str, ...] = ("probabilities", "classes", "label")
     limits: dict[str, float | None] = {"label": 0.5 if task.multi_label else None}
     if min_probability is not None:
         names, limits["set"] = (*names, "set"), min_probability
+    sources = raw.sources
+    if sets is not None:
+        names, sources = (*names, "set"), (*sources, *sets.sources)
     choices = {name: ("probabilities", limit) for name, limit in limits.items()}
-    return Signature(raw.inputs, names, call, raw.sources, choices=choices)
+    return Signature(raw.inputs, names, call, sources, choices=choices)

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_trainkit._checks import check_count, check_flag, check_number
+from keras_trainkit.models._task import Task
 from keras_trainkit.serving._examples import arrays_of
 from keras_trainkit.serving._golden_request import write_golden_request
 from keras_trainkit.serving._graph_scan import check_servable
@@ -42,6 +43,7 @@ def export(
     classes: Sequence | None = None,
     task: str | None = None,
     min_probability: float | None = None,
+    class_sets: keras.Model | None = None,
     new_signature: bool = False,
 ) -> pathlib.Path:
     """Writes a model as a SavedModel that has been loaded and tried.
@@ -76,7 +78,8 @@ def export(
     |                  | `label`         | (batch,)          | name of the most        |
     |                  |                 |                   | probable class          |
     |                  | `set`, with     | (batch, classes)  | True for each class at  |
-    |                  | min_probability |                   | least so probable       |
+    |                  | min_probability |                   | least so probable, or   |
+    |                  | or class_sets   |                   | as class_sets says      |
     | "regression"     | `predictions`   | as the model's    | the values              |
 
     Names are strings, int64, bools or float64, as `classes` were given, or their codes
@@ -162,6 +165,9 @@ def export(
             "binary" of one output or a sigmoid, else "classification".
         min_probability: Float in [0, 1], for classes: gives the output `set`. None: no
             such output.
+        class_sets: Model that gives the output `set` another way: of the inputs of
+            `model`, True for each class that is in it, bools `(batch, classes)`. None:
+            `min_probability` says.
         new_signature: Bool. True if inputs and outputs may differ from those of the
             newest version there, which its clients rely on.
 
@@ -216,8 +222,9 @@ def export(
     check_has_graph("model", "is what is exported", model)
     known = served_task(model, task, classes)
     _check_min_probability(min_probability, known.labelled)
+    _check_class_sets(class_sets, model, known, min_probability)
     if known.name:
-        signature = task_signature(model, known, min_probability)
+        signature = task_signature(model, known, min_probability, class_sets)
     else:
         signature = signature_of(model)
     newest = None if new_signature else newest_version(folder)
@@ -259,6 +266,33 @@ def _check_min_probability(value: Any, labelled: bool) -> None:
             f"`min_probability` {purpose} and must be None for a model of no classes. "
             f"Received: min_probability={value}."
         )
+
+
+def _check_class_sets(
+    value: Any, model: keras.Model, task: Task, min_probability: float | None
+) -> None:
+    if value is None:
+        return
+    purpose = "is the model that gives the output `set`"
+    check_has_graph("class_sets", purpose, value)
+    if not task.labelled or min_probability is not None:
+        raise ValueError(
+            f"`class_sets` {purpose} and must be given with a model of classes and "
+            f"without `min_probability`. Received: task={task.name!r}, "
+            f"min_probability={min_probability}."
+        )
+    wanted = ((None, len(task.class_values)), "bool", *_inputs_of(model))
+    found = (value.output.shape, str(value.output.dtype), *_inputs_of(value))
+    if found != wanted:
+        raise ValueError(
+            f"`class_sets` {purpose} and must have the inputs of `model`, "
+            f"{wanted[2:]}, and the output {wanted[:2]}. "
+            f"Received: inputs {found[2:]}, output {found[:2]}."
+        )
+
+
+def _inputs_of(model: keras.Model) -> list[tuple]:
+    return [(i.name, tuple(i.shape), str(i.dtype)) for i in model.inputs]
 
 
 def _path(directory: Any) -> pathlib.Path:

@@ -1,5 +1,7 @@
 """Networks that leave out another part of the rows each, and one model of them."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -15,6 +17,60 @@ SMALL |= {"batch_size": 32, "learning_rate": 0.03, "random_state": 5}
 @pytest.fixture(scope="module")
 def regressor(frame, price):
     return TableRegressor(**SMALL).fit(frame, price)
+
+
+@pytest.fixture(scope="module")
+def classifier(frame, price):
+    cheap_to_dear = np.digitize(price, np.quantile(price, [0.3, 0.7]))
+    return TableClassifier(**SMALL).fit(frame, cheap_to_dear)
+
+
+def sets_by_hand(classifier, frame, truth, coverage):
+    """Row by row and class by class, as the definition says."""
+    x = classifier.encoder_(frame)
+    splits = data.folds(200, 2, stratify=truth, seed=5)
+    rows_as_probable = np.zeros((200, 3), int)
+    for number, (_, validated) in enumerate(splits, 1):
+        network = classifier.model_.get_layer(f"network_{number}")
+        members = network.predict(x, verbose=0).astype("float64")
+        powers = np.exp(members)
+        mean = (powers / powers.sum(-1, keepdims=True)).mean(axis=1)
+        mean = mean ** (1 / classifier.temperature_)
+        mean /= mean.sum(-1, keepdims=True)
+        of_truth = mean[validated, truth[validated]]
+        for row in range(200):
+            for label in range(3):
+                found = np.count_nonzero(of_truth <= mean[row, label] + 1e-6)
+                rows_as_probable[row, label] += found
+    return rows_as_probable + 1 > (1 - coverage) * 201 + 1e-9
+
+
+@pytest.mark.parametrize("coverage", [0.5, 0.9])
+def test_sets_compare_a_row_with_those_that_each_network_left_out(
+    classifier, frame, price, coverage
+):
+    truth = np.digitize(price, np.quantile(price, [0.3, 0.7]))
+    expected = sets_by_hand(classifier, frame, truth, coverage)
+    found = classifier.predict_set(frame, coverage)
+    assert np.mean(found != expected) < 0.005  # ties in float32
+    assert 0 < np.mean(found) < 1
+
+
+def test_a_loaded_classifier_gives_the_same_sets(classifier, frame, tmp_path):
+    loaded = TableClassifier.load(classifier.save(tmp_path / "houses"))
+    np.testing.assert_array_equal(
+        loaded.predict_set(frame), classifier.predict_set(frame)
+    )
+
+
+@pytest.mark.parametrize("rows", [[200], [100, 99], [50, 50, 100], [0, 200], []])
+def test_a_file_with_other_folds_is_refused(classifier, tmp_path, rows):
+    folder = classifier.save(tmp_path / "houses")
+    fields = json.loads((folder / "estimator.json").read_text())
+    fields["learned"]["validated_rows"] = rows
+    (folder / "estimator.json").write_text(json.dumps(fields))
+    with pytest.raises(ValueError, match="must hold what `save` wrote"):
+        TableClassifier.load(folder)
 
 
 def test_each_row_is_judged_by_the_network_that_left_it_out(regressor, frame, price):
@@ -119,16 +175,17 @@ def test_the_same_lines_in_keras_give_the_same_weights(frame, dear, members):
 
 @pytest.mark.slow
 @pytest.mark.tensorflow_only
-def test_exported_it_answers_as_the_estimator(frame, dear, tmp_path):
+def test_exported_it_answers_as_the_estimator(classifier, frame, tmp_path):
     import tensorflow as tf
 
-    classifier = TableClassifier(**SMALL).fit(frame, dear)
-    path = classifier.export(tmp_path / "served", frame[:3])
+    path = classifier.export(tmp_path / "served", frame[:3], coverage=0.8)
     serve = tf.saved_model.load(path).signatures["serving_default"]
     columns = classifier.encoder_.plain_columns(frame)
     answer = serve(**{name: tf.constant(column) for name, column in columns.items()})
     found = answer["probabilities"].numpy()
     np.testing.assert_allclose(found, classifier.predict_proba(frame), atol=1e-5)
+    sets = classifier.predict_set(frame, 0.8)
+    assert np.mean(answer["set"].numpy() != sets) < 0.005  # ties in float32
 
 
 @pytest.mark.slow
@@ -216,6 +273,7 @@ def test_the_mean_of_networks_is_made_surer_only(monkeypatch, of_one, of_all):
     classifier = TableClassifier()
     classifier.recipe_ = {"folds": {"value": 2, "reason": ""}}
     classifier.model_ = models.mlp((2,), 1, (), task="binary")
-    classifier._after_training(np.zeros((4, 1), "float32"), np.array([0, 1, 0, 1]))
+    outputs = np.zeros((4, 1), "float32")
+    classifier._after_training(outputs, np.array([0, 1, 0, 1]), [2, 2])
     assert classifier.temperature_ == of_all
     assert classifier.recipe_["temperature"]["value"] == of_all

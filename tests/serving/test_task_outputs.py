@@ -231,3 +231,34 @@ def test_values_have_no_set(tmp_path):
     model = models.mlp((4,), 1, (3,), task="regression")
     with pytest.raises(ValueError, match="^`min_probability` .*no classes"):
         serving.export(model, tmp_path, X, min_probability=0.5)
+
+
+def at_least(share, model):
+    """Model of the classes at least so probable."""
+    found = keras.ops.softmax(model.output) >= share
+    return keras.Model(model.input, found)
+
+
+def test_a_model_says_which_classes_are_in_the_set(tmp_path):
+    model = models.mlp((4,), 3, (3,), task="classification")
+    sets = at_least(0.3, model)
+    came = answers(serving.export(model, tmp_path, X, class_sets=sets))
+    assert set(came) == {*LABELLED, "set"} and came["set"].dtype == bool
+    np.testing.assert_array_equal(came["set"], came["probabilities"] >= 0.3)
+
+
+def test_class_sets_belong_to_classes_and_are_given_once(tmp_path):
+    model = models.mlp((4,), 3, (3,), task="classification")
+    values = models.mlp((4,), 3, (3,), task="regression")
+    for given, limit in ((model, 0.3), (values, None)):
+        with pytest.raises(ValueError, match="^`class_sets` .*`min_probability`"):
+            sets = at_least(0.3, given)
+            serving.export(given, tmp_path, X, class_sets=sets, min_probability=limit)
+
+
+@pytest.mark.parametrize("width", [3, 5])
+def test_class_sets_have_the_inputs_and_classes_of_the_model(width, tmp_path):
+    model = models.mlp((4,), 3, (3,), task="classification")
+    other = models.mlp((width,), 2, (3,), task="classification")
+    with pytest.raises(ValueError, match="^`class_sets` .*inputs of `model`"):
+        serving.export(model, tmp_path, X, class_sets=at_least(0.3, other))
