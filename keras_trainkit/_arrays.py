@@ -12,6 +12,23 @@ def as_numpy(values: Any) -> np.ndarray:
     return ops.convert_to_numpy(values) if ops.is_tensor(values) else np.asarray(values)
 
 
+def rows_of(data: Any, numbers: Any) -> Any:
+    """These rows of an array or a DataFrame, or of each in a dict, list or tuple."""
+    if data is None:
+        return None
+    if isinstance(data, dict):
+        return {name: rows_of(part, numbers) for name, part in data.items()}
+    if isinstance(data, list | tuple):
+        return type(data)(rows_of(part, numbers) for part in data)
+    if hasattr(data, "iloc"):
+        return data.iloc[numbers]
+    if type(data).__module__.split(".")[0] in ("polars", "pyarrow"):
+        import narwhals
+
+        return narwhals.from_native(data, eager_only=True)[numbers].to_native()
+    return as_numpy(data)[numbers]
+
+
 def number_array(values: Any, purpose: str) -> np.ndarray:
     """`values` as float64.
 

@@ -1,8 +1,10 @@
-"""Looking at runs and searches: range test, curves, attention, calibration, trials."""
+"""Looking at runs and searches: range test, curves, folds, attention, trials."""
 
 from keras_trainkit._ewa import ewa
 from keras_trainkit.analysis.calibration_error import calibration_error
 from keras_trainkit.analysis.compare_searches import compare_searches
+from keras_trainkit.analysis.cross_validate import cross_validate
+from keras_trainkit.analysis.cross_validation import CrossValidation
 from keras_trainkit.analysis.learning_rate_range import LearningRateRange
 from keras_trainkit.analysis.learning_rate_range_test import learning_rate_range_test
 from keras_trainkit.analysis.plot_attention import plot_attention
@@ -12,9 +14,11 @@ from keras_trainkit.analysis.plot_learning_curves import plot_learning_curves
 from keras_trainkit.analysis.plot_parallel_coordinates import plot_parallel_coordinates
 
 __all__ = [
+    "CrossValidation",
     "LearningRateRange",
     "calibration_error",
     "compare_searches",
+    "cross_validate",
     "ewa",
     "learning_rate_range_test",
     "plot_attention",

@@ -9,7 +9,7 @@ import optuna
 from optuna.trial import FrozenTrial
 from sklearn import model_selection
 
-from keras_trainkit._arrays import as_numpy
+from keras_trainkit._arrays import rows_of
 
 _GIVEN_BY_FOLDS = ("validation_data", "validation_split")
 # One-sided, the smallest p of three folds is 1/8: a trial that is worse than the best
@@ -25,11 +25,11 @@ def folded(
     labels = y if not isinstance(y, dict | list | tuple) else None
     for train, validation in _fold_rows(row_count(x), folds, seed, labels):
         parts = [x, y] if weights is None else [x, y, weights]
-        held_out = tuple(rows(part, validation) for part in parts)
+        held_out = tuple(rows_of(part, validation) for part in parts)
         fold = {**others, "validation_data": held_out}
         if weights is not None:
-            fold["sample_weight"] = rows(weights, train)
-        yield (rows(x, train), rows(y, train), *rest), fold
+            fold["sample_weight"] = rows_of(weights, train)
+        yield (rows_of(x, train), rows_of(y, train), *rest), fold
 
 
 def _fold_rows(
@@ -74,19 +74,6 @@ def row_count(data: Any) -> int:
     elif not isinstance(data, list | tuple):
         parts = [data]
     return len(parts[0])
-
-
-def rows(data: Any, numbers: np.ndarray | list[int]) -> Any:
-    """These rows of an array, or of every array in a dict, list or tuple."""
-    if data is None:
-        return None
-    if isinstance(data, dict):
-        return {name: rows(part, numbers) for name, part in data.items()}
-    if isinstance(data, list | tuple):
-        return type(data)(rows(part, numbers) for part in data)
-    if hasattr(data, "iloc"):
-        return data.iloc[numbers]
-    return as_numpy(data)[numbers]
 
 
 def wilcoxon_test(

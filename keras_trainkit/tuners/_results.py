@@ -10,8 +10,9 @@ import keras_tuner
 import numpy as np
 from optuna.trial import TrialState
 
+from keras_trainkit._arrays import rows_of
 from keras_trainkit._types import Model
-from keras_trainkit.tuners._cross_validation import row_count, rows
+from keras_trainkit.tuners._cross_validation import row_count
 from keras_trainkit.tuners._oracle import as_keras_tuner_trial
 from keras_trainkit.tuners._search import Search
 from keras_trainkit.tuners._training import Training, prepare
@@ -206,7 +207,7 @@ def _spread_by_chance(
     found: list[Any] = []
     for first in range(_PARTS):
         part = list(numbers[first::_PARTS])
-        metrics = evaluate(rows(x, part), rows(y, part), rows(weights, part))
+        metrics = evaluate(rows_of(x, part), rows_of(y, part), rows_of(weights, part))
         found.append(_value(metrics, objective))
     if not all(map(math.isfinite, found)):  # a part whose weights are all 0
         return None
