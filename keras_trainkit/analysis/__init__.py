@@ -9,6 +9,7 @@ from keras_trainkit.analysis.learning_rate_range import LearningRateRange
 from keras_trainkit.analysis.learning_rate_range_test import learning_rate_range_test
 from keras_trainkit.analysis.plot_attention import plot_attention
 from keras_trainkit.analysis.plot_contour import plot_contour
+from keras_trainkit.analysis.plot_gradients import plot_gradients
 from keras_trainkit.analysis.plot_importances import plot_importances
 from keras_trainkit.analysis.plot_learning_curves import plot_learning_curves
 from keras_trainkit.analysis.plot_parallel_coordinates import plot_parallel_coordinates
@@ -23,6 +24,7 @@ __all__ = [
     "learning_rate_range_test",
     "plot_attention",
     "plot_contour",
+    "plot_gradients",
     "plot_importances",
     "plot_learning_curves",
     "plot_parallel_coordinates",

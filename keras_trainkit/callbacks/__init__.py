@@ -2,7 +2,18 @@
 
 from keras_trainkit.callbacks.cooldown_on_plateau import CooldownOnPlateau
 from keras_trainkit.callbacks.early_stopping import EarlyStopping
+from keras_trainkit.callbacks.gradient_monitor import (
+    GradientFinding,
+    GradientMonitor,
+)
 from keras_trainkit.callbacks.one_cycle import OneCycle
 from keras_trainkit.callbacks.start_decay import StartDecay
 
-__all__ = ["CooldownOnPlateau", "EarlyStopping", "OneCycle", "StartDecay"]
+__all__ = [
+    "CooldownOnPlateau",
+    "EarlyStopping",
+    "GradientFinding",
+    "GradientMonitor",
+    "OneCycle",
+    "StartDecay",
+]

@@ -1,0 +1,354 @@
+import dataclasses
+import math
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_trainkit._checks import check_count, check_number
+from keras_trainkit._gradients import steps_of
+from keras_trainkit._optimizer_access import steps_taken, unwrapped
+
+_LASTING = 3  # measured steps in a row, before small gradients count as vanished
+
+_REMEDIES = {
+    "vanishing": "ReLU or a relative of it with He initialization in place of sigmoid "
+    "and tanh, batch or layer normalization, residual connections, fewer layers; for "
+    "sequences LSTM layers and shorter sequences. Where many units of the layer are "
+    "dead, a lower learning rate.",
+    "exploding": "a lower learning rate or a warm-up, `global_clipnorm=1` in the "
+    "optimizer, inputs and targets scaled to a variance of 1, an initializer that "
+    "fits the activation (`initializers.for_activation`).",
+    "nan": "look for NaN and infinity in the inputs and targets, for log(0), 0/0 and "
+    "sqrt(0) in own layers and losses; then a lower learning rate, `global_clipnorm`, "
+    "under float16 a `keras.optimizers.LossScaleOptimizer`. `every=1` finds the step.",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class GradientFinding:
+    """The first layer whose gradients went wrong.
+
+    Attributes:
+        kind: `"vanishing"`, `"exploding"` or `"nan"` (infinity too).
+        layer: String, path of the layer as in `GradientMonitor.gradient_norms`.
+        step: Int, the measured step at which it was seen.
+        value: Float, what was compared with the threshold: the norm beside the largest
+            of the layers behind (vanishing) or beside that of the weights (exploding).
+        remedy: String, what to try.
+    """
+
+    kind: str
+    layer: str
+    step: int
+    value: float
+    remedy: str
+
+    def __str__(self) -> str:
+        found = {
+            "vanishing": f"vanish: {self.value:.1e} of the largest behind it",
+            "exploding": f"explode: {self.value:.1e} times the norm of its weights",
+            "nan": "are no finite numbers",
+        }
+        return (
+            f"Step {self.step}, layer {self.layer}: gradients {found[self.kind]}. "
+            f"Try: {self.remedy}"
+        )
+
+
+class GradientMonitor(keras.callbacks.Callback):
+    """Watches gradients, updates, dead units and gates of each layer while fitting.
+
+    | attribute          | of a layer, at each measured step                         |
+    | ------------------ | --------------------------------------------------------- |
+    | `gradient_norms`   | Euclidean norm of the gradient of all its trained weights |
+    | `update_ratios`    | norm of what the step changed / norm of the weights; 1e-3 |
+    |                    | is a usual value                                          |
+    | `dead_shares`      | ReLU, ReLU6: share of units that are 0 for all rows and   |
+    |                    | positions of the batch                                    |
+    | `saturated_shares` | LSTM, `layers.VariationalLSTM`: share of values of the    |
+    |                    | gates below 0.1 or above 0.9, of up to 32 rows            |
+
+    Every `every` steps the batch that the next step trains on goes through a second
+    pass, compiled apart, with the seeds of that step: the gradients are those that the
+    optimizer gets. Training is not touched: with and without the monitor it ends with
+    the same weights, seeds and batch-norm statistics, bit for bit.
+
+    `finding` names the first layer that goes wrong, in the order in which gradients
+    flow, from the output to the input:
+
+    | kind        | when                                                             |
+    | ----------- | ---------------------------------------------------------------- |
+    | `vanishing` | the norm is below `vanishing_ratio` of the largest of the layers |
+    |             | behind, at 3 measured steps in a row                             |
+    | `exploding` | the norm is above `exploding_ratio` times that of the weights    |
+    |             | (at least 1)                                                     |
+    | `nan`       | NaN or infinity. Where the output of a layer is none already,    |
+    |             | the first such layer, from the input on, is named                |
+
+    The first finding stays, but `nan` takes the place of another. Wrappers count as one
+    layer, such as `Bidirectional`; nested models by their layers. A unit of a model
+    with members is dead where it is so in all of them. Gates are computed without
+    dropout, from states of zeros. With `gradient_accumulation_steps` the next step that
+    updates the weights is measured; a batch with fewer rows than the first measured one
+    is left to the next step. If an error or an interrupt ends `fit`, measuring goes on
+    until the model is compiled again.
+
+    Args:
+        every: Int >= 1. Steps from one measurement to the next, from step 0 on.
+        vanishing_ratio: Float in (0, 1).
+        exploding_ratio: Float > 1.
+
+    Attributes, of the latest `fit`:
+        steps: List of ints, the steps measured, counted from 0 in this `fit`.
+        gradient_norms: Dict, path of a layer to a list with a float for each of
+            `steps`; layers in the order of the model. The next three likewise.
+        update_ratios: NaN where all weights are 0.
+        dead_shares: Layers with ReLU alone.
+        saturated_shares: Layers with gates alone.
+        finding: `GradientFinding`, or None: `kind`, `layer`, `step`, `value`, `remedy`.
+
+    Raises:
+        ValueError: From the constructor for an argument out of range. From `fit`: a
+            model with a `train_step` of its own, or one distributed over devices.
+
+    Example:
+
+    ```python
+    monitor = GradientMonitor(every=50)
+    model.fit(x, y, epochs=20, callbacks=[monitor])
+    print(monitor.finding)
+    analysis.plot_gradients(monitor, "gradients.png")
+    ```
+
+    Source: the ratio of updates and weights, Karpathy, CS231n, 2015; gates, Karpathy,
+    Johnson and Li, 2015, arXiv:1506.02078. The thresholds are measured: see "Watch the
+    gradients" in the documentation.
+    """
+
+    steps: list[int]
+    gradient_norms: dict[str, list[float]]
+    update_ratios: dict[str, list[float]]
+    dead_shares: dict[str, list[float]]
+    saturated_shares: dict[str, list[float]]
+    finding: GradientFinding | None
+
+    def __init__(
+        self,
+        every: int = 50,
+        *,
+        vanishing_ratio: float = 1e-4,
+        exploding_ratio: float = 100.0,
+    ):
+        super().__init__()
+        check_count("every", every, "is the number of steps between measurements")
+        purpose = "is how small a gradient is beside those behind it"
+        check_number("vanishing_ratio", vanishing_ratio, purpose, above=0, below=1)
+        purpose = "is how large a gradient is beside its weights"
+        check_number("exploding_ratio", exploding_ratio, purpose, above=1)
+        self.every = every
+        self.vanishing_ratio = vanishing_ratio
+        self.exploding_ratio = exploding_ratio
+        self._forget()
+
+    def to_dict(self) -> dict[str, Any]:
+        """All results as plain numbers, ready for JSON but for NaN and infinity."""
+        finding = self.finding and dataclasses.asdict(self.finding)
+        return {
+            "steps": list(self.steps),
+            "gradient_norms": _copied(self.gradient_norms),
+            "update_ratios": _copied(self.update_ratios),
+            "dead_shares": _copied(self.dead_shares),
+            "saturated_shares": _copied(self.saturated_shares),
+            "finding": finding,
+        }
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        _check_model(self.model)
+        self._forget()
+        self._taken = steps_of(self.model)
+        forward = self._taken.forward
+        self._layers = _layer_of_each_weight(self.model, forward.layers)
+        for path in dict.fromkeys(self._layers):
+            self.gradient_norms[path] = []
+            self.update_ratios[path] = []
+        self.dead_shares = {path: [] for path in forward.relu_paths}
+        self.saturated_shares = {path: [] for path in forward.gate_paths}
+        self._small = dict.fromkeys(self.gradient_norms, 0)
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        if self._first_epoch is None:
+            self._first_epoch = epoch
+            # Kept, since `self.model` may not be read in a step: on JAX that writes
+            # the state before the step into the model.
+            self._execution = self.model.steps_per_execution
+            optimizer = unwrapped(self.model.optimizer)
+            accumulated = getattr(optimizer, "gradient_accumulation_steps", None)
+            self._accumulated = accumulated or 1
+            clock = steps_taken(self.model.optimizer)
+            self._offset = clock % self._accumulated
+        elif self.params.get("steps"):  # the last execution may have been shorter
+            self._step = (epoch - self._first_epoch) * self.params["steps"]
+            self._due = max(self._due, self._step)
+        self._take_part()
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Leaves the train function as it was."""
+        if isinstance(self.model.train_function, _Measured):
+            self.model.train_function = self.model.train_function.function
+        self._taken = None
+
+    def _forget(self) -> None:
+        self.steps = []
+        self.gradient_norms, self.update_ratios = {}, {}
+        self.dead_shares, self.saturated_shares = {}, {}
+        self.finding = None
+        self._taken: Any = None
+        self._layers: list[str] = []
+        self._small: dict[str, int] = {}
+        self._step, self._due, self._offset = 0, 0, 0
+        self._execution, self._accumulated = 1, 1
+        self._rows: int | None = None
+        self._first_epoch: int | None = None
+
+    def _take_part(self) -> None:
+        """Stands before the train function, which another callback may have remade."""
+        function = self.model.train_function
+        if not isinstance(function, _Measured):
+            self.model.train_function = _Measured(function, self)
+
+    def _train(self, function: Any, arguments: tuple) -> Any:
+        """One call of the train function: `steps_per_execution` steps."""
+        count = self._execution
+        due = self._next_due()
+        if due >= self._step + count:
+            self._step += count
+            return function(*arguments)
+        batches = self._taken.take(arguments, count)
+        before = due - self._step
+        self._step += len(batches)
+        if before >= len(batches) or self._is_short(batches[before]):
+            return self._taken.train(function, arguments, batches)[0]
+        if before:
+            _, arguments = self._taken.train(function, arguments, batches[:before])
+        numbers, weights = self._taken.measure(arguments, batches[before])
+        batch, rest = batches[before : before + 1], batches[before + 1 :]
+        result, arguments = self._taken.train(function, arguments, batch)
+        self._record(due, numbers, self._taken.changes(arguments, weights))
+        if rest:
+            result, _ = self._taken.train(function, arguments, rest)
+        return result
+
+    def _next_due(self) -> int:
+        """The next step to measure, one that updates the weights."""
+        due = max(self._due, self._step)
+        return due + -(due + 1 + self._offset) % self._accumulated
+
+    def _is_short(self, batch: Any) -> bool:
+        parts = [part for part in keras.tree.flatten(batch) if hasattr(part, "shape")]
+        rows = int(parts[0].shape[0])
+        if self._rows is None:
+            self._rows = rows
+        return rows < self._rows
+
+    def _record(self, step: int, numbers: dict[str, Any], changes: Any) -> None:
+        found = {
+            name: np.array(keras.ops.convert_to_numpy(value), "float64")
+            for name, value in {**numbers, "changes": changes}.items()
+        }
+        self.steps.append(step)
+        self._due = (step // self.every + 1) * self.every
+        gradients = self._by_layer(found["gradients"] / found["scale"])
+        weights = self._by_layer(found["weights"])
+        updates = self._by_layer(found["changes"])
+        for path, value in gradients.items():
+            self.gradient_norms[path].append(value)
+            ratio = updates[path] / weights[path] if weights[path] else math.nan
+            self.update_ratios[path].append(ratio)
+        for name, lists in (
+            ("dead", self.dead_shares),
+            ("saturated", self.saturated_shares),
+        ):
+            for values, value in zip(lists.values(), found[name].tolist(), strict=True):
+                values.append(value)
+        self._judge(step, gradients, weights, found["finite"])
+
+    def _by_layer(self, of_weights: np.ndarray) -> dict[str, float]:
+        squares = dict.fromkeys(self.gradient_norms, 0.0)
+        for path, value in zip(self._layers, of_weights.tolist(), strict=True):
+            squares[path] += value * value
+        return {path: math.sqrt(value) for path, value in squares.items()}
+
+    def _judge(
+        self,
+        step: int,
+        gradients: dict[str, float],
+        weights: dict[str, float],
+        finite: np.ndarray,
+    ) -> None:
+        broken = [p for p, value in gradients.items() if not math.isfinite(value)]
+        if broken:
+            layers = [*self._taken.forward.layers]
+            outputs = [p for p, ok in zip(layers, finite, strict=True) if not ok]
+            layer = outputs[0] if outputs else broken[-1]
+            self._find("nan", layer, step, gradients.get(layer, math.nan))
+            return
+        largest = 0.0
+        for path in reversed(gradients):  # as the backward pass goes
+            ratio = gradients[path] / max(weights[path], 1.0)
+            if ratio > self.exploding_ratio:
+                self._find("exploding", path, step, ratio)
+            largest = max(largest, gradients[path])
+            share = gradients[path] / largest if largest else 0.0
+            is_small = share < self.vanishing_ratio
+            self._small[path] = self._small[path] + 1 if is_small else 0
+            if self._small[path] >= _LASTING:
+                self._find("vanishing", path, step, share)
+
+    def _find(self, kind: str, layer: str, step: int, value: float) -> None:
+        if self.finding is None or (kind == "nan" and self.finding.kind != "nan"):
+            remedy = _REMEDIES[kind]
+            self.finding = GradientFinding(kind, layer, step, value, remedy)
+
+
+class _Measured:
+    """A train function that a monitor stands before."""
+
+    def __init__(self, function: Any, monitor: GradientMonitor):
+        self.function = function
+        self._monitor = monitor
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._monitor._train(self.function, arguments)
+
+
+def _copied(lists: dict[str, list[float]]) -> dict[str, list[float]]:
+    return {path: list(values) for path, values in lists.items()}
+
+
+def _check_model(model: keras.Model) -> None:
+    if type(model).train_step is not keras.Model.train_step:
+        raise ValueError(
+            "GradientMonitor computes the gradients of a step again and must know how: "
+            "the model has Keras' own `train_step` (`compute_loss` may be another). "
+            f"Received: {type(model).__name__} with a `train_step` of its own."
+        )
+    strategy = getattr(model, "distribute_strategy", None)  # TensorFlow has it
+    replicas = 1 if strategy is None else strategy.num_replicas_in_sync
+    if replicas > 1 or keras.distribution.distribution() is not None:
+        raise ValueError(
+            "GradientMonitor computes gradients on one device and must watch a model "
+            "that is trained on one. Received: a model distributed over several."
+        )
+
+
+def _layer_of_each_weight(model: keras.Model, layers: dict[str, Any]) -> list[str]:
+    """The path of the layer of each trainable variable; the model's name for its own.
+
+    In the order of the layers, not of the variables, where these come first.
+    """
+    owner: dict[int, str] = {}
+    for path, layer in layers.items():
+        for variable in layer.trainable_variables:
+            owner.setdefault(id(variable), path)
+    return [owner.get(id(v), model.name) for v in model.trainable_variables]
