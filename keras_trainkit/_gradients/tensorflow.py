@@ -18,7 +18,7 @@ class Steps:
         compiled = (lambda f: f) if model.run_eagerly else _compiled
         self._measure = compiled(self._measured)
         self._compare = compiled(self._changes)
-        self._rewrap: Callable | None = None
+        self._rewrap: Any = None
 
     def take(self, arguments: tuple, count: int) -> list[Any]:
         """The next batches; the error of an iterator at its end comes for the first."""

@@ -43,9 +43,11 @@ def plot_gradients(
 
     Example:
 
-    >>> monitor = callbacks.GradientMonitor(every=10)
-    >>> run = model.fit(x, y, callbacks=[monitor], verbose=0)
-    >>> plot_gradients(monitor, "gradients.png")
+    ```python
+    monitor = callbacks.GradientMonitor(every=10)
+    model.fit(x, y, callbacks=[monitor])
+    plot_gradients(monitor, "gradients.png")
+    ```
     """
     check_path(path)
     seen = monitor if isinstance(monitor, dict) else monitor.to_dict()

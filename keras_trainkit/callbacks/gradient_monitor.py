@@ -215,7 +215,7 @@ class GradientMonitor(keras.callbacks.Callback):
         """Stands before the train function, which another callback may have remade."""
         function = self.model.train_function
         if not isinstance(function, _Measured):
-            self.model.train_function = _Measured(function, self)
+            self.model.train_function = _Measured(function, self._train)
 
     def _train(self, function: Any, arguments: tuple) -> Any:
         """One call of the train function: `steps_per_execution` steps."""
@@ -314,12 +314,12 @@ class GradientMonitor(keras.callbacks.Callback):
 class _Measured:
     """A train function that a monitor stands before."""
 
-    def __init__(self, function: Any, monitor: GradientMonitor):
+    def __init__(self, function: Any, train: Any):
         self.function = function
-        self._monitor = monitor
+        self._train = train
 
     def __call__(self, *arguments: Any) -> Any:
-        return self._monitor._train(self.function, arguments)
+        return self._train(self.function, arguments)
 
 
 def _copied(lists: dict[str, list[float]]) -> dict[str, list[float]]:

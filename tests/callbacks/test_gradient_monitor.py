@@ -255,7 +255,7 @@ def test_short_batches_are_left_to_the_next_step():
 
 class OwnStep(keras.Model):
     def call(self, inputs):
-        return inputs
+        return inputs[:, :1]
 
     def train_step(self, *arguments):
         raise AssertionError("no step is taken")
