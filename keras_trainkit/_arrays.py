@@ -25,7 +25,8 @@ def rows_of(data: Any, numbers: Any) -> Any:
     if type(data).__module__.split(".")[0] in ("polars", "pyarrow"):
         import narwhals
 
-        return narwhals.from_native(data, eager_only=True)[numbers].to_native()
+        frame = narwhals.from_native(data, eager_only=True, allow_series=True)
+        return frame[numbers].to_native()
     return as_numpy(data)[numbers]
 
 

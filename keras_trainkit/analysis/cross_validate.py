@@ -1,16 +1,18 @@
 import os
+import weakref
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 import numpy as np
 
 from keras_trainkit._arrays import as_numpy, rows_of
-from keras_trainkit._checks import check_count, check_number, check_seed
+from keras_trainkit._checks import check_count, check_number
 from keras_trainkit.analysis._restoration import random_numbers_kept
 from keras_trainkit.analysis.cross_validation import CrossValidation
 from keras_trainkit.data import Fold, split
 from keras_trainkit.data import folds as folds_of
+from keras_trainkit.data._rows import column_of, row_count
 
 _OF_FOLDS = ("x", "y", "validation_data", "validation_split", "sample_weight")
 _BUILD = "`build` makes the model of a fold and must return"
@@ -51,8 +53,10 @@ def cross_validate(
             what `prepare` returned, or with nothing where that is None. Of a tuner the
             best model of a search on the training part is scored (nested
             cross-validation); each fold needs one with a directory of its own.
-        x: Array, DataFrame, or dict, list or tuple of them, all with as many rows.
-        y: Array `(rows, ...)`, as `fit` takes it.
+        x: Array, DataFrame, or dict, list or tuple of them, all with as many rows. A
+            list of values is an array. Rows belong together by their position, whatever
+            the index of a DataFrame says.
+        y: Numbers `(rows, ...)`, as `fit` takes them.
         folds: Int >= 2.
         prepare: Function of `x` and `y` of the training rows that returns a function of
             any `x`: what the model takes. Such as one that adapts a
@@ -106,16 +110,22 @@ def cross_validate(
     """
     check_count("folds", folds, "is the number of models", at_least=2)
     check_count("repeats", repeats, "is how often all folds are drawn anew")
-    check_seed("seed", seed)
+    highest = 2**31 - 1 - folds * repeats
+    check_count("seed", seed, "makes the folds repeatable", at_least=0, at_most=highest)
+    seed = int(seed)
     if validation is not None:
         purpose = "is the share of the training rows that callbacks choose by"
         check_number("validation", validation, purpose, above=0, below=1)
     arguments = _checked_arguments(fit_arguments)
+    _check_functions(build, prepare)
+    x, y, sample_weight = _read(x, y, sample_weight)
+    if order is not None and not isinstance(order, str):
+        order = column_of("order", order, row_count(y), "gives the times of the rows")
     splits = _folds(
         x, y, sample_weight, folds, repeats, stratify, groups, order, gap, seed
     )
-    directories: list[str] = []
-    histories, scores = [], []
+    seen = _Seen()
+    histories, scores, training_rows = [], [], []
     with random_numbers_kept():
         for number, (train, held_out) in enumerate(splits):
             keras.utils.set_random_seed(seed + number)
@@ -131,9 +141,8 @@ def cross_validate(
                 return (*some, rows_of(sample_weight, rows))
 
             model = build() if prepare is None else build(inputs)
-            model, history = _trained(
-                model, part, learned, watched, arguments, directories
-            )
+            model, history = _trained(model, part, learned, watched, arguments, seen)
+            training_rows.append(len(learned))
             histories.append(history)
             scores.append(_scores(model, part(held_out), arguments))
     names = scores[0]
@@ -141,12 +150,17 @@ def cross_validate(
         {name: np.array([found[name] for found in scores]) for name in names},
         histories,
         [held_out for _, held_out in splits],
-        [len(train) for train, _ in splits],
+        training_rows,
         folds,
     )
 
 
 def _checked_arguments(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    if not isinstance(given, Mapping | None):
+        raise ValueError(
+            "`fit_arguments` are further arguments of `fit` and must be a dict of name "
+            f"to value, or None. Received: {given!r}."
+        )
     arguments = dict(given or {})
     taken = [name for name in _OF_FOLDS if name in arguments]
     if taken:
@@ -155,6 +169,71 @@ def _checked_arguments(given: Mapping[str, Any] | None) -> dict[str, Any]:
             f"folds, and must be without {', '.join(_OF_FOLDS)}. Received: {taken}."
         )
     return arguments
+
+
+def _check_functions(build: Any, prepare: Any) -> None:
+    if isinstance(build, keras.Model) or not callable(build):
+        raise ValueError(
+            "`build` makes the model of a fold and must be a function that returns a "
+            f"new one, not a model. Received: {build!r}."
+        )
+    if prepare is not None and not callable(prepare):
+        raise ValueError(
+            "`prepare` learns from the training rows and must be a function of `x` and "
+            f"`y`, or None. Received: {prepare!r}."
+        )
+
+
+def _read(x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+    """Arrays and frames of as many rows; lists of values as arrays."""
+    x, y = _as_arrays(x), _as_arrays(y)
+    rows = _rows("x", x, None)
+    _rows("y", y, rows)
+    for part in keras.tree.flatten(y):
+        kind = as_numpy(part).dtype.kind
+        if kind not in "biuf":
+            purpose = "is what is learned to be predicted"
+            received = "texts or objects (codes of classes: `np.unique(y, "
+            received += "return_inverse=True)`)"
+            raise ValueError(
+                f"`y` {purpose} and must be numbers. Received: {received}."
+            )
+    if sample_weight is None:
+        return x, y, None
+    weights = column_of(
+        "sample_weight", sample_weight, rows, "says how much rows count"
+    )
+    finite = weights.dtype.kind in "biuf" and np.isfinite(weights).all()
+    if not finite or weights.min() < 0:
+        raise ValueError(
+            f"`sample_weight` {purpose} and must be finite numbers of at least 0. "
+            f"Received: {weights}."
+        )
+    return x, y, weights
+
+
+def _as_arrays(data: Any) -> Any:
+    """Dicts, lists and tuples of arrays as they are, with lists of values in arrays."""
+    if isinstance(data, dict):
+        return {name: _as_arrays(part) for name, part in data.items()}
+    if not isinstance(data, list | tuple):
+        return data
+    if data and all(hasattr(part, "shape") and len(part.shape) for part in data):
+        return tuple(data)
+    return np.asarray(data)
+
+
+def _rows(name: str, data: Any, rows: int | None) -> int:
+    """Number of rows, which must be `rows` if that is known."""
+    wanted = "one row for each sample" if rows is None else f"{rows} rows, as `x`"
+    purpose = f"`{name}` holds the samples and must be arrays or frames with {wanted}"
+    parts = keras.tree.flatten(data) if isinstance(data, dict | tuple) else [data]
+    counts = sorted({len(p) for p in parts if hasattr(p, "__len__")})
+    if isinstance(data, str) or not all(hasattr(part, "__len__") for part in parts):
+        raise ValueError(f"{purpose}. Received: {name} of type {type(data).__name__}.")
+    if len(counts) != 1 or counts[0] != (rows or counts[0]) or not counts[0]:
+        raise ValueError(f"{purpose}. Received: {name} with {counts} rows.")
+    return counts[0]
 
 
 def _folds(
@@ -187,10 +266,15 @@ def _folds_of_time(
 ) -> Iterator[Fold]:
     """From the last block to the first; each is a `(folds + 1)`-th of the rows."""
     rules = {"stratify": stratify, "groups": groups, "gap": gap, "validation": None}
-    parts = split(data, test=1 / (folds + 1), order=order, **rules)
-    rows = len(parts.train) + len(parts.test) + gap
+    rows = row_count(data)
     size = max(1, rows // (folds + 1))
-    times = np.arange(rows) if isinstance(order, str) else as_numpy(order)
+    times = np.arange(rows) if isinstance(order, str) else order
+    different = len(np.unique(times))
+    if different <= folds:
+        raise ValueError(
+            "`order` gives the times of the rows and must have more different ones "
+            f"than there are folds. Received: {different} times for {folds} folds."
+        )
     before = np.argsort(times, kind="stable")
     for _ in range(folds):
         parts = split(len(before), test=size, order=times[before], **rules)
@@ -212,9 +296,7 @@ def _inner_split(
         return train, None
     rules = {"stratify": stratify, "groups": groups, "order": order}
     own = {
-        name: value
-        if value is None or isinstance(value, str)
-        else as_numpy(value)[train]
+        name: value if isinstance(value, str) else rows_of(_as_arrays(value), train)
         for name, value in rules.items()
     }
     parts = split(
@@ -241,7 +323,7 @@ def _trained(
     learned: np.ndarray,
     watched: np.ndarray | None,
     arguments: Mapping[str, Any],
-    directories: list[str],
+    seen: "_Seen",
 ) -> tuple[keras.Model, dict[str, list[float]]]:
     """The model, trained on the rows, and its history."""
     given = dict(arguments)
@@ -253,25 +335,40 @@ def _trained(
     if watched is not None:
         given["validation_data"] = part(watched)
     if hasattr(model, "search") and hasattr(model, "get_best_models"):
-        _refuse_shared_directory(model, directories)
+        seen.check_directory(model)
         model.search(x, y, **given)
         return model.get_best_models(1)[0], {}
     if not isinstance(model, keras.Model) or not model.compiled:
         raise ValueError(f"{_BUILD} a compiled model or a tuner. Received: {model!r}.")
+    seen.check_model(model)
     history = model.fit(x, y, **given).history
     return model, {name: [float(v) for v in values] for name, values in history.items()}
 
 
-def _refuse_shared_directory(tuner: Any, directories: list[str]) -> None:
-    """A second search in a directory goes on with the trials of the first."""
-    directory = os.path.abspath(os.fspath(tuner.project_dir))
-    if directory in directories:
+class _Seen:
+    """Models and folders of earlier folds, which know rows that are held out now."""
+
+    def __init__(self) -> None:
+        self.parts: weakref.WeakSet = weakref.WeakSet()
+        self.directories: set[str] = set()
+
+    def check_model(self, model: keras.Model) -> None:
+        for name, part in (("a model", model), ("an optimizer", model.optimizer)):
+            if part in self.parts:
+                self._refuse(f"{name} of its own", f"that of an earlier fold, {part!r}")
+            self.parts.add(part)
+
+    def check_directory(self, tuner: Any) -> None:
+        directory = os.path.abspath(os.fspath(tuner.project_dir))
+        if directory in self.directories:
+            self._refuse("a tuner with a directory of its own", f"{directory!r} again")
+        self.directories.add(directory)
+
+    def _refuse(self, allowed: str, received: str) -> NoReturn:
         raise ValueError(
-            f"{_BUILD} a tuner with a directory of its own for each fold, or it would "
-            "go on with what an earlier fold has learned from the rows that are held "
-            f"out. Received: {directory!r} again."
+            f"{_BUILD} {allowed} for each fold, or it would go on with what an earlier "
+            f"one has learned from rows that are held out. Received: {received}."
         )
-    directories.append(directory)
 
 
 def _scores(

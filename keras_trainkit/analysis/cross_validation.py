@@ -4,6 +4,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 
 from keras_trainkit.analysis._figures import check_path, new_figure, save
@@ -57,7 +58,7 @@ class CrossValidation:
         histories: For each model, dict of name to one value per epoch, as `fit`
             returned it; empty of a tuner.
         rows: For each model, the numbers of the rows that were held out.
-        training_rows: For each model, how many rows it was given to learn from.
+        training_rows: For each model, how many rows it has learned from.
         folds: Int. Models of one repeat.
     """
 
@@ -122,8 +123,8 @@ class CrossValidation:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as plain values, for a JSON."""
-        return {
+        """All of it as plain values, for a JSON; None for what is no finite number."""
+        found = {
             "verdict": self.verdict,
             "mean": self.mean,
             "spread": self.spread,
@@ -134,6 +135,7 @@ class CrossValidation:
             "training_rows": self.training_rows,
             "folds": self.folds,
         }
+        return keras.tree.map_structure(_finite, found)
 
     def plot(self, path: str | pathlib.Path) -> None:
         """Draws the scores of the folds, a panel for each, `.png`, `.pdf` or `.svg`.
@@ -148,6 +150,10 @@ class CrossValidation:
 
     def _headline(self) -> str:
         return next((name for name in self.scores if name != "loss"), "loss")
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _outlier(scores: np.ndarray) -> int | None:

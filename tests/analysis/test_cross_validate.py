@@ -180,6 +180,7 @@ def test_the_best_model_of_a_tuner_is_scored(tmp_path):
 
     found = analysis.cross_validate(search, X, Y, 2, validation=0.2)
     assert [tuner.rows for tuner in tuners] == [(12, 3), (12, 3)]
+    assert found.training_rows == [12, 12]
     assert len(found.scores["mae"]) == 2
 
 
@@ -214,6 +215,8 @@ def test_a_fold_that_stands_apart_is_named():
 def test_a_score_that_is_no_number_is_told():
     found = given(0.8, 0.7, 0.8, math.nan, folds=2)
     assert found.verdict == "No finite accuracy in fold 2 of repeat 2."
+    plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert plain["scores"]["accuracy"] == [0.8, 0.7, 0.8, None]
 
 
 def test_all_of_it_is_a_json_and_a_picture(found, tmp_path):
@@ -236,17 +239,72 @@ def test_all_of_it_is_a_json_and_a_picture(found, tmp_path):
         ({"order": "rows", "repeats": 2}, "^`repeats` of folds in order"),
         ({"fit_arguments": {"validation_split": 0.2}}, "^`fit_arguments` are"),
         ({"prepare": lambda x, y: None}, "^`prepare` learns from"),
-        ({"sample_weight": np.ones(29)}, "^`data` holds the rows"),
+        ({"prepare": 3}, "^`prepare` learns from"),
+        ({"fit_arguments": ["epochs"]}, "^`fit_arguments` are"),
+        ({"seed": None}, "^`seed`"),
+        ({"sample_weight": np.ones(29)}, "^`sample_weight` .*30 rows"),
+        ({"sample_weight": -np.ones(30)}, "^`sample_weight` .*at least 0"),
+        ({"y": Y[:29]}, "^`y` holds .*30 rows"),
+        ({"y": None}, "^`y` holds the samples"),
+        ({"y": ["a", "b"] * 15}, "^`y` is what .*must be numbers"),
+        ({"x": (X, X[:2])}, r"^`x` holds .*\[2, 30\] rows"),
+        ({"x": "wine.csv"}, "^`x` holds the samples"),
+        ({"build": build()}, "^`build` makes .*not a model"),
+        ({"build": None}, "^`build` makes the model"),
+        ({"order": [1, 2, 3] * 10, "folds": 3}, "^`order` .*3 times for 3 folds"),
     ],
 )
 def test_arguments_out_of_range_are_refused(arguments, words):
     with pytest.raises(ValueError, match=words):
-        analysis.cross_validate(build, X, Y, **arguments)
+        analysis.cross_validate(**{"build": build, "x": X, "y": Y} | arguments)
 
 
 def test_a_model_that_is_not_compiled_is_refused():
     with pytest.raises(ValueError, match="^`build` .*compiled model or a tuner"):
         analysis.cross_validate(lambda: models.mlp((2,), 1, (3,)), X, Y)
+
+
+def test_a_model_of_an_earlier_fold_is_refused():
+    """It has learned from the rows that are held out now."""
+    model, optimizer = build(), keras.optimizers.SGD(0.1)
+
+    def shared_optimizer():
+        found = build()
+        found.compile(optimizer, "mse")
+        return found
+
+    for shared, words in ((lambda: model, "a model"), (shared_optimizer, "an opti")):
+        with pytest.raises(ValueError, match=f"^`build` .*{words}.* of its own"):
+            analysis.cross_validate(shared, X, Y, 2, fit_arguments=QUIET)
+
+
+def test_lists_of_values_are_arrays_and_lists_of_arrays_are_inputs(found):
+    listed = analysis.cross_validate(
+        build, X.tolist(), Y.tolist(), 3, sample_weight=[1] * 30, fit_arguments=QUIET
+    )
+    np.testing.assert_allclose(listed.scores["mae"], found.scores["mae"], rtol=1e-5)
+    inputs = [keras.Input((2,)), keras.Input((2,))]
+
+    def two_inputs():
+        model = keras.Model(inputs, keras.layers.Dense(1)(sum(inputs)))
+        model.compile("sgd", "mse", run_eagerly=True)
+        return model
+
+    both = analysis.cross_validate(two_inputs, [X, X], Y, 2, fit_arguments=QUIET)
+    assert np.isfinite(both.scores["loss"]).all()
+
+
+def test_columns_of_polars_are_targets():
+    polars = pytest.importorskip("polars")
+    target = polars.Series(Y[:, 0])
+    found = analysis.cross_validate(build, X, target, 2, fit_arguments=QUIET)
+    assert np.isfinite(found.scores["loss"]).all()
+
+
+def test_times_may_be_a_column():
+    times = np.arange(30)[:, None]
+    rows = [sorted(part) for part in validated(order=times).rows]
+    assert rows == [[*range(9, 16)], [*range(16, 23)], [*range(23, 30)]]
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
