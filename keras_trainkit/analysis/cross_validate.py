@@ -190,26 +190,25 @@ def _read(x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
     rows = _rows("x", x, None)
     _rows("y", y, rows)
     for part in keras.tree.flatten(y):
-        kind = as_numpy(part).dtype.kind
-        if kind not in "biuf":
-            purpose = "is what is learned to be predicted"
-            received = "texts or objects (codes of classes: `np.unique(y, "
-            received += "return_inverse=True)`)"
+        if as_numpy(part).dtype.kind not in "biuf":
             raise ValueError(
-                f"`y` {purpose} and must be numbers. Received: {received}."
+                "`y` is what is learned to be predicted and must be numbers; codes of "
+                "classes are `np.unique(y, return_inverse=True)[1]`. "
+                f"Received: y of dtype {as_numpy(part).dtype}."
             )
-    if sample_weight is None:
-        return x, y, None
-    weights = column_of(
-        "sample_weight", sample_weight, rows, "says how much rows count"
-    )
+    return x, y, None if sample_weight is None else _weights(sample_weight, rows)
+
+
+def _weights(sample_weight: Any, rows: int) -> np.ndarray:
+    purpose = "says how much rows count"
+    weights = column_of("sample_weight", sample_weight, rows, purpose)
     finite = weights.dtype.kind in "biuf" and np.isfinite(weights).all()
     if not finite or weights.min() < 0:
         raise ValueError(
             f"`sample_weight` {purpose} and must be finite numbers of at least 0. "
             f"Received: {weights}."
         )
-    return x, y, weights
+    return weights
 
 
 def _as_arrays(data: Any) -> Any:
