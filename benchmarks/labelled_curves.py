@@ -158,9 +158,9 @@ RUNS = [
         20.0,
         settings={"momentum": 0.9},
     ),
-    case(DIGITS, "digits, Adam 1", "learning rate too high", ADAM, 1.0),
+    case(DIGITS, "digits, Adam 1", "learning rate too high|diverged", ADAM, 1.0),
     case(FRIEDMAN, "friedman, SGD 1", "diverged", SGD, 1.0),
-    case(CANCER, "cancer, Adam 3", "learning rate too high", ADAM, 3.0),
+    case(CANCER, "cancer, Adam 3", "learning rate too high|diverged", ADAM, 3.0),
     case(SEQUENCES, "BiLSTM, Adam 1", "learning rate too high|diverged", ADAM, 1.0),
     case(
         FRIEDMAN,
@@ -174,7 +174,7 @@ RUNS = [
     case(DIGITS, "digits, one unit", "underfitting", ADAM, 0.02, units=[1]),
     case(
         DIGITS,
-        "digits, two units with strong dropout",
+        "digits, four units with strong dropout",
         "underfitting",
         ADAM,
         0.02,
@@ -287,17 +287,6 @@ RUNS = [
         units=[64, 1],
         end={"activation": "relu", "bias_initializer": "zeros"},
         seed=4,
-    ),
-    case(
-        CANCER,
-        "cancer, one row a batch",
-        "too noisy to tell|learning rate too high",
-        SGD,
-        0.3,
-        batch_size=1,
-        flipped=0.3,
-        units=[16],
-        epochs=25,
     ),
     case(
         DIGITS,
