@@ -5,6 +5,8 @@ from keras_trainkit.analysis.calibration_error import calibration_error
 from keras_trainkit.analysis.compare_searches import compare_searches
 from keras_trainkit.analysis.cross_validate import cross_validate
 from keras_trainkit.analysis.cross_validation import CrossValidation
+from keras_trainkit.analysis.diagnose import diagnose
+from keras_trainkit.analysis.diagnosis import Diagnosis, Finding
 from keras_trainkit.analysis.learning_rate_range import LearningRateRange
 from keras_trainkit.analysis.learning_rate_range_test import learning_rate_range_test
 from keras_trainkit.analysis.plot_attention import plot_attention
@@ -16,10 +18,13 @@ from keras_trainkit.analysis.plot_parallel_coordinates import plot_parallel_coor
 
 __all__ = [
     "CrossValidation",
+    "Diagnosis",
+    "Finding",
     "LearningRateRange",
     "calibration_error",
     "compare_searches",
     "cross_validate",
+    "diagnose",
     "ewa",
     "learning_rate_range_test",
     "plot_attention",

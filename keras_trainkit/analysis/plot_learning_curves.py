@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from keras_trainkit._arrays import number_array
 from keras_trainkit._checks import check_count, check_counts
 from keras_trainkit.analysis._figures import (
     check_path,
@@ -13,6 +12,9 @@ from keras_trainkit.analysis._figures import (
     new_figure,
     save,
 )
+from keras_trainkit.analysis._history import epochs_of, read_history
+from keras_trainkit.analysis.diagnose import diagnose
+from keras_trainkit.analysis.diagnosis import Diagnosis
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,13 +28,15 @@ def plot_learning_curves(
     path: str | pathlib.Path,
     *,
     validation_freq: int | Sequence[int] | None = None,
+    diagnosis: Diagnosis | None = None,
 ) -> None:
     """Draws loss and metrics over the epochs into a file, one panel each.
 
     Training is solid, validation dashed, both in the panel's colour. A dot marks the
     best epoch, of validation where there is one: the lowest of a loss or an error, the
     highest of an accuracy, AUC, precision, recall, F-score, R2, IoU or cosine; none
-    where the name tells neither. Epochs count from 1, as on the progress bar.
+    where the name tells neither. Epochs count from 1, as on the progress bar. The title
+    is the verdict of `diagnose` on the loss.
 
     Args:
         history: What `fit` returns, or a dict like its `history` attribute: name to
@@ -42,6 +46,8 @@ def plot_learning_curves(
         validation_freq: Int >= 1, or a list of epochs from 1, as `fit` was given it,
             where the length of a shorter series does not tell: 5 values in 50 epochs
             may be every ninth or tenth.
+        diagnosis: `Diagnosis` of the run, whose verdict is the title; with a baseline
+            it knows more. None: of the losses alone.
 
     Raises:
         ValueError: For another suffix, for no series, or for a length that no
@@ -59,37 +65,26 @@ def plot_learning_curves(
             check_counts("validation_freq", validation_freq, purpose, 1)
         else:
             check_count("validation_freq", validation_freq, purpose)
-    save(_draw(history, validation_freq), path)
+    save(_draw(history, validation_freq, diagnosis), path)
 
 
-def _draw(history: Any, validation_freq: int | Sequence[int] | None = None) -> "Figure":
-    series, epochs = _read(history)
-    at = {key: _epochs_of(key, series[key], epochs, validation_freq) for key in series}
+def _draw(
+    history: Any,
+    validation_freq: int | Sequence[int] | None = None,
+    diagnosis: Diagnosis | None = None,
+) -> "Figure":
+    series, epochs = read_history(history)
+    at = {key: epochs_of(key, series[key], epochs, validation_freq) for key in series}
     names = list(dict.fromkeys(key.removeprefix("val_") for key in series))
     names.sort(key=lambda name: name != "loss")
     figure, panels = new_figure(len(names))
     for number, (name, axes) in enumerate(zip(names, panels, strict=True)):
         _draw_panel(axes, name, series, at, f"C{number}")
+    if diagnosis is None and "loss" in series:
+        diagnosis = diagnose(history, validation_freq=validation_freq)
+    if diagnosis is not None:
+        figure.suptitle(diagnosis.verdict)
     return figure
-
-
-def _read(history: Any) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    series = getattr(history, "history", history)
-    if not isinstance(series, Mapping) or not series:
-        raise ValueError(
-            "`history` is what to draw and must be what `fit` returned, or a dict of "
-            f"lists that is not empty. Received: history={history!r}."
-        )
-    series = {
-        key: number_array(values, f"`history` is what to draw, and {key!r} in it")
-        for key, values in series.items()
-    }
-    length = max(len(values) for values in series.values())
-    epochs = np.arange(1, length + 1)
-    own = getattr(history, "epoch", None)  # starts elsewhere after a resume
-    if own is not None and len(own) == length:
-        epochs = np.asarray(own) + 1
-    return series, epochs
 
 
 def _draw_panel(
@@ -117,36 +112,6 @@ def _draw_panel(
     axes.set(title=name.replace("_", " "), xlabel="epoch", ylabel=name)
     axes.xaxis.get_major_locator().set_params(integer=True)
     legend_below(axes)
-
-
-def _epochs_of(
-    key: str,
-    values: np.ndarray,
-    epochs: np.ndarray,
-    validation_freq: int | Sequence[int] | None,
-) -> np.ndarray:
-    """The epochs a series belongs to; one shorter than the run has every n-th."""
-    if len(values) == len(epochs):
-        return epochs
-    steps: Any = range(1, int(epochs.max()) + 1)
-    if validation_freq is not None:
-        steps = [validation_freq]
-    fitting = [n for n in steps if len(_validated(epochs, n)) == len(values)]
-    if len(fitting) == 1:
-        return _validated(epochs, fitting[0])
-    several = f", which `validation_freq` explains as {fitting}: pass it"
-    raise ValueError(
-        "`history` is what to draw and must have one value per epoch in each series, "
-        f"or one per n-th epoch. Received: {len(values)} values of {key!r} for "
-        f"{len(epochs)} epochs{several if fitting else ''}."
-    )
-
-
-def _validated(epochs: np.ndarray, frequency: int | Sequence[int]) -> np.ndarray:
-    """As Keras counts them: from the first of all, also in a run that was resumed."""
-    if isinstance(frequency, list | tuple):
-        return epochs[np.isin(epochs, frequency)]
-    return epochs[epochs % frequency == 0]
 
 
 def _best_index(name: str, values: np.ndarray) -> int | None:

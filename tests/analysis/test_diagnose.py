@@ -1,0 +1,228 @@
+import json
+import types
+
+import keras
+import numpy as np
+import pytest
+
+from keras_trainkit import models
+from keras_trainkit.analysis import Finding, diagnose
+from keras_trainkit.analysis._codes import CODES
+
+NAN = float("nan")
+GOOD = {
+    "loss": [1.0, 0.6, 0.4, 0.3, 0.25, 0.23, 0.22, 0.22, 0.22, 0.22],
+    "val_loss": [1.1, 0.7, 0.5, 0.35, 0.27, 0.25, 0.24, 0.24, 0.24, 0.24],
+}
+OVERFITTED = {
+    "loss": [1.0, 0.6, 0.4, 0.3, 0.22, 0.15, 0.1, 0.06, 0.03, 0.02],
+    "val_loss": [1.1, 0.8, 0.6, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8],
+}
+
+
+def seen(**changes):
+    """What `callbacks.GradientMonitor` keeps."""
+    kept = {"steps": [50, 100], "gradient_norms": {}, "update_ratios": {}}
+    kept |= {"dead_shares": {}, "saturated_shares": {}, "finding": None}
+    return types.SimpleNamespace(**{**kept, **changes})
+
+
+def test_a_curve_that_levels_off_near_training_is_a_good_fit():
+    found = diagnose(GOOD, baseline=1.0)
+    assert found.verdict == "good fit"
+    assert found.codes == ["KTK017"]
+    assert found.findings[0].severity == "good"
+
+
+def test_overfitting_names_the_epoch_after_the_lowest_validation_loss():
+    found = diagnose(OVERFITTED)
+    assert found.verdict in ("overfitting from epoch 5", "overfitting from epoch 6")
+    assert found.findings[0].numbers["epoch"] in (5, 6)
+    assert 0.5 <= found.findings[0].numbers["lowest"] < 0.6
+
+
+def test_a_finding_has_the_rule_the_numbers_and_one_action():
+    finding = diagnose(OVERFITTED).findings[0]
+    assert finding.code == "KTK008"
+    assert "rises from 0.5" in finding.why
+    assert finding.threshold == CODES["KTK008"].rule
+    assert "EarlyStopping" in finding.action
+
+
+@pytest.mark.parametrize("series", ["loss", "val_loss"])
+@pytest.mark.parametrize("value", [NAN, float("inf")])
+def test_the_first_epoch_without_a_finite_loss_is_named(series, value):
+    run = {name: list(values) for name, values in GOOD.items()}
+    run[series][6] = value
+    assert diagnose(run).verdict == "diverged in epoch 7"
+
+
+def test_epochs_count_on_after_a_resume():
+    run = types.SimpleNamespace(history={"loss": [3.0, NAN]}, epoch=[7, 8])
+    assert diagnose(run).verdict == "diverged in epoch 9"
+
+
+def test_muted_codes_are_left_out_and_named():
+    found = diagnose(OVERFITTED, mute=["KTK008"])
+    assert "KTK008" not in found.codes
+    assert found.muted == ("KTK008",)
+    assert "muted: KTK008" in str(found)
+
+
+def test_muting_a_grave_finding_does_not_make_a_good_fit():
+    assert diagnose(OVERFITTED, mute="KTK008").verdict == "nothing found"
+
+
+def test_the_gravest_stands_first():
+    run = {"loss": [9.0, *[1.0] * 9], "val_loss": [1.0] * 10}
+    found = diagnose(run, baseline=1.0, validation_rows=7)
+    assert found.codes == sorted(found.codes)
+    assert found.codes[0] == "KTK005"
+    assert {"KTK007", "KTK018"} < set(found.codes)
+
+
+def test_the_report_reads_and_goes_into_a_json(tmp_path):
+    run = {"loss": [1.0, NAN, 2.0]}
+    found = diagnose(run)
+    text = str(found)
+    assert text.splitlines()[0] == "diverged in epoch 2"
+    assert "[KTK001]" in text
+    assert max(map(len, text.splitlines())) <= 88
+    found.to_json(tmp_path / "found.json")
+    read = json.loads((tmp_path / "found.json").read_text())
+    assert read == found.to_dict()
+    assert read["findings"][0]["numbers"] == {"epoch": 2, "loss": "nan"}
+
+
+def test_a_validation_accuracy_tells_how_few_rows_it_comes_from():
+    run = {**GOOD, "val_accuracy": np.array([4, 5, 7, 9, 9, 10, 9, 10, 8, 9]) / 11}
+    found = diagnose(run)
+    assert found.codes[0] == "KTK005"
+    assert found.findings[0].numbers == {"validation_rows": 11}
+
+
+@pytest.mark.parametrize(("rows", "is_found"), [(49, True), (50, False)])
+def test_fifty_rows_are_enough_to_validate(rows, is_found):
+    found = diagnose(GOOD, validation_rows=rows)
+    assert ("KTK005" in found.codes) == is_found
+
+
+def test_without_validation_there_is_no_good_fit():
+    assert diagnose({"loss": GOOD["loss"]}).verdict == "no validation data"
+
+
+def test_few_epochs_show_no_trend():
+    assert diagnose({"loss": [3, 2, 1], "val_loss": [3, 2, 1]}).codes == ["KTK022"]
+
+
+@pytest.mark.parametrize(
+    ("targets", "expected"),
+    [
+        ([1.0, 3.0, 8.0, 4.0], 6.5),  # mean 4; squares 9, 1, 16, 0
+        ([0, 1, 1, 1], 0.5623351),  # -(ln(1/4) + 3 ln(3/4)) / 4
+        ([[1.0, 0.0], [0.0, 1.0]], 0.6931472),  # ln 2
+        (["a", "b", "a", "b"], 0.6931472),
+    ],
+)
+def test_baseline_is_computed_from_targets(targets, expected):
+    run = {"loss": [9 * expected] * 9, "val_loss": [9 * expected] * 9}
+    found = diagnose(run, baseline=np.array(targets))
+    numbers = next(f.numbers for f in found.findings if f.code == "KTK018")
+    assert numbers["baseline"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        ("mae", 2.0),  # from the median 3.5: 2.5, 0.5, 4.5, 0.5
+        ("mean_squared_error", 6.5),
+        (keras.losses.MeanSquaredError(), 6.5),
+    ],
+)
+def test_baseline_is_measured_by_the_loss_of_the_model(loss, expected):
+    model = models.mlp((2,), 1, (3,))
+    model.compile("sgd", loss)
+    found = diagnose({"loss": [90.0] * 9}, model, baseline=np.array([1.0, 3, 8, 4]))
+    numbers = next(f.numbers for f in found.findings if f.code == "KTK018")
+    assert numbers["baseline"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_model_tells_its_rate_and_its_size():
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3)])
+    model.compile(keras.optimizers.SGD(0.125), "mse")
+    found = diagnose({"loss": [1.0, NAN]}, model, rows=14)
+    assert found.codes == ["KTK001", "KTK020"]
+    assert found.findings[0].numbers["learning_rate"] == 0.125
+    assert found.findings[1].numbers == {"parameters": 15, "rows": 14}
+    assert diagnose({"loss": [1.0, NAN]}, model, rows=15).codes == ["KTK001"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "verdict"),
+    [
+        ("nan", "KTK002", "gradients turn NaN in dense_3"),
+        ("exploding", "KTK002", "gradients explode in dense_3"),
+        ("vanishing", "KTK003", "gradients vanish in dense_3"),
+    ],
+)
+def test_what_a_monitor_found_comes_first(kind, code, verdict):
+    told = types.SimpleNamespace(
+        kind=kind, layer="dense_3", step=70, value=0.4, remedy="-"
+    )
+    found = diagnose(GOOD, monitor=seen(finding=told))
+    assert (found.codes, found.verdict) == ([code], verdict)
+    assert found.findings[0].numbers == {"step": 70, "value": 0.4}
+
+
+@pytest.mark.parametrize(
+    ("kept", "code", "numbers"),
+    [
+        ({"dead_shares": {"a": [0.9, 0.2], "b": [0.1, 0.7]}}, "KTK013", {"share": 0.7}),
+        ({"saturated_shares": {"a": [0.1, 0.6]}}, "KTK014", {"share": 0.6}),
+        ({"update_ratios": {"a": [2e-6, 4e-6]}}, "KTK015", {"update_ratio": 3e-6}),
+        ({"update_ratios": {"a": [0.2, 0.4]}}, "KTK016", {"update_ratio": 0.3}),
+    ],
+)
+def test_units_and_updates_of_a_monitor_are_judged(kept, code, numbers):
+    found = diagnose(GOOD, monitor=seen(**kept))
+    assert found.codes == [code]
+    assert found.findings[0].numbers == pytest.approx(numbers)
+
+
+def test_a_healthy_monitor_changes_nothing():
+    kept = {"update_ratios": {"a": [1e-3, 2e-3]}, "dead_shares": {"a": [0.9, 0.1]}}
+    assert diagnose(GOOD, monitor=seen(**kept)).codes == ["KTK017"]
+    assert diagnose(GOOD, monitor=seen(steps=[])).codes == ["KTK017"]
+
+
+def test_a_history_of_fit_is_read(blobs):
+    model = models.mlp((2,), 1, (4,))
+    model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True))
+    run = model.fit(*blobs, epochs=6, validation_split=0.25, verbose=0)
+    found = diagnose(run, model, baseline=blobs[1])
+    assert found.epochs == 6
+    assert all(isinstance(each, Finding) for each in found.findings)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"history": {}}, "`history` is the run to look at"),
+        ({"history": {"accuracy": [1, 2]}}, r"as 'loss'\. Received: \['accuracy'\]"),
+        ({"history": {"loss": ["a"]}}, "'loss' in it and must be numbers"),
+        ({"mute": ["KTK999"]}, "KTK001 to KTK022. Received: 'KTK999'"),
+        ({"baseline": NAN}, "same prediction for every row .* Received: baseline=nan"),
+        ({"rows": 0}, "`rows` is how many rows there were"),
+        ({"validation_rows": 2.5}, "`validation_rows` is how many rows there were"),
+    ],
+)
+def test_what_cannot_be_diagnosed_is_refused(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        diagnose(**{"history": GOOD, **arguments})
+
+
+def test_a_loss_without_a_known_baseline_wants_a_number():
+    model = models.mlp((2,), 1, (3,))
+    model.compile("sgd", keras.losses.Huber())
+    with pytest.raises(ValueError, match="must be a number .* loss='huber'"):
+        diagnose(GOOD, model, baseline=np.array([1.0, 2.0]))
