@@ -17,6 +17,7 @@ FEW_ROWS = 50
 NOISY = 0.1  # noise of the validation loss, as a share of its level
 NO_BETTER = 0.97
 RISE = 0.1  # of the validation loss from its lowest level, as a share of that level
+LEAST_RISE = 0.02  # likewise, as a share of the baseline
 GAP = 0.25
 SLOW = 0.3  # fall of the training loss over the whole run, as a share of its first
 STRAIGHT = 0.5  # fall of the last third over the fall of the first
@@ -51,7 +52,7 @@ CODES = {
         "diverged",
         "error",
         "a loss is NaN or infinite, or the training loss ends above "
-        f"{BURST:g} times its first value",
+        f"{BURST:g} times its first value and the baseline",
         "Divide the learning rate by 10 and clip gradients (`global_clipnorm=1.0`); if "
         "the first epoch is NaN already, look for NaN in the data.",
     ),
@@ -71,9 +72,9 @@ CODES = {
     "KTK004": Code(
         "learning rate too high",
         "error",
-        f"the training loss is stuck above {ABOVE:g} times the baseline; or its noise "
-        f"is above {ROUGH:.0%} of its level and its rises undo more than "
-        f"{UNDONE:.0%} of its falls",
+        f"the rises of the training loss undo more than {UNDONE:.0%} of its falls, and "
+        f"its noise is above {ROUGH:.0%} of its level or its level above {ABOVE:g} "
+        "times the baseline",
         "Divide the learning rate by 10, or take the suggestion of "
         "`analysis.learning_rate_range_test`.",
     ),
@@ -102,8 +103,9 @@ CODES = {
     "KTK008": Code(
         "overfitting",
         "warning",
-        f"the validation loss has risen by {RISE:.0%} from its lowest level while "
-        f"training went on falling, or lies above training by {GAP:g} times the "
+        f"the validation loss has risen by {RISE:.0%} from its lowest level, by "
+        f"{LEAST_RISE:.0%} of the baseline and by twice its noise, while training went "
+        f"on falling; or lies above training by {GAP:g} times the "
         "baseline and by half of itself",
         "Keep the weights of the best epoch (`callbacks.EarlyStopping`), then add "
         "dropout or weight decay, or more rows.",

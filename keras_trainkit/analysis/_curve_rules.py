@@ -162,7 +162,11 @@ def overfitting(curves: Curves) -> Finding | None:
         "training": float(trained[-1]),
         "noise": noise(curves.validation),
     }
-    rise = max(limits.RISE * low, 0.02 * curves.reference, 2 * noise(curves.validation))
+    rise = max(
+        limits.RISE * low,
+        limits.LEAST_RISE * curves.reference,
+        2 * noise(curves.validation),
+    )
     if end - low > rise and trained[-1] < trained[best]:
         epoch = int(curves.judged_epochs[min(best + 1, len(smooth) - 1)])
         why = (
