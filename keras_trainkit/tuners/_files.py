@@ -10,14 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from keras_trainkit._disk import replacing
+from keras_trainkit._process import is_dead, is_on_this_host, this_process
 from keras_trainkit._types import Model
 from keras_trainkit.tuners._database import is_same_database
 from keras_trainkit.tuners._patient_storage import StorageFailed
-from keras_trainkit.tuners._process_identity import (
-    is_dead,
-    is_on_this_host,
-    this_process,
-)
 
 MARKER = "keras_trainkit_search.json"
 DATABASE = "study.db"

@@ -9,6 +9,7 @@ from typing import Any
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
+from keras_trainkit._process import is_dead, is_on_this_host, this_process
 from keras_trainkit.tuners._database import (
     RefusedDatabase,
     Url,
@@ -23,13 +24,7 @@ from keras_trainkit.tuners._files import (
     searching_processes,
 )
 from keras_trainkit.tuners._patient_storage import PatientStorage
-from keras_trainkit.tuners._process_identity import (
-    OWNER,
-    is_alive_here,
-    is_dead,
-    is_on_this_host,
-    this_process,
-)
+from keras_trainkit.tuners._process_identity import OWNER, is_alive_here
 from keras_trainkit.tuners._search_study import (
     GRACE_SECONDS,
     HEARTBEAT_SECONDS,

@@ -16,6 +16,7 @@ import sqlalchemy
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
+from keras_trainkit._process import this_process
 from keras_trainkit.tuners._database import (
     Url,
     file_of,
@@ -28,11 +29,7 @@ from keras_trainkit.tuners._patient_storage import (
     StorageFailed,
     locked_before_reading,
 )
-from keras_trainkit.tuners._process_identity import (
-    OWNER,
-    is_alive_here,
-    this_process,
-)
+from keras_trainkit.tuners._process_identity import OWNER, is_alive_here
 from keras_trainkit.tuners._seeds import derive
 
 HEARTBEAT_SECONDS = 10

@@ -19,8 +19,8 @@ import pytest
 from searching import forked, hill, in_child, searcher, table, wait_until
 
 from keras_trainkit import tuners
+from keras_trainkit._process import this_process
 from keras_trainkit.tuners._database import is_same_database
-from keras_trainkit.tuners._process_identity import this_process
 
 pytestmark = pytest.mark.backend_free
 

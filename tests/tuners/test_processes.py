@@ -30,9 +30,10 @@ from searching import (
 )
 
 from keras_trainkit import tuners
+from keras_trainkit._process import this_process
 from keras_trainkit.tuners import _search_loop, _search_study
 from keras_trainkit.tuners._database import sqlite_url
-from keras_trainkit.tuners._process_identity import OWNER, this_process
+from keras_trainkit.tuners._process_identity import OWNER
 from keras_trainkit.tuners._processes import frozen_objects, start, stop, wait_for_end
 from keras_trainkit.tuners._search_study import heartbeat
 from keras_trainkit.tuners._trial_queue import claim, read_trials, recover
