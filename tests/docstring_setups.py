@@ -39,6 +39,7 @@ SETUPS = {
     "analysis.plot_parallel_coordinates": ROWS + TRIALS,
     "callbacks.OneCycle": MODEL,
     "callbacks.StartDecay": MODEL,
+    "callbacks.TrainState": MODEL,
     "data.TableBatches": """
 table = pd.DataFrame({"rooms": [3.0, 4.0, 5.0, 3.5], "price": [1.0, 2.0, 3.0, 1.5]})
 table.to_csv("train.csv", index=False)

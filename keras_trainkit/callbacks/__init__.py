@@ -8,6 +8,7 @@ from keras_trainkit.callbacks.gradient_monitor import (
 )
 from keras_trainkit.callbacks.one_cycle import OneCycle
 from keras_trainkit.callbacks.start_decay import StartDecay
+from keras_trainkit.callbacks.train_state import TrainState
 
 __all__ = [
     "CooldownOnPlateau",
@@ -16,4 +17,5 @@ __all__ = [
     "GradientMonitor",
     "OneCycle",
     "StartDecay",
+    "TrainState",
 ]

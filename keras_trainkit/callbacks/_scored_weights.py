@@ -21,7 +21,7 @@ class ScoredWeights:
         self.monitor = monitor
         self._is_validated = monitor.startswith("val_")
         self._validated: list[np.ndarray] | None = None
-        self._is_checked = False
+        self.is_checked = False
 
     def before_validation(self, model: Model) -> None:
         """Copies the weights of the first batch, if a value belongs to them."""
@@ -36,9 +36,9 @@ class ScoredWeights:
 
     def check_trained(self, model: Model, kept: list[np.ndarray]) -> None:
         """Refuses, once, to keep weights that are not those of the next batch."""
-        if self._is_checked:
+        if self.is_checked:
             return
-        self._is_checked = True
+        self.is_checked = True
         if self._is_validated or not _averages_weights(model):
             return
         if all(map(np.array_equal, model.get_weights(), kept)):

@@ -10,6 +10,7 @@ from keras_trainkit._optimizer_access import (
     learning_rate_object,
     unwrapped,
 )
+from keras_trainkit._train_state.callback_states import fitting_weights
 from keras_trainkit.callbacks._monitor import (
     as_number,
     check_name,
@@ -40,8 +41,9 @@ class CooldownOnPlateau(keras.callbacks.Callback):
 
     Every epoch must be validated. A value that is not finite is never the best. The
     optimizer's moments are not restored with the weights. A resumed `fit`
-    (`initial_epoch`) begins to look anew, its first epochs without warm-up. An
-    interrupt within an epoch leaves the rate of that epoch in the optimizer.
+    (`initial_epoch`) begins to look anew, its first epochs without warm-up, and with
+    `TrainState` goes on where it was. An interrupt within an epoch leaves the rate of
+    that epoch in the optimizer.
 
     Args:
         monitor: String. Key of the epoch's logs.
@@ -172,6 +174,33 @@ class CooldownOnPlateau(keras.callbacks.Callback):
                 f"{self.monitor} was finite. The model keeps its last weights.",
                 stacklevel=2,
             )
+
+    def get_state(self) -> dict[str, Any]:
+        """All that is remembered, for `TrainState`."""
+        return {
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "best_weights": self._weights,
+            "cooldown_epoch": self.cooldown_epoch,
+            "cooldown_length": self._length,
+            "first_epoch": self._first_epoch,
+            "mode": {None: None, -1: "min", 1: "max"}[self._sign],
+            "learning_rate": self._rate,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Goes on from what `get_state` has returned."""
+        for name in ("best_epoch", "cooldown_length"):
+            check_count(name, state[name], "is in the state", at_least=0)
+        check_choice("mode", state["mode"], "is in the state", (None, "min", "max"))
+        self.best = state["best"]
+        self.best_epoch = state["best_epoch"]
+        self._weights = fitting_weights(state["best_weights"], self.model)
+        self.cooldown_epoch = state["cooldown_epoch"]
+        self._length = state["cooldown_length"]
+        self._first_epoch = state["first_epoch"]
+        self._sign = {None: None, "min": -1, "max": 1}[state["mode"]]
+        self._rate = state["learning_rate"]
 
     def _forget(self) -> None:
         self.best = None

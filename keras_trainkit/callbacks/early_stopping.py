@@ -13,6 +13,7 @@ from keras_trainkit._checks import (
     check_number,
 )
 from keras_trainkit._ewa import RunningAverage
+from keras_trainkit._train_state.callback_states import fitting_weights
 from keras_trainkit.callbacks._monitor import (
     as_number,
     before_peak,
@@ -227,6 +228,39 @@ class EarlyStopping(keras.callbacks.Callback):
             self.best_weights = None
         else:
             self._warn_that_nothing_was_best()
+
+    def get_state(self) -> dict[str, Any]:
+        """All that is remembered, for `TrainState`."""
+        modes = {ops.less: "min", ops.greater: "max"}
+        return {
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "best_weights": self.best_weights,
+            "stopped_epoch": self.stopped_epoch,
+            "stop_reason": self.stop_reason,
+            "wait": self.wait,
+            "reference": self._reference,
+            "average": [self._average.steps, self._average.raw],
+            "mode": None if self.monitor_op is None else modes[self.monitor_op],
+            "looked_at_any": self._looked_at_any,
+            "scored_weights_checked": self._scored.is_checked,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Goes on from what `get_state` has returned."""
+        for name in ("best_epoch", "stopped_epoch", "wait"):
+            check_count(name, state[name], "is in the state", at_least=0)
+            setattr(self, name, state[name])
+        check_choice("mode", state["mode"], "is in the state", (None, "min", "max"))
+        self.best = state["best"]
+        self.best_weights = fitting_weights(state["best_weights"], self.model)
+        self.stop_reason = state["stop_reason"]
+        self._reference = state["reference"]
+        self._average.steps, self._average.raw = state["average"]
+        operations = {None: None, "min": ops.less, "max": ops.greater}
+        self.monitor_op = operations[state["mode"]]
+        self._looked_at_any = state["looked_at_any"]
+        self._scored.is_checked = state["scored_weights_checked"]
 
     def _check_arguments(self) -> None:
         check_name(self.monitor)

@@ -129,11 +129,8 @@ class OneCycle(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         if self._clock_is_set:
             return
-        self._clock_is_set = True
         # Counted only now: a checkpoint may have been restored since `set_params`.
-        self._install(start_step=self._start_step(initial_epoch=epoch))
-        # A model that was fitted before has a compiled step with the old schedules.
-        self.model.make_train_function(force=True)
+        self._set_clock(self._start_step(initial_epoch=epoch))
 
     def on_train_end(self, logs: dict | None = None) -> None:
         """Gives the optimizer back what it had, and forgets the compiled step."""
@@ -145,6 +142,23 @@ class OneCycle(keras.callbacks.Callback):
         else:
             self.learning_rate.before.put_back()
             self.model.train_function = None
+
+    def get_state(self) -> dict[str, Any]:
+        """The step with which the cycle began, for `TrainState`."""
+        return {"start_step": self.learning_rate.start_step}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Goes on with the cycle of which `get_state` has told."""
+        start_step = state["start_step"]
+        check_count("start_step", start_step, "is in the state", at_least=0)
+        if not self._clock_is_set or start_step != self.learning_rate.start_step:
+            self._set_clock(start_step)
+
+    def _set_clock(self, start_step: int) -> None:
+        self._clock_is_set = True
+        self._install(start_step)
+        # A model that was fitted before has a compiled step with the old schedules.
+        self.model.make_train_function(force=True)
 
     def _start_step(self, initial_epoch: int) -> int:
         taken = steps_taken(self.model.optimizer)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 
 from keras_trainkit._checks import check_count
@@ -96,6 +98,18 @@ class StartDecay(keras.callbacks.Callback):
         elif epoch == self.epoch:
             self._start(taken, taken)
         self._first_epoch = False
+
+    def get_state(self) -> dict[str, Any]:
+        """The step at which the decay begins, for `TrainState`."""
+        return {"decay_start": self.decay_start}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Goes on from what `get_state` has returned."""
+        start = state["decay_start"]
+        self._first_epoch = False
+        if start is not None and start != self.decay_start:
+            check_count("decay_start", start, "is in the state", at_least=0)
+            self._start(start, steps_taken(self.model.optimizer))
 
     def _schedule(self) -> WarmupStableDecay:
         schedule = learning_rate_schedule(self.model.optimizer)

@@ -34,7 +34,8 @@ class TableBatches(keras.utils.PyDataset):
     | `predict`                        | `shuffle=False`: predictions in the table's |
     |                                  | order; a `target` is ignored                |
     | `adapt` of layers                | `(x["numeric"] for x, _ in batches)`        |
-    | a resumed `fit`                  | `batches.epoch = initial_epoch` before it   |
+    | a resumed `fit`                  | `callbacks.TrainState`, or                  |
+    |                                  | `batches.epoch = initial_epoch` before it   |
 
     Args:
         table: Iterable of chunks (`pandas.read_csv(path, chunksize=100_000)`, a
@@ -134,6 +135,16 @@ class TableBatches(keras.utils.PyDataset):
         if self._given.all():
             self.epoch += 1
             self._given[:] = False
+
+    def get_state(self) -> dict[str, int]:
+        """Number of the order, for `callbacks.TrainState`."""
+        return {"epoch": self.epoch}
+
+    def set_state(self, state: dict[str, int]) -> None:
+        """Goes on with the order of which `get_state` has told."""
+        check_count("epoch", state["epoch"], "is in the state", at_least=0)
+        self.epoch = state["epoch"]
+        self._given[:] = False
 
     def _pieces(self, table: Any, encoder: Callable) -> Iterator[np.ndarray]:
         for chunk in chunks_of(table):

@@ -1,0 +1,104 @@
+"""One process at a time in a folder.
+
+A process says first that it is there, by a file, and looks then for others: of two
+that begin in the same moment none goes on, or one, never both. Files of dead processes
+are deleted.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import time
+from typing import Any
+
+from keras_trainkit._process import is_dead, is_on_this_host, this_process
+
+STALE_SECONDS = 600  # of silence, after which a process of another host is dead
+_REFRESH_SECONDS = 10
+_PREFIX = "owner."
+
+
+class Owner:
+    """This process as the only one that works in a folder.
+
+    Args:
+        folder: Folder that is there.
+
+    Raises:
+        ValueError: Another process works in it, and lives.
+    """
+
+    def __init__(self, folder: pathlib.Path):
+        self._pid = os.getpid()
+        self.file = folder / f"{_PREFIX}{os.getpid()}.json"
+        self._refreshed = time.monotonic()
+        self._announce(folder)
+        for path in folder.glob(f"{_PREFIX}*.json"):
+            owner = _read(path)
+            if path == self.file or owner is None:
+                continue
+            if not _is_gone(owner, path, self.file):
+                self.release()
+                raise ValueError(_refusal(folder, owner, path))
+            path.unlink(missing_ok=True)
+
+    def refresh(self) -> None:
+        """Says, once in a while, that the process still lives."""
+        now = time.monotonic()
+        if now - self._refreshed > _REFRESH_SECONDS:
+            self._refreshed = now
+            with contextlib.suppress(OSError):
+                os.utime(self.file)
+
+    def release(self) -> None:
+        """Lets others in."""
+        if os.getpid() != self._pid:  # a fork of the owner, that ends
+            return
+        with contextlib.suppress(OSError):
+            self.file.unlink(missing_ok=True)
+
+    def _announce(self, folder: pathlib.Path) -> None:
+        temporary = folder / f".{self.file.name}.new"
+        temporary.write_text(json.dumps(this_process()))
+        os.replace(temporary, self.file)
+
+
+def _read(path: pathlib.Path) -> dict[str, Any] | None:
+    """Identity in a file; None if it is gone, as it is when a process ends."""
+    try:
+        owner = json.loads(path.read_bytes())
+        is_whole = isinstance(owner["place"], str) and type(owner["pid"]) is int
+        is_whole = is_whole and type(owner["started"]) in (int, type(None))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        is_whole = False
+    # Its name says whose file it is; what cannot be read counts as another host's.
+    unknown = {"place": "", "pid": path.name.split(".")[1], "started": None}
+    return owner if is_whole else unknown
+
+
+def _is_gone(owner: dict[str, Any], path: pathlib.Path, ours: pathlib.Path) -> bool:
+    if is_on_this_host(owner):
+        return is_dead(owner)
+    try:  # by the clock of the disk, which both hosts share
+        silent = ours.stat().st_mtime - path.stat().st_mtime
+    except OSError:
+        return not path.exists()
+    return silent > STALE_SECONDS
+
+
+def _refusal(folder: pathlib.Path, owner: dict[str, Any], path: pathlib.Path) -> str:
+    where = ""
+    if not is_on_this_host(owner):
+        host = owner["place"].partition(" ")[0] or "unknown"
+        where = (
+            f" on host {host} (if that process is known to be dead, delete "
+            f"{path.name}, or wait {STALE_SECONDS // 60} minutes)"
+        )
+    return (
+        "`directory` holds the state of one training, and one process at a time must "
+        f"write to it. Received: {str(folder)!r}, owned by the process "
+        f"{owner['pid']}{where}."
+    )

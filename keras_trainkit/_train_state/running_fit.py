@@ -1,0 +1,63 @@
+"""The list of callbacks, and the data, of the `fit` that calls a callback.
+
+Keras hands a callback neither. Both are found in the frames of the functions that are
+running: the public class `CallbackList`, which calls the callback, and the arguments of
+`Model.fit`, under their public names.
+"""
+
+import inspect
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any, NamedTuple
+
+import keras
+
+
+class RunningFit(NamedTuple):
+    """The `fit` that is running.
+
+    Args:
+        callbacks: All callbacks of it.
+        data: The argument `x`.
+        steps_per_epoch: As in `fit`; None if it was not given.
+    """
+
+    callbacks: keras.callbacks.CallbackList
+    data: Any
+    steps_per_epoch: int | None
+
+
+def calling_list(
+    callback: keras.callbacks.Callback,
+) -> keras.callbacks.CallbackList | None:
+    """The list that is calling a method of this callback."""
+    for frame in _frames(inspect.currentframe()):
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, keras.callbacks.CallbackList) and any(
+            one is callback for one in caller.callbacks
+        ):
+            return caller
+    return None
+
+
+def running_fit(
+    callbacks: keras.callbacks.CallbackList | None, frame: FrameType | None = None
+) -> RunningFit | None:
+    """The `fit` that has these callbacks; None if it has ended.
+
+    Args:
+        frame: Frame from which to look, if not the caller's.
+    """
+    for one in _frames(frame or inspect.currentframe()):
+        if callbacks is None or one.f_code.co_name != "fit":
+            continue
+        found = one.f_locals
+        if found.get("callbacks") is callbacks and "x" in found:
+            return RunningFit(callbacks, found["x"], found.get("steps_per_epoch"))
+    return None
+
+
+def _frames(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back

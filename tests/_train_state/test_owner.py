@@ -1,0 +1,82 @@
+"""One process at a time in a folder."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from keras_trainkit._process import this_process
+from keras_trainkit._train_state.owner import STALE_SECONDS, Owner
+
+pytestmark = pytest.mark.backend_free
+
+
+@pytest.fixture
+def other():
+    """Number of a process that does nothing."""
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def leave(folder, pid, **changes):
+    identity = {**this_process(), "pid": pid, **changes}
+    path = folder / f"owner.{pid}.json"
+    path.write_text(json.dumps(identity))
+    return path
+
+
+def started(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        return int(file.read().rpartition(")")[2].split()[19])
+
+
+def test_a_living_owner_is_named_at_once(tmp_path, other):
+    path = leave(tmp_path, other.pid, started=started(other.pid))
+    began = time.perf_counter()
+    with pytest.raises(ValueError, match=f"owned by the process {other.pid}"):
+        Owner(tmp_path)
+    assert time.perf_counter() - began < 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_dead_owner_has_left_is_taken_over(tmp_path, other):
+    path = leave(tmp_path, other.pid, started=started(other.pid))
+    other.kill()
+    other.wait()
+    owner = Owner(tmp_path)
+    assert not path.exists()
+    owner.release()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_number_that_another_process_has_now_is_no_owner(tmp_path, other):
+    leave(tmp_path, other.pid, started=1)
+    Owner(tmp_path).release()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_same_process_may_begin_again(tmp_path):
+    Owner(tmp_path)
+    Owner(tmp_path).release()
+
+
+def test_an_owner_on_another_host_is_believed_until_it_has_long_been_silent(tmp_path):
+    path = leave(tmp_path, 7, place="far boot namespace")
+    with pytest.raises(ValueError, match="process 7 on host far .*delete owner.7.json"):
+        Owner(tmp_path)
+    long_ago = time.time() - STALE_SECONDS - 5
+    os.utime(path, (long_ago, long_ago))
+    Owner(tmp_path).release()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"place": 1}', "[" * 100_000])
+def test_an_unreadable_file_of_an_owner_counts_as_one_of_another_host(tmp_path, text):
+    (tmp_path / "owner.7.json").write_text(text)
+    with pytest.raises(ValueError, match="process 7 on host unknown"):
+        Owner(tmp_path)
