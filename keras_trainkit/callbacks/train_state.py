@@ -100,6 +100,7 @@ class TrainState(keras.callbacks.Callback):
     Example:
 
     ```python
+    model.compile(keras_trainkit.optimizers.AdamW(), loss="mse")
     model.fit(x, y, epochs=20, callbacks=[OneCycle(0.01), TrainState("run")])
     ```
 
