@@ -91,8 +91,8 @@ class GradientMonitor(keras.callbacks.Callback):
     with members is dead where it is so in all of them. Gates are computed without
     dropout, from states of zeros. With `gradient_accumulation_steps` the next step that
     updates the weights is measured; a batch with fewer rows than the first measured one
-    is left to the next step. If an error or an interrupt ends `fit`, measuring goes on
-    until the model is compiled again.
+    is left to the next step. After an error or an interrupt in `fit` the
+    monitor measures on until the model is compiled again.
 
     Args:
         every: Int >= 1. Steps from one measurement to the next, from step 0 on.
@@ -132,6 +132,13 @@ class GradientMonitor(keras.callbacks.Callback):
     dead_shares: dict[str, list[float]]
     saturated_shares: dict[str, list[float]]
     finding: GradientFinding | None
+    _taken: Any  # `Steps` of the backend
+    _layers: list[str]  # path of the layer of each trainable variable
+    _small: dict[str, int]  # measured steps in a row with a small gradient
+    _rows: int | None  # of a whole batch
+    _step: int  # the next step
+    _due: int  # the next step to measure
+    _first_epoch: int | None
 
     def __init__(
         self,
@@ -203,13 +210,13 @@ class GradientMonitor(keras.callbacks.Callback):
         self.gradient_norms, self.update_ratios = {}, {}
         self.dead_shares, self.saturated_shares = {}, {}
         self.finding = None
-        self._taken: Any = None
-        self._layers: list[str] = []
-        self._small: dict[str, int] = {}
+        self._taken = None
+        self._layers = []
+        self._small = {}
         self._step, self._due, self._offset = 0, 0, 0
         self._execution, self._accumulated = 1, 1
-        self._rows: int | None = None
-        self._first_epoch: int | None = None
+        self._rows = None
+        self._first_epoch = None
 
     def _take_part(self) -> None:
         """Stands before the train function, which another callback may have remade."""
