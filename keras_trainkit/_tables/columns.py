@@ -72,7 +72,7 @@ def raw_columns(table: Any) -> dict[str, Any]:
     """The columns of one table by name, in its order, not read yet."""
     if not is_table(table):
         _refuse_table(table, " (in `adapt` also an iterable of these)")
-    names = list(table if isinstance(table, Mapping) else table.columns)
+    names = list(table if isinstance(table, Mapping) else _names_of(table))
     wrong = [name for name in names if not isinstance(name, str) or not name]
     if wrong or len(set(names)) < len(names) or not names:
         raise ValueError(
@@ -81,6 +81,11 @@ def raw_columns(table: Any) -> dict[str, Any]:
             f"Received: columns {names}."
         )
     return {name: table[name] for name in names}
+
+
+def _names_of(frame: Any) -> Any:
+    """Names of the columns, of which pyarrow's `columns` has the values."""
+    return getattr(frame, "column_names", frame.columns)
 
 
 def read_columns(columns: dict[str, Any], names: Sequence[str]) -> dict[str, Column]:

@@ -26,7 +26,11 @@ from keras_trainkit.estimators._saved_folder import (
     unpacked,
     write_folder,
 )
-from keras_trainkit.estimators._targets import read_target, read_weights
+from keras_trainkit.estimators._targets import (
+    check_row_order,
+    read_target,
+    read_weights,
+)
 from keras_trainkit.estimators._time_limit import now
 from keras_trainkit.estimators._training import (
     PREDICTED_AT_ONCE,
@@ -223,6 +227,8 @@ class Estimator(BaseEstimator, abc.ABC):
         began = now()
         self._check_arguments()
         source = self._read(X)
+        for name, values in (("y", y), ("sample_weight", sample_weight)):
+            check_row_order(name, values, X)
         y = given = read_target(y, source.rows, type(self).__name__)
         weights = read_weights(sample_weight, source.rows)
         rows = np.arange(source.rows) if weights is None else np.flatnonzero(weights)

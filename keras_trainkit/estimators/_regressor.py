@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from keras_trainkit._types import Model
 from keras_trainkit.estimators._conformal import ROUNDING, conformal_quantile
 from keras_trainkit.estimators._estimator import Estimator
-from keras_trainkit.estimators._targets import read_numbers
+from keras_trainkit.estimators._targets import check_resolution, read_numbers
 from keras_trainkit.estimators._training import Goal
 
 
@@ -80,7 +80,9 @@ class Regressor(RegressorMixin, Estimator):
     def _learn_target(
         self, y: np.ndarray, rows: np.ndarray
     ) -> tuple[dict[str, Any], np.ndarray]:
-        return {"_one_axis": y.ndim == 1}, read_numbers(y)
+        numbers = read_numbers(y)
+        check_resolution(numbers[rows])
+        return {"_one_axis": y.ndim == 1}, numbers
 
     def _known_target(self, y: np.ndarray) -> np.ndarray:
         numbers = read_numbers(y)

@@ -85,6 +85,7 @@ def read_sequences(data: Any) -> Sequences:
     array = _as_array(data)
     if array is None or (array.dtype.kind == "O" and array.ndim == 1):
         entries = _entries(data if array is None else array)
+        _check_names(entries)
         steps = [_steps(number, entry) for number, entry in enumerate(entries)]
     else:
         values = _numbers(array, "X")
@@ -116,6 +117,18 @@ def _entries(data: Any) -> Any:
     ):
         _refuse(SHAPES, f"X={reprlib.repr(data)}")
     return data
+
+
+def _check_names(entries: Any) -> None:
+    """Refuses frames that name other channels, or the same in another order."""
+    names = [list(e.columns) if hasattr(e, "columns") else None for e in entries]
+    known = [found for found in names if found is not None]
+    other = next((found for found in known if found != known[0]), None)
+    if other is not None:
+        _refuse(
+            "must have the same columns in the same order in each DataFrame",
+            f"columns {known[0]}, then {other}",
+        )
 
 
 def _steps(number: int, entry: Any) -> np.ndarray:

@@ -13,6 +13,7 @@ from sklearn.exceptions import DataConversionWarning
 from keras_trainkit._tables.objects import is_missing
 
 PURPOSE = "`y` is what is learned to be predicted and"
+LEAST_SPREAD = 1e-5  # of the largest target: a hundred steps of float32
 
 
 def read_target(y: Any, rows: int, owner: str) -> np.ndarray:
@@ -39,6 +40,28 @@ def read_target(y: Any, rows: int, owner: str) -> np.ndarray:
     if missing:
         _refuse("must miss none (leave these rows out)", f"{missing} missing, or NaN")
     return _of_one_type(array)
+
+
+def check_row_order(name: str, values: Any, table: Any) -> None:
+    """Refuses a Series of pandas that has the labels of the table in another order.
+
+    Rows belong together by position.
+
+    Args:
+        name: Argument that gives the values, for the message.
+    """
+    own: Any = getattr(values, "index", None)
+    other: Any = getattr(table, "index", None)
+    if not (hasattr(own, "is_unique") and hasattr(other, "is_unique")):
+        return
+    if own.equals(other) or not (own.is_unique and other.is_unique):
+        return
+    if len(own) == len(other) and own.isin(other).all():
+        raise ValueError(
+            f"`{name}` belongs to the rows of `X` by position and must be in their "
+            f"order: `{name}.loc[X.index]` brings it there, `{name}.to_numpy()` leaves "
+            "it as it is. Received: the labels of `X` in another order."
+        )
 
 
 def read_classes(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -84,6 +107,19 @@ def read_numbers(y: np.ndarray) -> np.ndarray:
     if numbers.ndim == 2 and not numbers.shape[1]:
         _refuse(allowed, f"y of shape {numbers.shape}")
     return numbers[:, None] if numbers.ndim == 1 else numbers
+
+
+def check_resolution(numbers: np.ndarray) -> None:
+    """Refuses targets whose differences float32, in which networks compute, loses."""
+    spread, size = numbers.std(axis=0), np.abs(numbers).max(axis=0)
+    lost = np.flatnonzero((spread > 0) & (spread < LEAST_SPREAD * size))
+    if len(lost):
+        at = lost[0]
+        _refuse(
+            f"must differ by more than {LEAST_SPREAD:g} of its size, which networks in "
+            "float32 cannot tell apart otherwise (subtract what all rows share)",
+            f"a standard deviation of {spread[at]:.3g} beside {size[at]:.3g}",
+        )
 
 
 def read_weights(sample_weight: Any, rows: int) -> np.ndarray | None:
@@ -166,7 +202,7 @@ def as_array(values: Any) -> np.ndarray:
     )
     if isinstance(native, nw.Series | nw.DataFrame):
         return np.asarray(native.to_numpy())
-    if isinstance(values, list | tuple) and any(value is None for value in values):
+    if isinstance(values, list | tuple) and any(map(_is_object, values)):
         return np.array(values, object)
     array = np.asarray(values)
     if array.dtype.kind in "US" and isinstance(values, list | tuple):
@@ -176,12 +212,19 @@ def as_array(values: Any) -> np.ndarray:
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
+def _is_object(value: Any) -> bool:
+    """None, and integers that floats beside them would not tell apart."""
+    return value is None or (isinstance(value, int) and abs(value) > 2**53)
+
+
 def _of_one_type(array: np.ndarray) -> np.ndarray:
     """Objects that are all bools, integers or floats as such an array."""
     if array.dtype.kind != "O":
         return array
     types = {type(value) for value in array.ravel()}
     if types <= {str, np.str_}:
+        if any("\0" in text for text in array.ravel()):
+            _refuse("must be texts without NUL characters", "some with them")
         return array.astype(str)
     alike = any(
         all(issubclass(found, kinds) for found in types)
@@ -189,7 +232,8 @@ def _of_one_type(array: np.ndarray) -> np.ndarray:
     )
     if not alike or (bool in types and len(types) > 1):
         return array
-    return np.array(array.tolist())
+    found = np.array(array.tolist())
+    return array if found.dtype.kind == "f" and int in types else found
 
 
 def _refuse(allowed: str, received: str) -> NoReturn:

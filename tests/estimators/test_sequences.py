@@ -131,3 +131,14 @@ def test_what_are_no_sequences_is_refused(data, words):
 @pytest.mark.backend_free
 def test_padding_in_one_channel_is_a_measurement():
     assert read_sequences([[[PADDING, 1]]]).rows == 1
+
+
+def test_frames_with_other_columns_are_refused():
+    """Channels are told apart by position, so these two would be swapped."""
+    frames = [
+        pd.DataFrame({"u": [1.0], "v": [2.0]}),
+        pd.DataFrame({"v": [1.0], "u": [2.0]}),
+    ]
+    with pytest.raises(ValueError, match="^`X` .*same columns in the same order"):
+        read_sequences(frames)
+    assert read_sequences([frames[0], frames[0].to_numpy()]).channels == 2

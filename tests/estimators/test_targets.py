@@ -9,6 +9,8 @@ import pytest
 from sklearn.exceptions import DataConversionWarning
 
 from keras_trainkit.estimators._targets import (
+    check_resolution,
+    check_row_order,
     read_classes,
     read_numbers,
     read_target,
@@ -146,3 +148,37 @@ def test_the_unit_of_weights_does_not_matter():
 def test_training_rows_of_no_weight_are_refused():
     with pytest.raises(ValueError, match="^`sample_weight` .*0 in all training rows"):
         relative_weights(np.array([0.0, 1.0]), np.array([0]))
+
+
+def test_integers_that_floats_would_merge_stay_apart():
+    y = read_target([2**63, 2**63 + 1, 5], 3, "X")
+    assert len(set(y.tolist())) == 3
+
+
+def test_texts_with_nul_are_no_classes():
+    with pytest.raises(ValueError, match="without NUL"):
+        read_target(np.array(["x\0", "x", "y"], object), 3, "X")
+
+
+@pytest.mark.parametrize(
+    "library", [pd.Series, lambda y, index: pd.DataFrame(y, index)]
+)
+def test_labels_of_the_table_in_another_order_are_refused(library):
+    table = pd.DataFrame({"a": [1, 2, 3]}, index=["u", "v", "w"])
+    with pytest.raises(
+        ValueError, match=r"^`y` belongs .*by position.*\.loc\[X.index\]"
+    ):
+        check_row_order("y", library([1, 2, 3], index=["w", "u", "v"]), table)
+    for index in (["u", "v", "w"], ["k", "l", "m"], ["u", "u", "v"], [0, 1, 2]):
+        check_row_order("y", library([1, 2, 3], index=index), table)
+    check_row_order("y", [1, 2, 3], table)
+    check_row_order("y", pd.Series([1, 2, 3]), {"a": [1, 2, 3]})
+
+
+def test_targets_that_differ_less_than_float32_shows_are_refused():
+    """1e9 + 1 is 1e9 in float32, whose steps are of 64 there."""
+    spread = np.array([[0.0], [1.0], [2.0]])
+    with pytest.raises(ValueError, match="`y` .*float32.*0.816 beside 1e"):
+        check_resolution(1e9 + spread)
+    check_resolution(1e9 + 1e5 * spread)
+    check_resolution(np.full((3, 1), 1e9))

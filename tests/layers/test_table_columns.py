@@ -299,3 +299,13 @@ def test_texts_that_utf8_cannot_hold_are_unseen_afterwards():
     assert plain_texts[0] == "a"
     assert all(text.decode("utf-8", "replace") not in "a?" for text in plain_texts[1:])
     assert encoder({"x": plain_texts})["categorical"].ravel().tolist() == [3, 1, 1]
+
+
+def test_tables_of_pyarrow_are_read_by_their_names():
+    encoder = TableEncoder()
+    table = pa.table({"size": [1.0, 2.0, 3.0], "town": ["Ulm", "Bonn", "Ulm"]})
+    encoder.adapt(table)
+    assert encoder.column_names == ("size", "town")
+    same = encoder({"size": [1.0, 2.0, 3.0], "town": ["Ulm", "Bonn", "Ulm"]})
+    for name, values in encoder(table).items():
+        np.testing.assert_array_equal(values, same[name])
