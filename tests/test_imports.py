@@ -51,7 +51,7 @@ PRIVATE_IMPORTS = {
         "models.metrics_for",
     },
     "serving": {"layers._classes", "models._heads", "models._task"},
-    "analysis": {"tuners._study_tuner", "tuners._trial_queue"},
+    "analysis": {"data._rows", "tuners._study_tuner", "tuners._trial_queue"},
     "estimators": {
         "analysis._figures",
         "layers._classes",

@@ -50,7 +50,7 @@ class Forward:
         return model.optimizer.scale_loss(loss), {"scale": scale, **watch.shares()}
 
     @contextlib.contextmanager
-    def _watched(self) -> Iterator["_Watch"]:
+    def _watched(self) -> Iterator[Any]:
         """Lets a `_Watch` see every call of `layers`, and of LSTMs inside wrappers."""
         watch, patched = _Watch(self), []
         for path, layer in self.layers.items():
