@@ -2,7 +2,16 @@
 
 from keras_trainkit.data.folds import Fold, folds
 from keras_trainkit.data.pad_sequences import pad_sequences
+from keras_trainkit.data.sequence_batches import SequenceBatches
 from keras_trainkit.data.split import Split, split
 from keras_trainkit.data.table_batches import TableBatches
 
-__all__ = ["Fold", "Split", "TableBatches", "folds", "pad_sequences", "split"]
+__all__ = [
+    "Fold",
+    "SequenceBatches",
+    "Split",
+    "TableBatches",
+    "folds",
+    "pad_sequences",
+    "split",
+]

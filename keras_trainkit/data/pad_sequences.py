@@ -1,11 +1,10 @@
-import reprlib
 from collections.abc import Iterable
-from typing import Any
 
 import keras
 import numpy as np
 
 from keras_trainkit._checks import check_choice, check_count, check_number
+from keras_trainkit.data._step_arrays import common_dtype, step_arrays
 
 
 def pad_sequences(
@@ -59,67 +58,16 @@ def pad_sequences(
     check_choice("padding", padding, "is the side that is filled", ("post", "pre"))
     check_choice("truncating", truncating, "is the end that is cut", ("pre", "post"))
     check_number("value", value, "fills the padding")
-    arrays = [_as_array(number, steps) for number, steps in enumerate(sequences)]
-    shape = _shape_of_a_step(arrays)
-    arrays = [array if len(array) else np.zeros((0, *shape)) for array in arrays]
+    arrays = step_arrays(sequences)
     longest = max(len(array) for array in arrays)
     time = longest if max_length is None else max_length
     padded = keras.utils.pad_sequences(
         arrays,
         maxlen=time,
-        dtype=_dtype([array for array in arrays if len(array)], value),
+        dtype=common_dtype(arrays, value),
         padding=padding,
         truncating=truncating,
         value=value,
     )
     lengths = np.array([min(len(array), time) for array in arrays], "int32")
     return padded, lengths
-
-
-def _as_array(number: int, steps: Any) -> np.ndarray:
-    try:
-        array = np.asarray(steps)
-    except ValueError:  # rows of unequal length
-        array = np.array("no array")
-    if array.ndim == 0 or (len(array) and array.dtype.kind not in "biuf"):
-        raise ValueError(
-            "`sequences` become one array of numbers, so each must be an array or a "
-            "nested list of numbers, time first, every step of the same shape. "
-            f"Received: sequences[{number}]={reprlib.repr(steps)}."
-        )
-    return array
-
-
-def _shape_of_a_step(arrays: list[np.ndarray]) -> tuple[int, ...]:
-    shapes = {array.shape[1:] for array in arrays if len(array)}
-    if not shapes:
-        raise ValueError(
-            "`sequences` are what is padded and at least one must have a step. "
-            f"Received: {len(arrays)} sequences without any."
-        )
-    if len(shapes) > 1:
-        raise ValueError(
-            "`sequences` are to become one array, so their steps must have the same "
-            f"shape. Received: steps of the shapes {sorted(shapes)}."
-        )
-    return shapes.pop()
-
-
-def _dtype(arrays: list[np.ndarray], value: float) -> str:
-    if any(array.dtype.kind == "f" for array in arrays):
-        return keras.config.floatx()
-    if value != int(value):
-        raise ValueError(
-            "`value` fills the padding and must be a whole number where the sequences "
-            f"hold integers. Received: value={value!r}."
-        )
-    lowest = min(int(value), *(int(array.min()) for array in arrays))
-    highest = max(int(value), *(int(array.max()) for array in arrays))
-    for dtype in ("int32", "int64"):
-        limits = np.iinfo(dtype)
-        if limits.min <= lowest and highest <= limits.max:
-            return dtype
-    raise ValueError(
-        "`sequences` and `value` become one array of whole numbers and must fit into "
-        f"int64. Received: numbers from {lowest} to {highest}."
-    )

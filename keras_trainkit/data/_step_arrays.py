@@ -1,0 +1,75 @@
+"""Sequences of unequal length, read into arrays of the same kind of steps."""
+
+import reprlib
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+
+
+def step_arrays(sequences: Iterable) -> list[np.ndarray]:
+    """An array `(time, ...)` of each sequence, all with steps of the same shape.
+
+    Raises:
+        ValueError: No sequence, no step, unequal features, text.
+    """
+    arrays = [_as_array(number, steps) for number, steps in enumerate(sequences)]
+    shape = _shape_of_a_step(arrays)
+    return [array if len(array) else np.zeros((0, *shape)) for array in arrays]
+
+
+def _as_array(number: int, steps: Any) -> np.ndarray:
+    try:
+        array = np.asarray(steps)
+    except ValueError:  # rows of unequal length
+        array = np.array("no array")
+    if array.ndim == 0 or (len(array) and array.dtype.kind not in "biuf"):
+        raise ValueError(
+            "`sequences` become one array of numbers, so each must be an array or a "
+            "nested list of numbers, time first, every step of the same shape. "
+            f"Received: sequences[{number}]={reprlib.repr(steps)}."
+        )
+    return array
+
+
+def _shape_of_a_step(arrays: list[np.ndarray]) -> tuple[int, ...]:
+    shapes = {array.shape[1:] for array in arrays if len(array)}
+    if not shapes:
+        raise ValueError(
+            "`sequences` are what is padded and at least one must have a step. "
+            f"Received: {len(arrays)} sequences without any."
+        )
+    if len(shapes) > 1:
+        raise ValueError(
+            "`sequences` are to become one array, so their steps must have the same "
+            f"shape. Received: steps of the shapes {sorted(shapes)}."
+        )
+    return shapes.pop()
+
+
+def common_dtype(arrays: list[np.ndarray], value: float) -> str:
+    """The type that holds all steps and the padding.
+
+    Raises:
+        ValueError: A `value` that is none of the whole numbers of `arrays`, or numbers
+            beyond int64.
+    """
+    arrays = [array for array in arrays if len(array)]
+    if any(array.dtype.kind == "f" for array in arrays):
+        return keras.config.floatx()
+    if value != int(value):
+        raise ValueError(
+            "`value` fills the padding and must be a whole number where the sequences "
+            f"hold integers. Received: value={value!r}."
+        )
+    lowest = min(int(value), *(int(array.min()) for array in arrays))
+    highest = max(int(value), *(int(array.max()) for array in arrays))
+    for dtype in ("int32", "int64"):
+        limits = np.iinfo(dtype)
+        if limits.min <= lowest and highest <= limits.max:
+            return dtype
+    raise ValueError(
+        "`sequences` and `value` become one array of whole numbers and must fit into "
+        f"int64. Received: numbers from {lowest} to {highest}."
+    )
