@@ -79,7 +79,7 @@ def _heard(call: Callable, listener: Callable) -> Callable:
 
 
 class _Watch:
-    """What layers gave in one forward pass."""
+    """Outputs and gates of the layers in one forward pass."""
 
     def __init__(self, forward: Forward):
         self._forward = forward

@@ -1,4 +1,4 @@
-"""What a training is at one moment, taken and put back, and its files.
+"""State of a training at one moment, taken and put back, and its files.
 
 In the order of use: `running_fit` finds the callbacks and the data beside a callback;
 `owner` keeps other processes out of the folder; `variables`, `random_states` and

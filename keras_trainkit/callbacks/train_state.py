@@ -331,7 +331,7 @@ class TrainState(keras.callbacks.Callback):
             ) from error
 
     def _facts(self) -> dict[str, Any]:
-        """What makes it the same training, beside variables and callbacks."""
+        """Facts that are those of the same training, beside variables and callbacks."""
         return {
             "backend": keras.config.backend(),
             "epochs": self.params["epochs"],

@@ -45,6 +45,12 @@ def test_length_batch_and_dropout_follow_the_rows(rows, epochs, batch_size, drop
     assert {name: found[name] for name in expected} == expected
 
 
+@pytest.mark.parametrize(("rows", "rate"), [(10_000, 0.003), (10_001, 0.006)])
+def test_many_rows_are_trained_on_at_a_higher_rate(rows, rate):
+    assert values(rows, 5, "binary", "default", {})["learning_rate"] == rate
+    assert values(rows, 5, "binary", "fast", {})["learning_rate"] == 0.003
+
+
 @pytest.mark.parametrize(
     ("changes", "folds"),
     [
