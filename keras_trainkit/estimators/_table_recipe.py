@@ -10,7 +10,7 @@ from keras_trainkit.estimators._recipe import with_given
 
 ROWS_SEEN = 540_000  # rows times epochs, at most
 MANY_ROWS = 30_000
-LONG_EPOCH = 10_000  # training rows, from which on a higher rate pays
+MANY_LABELS = 10_000  # training rows with classes, above which a higher rate pays
 NO_NUMBERS = "no column gives numbers"
 FEW_ROWS = 5_000  # up to so many all rows are trained on, in folds
 
@@ -53,9 +53,9 @@ def chosen(
             f"a fortieth of {rows:,} training rows, from 64 to 256",
         ),
         "learning_rate": (
-            0.006 if rows > LONG_EPOCH else 0.003,
-            f"{rows:,} training rows; more than {LONG_EPOCH:,} bear twice the rate, "
-            "with which fewer epochs suffice",
+            0.006 if task != "regression" and rows > MANY_LABELS else 0.003,
+            f"{rows:,} training rows; more than {MANY_LABELS:,} with classes bear "
+            "twice the rate",
         ),
         "weight_decay": (0.02, every),
     }

@@ -45,10 +45,18 @@ def test_length_batch_and_dropout_follow_the_rows(rows, epochs, batch_size, drop
     assert {name: found[name] for name in expected} == expected
 
 
-@pytest.mark.parametrize(("rows", "rate"), [(10_000, 0.003), (10_001, 0.006)])
-def test_many_rows_are_trained_on_at_a_higher_rate(rows, rate):
-    assert values(rows, 5, "binary", "default", {})["learning_rate"] == rate
-    assert values(rows, 5, "binary", "fast", {})["learning_rate"] == 0.003
+@pytest.mark.parametrize(
+    ("rows", "task", "rate"),
+    [
+        (10_000, "binary", 0.003),
+        (10_001, "binary", 0.006),
+        (10_001, "classification", 0.006),
+        (10_001, "regression", 0.003),
+    ],
+)
+def test_many_labels_are_trained_on_at_a_higher_rate(rows, task, rate):
+    assert values(rows, 5, task, "default", {})["learning_rate"] == rate
+    assert values(rows, 5, task, "fast", {})["learning_rate"] == 0.003
 
 
 @pytest.mark.parametrize(
