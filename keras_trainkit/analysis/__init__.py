@@ -9,18 +9,21 @@ from keras_trainkit.analysis.diagnose import diagnose
 from keras_trainkit.analysis.diagnosis import Diagnosis, Finding
 from keras_trainkit.analysis.learning_rate_range import LearningRateRange
 from keras_trainkit.analysis.learning_rate_range_test import learning_rate_range_test
+from keras_trainkit.analysis.loss_rise import LossRise
 from keras_trainkit.analysis.plot_attention import plot_attention
 from keras_trainkit.analysis.plot_contour import plot_contour
 from keras_trainkit.analysis.plot_gradients import plot_gradients
 from keras_trainkit.analysis.plot_importances import plot_importances
 from keras_trainkit.analysis.plot_learning_curves import plot_learning_curves
 from keras_trainkit.analysis.plot_parallel_coordinates import plot_parallel_coordinates
+from keras_trainkit.analysis.sharpness import sharpness
 
 __all__ = [
     "CrossValidation",
     "Diagnosis",
     "Finding",
     "LearningRateRange",
+    "LossRise",
     "calibration_error",
     "compare_searches",
     "cross_validate",
@@ -33,4 +36,5 @@ __all__ = [
     "plot_importances",
     "plot_learning_curves",
     "plot_parallel_coordinates",
+    "sharpness",
 ]

@@ -147,7 +147,34 @@ def endless_batches(
     is gone through as it comes.
     """
     if _are_arrays(x):
-        return _from_arrays((x, y, sample_weight), batch_size, seed)
+        data, num_rows = _checked_rows((x, y, sample_weight))
+        return _draw(data, num_rows, batch_size, np.random.default_rng(seed))
+    _check_collection(x, y, sample_weight)
+    return _from_batches(x)
+
+
+def batches_in_order(
+    x: Any, y: Any, sample_weight: Any, *, batch_size: int
+) -> Callable[[], Iterator[tuple]]:
+    """A function that yields every row once, from what `endless_batches` takes."""
+    if not _are_arrays(x):
+        _check_collection(x, y, sample_weight)
+        return lambda: _one_round(x, 0)
+    data, num_rows = _checked_rows((x, y, sample_weight))
+    parts = [
+        slice(start, start + batch_size) for start in range(0, num_rows, batch_size)
+    ]
+
+    def batches() -> Iterator[tuple]:
+        for rows in parts:
+            yield keras.tree.map_structure(
+                lambda leaf, rows=rows: _taken(leaf, rows), data
+            )
+
+    return batches
+
+
+def _check_collection(x: Any, y: Any, sample_weight: Any) -> None:
     if isinstance(x, list | tuple | dict):
         raise ValueError(
             "`x` is what to learn from and must be arrays, or a list or dict of them, "
@@ -167,7 +194,6 @@ def endless_batches(
             "that can be gone through again (tf.data.Dataset, keras.utils.PyDataset, "
             f"torch DataLoader). Received: x of type {type(x).__name__}."
         )
-    return _from_batches(x)
 
 
 def _are_arrays(x: Any) -> bool:
@@ -175,7 +201,8 @@ def _are_arrays(x: Any) -> bool:
     return bool(leaves) and all(hasattr(leaf, "shape") for leaf in leaves)
 
 
-def _from_arrays(data: tuple, batch_size: int, seed: int | None) -> Iterator[tuple]:
+def _checked_rows(data: tuple) -> tuple[tuple, int]:
+    """The arrays, and how many rows they all have."""
     data = keras.tree.map_structure(_as_rows, data)
     leaves = [leaf for leaf in keras.tree.flatten(data) if leaf is not None]
     lengths = {leaf.shape[0] for leaf in leaves}
@@ -184,7 +211,7 @@ def _from_arrays(data: tuple, batch_size: int, seed: int | None) -> Iterator[tup
             "`x`, `y` and `sample_weight` are the rows to learn from and must have "
             f"the same number of rows, at least 1. Received: {sorted(lengths)} rows."
         )
-    return _draw(data, lengths.pop(), batch_size, np.random.default_rng(seed))
+    return data, lengths.pop()
 
 
 def _draw(
@@ -202,15 +229,19 @@ def _draw(
 
 def _from_batches(batches: Iterable) -> Iterator[tuple]:
     for round_ in itertools.count():
-        batch = None
-        for batch in batches:
-            parts = keras.utils.unpack_x_y_sample_weight(batch)
-            yield keras.tree.map_structure(_as_tensor, parts)
-        if batch is None:
-            raise ValueError(
-                "`x` is what to learn from and must yield at least one batch each "
-                f"time it is gone through. Received: none in round {round_ + 1}."
-            )
+        yield from _one_round(batches, round_)
+
+
+def _one_round(batches: Iterable, round_: int) -> Iterator[tuple]:
+    batch = None
+    for batch in batches:
+        parts = keras.utils.unpack_x_y_sample_weight(batch)
+        yield keras.tree.map_structure(_as_tensor, parts)
+    if batch is None:
+        raise ValueError(
+            "`x` is what to learn from and must yield at least one batch each "
+            f"time it is gone through. Received: none in round {round_ + 1}."
+        )
 
 
 def _taken(leaf: Any, rows: np.ndarray) -> Any:
