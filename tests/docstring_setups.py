@@ -39,6 +39,7 @@ SETUPS = {
     "analysis.plot_importances": SEARCHED,
     "analysis.plot_parallel_coordinates": ROWS + TRIALS,
     "callbacks.GradientMonitor": COMPILED,
+    "analysis.sensitivity": ROWS,
     "analysis.sharpness": COMPILED,
     "callbacks.OneCycle": MODEL,
     "callbacks.StartDecay": MODEL,

@@ -7,6 +7,7 @@ from keras_trainkit.analysis.cross_validate import cross_validate
 from keras_trainkit.analysis.cross_validation import CrossValidation
 from keras_trainkit.analysis.diagnose import diagnose
 from keras_trainkit.analysis.diagnosis import Diagnosis, Finding
+from keras_trainkit.analysis.hyperparameter_effects import HyperparameterEffects
 from keras_trainkit.analysis.learning_rate_range import LearningRateRange
 from keras_trainkit.analysis.learning_rate_range_test import learning_rate_range_test
 from keras_trainkit.analysis.loss_rise import LossRise
@@ -16,12 +17,14 @@ from keras_trainkit.analysis.plot_gradients import plot_gradients
 from keras_trainkit.analysis.plot_importances import plot_importances
 from keras_trainkit.analysis.plot_learning_curves import plot_learning_curves
 from keras_trainkit.analysis.plot_parallel_coordinates import plot_parallel_coordinates
+from keras_trainkit.analysis.sensitivity import sensitivity
 from keras_trainkit.analysis.sharpness import sharpness
 
 __all__ = [
     "CrossValidation",
     "Diagnosis",
     "Finding",
+    "HyperparameterEffects",
     "LearningRateRange",
     "LossRise",
     "calibration_error",
@@ -36,5 +39,6 @@ __all__ = [
     "plot_importances",
     "plot_learning_curves",
     "plot_parallel_coordinates",
+    "sensitivity",
     "sharpness",
 ]

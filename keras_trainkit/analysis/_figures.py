@@ -11,6 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_LEVELS = 12
 _SUFFIXES = (".pdf", ".png", ".svg")
 # Fonts for letters that matplotlib's own fonts lack, in the order of preference.
 _FONTS = (
@@ -62,6 +63,29 @@ def wants_log(values: Any) -> bool:
     if not values.size:
         return False
     return bool(values.min() > 0 and values.max() > 10 * values.min())
+
+
+def colour_scale(scores: np.ndarray, direction: str) -> tuple[Any, np.ndarray]:
+    """Colours up to the worst usual score, so that one that diverged takes none."""
+    from matplotlib.colors import LogNorm, Normalize
+
+    first, third = np.quantile(scores, [0.25, 0.75])
+    fence = 1.5 * (third - first)
+    far = scores < first - fence if direction == "max" else scores > third + fence
+    usual = scores[~far]
+    low, high = float(usual.min()), float(usual.max())
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    if wants_log(usual):
+        return LogNorm(low, high), np.geomspace(low, high, _LEVELS)
+    return Normalize(low, high), np.linspace(low, high, _LEVELS)
+
+
+def beyond_colours(scores: np.ndarray, norm: Any) -> str:
+    """The end of the colours with scores beyond it, in matplotlib's words."""
+    if (scores < norm.vmin).any():
+        return "min"
+    return "max" if (scores > norm.vmax).any() else "neither"
 
 
 def logarithmic(axes: Any, values: Sequence[float]) -> None:

@@ -31,6 +31,7 @@ class LossAndGradient:
     ):
         self.variables = variables
         self._batches = batches
+        _build_loss(model, next(batches()))
         self._probe = _Probe(model, batch_size)
         self._gradients = _GradientSum()
         self._gradients.build(model.trainable_variables)
@@ -65,6 +66,13 @@ class LossAndGradient:
     def _set(self, values: Sequence[np.ndarray]) -> None:
         for variable, value in zip(self.variables, values, strict=True):
             variable.assign(value)
+
+
+def _build_loss(model: keras.Model, batch: tuple) -> None:
+    """Builds a loss that was never called, which JAX refuses in a compiled step."""
+    x, y, sample_weight = batch
+    outputs = model(x, training=False)
+    model.compute_loss(x, y, outputs, sample_weight, training=False)
 
 
 class _Probe(keras.Model):

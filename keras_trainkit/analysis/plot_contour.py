@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_trainkit.analysis._figures import (
+    beyond_colours,
     check_path,
+    colour_scale,
     new_figure,
     save,
     tick_label,
-    wants_log,
 )
 from keras_trainkit.analysis._trials import Axis, Trials, finished_trials
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _FEWEST = 4
-_LEVELS = 12
 _MOST_TRIANGLES = 40_000
 
 
@@ -62,10 +62,10 @@ def _draw(trials: Trials, hyperparameters: Sequence[str]) -> "Figure":
     across, up = _two_axes(trials, hyperparameters)
     points, scores = _points(trials, across, up)
     figure, (axes,) = new_figure()
-    norm, levels = _colour_scale(scores, trials.direction)
+    norm, levels = colour_scale(scores, trials.direction)
     colours = {"cmap": _colour_map(trials), "norm": norm}
     surface = _interpolated(points, np.clip(scores, norm.vmin, norm.vmax), across, up)
-    beyond = {"levels": levels, "extend": _extend(scores, norm)}
+    beyond = {"levels": levels, "extend": beyond_colours(scores, norm)}
     filled = axes.tricontourf(*surface, **beyond, **colours)
     bar = figure.colorbar(filled, ax=axes, label=trials.objective)
     bar.ax.minorticks_off()
@@ -134,29 +134,6 @@ def _on_scale(axis: Axis, shares: np.ndarray) -> np.ndarray:
     if axis.log:
         return low * (high / low) ** shares
     return low + shares * (high - low)
-
-
-def _colour_scale(scores: np.ndarray, direction: str) -> tuple[Any, np.ndarray]:
-    """Colours up to the worst usual score, so that one that diverged takes none."""
-    from matplotlib.colors import LogNorm, Normalize
-
-    first, third = np.quantile(scores, [0.25, 0.75])
-    fence = 1.5 * (third - first)
-    far = scores < first - fence if direction == "max" else scores > third + fence
-    usual = scores[~far]
-    low, high = float(usual.min()), float(usual.max())
-    if low == high:
-        low, high = low - 0.5, high + 0.5
-    if wants_log(usual):
-        return LogNorm(low, high), np.geomspace(low, high, _LEVELS)
-    return Normalize(low, high), np.linspace(low, high, _LEVELS)
-
-
-def _extend(scores: np.ndarray, norm: Any) -> str:
-    """The end of the colours with scores beyond it, in matplotlib's words."""
-    if (scores < norm.vmin).any():
-        return "min"
-    return "max" if (scores > norm.vmax).any() else "neither"
 
 
 def _colour_map(trials: Trials) -> str:

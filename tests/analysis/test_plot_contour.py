@@ -6,11 +6,10 @@ import pytest
 from finished import finished
 
 from keras_trainkit import analysis
+from keras_trainkit.analysis._figures import beyond_colours, colour_scale
 from keras_trainkit.analysis._trials import Axis, finished_trials
 from keras_trainkit.analysis.plot_contour import (
-    _colour_scale,
     _draw,
-    _extend,
     _interpolated,
     _points,
 )
@@ -136,10 +135,10 @@ def test_trials_at_one_place_count_as_their_mean(tuner_of):
 def test_one_that_diverged_takes_no_colours_but_the_best_does(
     direction, scores, limits, end
 ):
-    norm, levels = _colour_scale(np.array(scores), direction)
+    norm, levels = colour_scale(np.array(scores), direction)
     assert (norm.vmin, norm.vmax) == limits
     assert (levels[0], levels[-1]) == pytest.approx(limits)
-    assert _extend(np.array(scores), norm) == end
+    assert beyond_colours(np.array(scores), norm) == end
 
 
 def test_the_picture_is_written(tuner, tmp_path):
