@@ -26,6 +26,7 @@ INNER_MODULES += ("keras_tuner.src", "tensorflow.python")
 OURS = {  # attributes of other objects than self that are the kit's own
     ("_statistics/quantiles.py", "_Column"),
     ("_statistics/quantiles.py", "_split"),
+    ("analysis/hyperparameter_effects.py", "_rows"),
     ("tuners/_configuration_tree.py", "_ends"),
 }
 PYTHONS = {"_abc_impl", "_asdict", "_exit"}  # of Python itself
