@@ -43,6 +43,7 @@ MAY_IMPORT = {
 PRIVATE_IMPORTS = {
     "models": {"layers._classes", "layers.member_mean"},
     "hypermodels": {
+        "models._data_checks",
         "models._heads",
         "models._sequence_input",
         "models._table_input",

@@ -1,4 +1,5 @@
 import copy
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ from keras_trainkit.hypermodels._training_space import (
     optimizer_of,
     training_domains,
 )
+from keras_trainkit.models._data_checks import check_fit_data
 
 _PURPOSE = "`prepare` gives what has learned from the training rows and must return"
 _VALIDATION_ROWS = 256
@@ -145,8 +147,9 @@ class HyperNetwork(keras_tuner.HyperModel):
     ) -> keras.callbacks.History:
         values = values_of(hp if self.tunable else hp.copy(), self._entries)
         encode = self.encode if "encoding" in self._ready() else None
+        check = functools.partial(_check_data, model)
         arguments = _fit_arguments(
-            args, kwargs, encode, values.get("batch_size"), cycle_of(values)
+            args, kwargs, encode, check, values.get("batch_size"), cycle_of(values)
         )
         return model.fit(**arguments)
 
@@ -269,10 +272,19 @@ def _check_choices(part: str, given: Any, names: list) -> None:
         )
 
 
+def _check_data(model: keras.Model, **arguments: Any) -> None:
+    """Ends the search where no trial could learn from the data."""
+    try:
+        check_fit_data(model, **arguments)
+    except ValueError as error:
+        raise FatalValueError(str(error)) from error
+
+
 def _fit_arguments(
     args: tuple,
     kwargs: dict[str, Any],
     encode: Callable | None,
+    check: Callable[..., None],
     batch_size: int | None,
     cycle: OneCycle | None,
 ) -> dict[str, Any]:
@@ -282,6 +294,7 @@ def _fit_arguments(
         args: Positional arguments of the search: x and y at most.
         kwargs: Its keyword arguments; not changed.
         encode: Function from the x of the caller to that of the model, or None.
+        check: Function that refuses arguments of `fit`.
         batch_size: Int, or None where it is the caller's.
         cycle: Callback to add, or None.
     """
@@ -293,6 +306,7 @@ def _fit_arguments(
     arguments = {**dict(zip(("x", "y"), args, strict=False)), **kwargs}
     if encode is not None:
         arguments |= _encoded(arguments, encode)
+    check(**arguments)
     if batch_size is not None:
         _check_batches(arguments)
         arguments["batch_size"] = batch_size

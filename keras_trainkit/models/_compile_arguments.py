@@ -76,7 +76,7 @@ def unfit_arguments(
         ("weighted_metrics", weighted, keras.metrics.get),
     ):
         for one in keras.tree.flatten(given):
-            remedy = _remedy(task, *_named(one, get))
+            remedy = _remedy(task, *named(one, get))
             if remedy is not None:
                 helper = "loss_for" if argument == "loss" else "metrics_for"
                 also = f" (or `models.{helper}(model)`)" if task.name else ""
@@ -87,7 +87,7 @@ def unfit_arguments(
                 )
 
 
-def _named(given: Any, get: Any) -> tuple[str, dict]:
+def named(given: Any, get: Any) -> tuple[str, dict]:
     """Name in snake case, and options; "" for one that is not Keras' own."""
     if isinstance(given, str):
         if given.lower() in ("accuracy", "acc", "crossentropy", "ce"):

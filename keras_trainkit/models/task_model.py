@@ -8,6 +8,7 @@ import keras
 
 from keras_trainkit._serialization import serializable
 from keras_trainkit.models._compile_arguments import unfit_arguments
+from keras_trainkit.models._data_checks import check_fit_data
 from keras_trainkit.models._task import task_of
 from keras_trainkit.models._warn_on_nan import WarnOnNaN
 from keras_trainkit.models._weight_files import with_head
@@ -27,6 +28,12 @@ class TaskModel(keras.Model):
     probabilities or the other way round, or belongs to another task; it names one that
     fits. `models.loss_for` and `models.metrics_for` give those that do. Losses and
     metrics of one's own are not judged.
+
+    `fit` refuses (ValueError) before the first step arrays that it cannot learn from:
+    inputs of another shape, texts, NaN and infinity, arrays of unequal lengths, targets
+    that the loss of Keras makes nonsense of. They are read once. NaN passes where a
+    layer reads it (`layers.MissingIndicator`, one of one's own), or a loss of one's
+    own; data sets and generators are not looked at.
 
     `fit` warns (UserWarning) after the first batch with a loss of NaN, and at the end
     of the first epoch with a validation loss of NaN or a weight that is NaN or
@@ -73,6 +80,7 @@ class TaskModel(keras.Model):
     @functools.wraps(keras.Model.fit)
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
+        check_fit_data(self, **given)
         callbacks = given.get("callbacks") or []
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             listed = callbacks if isinstance(callbacks, list | tuple) else [callbacks]

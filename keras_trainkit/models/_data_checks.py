@@ -1,0 +1,364 @@
+"""Data that `fit` cannot learn from, refused before the first step.
+
+Arrays, tensors, tables and sparse matrices are read once, in one pass. Data sets,
+generators and other objects that are read batch by batch are left alone, and so are
+arrays in a file (`numpy.memmap`), whose shapes alone are looked at.
+"""
+
+from collections.abc import Iterator
+from numbers import Real
+from typing import Any, NoReturn
+
+import keras
+import numpy as np
+
+from keras_trainkit._arrays import as_numpy
+from keras_trainkit._checks import check_count, check_number
+from keras_trainkit.layers import (
+    FeatureSelection,
+    MissingIndicator,
+    SequenceTruncation,
+    TableEncoder,
+)
+from keras_trainkit.models._compile_arguments import named
+from keras_trainkit.models._target_checks import check_targets
+
+_INPUTS = "holds the inputs of"
+_READS_NAN = (FeatureSelection, MissingIndicator, TableEncoder)
+_CLIPS = ("clip", "outside")  # of scalings: infinity may become a bound
+_KERAS_READS_NAN = (keras.layers.Discretization, keras.layers.Lambda)
+
+
+def check_fit_data(
+    model: keras.Model,
+    x: Any = None,
+    y: Any = None,
+    batch_size: Any = None,
+    validation_split: Any = None,
+    validation_data: Any = None,
+    class_weight: Any = None,
+    sample_weight: Any = None,
+    **_: Any,
+) -> None:
+    """Refuses (ValueError) arguments of `fit` that `model` cannot learn from."""
+    if batch_size is not None:
+        check_count("batch_size", batch_size, "is the number of rows per step")
+    if validation_split is not None:
+        purpose = "is the share of the rows that the model is judged by"
+        check_number("validation_split", validation_split, purpose, at_least=0, below=1)
+    _check_class_weight(class_weight)
+    _check_rows(model, "", x, y, sample_weight)
+    if isinstance(validation_data, list | tuple):
+        _check_validation(model, validation_data)
+    elif _is_array(validation_data) or isinstance(validation_data, dict):
+        _refuse_validation(f"{type(validation_data).__name__} alone")
+
+
+def _check_class_weight(weights: Any) -> None:
+    if weights is None:
+        return
+    purpose = "says how much the rows of each class count"
+    if not isinstance(weights, dict) or not all(
+        isinstance(label, Real) for label in weights
+    ):
+        received = f"class_weight={weights!r}"
+        allowed = "be a dict from numbers of classes to weights"
+        _refuse("", "class_weight", purpose, allowed, received)
+    for label, weight in weights.items():
+        check_number(f"class_weight[{label!r}]", weight, purpose, at_least=0)
+
+
+def _check_validation(model: keras.Model, data: list | tuple) -> None:
+    if not 2 <= len(data) <= 3:
+        _refuse_validation(f"{len(data)} of them")
+    x, y, weights = (*data, None)[:3]
+    _check_rows(model, "validation_data: ", x, y, weights)
+
+
+def _refuse_validation(received: str) -> NoReturn:
+    raise ValueError(
+        "`validation_data` holds the rows that the model is judged by and must be "
+        f"(x, y), (x, y, sample_weight) or a data set. Received: {received}."
+    )
+
+
+def _check_rows(model: keras.Model, of: str, x: Any, y: Any, weights: Any) -> None:
+    """Refuses rows that do not fit the model or each other.
+
+    Args:
+        of: The beginning of messages: "" or "validation_data: ".
+    """
+    if isinstance(x, str | bytes) or isinstance(_first(x), str | bytes | int | float):
+        _refuse(of, "x", f"{_INPUTS} {model.name}", "be arrays", f"{_shown(x)}")
+    if isinstance(_first(y), str | bytes | int | float):
+        purpose = "is what the model learns to predict"
+        _refuse(of, "y", purpose, "be an array", f"{_shown(y)}")
+    leaves = list(_leaves("x", x))
+    if not leaves or not all(_is_array(leaf) for _, leaf in leaves):
+        return
+    for name, leaf, wanted in _with_inputs(model, of, x, leaves):
+        purpose = f"{_INPUTS} {model.name}"
+        if wanted is not None:
+            _check_shape(of, name, leaf, purpose, tuple(wanted.shape))
+            _check_token_ids(model, of, name, leaf, wanted)
+        if wanted is None or wanted.dtype != "string":
+            _check_numbers(of, name, leaf, purpose, _nan_is_read(model, leaf))
+    rows = _rows(leaves[0][1])
+    if rows == 0:
+        _refuse(of, "x", f"{_INPUTS} {model.name}", "have a row", "x of no rows")
+    _check_lengths(of, leaves, y, weights)
+    losses = _keras_losses(model)
+    if losses is None:
+        return  # a loss of one's own may read NaN, and any shape
+    _check_y(model, of, y, losses)
+    for name, leaf in _leaves("sample_weight", weights):
+        if _is_array(leaf):
+            _check_weights(model, of, name, leaf)
+
+
+def _first(x: Any) -> Any:
+    """The innermost first entry of a list, which Keras does not take for an array."""
+    while isinstance(x, list | tuple) and x:
+        x = x[0]
+    return x
+
+
+def _with_inputs(
+    model: keras.Model, of: str, x: Any, leaves: list[tuple[str, Any]]
+) -> Iterator[tuple[str, Any, Any]]:
+    """Each array with the input that it is for, or with None where Keras decides."""
+    inputs = model.input
+    if isinstance(inputs, dict) and len(inputs) > 1:
+        names = ", ".join(map(repr, inputs))
+        allowed = f"be a dict with the entries {names}"
+        if not isinstance(x, list | tuple | dict):
+            _refuse(of, "x", f"{_INPUTS} {model.name}", allowed, f"{_described(x)}")
+        if isinstance(x, dict) and not set(inputs) <= set(x):
+            received = f"one with {', '.join(map(repr, x)) or 'no entries'}"
+            _refuse(of, "x", f"{_INPUTS} {model.name}", allowed, received)
+    if isinstance(inputs, dict) and isinstance(x, dict):
+        yield from ((f"x[{k!r}]", x[k], inputs[k]) for k in inputs if k in x)
+    elif len(model.inputs) == len(leaves) == 1:
+        yield (*leaves[0], model.inputs[0])
+    elif not any(one.dtype == "string" for one in model.inputs):
+        yield from ((name, leaf, None) for name, leaf in leaves)
+
+
+def _check_shape(
+    of: str, name: str, leaf: Any, purpose: str, wanted: tuple[int | None, ...]
+) -> None:
+    shape = tuple(leaf.shape)
+    fitted = shape
+    if len(shape) == len(wanted) + 1 and shape[-1] == 1:
+        fitted = shape[:-1]  # Keras leaves the last axis out
+    elif len(shape) == len(wanted) - 1 and wanted[-1] == 1:
+        fitted = (*shape, 1)  # and puts it in
+    fits = len(fitted) == len(wanted) and all(
+        size in (None, given)
+        for size, given in zip(wanted[1:], fitted[1:], strict=True)
+    )
+    if not fits:
+        sizes = ["any" if size is None else str(size) for size in wanted[1:]]
+        allowed = f"have the shape ({', '.join(['rows', *sizes])})"
+        _refuse(of, name, purpose, allowed, f"{name} of the shape {shape}")
+    if 0 in shape[1:]:
+        allowed = "have a step and a channel in each row"
+        _refuse(of, name, purpose, allowed, f"{name} of the shape {shape}")
+
+
+def _check_numbers(
+    of: str, name: str, leaf: Any, purpose: str, nan_is_read: bool
+) -> None:
+    values = _values(leaf)
+    if values is None:
+        return
+    if values.dtype.kind == "O" and not _are_numbers(leaf):
+        allowed = "be numbers, in an array of a number type"
+        _refuse(of, name, purpose, allowed, f"{_sample(values)}")
+    if values.dtype.kind in "USMmcT":
+        _refuse(of, name, purpose, "be numbers", f"{_sample(values)}")
+    if values.dtype.kind != "f" or nan_is_read or _is_finite(values):
+        return
+    bad = ~np.isfinite(values)
+    row = np.argwhere(bad)[0].tolist()
+    _refuse(
+        of,
+        name,
+        purpose,
+        "be finite (fill these values, or leave the rows out)",
+        f"{int(bad.sum())} NaN or infinite, the first at {name}{row}",
+    )
+
+
+def _are_numbers(leaf: Any) -> bool:
+    """True if it is a table of columns of numbers, of several types."""
+    if not _is_table(leaf):
+        return False
+    try:
+        np.asarray(leaf).astype("float64")
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _check_weights(model: keras.Model, of: str, name: str, leaf: Any) -> None:
+    purpose, shape = "says how much each row counts", tuple(leaf.shape)
+    outputs = [len(output.shape) for output in model.outputs]
+    if outputs == [2] and shape[1:] not in ((), (1,)):
+        allowed = "have the shape (rows,)"
+        _refuse(of, name, purpose, allowed, f"{name} of the shape {shape}")
+    _check_numbers(of, name, leaf, purpose, False)
+
+
+def _check_token_ids(
+    model: keras.Model, of: str, name: str, leaf: Any, wanted: Any
+) -> None:
+    """Refuses numbers that an embedding of Keras has no vector for."""
+    tables = [one for one in model.layers if isinstance(one, keras.layers.Embedding)]
+    values = _values(leaf)
+    if len(model.inputs) > 1 or not tables or "int" not in wanted.dtype:
+        return
+    if values is None or not values.size or values.dtype.kind not in "iuf":
+        return
+    highest = tables[0].input_dim - 1
+    allowed = f"be whole numbers from 0 to {highest}, ids of the vocabulary"
+    lowest, largest = values.min(), values.max()
+    if not (lowest >= 0 and largest <= highest):
+        received = f"ids from {lowest} to {largest}"
+    elif values.dtype.kind == "f" and not (values == np.floor(values)).all():
+        received = "numbers with a fraction"
+    else:
+        return
+    _refuse(of, name, f"{_INPUTS} {model.name}", allowed, received)
+
+
+def _is_finite(values: np.ndarray) -> bool:
+    """True if all values are finite.
+
+    The sum is finite only if they are, and takes a third of the time and no memory;
+    that of finite values may be too large, so then each is looked at.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = values.sum()
+    return bool(np.isfinite(total)) or bool(np.isfinite(values).all())
+
+
+def _nan_is_read(model: keras.Model, leaf: Any) -> bool:
+    """True if a layer may make something of NaN or infinity, or never reads it."""
+    for operation in model.operations:
+        if isinstance(operation, keras.Model):
+            if _nan_is_read(operation, leaf):
+                return True
+        elif isinstance(operation, SequenceTruncation):
+            longest = operation.max_length
+            if longest is not None and longest < (tuple(leaf.shape) + (0,))[1]:
+                return True
+        elif isinstance(operation, (*_READS_NAN, *_KERAS_READS_NAN)):
+            return True
+        elif not isinstance(operation, keras.layers.Layer) or not _is_known(operation):
+            return True  # `keras.ops.isnan`, a layer of one's own
+        elif any(getattr(operation, name, None) for name in _CLIPS):
+            return True
+    return False
+
+
+def _is_known(layer: keras.layers.Layer) -> bool:
+    """True if it is a layer of Keras or of this kit."""
+    inner = getattr(layer, "layer", None)
+    if isinstance(inner, keras.layers.Layer) and not _is_known(inner):
+        return False
+    return type(layer).__module__.split(".")[0] in ("keras", "keras_trainkit")
+
+
+def _check_lengths(
+    of: str, leaves: list[tuple[str, Any]], y: Any, weights: Any
+) -> None:
+    rows = _rows(leaves[0][1])
+    others = [*leaves[1:], *_leaves("y", y), *_leaves("sample_weight", weights)]
+    for name, leaf in others:
+        if _is_array(leaf) and _rows(leaf) != rows:
+            raise ValueError(
+                f"{of}`{name}` has an entry for each row and must have as many as "
+                f"`x`, {rows}. Received: {name} of the shape {tuple(leaf.shape)}."
+            )
+
+
+def _keras_losses(model: keras.Model) -> list[tuple[str, dict]] | None:
+    """Names and options of the losses; None without, or where one is not Keras'."""
+    given = keras.tree.flatten(getattr(model, "loss", None))
+    losses = [named(loss, keras.losses.get) for loss in given if loss is not None]
+    return losses if losses and all(name for name, _ in losses) else None
+
+
+def _check_y(
+    model: keras.Model, of: str, y: Any, losses: list[tuple[str, dict]]
+) -> None:
+    purpose = "is what the model learns to predict"
+    if y is None:
+        _refuse(of, "y", purpose, "be given beside a loss", "y=None")
+    leaves = list(_leaves("y", y))
+    for name, leaf in leaves:
+        if not _is_array(leaf):
+            return
+        _check_numbers(of, name, leaf, purpose, False)
+    if len(leaves) == len(losses) == len(model.outputs) == 1:
+        values = _values(leaves[0][1])
+        if values is not None:
+            check_targets(of, leaves[0][0], values, losses[0], model)
+
+
+def _leaves(name: str, part: Any) -> Iterator[tuple[str, Any]]:
+    if part is None:
+        return
+    if isinstance(part, dict):
+        for key, value in part.items():
+            yield from _leaves(f"{name}[{key!r}]", value)
+    elif isinstance(part, list | tuple):
+        for number, value in enumerate(part):
+            yield from _leaves(f"{name}[{number}]", value)
+    else:
+        yield name, part
+
+
+def _is_array(part: Any) -> bool:
+    """True for arrays, tensors, tables and sparse matrices."""
+    return hasattr(part, "shape") and (hasattr(part, "dtype") or _is_table(part))
+
+
+def _is_table(part: Any) -> bool:
+    return hasattr(part, "columns") and hasattr(part, "dtypes")
+
+
+def _values(leaf: Any) -> np.ndarray | None:
+    """The values as an array; None where it would take a file, or cannot be one."""
+    if isinstance(leaf, np.memmap):
+        return None
+    if hasattr(leaf, "tocoo"):  # SciPy's sparse matrices
+        return leaf.data if isinstance(leaf.data, np.ndarray) else leaf.tocoo().data
+    try:
+        return as_numpy(leaf)
+    except (TypeError, ValueError, NotImplementedError):  # sparse and ragged tensors
+        return None
+
+
+def _rows(leaf: Any) -> int | None:
+    return leaf.shape[0] if len(leaf.shape) else None
+
+
+def _sample(values: np.ndarray) -> str:
+    kind = "objects" if values.dtype.kind == "O" else str(values.dtype)
+    return f"{kind}, such as {values.ravel()[0]!r}" if values.size else kind
+
+
+def _described(x: Any) -> str:
+    return f"{type(x).__name__} of the shape {tuple(x.shape)}"
+
+
+def _shown(x: Any) -> str:
+    return f"{type(x).__name__}, such as {_first(x)!r}"
+
+
+def _refuse(of: str, name: str, purpose: str, allowed: str, received: str) -> NoReturn:
+    raise ValueError(
+        f"{of}`{name}` {purpose} and must {allowed}. Received: {received}."
+    )
