@@ -161,7 +161,7 @@ def _check_shape(
         sizes = ["any" if size is None else str(size) for size in wanted[1:]]
         allowed = f"have the shape ({', '.join(['rows', *sizes])})"
         _refuse(of, name, purpose, allowed, f"{name} of the shape {shape}")
-    if 0 in shape[1:]:
+    if 0 in shape[1:] and 0 not in wanted[1:]:  # no categories: an axis of 0
         allowed = "have a step and a channel in each row"
         _refuse(of, name, purpose, allowed, f"{name} of the shape {shape}")
 

@@ -280,3 +280,11 @@ def test_texts_are_let_through_to_an_input_of_texts():
     texts, numbers = keras.Input((1,), dtype="string"), keras.Input((4,))
     model = models.TaskModel([texts, numbers], keras.layers.Dense(1)(numbers))
     check_fit_data(model, x=[np.full((12, 1), "a"), X], y=VALUES)
+
+
+def test_a_table_without_categories_is_trained_on():
+    """Its encoder gives an array of no columns for them."""
+    model = models.mlp((2,), 1, (3,), category_sizes=[])
+    model.compile("sgd", "mse")
+    x = {"numeric": np.ones((4, 2)), "categorical": np.ones((4, 0), "int32")}
+    assert np.isfinite(model.fit(x, np.ones((4, 1)), verbose=0).history["loss"][0])
