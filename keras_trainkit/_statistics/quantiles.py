@@ -139,8 +139,16 @@ class _Column:
         below = np.floor(position)
         low = values[np.searchsorted(ends, below, side="right")]
         high = values[np.searchsorted(ends, np.ceil(position), side="right")]
-        return low + (high - low) * (position - below)
+        return _between(low, high, position - below)
 
     def _weights(self) -> np.ndarray:
         sizes = [len(level) for level in self.levels]
         return np.repeat(1 << np.arange(len(sizes)), sizes)
+
+
+def _between(low: np.ndarray, high: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Numbers on the line from low to high, also where their difference overflows."""
+    with np.errstate(over="ignore"):
+        width = high - low
+    halves = low * (1 - share) + high * share
+    return np.where(np.isfinite(width), low + width * share, halves)

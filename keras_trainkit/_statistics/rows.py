@@ -41,11 +41,18 @@ def rows_of(
             part = rows[start : start + chunk]
             if kept is not None:
                 part = part[kept[start : start + chunk]]
-            part = part.astype("float64")
             if mask_value is not None:
-                part = part[(part != mask_value).any(axis=1)]
+                part = part[_is_kept(part, mask_value)]
+            part = part.astype("float64")
             _check_finite(part)
             yield part
+
+
+def _is_kept(part: np.ndarray, mask_value: float) -> np.ndarray:
+    """False for rows full of the mask value, as the type of the data rounds it."""
+    is_whole = part.dtype.kind in "biu"
+    padding = mask_value if is_whole else part.dtype.type(mask_value)
+    return (part != padding).any(axis=1)
 
 
 def _paired(data: Any, mask: Any) -> Iterator[tuple[Any, Any]]:

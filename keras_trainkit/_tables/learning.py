@@ -2,7 +2,7 @@
 
 import collections
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import numpy as np
@@ -22,6 +22,7 @@ from keras_trainkit._tables.kinds import (
     DEFAULT_NOTATIONS,
     auto_kind,
     level_type_of,
+    missing_words,
     refuse_values,
     values_as_kind,
 )
@@ -47,7 +48,7 @@ MIN_CYCLE_SHARE = 0.01  # of a cycle that values must vary by
 def learn(
     table: Any,
     kinds: Mapping[str, str],
-    missing_words: Callable[[str], list[str]],
+    missing_values: Any,
     scaling: str | None,
     max_categories: int,
 ) -> list[ColumnState]:
@@ -56,8 +57,7 @@ def learn(
     Args:
         table: One table, or an iterable of chunks with the same columns.
         kinds: Kinds that the user gives, by column name.
-        missing_words: Function of a column name that gives the texts that stand for a
-            missing value there.
+        missing_values: As the encoder has it.
         scaling: "robust", "standard" or None.
         max_categories: Int. Most levels of a column that get a code of their own.
     """
@@ -67,9 +67,14 @@ def learn(
         raw = raw_columns(chunk)
         if not learners:
             _check_named(kinds, list(raw))
+            _check_has_columns(missing_values, list(raw))
             learners = {
                 name: ColumnLearner(
-                    name, kinds.get(name), scaling, max_categories, missing_words(name)
+                    name,
+                    kinds.get(name),
+                    scaling,
+                    max_categories,
+                    missing_words(missing_values, name),
                 )
                 for name in raw
             }
@@ -95,6 +100,16 @@ def _check_named(kinds: Mapping[str, str], names: list[str]) -> None:
         raise ValueError(
             "`categories` and `kinds` say what columns are and must name columns "
             f"of the table, {names}. Received: {unknown}."
+        )
+
+
+def _check_has_columns(missing_values: Any, names: list[str]) -> None:
+    given = missing_values if isinstance(missing_values, dict) else {}
+    unknown = [name for name in given if name not in names]
+    if unknown:
+        raise ValueError(
+            "`missing_values` says which texts of a column stand for a missing value "
+            f"and must name columns of the table, {names}. Received: {unknown}."
         )
 
 

@@ -284,9 +284,10 @@ def _as_texts(
 ) -> Recognition:
     """Texts that stay texts, with a warning if most are numbers or dates."""
     dates = sum(n for t, n in counts.items() if _matches(DATE_LIKE, t))
-    iso_dates = rows - stray_texts(counts, MOMENT).total()
+    no_dates = _stray_dates(counts, MOMENT, math.inf)
+    iso_dates = sum(counts.values()) - no_dates.total()
     if max(dates, iso_dates) * 2 > rows:
-        not_iso = [t for t in stray if math.isnan(MOMENT.value(t))]
+        not_iso = [t for t in stray if t in no_dates]
         shown = most_frequent({t: counts[t] for t in not_iso or stray})
         remark = (
             "stays text: not all values are dates in ISO 8601 (2024-01-31), such as "

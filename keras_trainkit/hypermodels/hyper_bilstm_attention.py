@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras_tuner.errors import FatalValueError
 
+from keras_trainkit._checks import check_choice, check_count
 from keras_trainkit.hypermodels._domains import (
     ChoiceDomain,
     Domain,
@@ -234,6 +235,8 @@ class HyperBiLSTMAttention(HyperNetwork):
         comes_later = prepare is not None and is_tokens and vocabulary_size is None
         size = 2 if comes_later else vocabulary_size
         check_sequence_input(input_shape, size, 1, mask_value, None)
+        check_count("max_length", max_length, "is the number of steps to keep")
+        check_choice("keep", keep, "is the end that survives", ("start", "end"))
         self.input_shape = input_shape
         self.vocabulary_size = vocabulary_size
         self.mask_value = mask_value

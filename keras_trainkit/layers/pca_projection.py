@@ -269,7 +269,8 @@ def _principal_components(
     variance = np.where(varies, variance, 0.0)
     ratio = variance / variance.sum()
     if isinstance(units, float):
-        units = int(np.argmax(np.cumsum(ratio) >= min(units, ratio.sum()))) + 1
+        total = np.cumsum(ratio)  # its end may differ from `ratio.sum()` by a rounding
+        units = int(np.argmax(total >= min(units, total[-1]))) + 1
     largest = np.argmax(np.abs(components), axis=1)
     signs = np.sign(components[np.arange(len(components)), largest])
     components = np.where(varies, signs, 0.0)[:, None] * components

@@ -1,5 +1,4 @@
 import dataclasses
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +21,6 @@ from keras_trainkit._tables.kinds import (
     check_kinds,
     check_missing_values,
     check_saved_kinds,
-    missing_words,
 )
 from keras_trainkit._tables.learning import learn
 from keras_trainkit._tables.summary import summary_of
@@ -224,8 +222,7 @@ class TableEncoder(keras.layers.Layer):
         Warns:
             UserWarning: See the table of texts above.
         """
-        words = functools.partial(missing_words, self.missing_values)
-        kinds = self._named_kinds()
+        kinds, words = self._named_kinds(), self.missing_values
         self._assign(learn(table, kinds, words, self.scaling, self.max_categories))
 
     def __call__(self, table: Any, *args: Any, **kwargs: Any) -> dict[str, Tensor]:

@@ -15,6 +15,8 @@ def check_arguments(
     seed: Any,
     project_name: Any,
     max_trials: Any,
+    max_retries_per_trial: Any,
+    max_consecutive_failed_trials: Any,
     executions_per_trial: Any,
     folds: Any,
     min_improvement: Any,
@@ -28,6 +30,17 @@ def check_arguments(
     check_project_name(project_name)
     if max_trials is not None:
         check_count("max_trials", max_trials, "is the number of configurations")
+    check_count(
+        "max_retries_per_trial",
+        max_retries_per_trial,
+        "is how often a trial that failed is tried again",
+        at_least=0,
+    )
+    check_count(
+        "max_consecutive_failed_trials",
+        max_consecutive_failed_trials,
+        "is the number of failed trials in a row that ends the search",
+    )
     check_count(
         "executions_per_trial",
         executions_per_trial,

@@ -30,7 +30,7 @@ _SPARSE = ("data", "indices", "indptr", "row", "col", "offsets")
 def data_description(
     args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, str | None]]:
-    """Epochs, columns and shapes of x and y, and the values of all data.
+    """Epochs, validation split, columns and shapes, and the values of all data.
 
     Both dicts can be written as JSON.
 
@@ -39,8 +39,13 @@ def data_description(
         kwargs: Its keyword arguments, as `fit` gets them.
     """
     x, y = data_of(args, kwargs) or (None, None)
-    shapes = {"epochs": kwargs.get("epochs"), "x": _shapes(x), "y": _shapes(y)}
-    return shapes, {
+    told = {
+        "epochs": kwargs.get("epochs"),
+        "validation_split": kwargs.get("validation_split"),
+        "x": _shapes(x),
+        "y": _shapes(y),
+    }
+    return told, {
         "x": fingerprint(x),
         "y": fingerprint(y),
         "validation_data": fingerprint(kwargs.get("validation_data")),

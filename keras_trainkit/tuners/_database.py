@@ -229,7 +229,7 @@ def _is_race(error: BaseException) -> bool:
         return True
     if isinstance(error.orig, sqlite3.Error) and is_transient(error):
         return True
-    return "exist" in str(error.orig) or "deadlock" in str(error.orig)
+    return "already exists" in str(error.orig) or "deadlock" in str(error.orig)
 
 
 def _backend(

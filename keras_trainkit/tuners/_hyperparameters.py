@@ -127,8 +127,19 @@ def as_parameter(hp: Any) -> Parameter:
     )
     if hp.sampling == "log":
         return Parameter(drawn)
-    ends = number(hp.min_value) + number(hp.max_value)
-    return Parameter(drawn, lambda drawn: ends - drawn, lambda value: ends - value)
+    mirrored = _mirror_of(drawn)
+    return Parameter(drawn, mirrored, mirrored)
+
+
+def _mirror_of(distribution: Any) -> Callable[[Any], Any]:
+    """Function that mirrors a number in its range; `low + high - high` may be < low."""
+    low, high = distribution.low, distribution.high
+
+    def mirrored(number: Any) -> Any:
+        other = low + high - number
+        return min(high, max(low, other)) if low <= number <= high else other
+
+    return mirrored
 
 
 def as_listed_parameter(hp: Any) -> Parameter:

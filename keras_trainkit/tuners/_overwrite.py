@@ -62,10 +62,12 @@ def _delete_study(url: Url, name: str) -> None:
     storage = open_database(url, HEARTBEAT_SECONDS, GRACE_SECONDS)
     try:
         key = storage.get_study_id_from_name(name)
+        _check_nobody_runs_a_trial(storage, key, url, name)
+        storage.delete_study(key)
     except KeyError:
         return
-    _check_nobody_runs_a_trial(storage, key, url, name)
-    storage.delete_study(key)
+    finally:
+        storage.dispose()
 
 
 def _check_file_is_not_in_use(url: Url, name: str) -> None:
@@ -78,11 +80,15 @@ def _check_file_is_not_in_use(url: Url, name: str) -> None:
         return
     try:
         storage = open_database(url, HEARTBEAT_SECONDS, GRACE_SECONDS)
+    except (StorageInternalError, RefusedDatabase):
+        return
+    try:
         key = storage.get_study_id_from_name(name)
         _check_nobody_runs_a_trial(storage, key, url, name)
-        storage.dispose()
-    except (KeyError, StorageInternalError, RefusedDatabase):
+    except (KeyError, StorageInternalError):
         return
+    finally:
+        storage.dispose()
 
 
 def _check_nobody_runs_a_trial(

@@ -74,6 +74,17 @@ def logs_as_floats(logs: dict[str, Any]) -> dict[str, float]:
     return {name: values[0] for name, values in history.items()}
 
 
+def check_objective(
+    metrics: dict[str, float], objective: keras_tuner.Objective
+) -> None:
+    """Ends the search where the results lack the objective."""
+    if not objective.has_value(metrics):
+        raise FatalValueError(
+            "`objective` names the result to search by and must be one of "
+            f"{sorted(metrics)}. Received: objective={objective.name!r}."
+        )
+
+
 def _score(results: Any, objective: keras_tuner.Objective) -> Score:
     if isinstance(results, Score):
         return results
@@ -100,7 +111,7 @@ def _score_of_history(
             "result. Received: a training without one."
         )
     last = {name: values[-1] for name, values in history.items()}
-    _check_objective(last, objective)
+    check_objective(last, objective)
     epoch = best_epoch(history, objective)
     if epoch is None:
         raise NotFinite(f"{objective.name} was not finite in any epoch.")
@@ -112,7 +123,7 @@ def _score_of_metrics(
     results: dict[str, Any], objective: keras_tuner.Objective
 ) -> Score:
     metrics = logs_as_floats(results)
-    _check_objective(metrics, objective)
+    check_objective(metrics, objective)
     return _finite(float(objective.get_value(metrics)), metrics, objective)
 
 
@@ -122,13 +133,3 @@ def _finite(
     if not math.isfinite(value):
         raise NotFinite(f"{objective.name} was {value}.")
     return Score(value, metrics)
-
-
-def _check_objective(
-    metrics: dict[str, float], objective: keras_tuner.Objective
-) -> None:
-    if not objective.has_value(metrics):
-        raise FatalValueError(
-            "`objective` names the result to search by and must be one of "
-            f"{sorted(metrics)}. Received: objective={objective.name!r}."
-        )

@@ -90,9 +90,11 @@ class Progress:
         text = self._text(records, done)
         if self._silent or not done or self._shown == text:
             return
+        start, end, width = ("", "\n", 0)
+        if sys.stdout.isatty():  # over the line before, which may be longer
+            start, end, width = "\r", "", len(self._shown or "")
         self._shown = text
-        start, end = ("\r", "") if sys.stdout.isatty() else ("", "\n")
-        print(f"{start}{text}", end=end, flush=True)
+        print(f"{start}{text:<{width}}", end=end, flush=True)
 
     def show_earlier(self, records: list[TrialRecord], folder: pathlib.Path) -> None:
         """Writes how many trials are older than this start."""

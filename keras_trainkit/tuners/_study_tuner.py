@@ -98,6 +98,8 @@ class StudyTuner(keras_tuner.Tuner):
             seed=seed,
             project_name=project_name,
             max_trials=max_trials,
+            max_retries_per_trial=max_retries_per_trial,
+            max_consecutive_failed_trials=max_consecutive_failed_trials,
             executions_per_trial=executions_per_trial,
             folds=folds,
             min_improvement=min_improvement,
@@ -428,6 +430,8 @@ class StudyTuner(keras_tuner.Tuner):
         finally:
             progress.close()
             self.oracle.load_space()
+            if self.folds > 1:  # trials prepared it with the rows of a fold
+                prepare(self.hypermodel, args, kwargs)
         self.on_search_end()
         self._check_that_one_completed()
 
@@ -446,11 +450,15 @@ class StudyTuner(keras_tuner.Tuner):
 
     def _check_that_one_completed(self) -> None:
         records = self.oracle.records()
-        if all(record.state != TrialState.COMPLETE for record in records):
-            raise RuntimeError(
-                f"No trial of the search completed. Received: {len(records)} trials, "
-                f"the first failed one with {first_reason(records)}"
-            )
+        states = [record.state for record in records]
+        if TrialState.COMPLETE in states:
+            return
+        failed = states.count(TrialState.FAIL)
+        first = f", the first with {first_reason(records)}" if failed else ""
+        raise RuntimeError(
+            f"No trial of the search completed. Received: {len(records)} trials, "
+            f"{states.count(TrialState.PRUNED)} stopped and {failed} failed{first}"
+        )
 
     def _copy_callbacks(
         self, callbacks: list[Any], trial: Trial, number: int

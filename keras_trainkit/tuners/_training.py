@@ -24,6 +24,7 @@ from keras_trainkit.tuners._files import save_weights
 from keras_trainkit.tuners._score import (
     Score,
     as_floats,
+    check_objective,
     logs_as_floats,
     mean_metrics,
     scores_of,
@@ -185,7 +186,16 @@ class Training:
         finally:
             self.histories.append(callback.history())
         if callback.is_stopped:
-            if callback.best is not None:
+            if callback.best is None:
+                check_objective(
+                    {
+                        name: value
+                        for log in callback.logs
+                        for name, value in log.items()
+                    },
+                    self._objective,
+                )
+            else:
                 self.stopped_at = (callback.epochs, callback.best)
             raise optuna.TrialPruned
         return _Fitted(model, was_built, result, callback.best_weights, callback.logs)

@@ -149,7 +149,7 @@ class TrialRecord:
     @property
     def retry(self) -> int:
         """Number of failures, retried in the same process, before the result."""
-        return self._result["attempt"]
+        return self._result.get("attempt", 0)
 
     @property
     def build_config(self) -> dict[str, Any] | None:

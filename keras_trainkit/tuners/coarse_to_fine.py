@@ -8,7 +8,7 @@ import keras
 import keras_tuner
 import numpy as np
 import optuna
-from optuna.distributions import CategoricalDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial
 
 from keras_trainkit._checks import check_count, check_number
@@ -177,9 +177,7 @@ class _CoarseSampler(IndependentSampler):
                 _, best = min(earlier, key=lambda pair: pair[0])
                 share = _to_share(best, param_distribution)
                 window = window.around(share, self._shrink)
-        return _from_share(
-            self._rng.uniform(window.low, window.high), param_distribution
-        )
+        return window.draw(self._rng, param_distribution)
 
     def _scored(self, name: str) -> list[tuple[int, Any, float]]:
         """Index, value and score (lower is better) of every completed trial."""
@@ -215,6 +213,20 @@ class _Window:
         low = min(max(0.0, best - width / 2), 1 - width)
         return _Window(low, low + width)
 
+    def draw(self, rng: np.random.Generator, distribution: Any) -> float:
+        """A number from the window, with half a step around the numbers at its ends.
+
+        So they are as likely as those between them.
+        """
+        half = (distribution.step or 0) / 2
+        low, high = (_at(share, distribution) for share in (self.low, self.high))
+        if distribution.log:
+            return _on_grid(
+                math.exp(rng.uniform(math.log(low - half), math.log(high + half))),
+                distribution,
+            )
+        return _on_grid(rng.uniform(low - half, high + half), distribution)
+
 
 def _to_share(value: float, distribution: Any) -> float:
     """Position of a number in its range."""
@@ -227,12 +239,17 @@ def _to_share(value: float, distribution: Any) -> float:
 
 def _from_share(share: float, distribution: Any) -> float:
     """The number at a share of the range, on the grid of its step."""
+    return _on_grid(_at(share, distribution), distribution)
+
+
+def _at(share: float, distribution: Any) -> float:
     low, high = _ends(distribution)
     value = low + share * (high - low)
-    value = math.exp(value) if distribution.log else value
-    if isinstance(distribution, IntDistribution):
-        steps = round((value - distribution.low) / distribution.step)
-        return min(distribution.high, distribution.low + steps * distribution.step)
+    return math.exp(value) if distribution.log else value
+
+
+def _on_grid(value: float, distribution: Any) -> float:
+    """The nearest number that the distribution holds."""
     if distribution.step is not None:
         steps = round((value - distribution.low) / distribution.step)
         value = distribution.low + steps * distribution.step

@@ -20,8 +20,9 @@ class Hyperband(StudyTuner):
 
     A trial is trained once, for up to `max_epochs`, and judged at the rungs of its
     bracket while it runs: only if its best value so far is among the best `1 / factor`
-    of all trials that came as far does it continue, with its weights, its optimizer and
-    its schedule untouched. Nothing is ever restarted. With `max_epochs=27, factor=3`:
+    of all finished trials that came as far does it continue, with its weights, its
+    optimizer and its schedule untouched. Nothing is ever restarted. With
+    `max_epochs=27, factor=3`:
 
     | bracket | trials | judged after epochs |
     | ------- | ------ | ------------------- |
@@ -168,7 +169,7 @@ class Hyperband(StudyTuner):
             )
 
     def _bests_at(self, epochs: int, index: int) -> list[float]:
-        """The best value up to this epoch of every other trial that reached it."""
+        """Best value up to this epoch of every other finished trial that reached it."""
         objective = self.oracle.objective
         found = []
         for record in self.oracle.records():

@@ -111,3 +111,9 @@ def test_rejects_a_share_beyond_one():
 def test_rejects_a_limit_too_small_to_halve():
     with pytest.raises(ValueError, match="`limit` is the number of values kept"):
         Quantiles(limit=3)
+
+
+def test_a_median_between_the_ends_of_float64_is_finite():
+    quantiles = Quantiles(64)
+    quantiles.update(np.array([[-1.7e308], [1.7e308]]))
+    assert quantiles.quantile(0.5) == [0.0]

@@ -121,3 +121,13 @@ def test_a_dataset_without_end_is_refused():
 def test_tensors_in_half_precision_are_read_as_numbers(dtype):
     given = [[0.5, 2.0], [-1.5, 3.0]]
     np.testing.assert_array_equal(read(keras.ops.cast(given, dtype)), given)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_a_mask_value_is_rounded_as_the_data_are(dtype):
+    data = np.array([[0.1, 0.1], [0.1, 2.0]], dtype)
+    np.testing.assert_array_equal(read(data, mask_value=0.1), data[1:])
+
+
+def test_a_mask_value_between_whole_numbers_masks_none():
+    assert len(read(np.array([[0, 0], [1, 1]]), mask_value=0.1)) == 2

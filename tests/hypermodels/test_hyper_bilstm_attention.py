@@ -140,6 +140,8 @@ def test_fit_honours_batch_size_and_cycle():
         ({"space": {"convolutions": "1x3"}}, "2 filters at least"),
         ({"space": {"convolutions": "64x8,"}}, "filters and lengths"),
         ({"space": {"pool_size": 2}}, "used only where convolutions is"),
+        ({"max_length": 0}, "number of steps to keep .*Received: max_length=0"),
+        ({"keep": "middle"}, "end that survives .*Received: keep='middle'"),
         ({"space": {"members": 0}}, "networks that are trained together"),
         ({"space": {"train_embedding": False}}, "Received: 'train_embedding'"),
         ({"space": {"attention": "cosine"}}, "'scaled_dot', 'none', or a list"),

@@ -6,8 +6,9 @@ import keras_tuner
 import numpy as np
 import pandas as pd
 import pytest
+from searching import Curves
 
-from keras_trainkit import layers
+from keras_trainkit import layers, tuners
 from keras_trainkit.hypermodels import HyperBiLSTMAttention, HyperMLP
 from keras_trainkit.models import MemberModel
 
@@ -191,3 +192,19 @@ def test_vocabulary_of_texts_may_come_from_prepare():
     hypermodel.prepare(np.array([[3, 5, 0], [8, 1, 2]]))
     model = hypermodel.build(keras_tuner.HyperParameters())
     assert model.get_layer("embedding").input_dim == 9
+
+
+class Counted(Curves):
+    """Keeps the number of rows that it was prepared with."""
+
+    def prepare(self, x, y=None):
+        self.rows = len(x)
+
+
+def test_a_search_by_folds_ends_with_all_rows_prepared(tmp_path):
+    hypermodel, rows = Counted([0.5], [0.6]), np.zeros((6, 1))
+    tuner = tuners.RandomSearch(
+        hypermodel, "val_loss", max_trials=1, folds=2, directory=tmp_path
+    )
+    tuner.search(rows, rows, verbose=0)
+    assert hypermodel.rows == 6

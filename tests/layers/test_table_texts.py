@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from keras_trainkit._tables import learning
+from keras_trainkit._tables.recognition import recognize
 from keras_trainkit.layers import TableEncoder
 
 NAN = float("nan")
@@ -524,3 +525,14 @@ def test_a_file_with_a_notation_that_cannot_be_learned_is_refused(change):
     column |= change
     with pytest.raises(ValueError, match="must be one that"):
         TableEncoder().build_from_config(config)
+
+
+def test_missing_values_of_a_column_that_is_not_there_are_refused():
+    with pytest.raises(ValueError, match=r"\['age'\]. Received: \['aeg'\]"):
+        adapted({"age": ["1", "?"]}, missing_values={"aeg": ["?"]})
+
+
+def test_four_digits_are_no_dates():
+    assert recognize({"1234": 60, "x1": 40}).remark.startswith(
+        "stays text: not all values are numbers; 40 of 100 are none"
+    )

@@ -48,3 +48,16 @@ def test_a_fair_objective_is_not(tmp_path):
         warnings.simplefilter("error", UserWarning)
         tuners.RandomSearch(hypermodel, hypermodel.objective, directory=tmp_path / "a")
         tuners.RandomSearch(penalized("none"), directory=tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ({"max_retries_per_trial": -1}, "tried again .* at least 0.*Received: .*=-1"),
+        ({"max_consecutive_failed_trials": 0}, "ends the search .*Received: .*=0"),
+    ],
+)
+def test_failures_are_counted_in_whole_numbers(argument, words, tmp_path):
+    with pytest.raises(ValueError, match=words):
+        tuners.RandomSearch(lambda hp: None, directory=tmp_path, **argument)
+    assert not list(tmp_path.iterdir())

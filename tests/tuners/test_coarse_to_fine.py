@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from optuna.distributions import (
     CategoricalDistribution,
@@ -87,3 +88,20 @@ def test_later_rounds_are_nearer_to_the_best(tmp_path):
 def test_what_it_is_told_must_make_sense(name, value, tmp_path):
     with pytest.raises(ValueError, match=f"Received: {name}={value}"):
         tuners.CoarseToFine(lambda hp: None, directory=tmp_path, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("distribution", "expected"),
+    [
+        (IntDistribution(0, 2), {0: 1 / 3, 1: 1 / 3, 2: 1 / 3}),
+        (FloatDistribution(0.0, 1.0, step=0.5), {0: 1 / 3, 0.5: 1 / 3, 1: 1 / 3}),
+        # Of log 3.5 - log 0.5, the parts up to log 1.5 and log 2.5.
+        (IntDistribution(1, 3, log=True), {1: 0.5646, 2: 0.2625, 3: 0.1729}),
+    ],
+)
+def test_numbers_at_the_ends_are_as_likely_as_others(distribution, expected):
+    rng = np.random.default_rng(3)
+    drawn = [_Window().draw(rng, distribution) for _ in range(4000)]
+    assert set(drawn) == set(expected)
+    for value, share in expected.items():  # five standard errors of a share
+        assert drawn.count(value) / 4000 == pytest.approx(share, abs=0.04)

@@ -9,7 +9,8 @@ import pytest
 from searching import searcher
 
 from keras_trainkit import tuners
-from keras_trainkit.tuners._data_description import fingerprint
+from keras_trainkit.tuners import _study_tuner
+from keras_trainkit.tuners._data_description import data_description, fingerprint
 
 Searcher = searcher(tuners.RandomSearch, lambda hp: hp.Float("x", 0, 1))
 ROWS = np.arange(12.0).reshape(6, 2)
@@ -181,3 +182,29 @@ def test_a_search_says_how_many_trials_were_there_already(tmp_path, capsys):
     )
     Searcher(max_trials=3, **options).search(verbose=0)
     assert capsys.readouterr().out == ""
+
+
+def test_another_validation_split_is_another_search(tmp_path):
+    Searcher(max_trials=1, directory=tmp_path).search(
+        ROWS, ROWS, validation_split=0.2, verbose=0
+    )
+    with pytest.raises(ValueError, match=r"=0.2; .* Received: validation_split=0.5"):
+        Searcher(max_trials=2, directory=tmp_path).search(
+            ROWS, ROWS, validation_split=0.5, verbose=0
+        )
+
+
+def test_a_study_that_names_no_validation_split_goes_on(tmp_path, monkeypatch):
+    def earlier(args, kwargs):
+        told, values = data_description(args, kwargs)
+        del told["validation_split"]
+        return told, values
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_study_tuner, "data_description", earlier)
+        Searcher(max_trials=1, directory=tmp_path).search(
+            ROWS, ROWS, validation_split=0.2, verbose=0
+        )
+    tuner = Searcher(max_trials=2, directory=tmp_path)
+    tuner.search(ROWS, ROWS, validation_split=0.2, verbose=0)
+    assert len(tuner.oracle.trials) == 2

@@ -8,7 +8,7 @@ import sqlalchemy
 from searching import searcher, table
 
 from keras_trainkit import tuners
-from keras_trainkit.tuners._database import masked_text, masked_url
+from keras_trainkit.tuners._database import _is_race, masked_text, masked_url
 
 pytestmark = pytest.mark.backend_free
 
@@ -121,3 +121,16 @@ def test_braces_in_a_url_are_not_optunas(tmp_path):
     url = f"sqlite:///{tmp_path}/{{x}}.db?timeout=5"
     Searcher(directory=tmp_path, storage=url, max_trials=1).search(verbose=0)
     assert (tmp_path / "{x}.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ('relation "studies" already exists', True),
+        ("deadlock detected", True),
+        ('database "serch" does not exist', False),  # waiting does not help
+    ],
+)
+def test_only_what_another_process_made_is_waited_for(message, expected):
+    error = sqlalchemy.exc.ProgrammingError("CREATE", {}, Exception(message))
+    assert _is_race(error) == expected

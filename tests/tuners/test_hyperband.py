@@ -1,6 +1,7 @@
 import keras
 import keras_tuner
 import pytest
+from keras_tuner.errors import FatalValueError
 from optuna.trial import TrialState
 from searching import Curves
 
@@ -156,3 +157,27 @@ def test_trials_are_compared_at_the_same_epochs_with_validation(tmp_path):
     assert list(frame["state"]) == ["COMPLETE", "COMPLETE", "PRUNED"]
     assert list(frame["best_epoch"][:2]) == [5, 3]
     assert list(frame["epochs"]) == [6, 6, 2]
+
+
+def test_an_objective_that_is_in_no_log_is_named(tmp_path):
+    tuner = tuners.Hyperband(
+        Curves(*[[0.5] * 4] * 2),
+        "val_accuracy",
+        max_epochs=4,
+        max_trials=2,  # none of the bracket that is never judged
+        directory=tmp_path,
+    )
+    with pytest.raises(FatalValueError, match=r"one of \['loss', 'val_loss'\]"):
+        tuner.search(verbose=0)
+
+
+def test_a_search_of_stopped_trials_says_that_none_failed(tmp_path):
+    tuner = tuners.Hyperband(
+        Curves(*[[float("nan")] * 4] * 2),
+        "val_loss",
+        max_epochs=4,
+        max_trials=2,
+        directory=tmp_path,
+    )
+    with pytest.raises(RuntimeError, match="2 trials, 2 stopped and 0 failed$"):
+        tuner.search(verbose=0)

@@ -204,3 +204,13 @@ def test_entries_that_may_not_exist_are_an_error(study):
         answers(
             study, lambda hp: hp.Int("b", 1, 3), 1, given=given, allow_new_entries=0
         )
+
+
+@pytest.mark.parametrize(("low", "high"), [(1e-6, 1e-2), (0.1, 0.7), (1e-4, 1.0)])
+def test_the_ends_of_a_reverse_log_range_can_be_chosen(low, high):
+    hp = kinds.Float("a", low, high, sampling="reverse_log")
+    parameter = as_parameter(hp)
+    for end in (low, high):
+        assert low <= parameter.to_drawn(end) <= high
+        assert low <= parameter.to_value(end) <= high
+    assert not low <= parameter.to_drawn(2 * high) <= high
