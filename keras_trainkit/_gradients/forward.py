@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_trainkit._recurrent.reference import recurrence
+from keras_trainkit._recurrent import recurrence
 from keras_trainkit._types import Layer, Tensor
 
 CLOSED, OPEN = 0.1, 0.9
@@ -206,7 +206,8 @@ def _saturated_share(
     z = ops.matmul(x, kernel) + (bias[0] if bias else 0)
     z, valid = ops.transpose(z, (1, 0, 2)), ops.transpose(valid, (1, 0, 2))
     start = ops.zeros_like(z[0, :, : lstm.units])
-    h, _, _ = recurrence(z, start, start, recurrent_kernel, mask=valid, reverse=reverse)
+    run = recurrence("auto", training=False)
+    h, _, _ = run(z, start, start, recurrent_kernel, mask=valid, reverse=reverse)
     before = [h[1:], start[None]] if reverse else [start[None], h[:-1]]
     z = z + ops.matmul(ops.concatenate(before), recurrent_kernel)
     gates = ops.concatenate([z[:, :, : 2 * lstm.units], z[:, :, 3 * lstm.units :]], -1)

@@ -55,7 +55,7 @@ def lstm(
     if mask is not None:
         mask = ops.cast(mask, "bool")[:, :, None]
         inputs = ops.where(mask, inputs, ops.zeros_like(inputs))
-    outputs, h, c = _recurrence(kernel, training)(
+    outputs, h, c = recurrence(kernel, training)(
         _project(ops.transpose(inputs, (1, 0, 2)), weights[0], weights[2]),
         *states,
         weights[1],
@@ -80,7 +80,8 @@ def _time_major(mask: Tensor | None, dtype: str) -> Tensor | None:
     return None if mask is None else ops.cast(ops.transpose(mask, (1, 0, 2)), dtype)
 
 
-def _recurrence(kernel: str, training: bool) -> Callable:
+def recurrence(kernel: str, training: bool) -> Callable:
+    """The function that runs the loop, as `reference.recurrence` does."""
     backend = keras.config.backend()
     native = importlib.import_module(f"keras_trainkit._recurrent.{backend}")
     if kernel == "reference":

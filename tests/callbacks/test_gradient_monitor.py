@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_trainkit import models, optimizers
+from keras_trainkit import layers, models, optimizers
 from keras_trainkit.callbacks import GradientMonitor
 
 BATCHES = 6
@@ -279,3 +279,14 @@ def test_model_with_a_step_of_its_own_is_refused():
 def test_arguments_out_of_range_are_refused(arguments, words):
     with pytest.raises(ValueError, match=words):
         GradientMonitor(**arguments)
+
+
+def test_sequences_of_unknown_length_are_watched():
+    model = keras.Sequential(
+        [keras.Input((None, 2)), layers.VariationalLSTM(2), keras.layers.Dense(1)]
+    )
+    model.compile("sgd", "mse")
+    monitor = GradientMonitor(every=1)
+    model.fit(np.ones((4, 3, 2)), np.ones((4, 1)), verbose=0, callbacks=[monitor])
+    (shares,) = monitor.saturated_shares.values()
+    assert monitor.steps == [0] and 0 <= shares[0] <= 1
