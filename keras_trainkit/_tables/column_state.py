@@ -67,7 +67,7 @@ class ColumnState:
 
     @property
     def level_type(self) -> str | None:
-        """ "text", "number", "datetime" or "other" if categorical, else None."""
+        """Type of the levels: "text", "number", "datetime", "other"; None without."""
         if not self.levels:
             return None
         is_text = isinstance(self.levels[0], str)

@@ -227,7 +227,7 @@ class NumberCodes:
 
 
 class TextCodes:
-    """Codes of texts, as of numbers, by a dict of the levels."""
+    """Codes of texts: 0 missing, 1 unseen or rare, from 2 on a level each."""
 
     def __init__(self, levels: Sequence[str], missing_words: list[str] | None = None):
         self._codes = dict(zip(levels, itertools.count(FIRST_LEVEL_CODE), strict=False))

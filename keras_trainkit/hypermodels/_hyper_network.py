@@ -98,7 +98,7 @@ class HyperNetwork(keras_tuner.HyperModel):
     @property
     def objective(self) -> keras_tuner.Objective:
         """Compares trials by the validation loss without terms that are searched."""
-        return objective_of(self.task, self._loss_varies())
+        return objective_of(self.task, self._loss_has_terms())
 
     def prepare(self, x_train: Any, y_train: Any = None) -> dict[str, Any]:
         """Calls the function given as `prepare`; models built from now on use it.
@@ -134,7 +134,7 @@ class HyperNetwork(keras_tuner.HyperModel):
             optimizer_of(values),
             loss=loss_of(self.task, self.one_hot, values),
             metrics=metrics_of(
-                self.task, self.one_hot, self._loss_varies(), self.metrics
+                self.task, self.one_hot, self._loss_has_terms(), self.metrics
             ),
             steps_per_execution=self.steps_per_execution,
         )
@@ -194,8 +194,8 @@ class HyperNetwork(keras_tuner.HyperModel):
                 "Received: prepare=None."
             )
 
-    def _loss_varies(self) -> bool:
-        """True if the loss has terms that vary from trial to trial."""
+    def _loss_has_terms(self) -> bool:
+        """True if the loss may have terms besides the error (penalties, smoothing)."""
         for entry in self._entries:
             if entry.name in ("l1", "l2", "label_smoothing") and entry.values != 0.0:
                 return True

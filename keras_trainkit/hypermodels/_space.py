@@ -92,7 +92,7 @@ def units_of(values: dict[str, Any]) -> list[int]:
 
 
 def options(entry: Entry) -> list:
-    """Every value that an entry may take, of those on which others depend."""
+    """All values of an entry on which others depend: choice, flag or whole numbers."""
     if isinstance(entry.values, tuple):
         low, high, *step = entry.values
         return list(range(low, high + 1, *step))

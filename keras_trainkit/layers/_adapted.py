@@ -34,7 +34,8 @@ def check_adapted(
 
     Returns:
         True if the weight has values, so that no later call needs to check it; False
-        while they cannot be seen. Outputs are NaN then if there are none.
+        where Keras only traces shapes and values cannot be read; a layer that was not
+        adapted then gives NaN.
     """
     values = _values(weight)
     if values is None:

@@ -29,8 +29,8 @@ class FeatureSelection(keras.layers.Layer):
     | feature                | score                                             |
     | ---------------------- | ------------------------------------------------- |
     | constant, or NaN alone | 0                                                 |
-    | with some NaN          | that of being missing, and that of what is there  |
-    |                        | times its share                                   |
+    | with some NaN          | score of the flag "missing", plus the score of    |
+    |                        | the present values times their share              |
     | any other              | scikit-learn's estimate from 3 neighbours         |
 
     Kept features stay in their order and pass through as they are, with their dtype,

@@ -50,7 +50,8 @@ class ConfigurationTree:
         records: Records of the search, that of the trial which asks left out. Those
             whose values came twice count too: asked for in another order, the same
             values are another path, which must not be followed again.
-        is_last: Bool. Leaves out where trials failed that may have had more to draw.
+        is_last: Bool. True leaves out trials that failed before they had drawn
+            everything, so that their branch is open again.
     """
 
     def __init__(self, records: Iterable[TrialRecord], *, is_last: bool = False):
@@ -126,8 +127,8 @@ class PartialConfiguration:
     ) -> Any | None:
         """The first value with something left behind it; None if there is none.
 
-        No more values are looked at than have been tried, however many there are. A
-        range without steps has no first value.
+        Looks at one value more than have been tried at most, so a range of millions is
+        no slower. A range without steps has no first value.
 
         Args:
             name: String.
@@ -197,10 +198,9 @@ def tree_of(
 
 
 def failed_steps(record: TrialRecord) -> tuple[Step, ...]:
-    """The values of a trial that failed and may have had more to draw; else ().
+    """Values drawn by a trial that failed before its model was built; () for others.
 
-    A model that was built had none, and `FailedTrialError` is how a hypermodel refuses
-    what it has drawn.
+    `FailedTrialError` does not count: by it a hypermodel refuses a whole configuration.
     """
     failed = record.state == TrialState.FAIL and record.is_finished
     reason = record.reason or ""

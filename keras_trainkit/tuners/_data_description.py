@@ -1,8 +1,8 @@
 """Epochs, columns, shapes and values of data: enough to notice other data.
 
-Of up to 2 MB, or 10,000 texts and other objects, all values count. Of more data rows do
-that lie evenly apart, about as many together, so that a change of few rows may go
-unseen. For a million rows it takes up to 50 ms.
+Every value counts in up to 2 MB of data, or 10,000 texts and other objects. Of larger
+data, evenly spaced rows of about that size count, so a change in a few rows may go
+unseen. A million rows take up to 50 ms.
 """
 
 import datetime

@@ -35,7 +35,7 @@ class IndependentSampler(optuna.samplers.BaseSampler):
 
 
 class SeededSampler(optuna.samplers.BaseSampler):
-    """A new sampler for every trial and parameter, seeded by what they are called.
+    """A new sampler for every trial and parameter, seeded by index and name.
 
     Optuna stores no generator, so a search continued in another process would draw
     other values. Here a value depends on the seed, the trial's index in the search and

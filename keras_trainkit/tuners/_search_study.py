@@ -212,7 +212,7 @@ class SearchStudy:
             if name in written and written[name] != value:
                 raise ValueError(
                     f"The study {self.name!r} goes on only as the search that it was "
-                    f"begun as, with {name}={written.get(name)!r}; use another "
+                    f"begun as, with {name}={written[name]!r}; use another "
                     f"`project_name` or `overwrite=True` for a new one. "
                     f"Received: {name}={value!r}."
                 )

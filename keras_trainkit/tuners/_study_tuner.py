@@ -178,9 +178,9 @@ class StudyTuner(keras_tuner.Tuner):
         Raises:
             ValueError: The study was begun with another space, other data, or other
                 epochs. Data are compared by shapes, columns and values, validation
-                rows and sample weights too: all values of up to 2 MB each, beyond
-                that rows spread evenly, in milliseconds. Of `tf.data` and other sets
-                that are read batch by batch only shapes and numbers are.
+                rows and sample weights too. Every value counts in up to 2 MB of each;
+                of larger data evenly spaced rows do. Of `tf.data` and other sets that
+                are read batch by batch, shapes and numbers of batches count.
             RuntimeError: No trial completed, or too many failed in a row; the message
                 has the reason.
         """
