@@ -94,6 +94,7 @@ def test_what_is_learned_from_all_rows_does_not_help():
     assert found.mean["loss"] == pytest.approx(0.25)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_and_leaves_random_numbers_alone(found):
     state = random.getstate(), np.random.get_state()[1].tolist()
     again = validated()
@@ -278,6 +279,7 @@ def test_a_model_of_an_earlier_fold_is_refused():
             analysis.cross_validate(shared, X, Y, 2, fit_arguments=QUIET)
 
 
+@pytest.mark.slow
 def test_lists_of_values_are_arrays_and_lists_of_arrays_are_inputs(found):
     listed = analysis.cross_validate(
         build, X.tolist(), Y.tolist(), 3, sample_weight=[1] * 30, fit_arguments=QUIET
@@ -307,6 +309,7 @@ def test_times_may_be_a_column():
     assert rows == [[*range(9, 16)], [*range(16, 23)], [*range(23, 30)]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_tables_are_cut_by_rows(library):
     frames = pytest.importorskip(library)

@@ -60,6 +60,7 @@ def test_one_value_differs_at_a_time_and_two_in_a_pair():
     assert found.effects["b"] == pytest.approx(0.5, abs=0.05)
 
 
+@pytest.mark.slow
 def test_all_settings_have_the_same_seeds():
     """So a hyperparameter without any effect has exactly none."""
     found = analysis.sensitivity(
@@ -84,6 +85,7 @@ def test_the_base_may_be_the_best_of_a_search():
     assert found.means[0] == pytest.approx(1.5, abs=0.03)
 
 
+@pytest.mark.slow
 def test_the_batch_size_of_a_function_goes_to_fit():
     sizes = []
 

@@ -122,6 +122,7 @@ def test_the_model_stays_as_it_was(arguments):
     assert (random.getstate(), np.random.get_state()[1].tolist()) == numbers
 
 
+@pytest.mark.slow
 def test_the_loss_is_that_of_evaluate_with_members_weights_and_penalties():
     x, y = rows(23)
     scaling = layers.StandardScaling()

@@ -182,6 +182,7 @@ def test_gradients_vanish_in_a_deep_sigmoid_network():
     assert "ReLU" in str(monitor.finding)
 
 
+@pytest.mark.slow
 def test_gradients_explode_behind_a_bad_initialization():
     monitor = GradientMonitor()
     fit(deep("relu", keras.initializers.RandomNormal(stddev=2.0), layers=6), monitor)

@@ -45,6 +45,7 @@ def sets_by_hand(classifier, frame, truth, coverage):
     return rows_as_probable + 1 > (1 - coverage) * 201 + 1e-9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coverage", [0.5, 0.9])
 def test_sets_compare_a_row_with_those_that_each_network_left_out(
     classifier, frame, price, coverage
@@ -56,6 +57,7 @@ def test_sets_compare_a_row_with_those_that_each_network_left_out(
     assert 0 < np.mean(found) < 1
 
 
+@pytest.mark.slow
 def test_a_loaded_classifier_gives_the_same_sets(classifier, frame, tmp_path):
     loaded = TableClassifier.load(classifier.save(tmp_path / "houses"))
     np.testing.assert_array_equal(
@@ -63,6 +65,7 @@ def test_a_loaded_classifier_gives_the_same_sets(classifier, frame, tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [[200], [100, 99], [50, 50, 100], [0, 200], []])
 def test_a_file_with_other_folds_is_refused(classifier, tmp_path, rows):
     folder = classifier.save(tmp_path / "houses")
