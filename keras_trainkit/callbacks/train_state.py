@@ -56,7 +56,8 @@ class TrainState(keras.callbacks.Callback):
     | ------------------------------ | ----------------------------------------------- |
     | arrays                         | yes; shuffled on TensorFlow, only after         |
     |                                | `keras.utils.set_random_seed`                   |
-    | `data.TableBatches`            | yes                                             |
+    | `data.TableBatches`,           | with a `seed`, or `shuffle=False`               |
+    | `data.SequenceBatches`         |                                                 |
     | `PyDataset`                    | if a batch depends on its number alone, or on   |
     |                                | what its own `get_state` and `set_state` keep;  |
     |                                | not with several workers and `shuffle`          |

@@ -1,4 +1,3 @@
-import math
 import reprlib
 from collections.abc import Iterable
 from typing import Any
@@ -13,12 +12,13 @@ from keras_trainkit._checks import (
     check_number,
     check_seed,
 )
+from keras_trainkit.data._ordered_batches import OrderedBatches
 from keras_trainkit.data._step_arrays import common_dtype, step_arrays
 
 _MOST_CUTS = 512  # places where groups may end, whose sums are compared
 
 
-class SequenceBatches(keras.utils.PyDataset):
+class SequenceBatches(OrderedBatches):
     """Batches of sequences of like length, for `fit`, on every backend.
 
     A batch is padded to the longest of its own sequences, not of all. Rows are put
@@ -39,7 +39,8 @@ class SequenceBatches(keras.utils.PyDataset):
     |                                  | depend on the order                         |
     | `predict`                        | `shuffle=False`: predictions in the order   |
     |                                  | of the rows; there are no groups then       |
-    | a resumed `fit`                  | `batches.epoch = initial_epoch` before it   |
+    | a resumed `fit`                  | `callbacks.TrainState`, or                  |
+    |                                  | `batches.epoch = initial_epoch` before it   |
 
     Args:
         sequences: Iterable of sequences as in `pad_sequences`: token ids, `(time,)`, or
@@ -101,7 +102,6 @@ class SequenceBatches(keras.utils.PyDataset):
         shuffle: bool = True,
         seed: int | None = 0,
     ):
-        super().__init__()
         _check_sizes(batch_size, num_lengths, max_length)
         check_choice("padding", padding, "is the side that is filled", ("post", "pre"))
         check_choice(
@@ -115,9 +115,7 @@ class SequenceBatches(keras.utils.PyDataset):
         arrays = step_arrays(sequences)
         self._dtype = common_dtype(arrays, value)
         arrays = _cut(arrays, max_length, truncating)
-        self.batch_size = batch_size
-        self.num_rows = len(arrays)
-        self.epoch = 0
+        super().__init__(len(arrays), batch_size)
         self._lengths = np.array([len(array) for array in arrays])
         self._starts = np.cumsum(self._lengths) - self._lengths
         with_steps = [array for array in arrays if len(array)]
@@ -130,32 +128,14 @@ class SequenceBatches(keras.utils.PyDataset):
         self._seeds = np.random.SeedSequence(seed) if shuffle else None
         # One tuple, since threads may ask for batches at the same time.
         self._dealt: tuple[int | None, list[np.ndarray]] = None, []
-        self._given = np.zeros(len(self), bool)
-        self._in_epoch = False
 
-    def __len__(self) -> int:
-        return math.ceil(self.num_rows / self.batch_size)
-
-    def __getitem__(self, index: int) -> tuple:
-        if not 0 <= index < len(self):
-            raise IndexError(f"There are {len(self)} batches. Received: {index}.")
-        self._given[index] |= self._in_epoch
+    def _batch(self, index: int) -> tuple[Any, ...]:
         rows = self._rows(index)
         others = (
             keras.tree.map_structure(lambda array: array[rows], other)
             for other in self._others
         )
         return self._padded(rows, self._padded_length(index)), *others
-
-    def on_epoch_begin(self) -> None:
-        self._in_epoch = True
-
-    def on_epoch_end(self) -> None:
-        """Goes on to the next order, unless Keras only tried a batch or two."""
-        self._in_epoch = False
-        if self._given.all():
-            self.epoch += 1
-            self._given[:] = False
 
     def _rows(self, index: int) -> np.ndarray:
         """Numbers of the rows of a batch."""

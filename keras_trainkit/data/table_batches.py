@@ -1,18 +1,17 @@
-import math
 from collections.abc import Callable, Iterator, Mapping
 from os import PathLike
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_trainkit._checks import check_count, check_flag, check_seed
 from keras_trainkit._tables.columns import chunks_of
+from keras_trainkit.data._ordered_batches import OrderedBatches
 from keras_trainkit.data._row_store import RowFile, RowOrder, RowPacker, store_rows
 from keras_trainkit.data._target_column import TargetColumn, weights_of
 
 
-class TableBatches(keras.utils.PyDataset):
+class TableBatches(OrderedBatches):
     """Batches of a table that need not fit into memory, for `fit`, on every backend.
 
     The chunks are read once: encoded and written to a file without a name, which is
@@ -92,32 +91,21 @@ class TableBatches(keras.utils.PyDataset):
         seed: int | None = 0,
         directory: str | PathLike[str] | None = None,
     ):
-        super().__init__()
         check_count("batch_size", batch_size, "is the number of rows per batch")
         check_flag("shuffle", shuffle, "draws the order of the rows")
         check_seed("seed", seed)
         _check_encoder(encoder)
         _check_names(target, labels, sample_weight)
-        self.batch_size = batch_size
-        self.epoch = 0
         seeds = np.random.SeedSequence(seed) if shuffle else None
         self._names = {"target": target, "sample_weight": sample_weight}
         self._target = TargetColumn(labels)
         self._packer = RowPacker()
         self._file = _stored(self._pieces(table, encoder), seeds, directory)
-        self.num_rows = self._file.rows
         run = max(1, batch_size // 16)
-        self._order = RowOrder(self.num_rows, run, seeds)
-        self._given = np.zeros(len(self), bool)
-        self._in_epoch = False
+        self._order = RowOrder(self._file.rows, run, seeds)
+        super().__init__(self._file.rows, batch_size)
 
-    def __len__(self) -> int:
-        return math.ceil(self.num_rows / self.batch_size)
-
-    def __getitem__(self, index: int) -> tuple:
-        if not 0 <= index < len(self):
-            raise IndexError(f"There are {len(self)} batches. Received: {index}.")
-        self._given[index] |= self._in_epoch
+    def _batch(self, index: int) -> tuple[Any, ...]:
         start = index * self.batch_size
         stop = min(start + self.batch_size, self.num_rows)
         spans = self._order.spans(self.epoch, start, stop)
@@ -125,26 +113,6 @@ class TableBatches(keras.utils.PyDataset):
         if others:
             others[0] = others[0].astype(self._target.dtype)
         return inputs, *others
-
-    def on_epoch_begin(self) -> None:
-        self._in_epoch = True
-
-    def on_epoch_end(self) -> None:
-        """Goes on to the next order, unless Keras only tried a batch or two."""
-        self._in_epoch = False
-        if self._given.all():
-            self.epoch += 1
-            self._given[:] = False
-
-    def get_state(self) -> dict[str, int]:
-        """Number of the order, for `callbacks.TrainState`."""
-        return {"epoch": self.epoch}
-
-    def set_state(self, state: dict[str, int]) -> None:
-        """Goes on with the order of which `get_state` has told."""
-        check_count("epoch", state["epoch"], "is in the state", at_least=0)
-        self.epoch = state["epoch"]
-        self._given[:] = False
 
     def _pieces(self, table: Any, encoder: Callable) -> Iterator[np.ndarray]:
         for chunk in chunks_of(table):

@@ -255,6 +255,27 @@ def test_the_data_come_in_the_same_order(folder, make, shuffle, batch):
 
 
 @pytest.mark.slow
+def test_batches_of_like_length_come_in_the_same_order(folder):
+    lengths = np.random.default_rng(0).integers(1, 9, size=len(X))
+    sequences = [np.tile(row, (n, 1)) for row, n in zip(X, lengths, strict=True)]
+
+    def batches():
+        return data.SequenceBatches(sequences, Y, batch_size=BATCH, num_lengths=2)
+
+    def build():
+        inputs = keras.Input((None, X.shape[1]))
+        pooled = keras.layers.GlobalAveragePooling1D()(inputs)
+        dropped = keras.layers.Dropout(0.3, seed=1)(pooled)
+        model = keras.Model(inputs, keras.layers.Dense(1)(dropped))
+        model.compile("adam", "mse")
+        return model
+
+    arguments = {"data": batches, "build": build}
+    expected = fit(*usual_callbacks(), **arguments)
+    assert_same(stopped_and_resumed(folder, 2, 2, **arguments), expected)
+
+
+@pytest.mark.slow
 def test_a_data_set_of_unknown_length_comes_in_the_same_order(folder):
     def batches():
         return reshuffled().filter(lambda *_: True)

@@ -238,6 +238,16 @@ def test_fit_goes_on_to_another_order_after_each_epoch():
     assert np.isfinite(history.history["val_loss"]).all()
 
 
+def test_batches_made_anew_go_on_with_the_order_of_the_state():
+    batches = batches_of()
+    batches.epoch = 3
+    again = batches_of()
+    again.set_state(batches.get_state())
+    assert order(again) == order(batches) != order(batches_of())
+    with pytest.raises(ValueError, match="`epoch` is in the state and must be"):
+        again.set_state({"epoch": -1})
+
+
 # Errors
 
 
