@@ -1,12 +1,14 @@
 """Looking at runs and searches: range test, curves, folds, attention, trials."""
 
 from keras_trainkit._ewa import ewa
+from keras_trainkit.analysis.bias_variance import bias_variance
 from keras_trainkit.analysis.calibration_error import calibration_error
 from keras_trainkit.analysis.compare_searches import compare_searches
 from keras_trainkit.analysis.cross_validate import cross_validate
 from keras_trainkit.analysis.cross_validation import CrossValidation
 from keras_trainkit.analysis.diagnose import diagnose
 from keras_trainkit.analysis.diagnosis import Diagnosis, Finding
+from keras_trainkit.analysis.error_parts import ErrorParts
 from keras_trainkit.analysis.hyperparameter_effects import HyperparameterEffects
 from keras_trainkit.analysis.learning_rate_range import LearningRateRange
 from keras_trainkit.analysis.learning_rate_range_test import learning_rate_range_test
@@ -23,10 +25,12 @@ from keras_trainkit.analysis.sharpness import sharpness
 __all__ = [
     "CrossValidation",
     "Diagnosis",
+    "ErrorParts",
     "Finding",
     "HyperparameterEffects",
     "LearningRateRange",
     "LossRise",
+    "bias_variance",
     "calibration_error",
     "compare_searches",
     "cross_validate",

@@ -1,21 +1,26 @@
-import os
-import weakref
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 import keras
 import numpy as np
 
-from keras_trainkit._arrays import as_numpy, rows_of
+from keras_trainkit._arrays import rows_of
 from keras_trainkit._checks import check_count, check_number
+from keras_trainkit.analysis._new_models import NewModels
 from keras_trainkit.analysis._restoration import random_numbers_kept
+from keras_trainkit.analysis._samples import (
+    as_arrays,
+    checked_fit_arguments,
+    read_samples,
+)
 from keras_trainkit.analysis.cross_validation import CrossValidation
 from keras_trainkit.data import Fold, split
 from keras_trainkit.data import folds as folds_of
 from keras_trainkit.data._rows import column_of, row_count
 
 _OF_FOLDS = ("x", "y", "validation_data", "validation_split", "sample_weight")
-_BUILD = "`build` makes the model of a fold and must return"
+_BUILD = "`build` makes the model of a fold"
+_LEARNED = "it would go on with what it has learned from rows that are held out"
 
 
 def cross_validate(
@@ -116,15 +121,16 @@ def cross_validate(
     if validation is not None:
         purpose = "is the share of the training rows that callbacks choose by"
         check_number("validation", validation, purpose, above=0, below=1)
-    arguments = _checked_arguments(fit_arguments)
+    why = ", whose rows come from the folds,"
+    arguments = checked_fit_arguments(fit_arguments, _OF_FOLDS, why)
     _check_functions(build, prepare)
-    x, y, sample_weight = _read(x, y, sample_weight)
+    x, y, sample_weight = read_samples(x, y, sample_weight)
     if order is not None and not isinstance(order, str):
         order = column_of("order", order, row_count(y), "gives the times of the rows")
     splits = _folds(
         x, y, sample_weight, folds, repeats, stratify, groups, order, gap, seed
     )
-    seen = _Seen()
+    seen = NewModels(_BUILD, _LEARNED)
     histories, scores, training_rows = [], [], []
     with random_numbers_kept():
         for number, (train, held_out) in enumerate(splits):
@@ -155,22 +161,6 @@ def cross_validate(
     )
 
 
-def _checked_arguments(given: Mapping[str, Any] | None) -> dict[str, Any]:
-    if not isinstance(given, Mapping | None):
-        raise ValueError(
-            "`fit_arguments` are further arguments of `fit` and must be a dict of name "
-            f"to value, or None. Received: {given!r}."
-        )
-    arguments = dict(given or {})
-    taken = [name for name in _OF_FOLDS if name in arguments]
-    if taken:
-        raise ValueError(
-            "`fit_arguments` are further arguments of `fit`, whose rows come from the "
-            f"folds, and must be without {', '.join(_OF_FOLDS)}. Received: {taken}."
-        )
-    return arguments
-
-
 def _check_functions(build: Any, prepare: Any) -> None:
     if isinstance(build, keras.Model) or not callable(build):
         raise ValueError(
@@ -182,57 +172,6 @@ def _check_functions(build: Any, prepare: Any) -> None:
             "`prepare` learns from the training rows and must be a function of `x` and "
             f"`y`, or None. Received: {prepare!r}."
         )
-
-
-def _read(x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
-    """Arrays and frames of as many rows; lists of values as arrays."""
-    x, y = _as_arrays(x), _as_arrays(y)
-    rows = _rows("x", x, None)
-    _rows("y", y, rows)
-    for part in keras.tree.flatten(y):
-        if as_numpy(part).dtype.kind not in "biuf":
-            raise ValueError(
-                "`y` is what is learned to be predicted and must be numbers; codes of "
-                "classes are `np.unique(y, return_inverse=True)[1]`. "
-                f"Received: y of dtype {as_numpy(part).dtype}."
-            )
-    return x, y, None if sample_weight is None else _weights(sample_weight, rows)
-
-
-def _weights(sample_weight: Any, rows: int) -> np.ndarray:
-    purpose = "says how much rows count"
-    weights = column_of("sample_weight", sample_weight, rows, purpose)
-    finite = weights.dtype.kind in "biuf" and np.isfinite(weights).all()
-    if not finite or weights.min() < 0:
-        raise ValueError(
-            f"`sample_weight` {purpose} and must be finite numbers of at least 0. "
-            f"Received: {weights}."
-        )
-    return weights
-
-
-def _as_arrays(data: Any) -> Any:
-    """Dicts, lists and tuples of arrays as they are, with lists of values in arrays."""
-    if isinstance(data, dict):
-        return {name: _as_arrays(part) for name, part in data.items()}
-    if not isinstance(data, list | tuple):
-        return data
-    if data and all(hasattr(part, "shape") and len(part.shape) for part in data):
-        return tuple(data)
-    return np.asarray(data)
-
-
-def _rows(name: str, data: Any, rows: int | None) -> int:
-    """Number of rows, which must be `rows` if that is known."""
-    wanted = "one row for each sample" if rows is None else f"{rows} rows, as `x`"
-    purpose = f"`{name}` holds the samples and must be arrays or frames with {wanted}"
-    parts = keras.tree.flatten(data) if isinstance(data, dict | tuple) else [data]
-    counts = sorted({len(p) for p in parts if hasattr(p, "__len__")})
-    if isinstance(data, str) or not all(hasattr(part, "__len__") for part in parts):
-        raise ValueError(f"{purpose}. Received: {name} of type {type(data).__name__}.")
-    if len(counts) != 1 or counts[0] != (rows or counts[0]) or not counts[0]:
-        raise ValueError(f"{purpose}. Received: {name} with {counts} rows.")
-    return counts[0]
 
 
 def _folds(
@@ -295,7 +234,7 @@ def _inner_split(
         return train, None
     rules = {"stratify": stratify, "groups": groups, "order": order}
     own = {
-        name: value if isinstance(value, str) else rows_of(_as_arrays(value), train)
+        name: value if isinstance(value, str) else rows_of(as_arrays(value), train)
         for name, value in rules.items()
     }
     parts = split(
@@ -322,7 +261,7 @@ def _trained(
     learned: np.ndarray,
     watched: np.ndarray | None,
     arguments: Mapping[str, Any],
-    seen: "_Seen",
+    seen: NewModels,
 ) -> tuple[keras.Model, dict[str, list[float]]]:
     """The model, trained on the rows, and its history."""
     given = dict(arguments)
@@ -338,36 +277,13 @@ def _trained(
         model.search(x, y, **given)
         return model.get_best_models(1)[0], {}
     if not isinstance(model, keras.Model) or not model.compiled:
-        raise ValueError(f"{_BUILD} a compiled model or a tuner. Received: {model!r}.")
+        raise ValueError(
+            f"{_BUILD} and must return a compiled model or a tuner. "
+            f"Received: {model!r}."
+        )
     seen.check_model(model)
     history = model.fit(x, y, **given).history
     return model, {name: [float(v) for v in values] for name, values in history.items()}
-
-
-class _Seen:
-    """Models and folders of earlier folds, which know rows that are held out now."""
-
-    def __init__(self) -> None:
-        self.parts: weakref.WeakSet = weakref.WeakSet()
-        self.directories: set[str] = set()
-
-    def check_model(self, model: keras.Model) -> None:
-        for name, part in (("a model", model), ("an optimizer", model.optimizer)):
-            if part in self.parts:
-                self._refuse(f"{name} of its own", f"that of an earlier fold, {part!r}")
-            self.parts.add(part)
-
-    def check_directory(self, tuner: Any) -> None:
-        directory = os.path.abspath(os.fspath(tuner.project_dir))
-        if directory in self.directories:
-            self._refuse("a tuner with a directory of its own", f"{directory!r} again")
-        self.directories.add(directory)
-
-    def _refuse(self, allowed: str, received: str) -> NoReturn:
-        raise ValueError(
-            f"{_BUILD} {allowed} for each fold, or it would go on with what an earlier "
-            f"one has learned from rows that are held out. Received: {received}."
-        )
 
 
 def _scores(

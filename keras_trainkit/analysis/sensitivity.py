@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_trainkit._checks import check_count, check_seed
 from keras_trainkit.analysis._restoration import random_numbers_kept
+from keras_trainkit.analysis._samples import checked_fit_arguments
 from keras_trainkit.analysis.hyperparameter_effects import HyperparameterEffects
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ def sensitivity(
     check_count("seeds", seeds, "is how often a setting is trained", at_least=2)
     check_seed("seed", seed)
     values = _checked_values(hyperparameters, pairs)
-    arguments = _checked_arguments(fit_arguments)
+    why = ", some of which are given here,"
+    arguments = checked_fit_arguments(fit_arguments, _GIVEN, why)
     if validation_data is None:
         raise ValueError(
             "`validation_data` are the rows that are scored and must be as `fit` takes "
@@ -154,16 +156,6 @@ def _checked_values(
         name: [v.item() if isinstance(v, np.generic) else v for v in values]
         for name, values in hyperparameters.items()
     }
-
-
-def _checked_arguments(given: Mapping[str, Any] | None) -> dict[str, Any]:
-    taken = [name for name in _GIVEN if name in (given or {})]
-    if taken:
-        raise ValueError(
-            "`fit_arguments` are further arguments of `fit` and must be without "
-            f"{', '.join(_GIVEN)}, which have arguments here. Received: {taken}."
-        )
-    return dict(given or {})
 
 
 def _objective(build: Any, given: Any) -> tuple[str, str]:
