@@ -47,11 +47,13 @@ def backend():
     return keras.config.backend()
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` is read
 def pytest_collection_modifyitems(items):
     """Skips what the backend under test cannot do; the reason names the marker.
 
     The blocks of the pages take longest, so they begin first.
     """
+    mark_further_cases_slow(items)
     items.sort(key=lambda item: item.path.name != "test_readme.py")
     excluded = {"tensorflow_only"} if backend() != "tensorflow" else set()
     if backend() == "torch":
@@ -59,6 +61,18 @@ def pytest_collection_modifyitems(items):
     for item in items:
         for name in excluded & {marker.name for marker in item.iter_markers()}:
             item.add_marker(pytest.mark.skip(reason=f"{name}, backend is {backend()}"))
+
+
+def mark_further_cases_slow(items):
+    """Of a function marked `first_quick` the first case stays quick."""
+    seen = set()
+    for item in items:
+        marked = item.get_closest_marker("first_quick")
+        if marked and not {"slow", "soak"} & {m.name for m in item.iter_markers()}:
+            case = item.path, item.originalname
+            if case in seen:
+                item.add_marker(pytest.mark.slow)
+            seen.add(case)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -83,7 +83,7 @@ def houses(tmp_path):
     return tmp_path / "houses.csv"
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_train_table_predicts_in_the_units_of_the_csv_file(
     train_table, houses, tmp_path
 ):
@@ -112,7 +112,7 @@ def test_train_table_draws_the_first_training_alone(train_table):
     }
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_train_table_weighs_rare_classes_and_takes_a_numeric_target_as_classes(
     train_table, houses, tmp_path
 ):
@@ -264,7 +264,7 @@ def ramps(tmp_path):
     return tmp_path
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_train_bilstm_attention_reads_an_npz_file_up_to_its_lengths(
     train_bilstm_attention, ramps
 ):
@@ -278,7 +278,7 @@ def test_train_bilstm_attention_reads_an_npz_file_up_to_its_lengths(
     assert models.predict_labels(model, rising, verbose=0).tolist() == [True]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_train_bilstm_attention_predicts_in_the_units_of_the_file(
     train_bilstm_attention, ramps
 ):

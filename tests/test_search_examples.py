@@ -194,7 +194,7 @@ def test_search_mlp_refits_the_encoder_in_folds_and_serves_texts(
     )
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_search_mlp_reads_digits_and_joins_a_search_from_another_folder(
     search_mlp, tmp_path
 ):
@@ -218,7 +218,7 @@ def test_search_mlp_reads_digits_and_joins_a_search_from_another_folder(
     )
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_search_mlp_goes_on_where_it_was_killed_with_its_workers(
     search_mlp, houses, tmp_path, monkeypatch
 ):
@@ -273,7 +273,7 @@ def slopes(tmp_path):
     return tmp_path / "slopes.npz"
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_search_bilstm_attention_runs_every_method_and_answers_in_the_files_units(
     search_bilstm_attention, slopes
 ):

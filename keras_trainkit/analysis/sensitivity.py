@@ -82,7 +82,7 @@ def sensitivity(
 
     found = analysis.sensitivity(
         build,
-        {"learning_rate": [1e-4, 1e-2], "dropout": [0.0, 0.2]},
+        {"dropout": [0.0, 0.2]},
         x,
         y,
         validation_data=(x_valid, y_valid),

@@ -110,6 +110,7 @@ def test_gradient_by_hand_equals_autodiff_on_many_shapes(dtype, bound):
             assert max(errors) < bound, f"case {number}: {errors}"
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize("number", [1, 2, 3, 5])
 def test_compiled_gradient_equals_autodiff(number):
     assert max(relative_errors(native.fused, number, "float32")) < 1e-5
@@ -153,6 +154,7 @@ def test_input_product_reads_every_step_and_feature():
     assert float(outputs[0, 0, 0]) == float(h[0, 0])
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow_only
 def test_unknown_number_of_steps_shares_a_program_up_to_the_next_power_of_2():
     import tensorflow as tf

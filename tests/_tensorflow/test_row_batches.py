@@ -98,6 +98,7 @@ def test_many_rows_are_left_to_keras(rows, monkeypatch):
     assert with_row_batches(arguments)["x"] is not rows["x"]
 
 
+@pytest.mark.slow
 def test_same_seed_same_training(rows):
     losses = []
     for seed in (1, 1, 2):

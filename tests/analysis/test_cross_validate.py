@@ -103,6 +103,7 @@ def test_the_same_seed_gives_the_same_and_leaves_random_numbers_alone(found):
     assert not np.array_equal(validated(seed=1).scores["loss"], found.scores["loss"])
 
 
+@pytest.mark.slow
 def test_repeats_draw_the_folds_anew():
     found = validated(repeats=2)
     assert len(found.scores["loss"]) == 6 and found.folds == 3

@@ -121,6 +121,7 @@ def test_everything_is_as_before_when_stopped_between_steps(adam_model, blobs):
     assert_same(adam_model, before)
 
 
+@pytest.mark.slow
 def test_everything_is_as_before_when_stopped_inside_a_step(blobs, monkeypatch):
     model = trained(keras.optimizers.Adam(0.01), blobs)
     before = state_of(model)
@@ -184,6 +185,7 @@ OPTIMIZERS = {
 }
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 def test_each_step_uses_its_own_rate(kind):
     optimizer = OPTIMIZERS[kind]()

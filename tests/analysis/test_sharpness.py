@@ -39,6 +39,7 @@ def quadratic_rise(gradient, change):
     return float((gradient.T @ change + change.T @ CURVATURE @ change / 2).item())
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize("adaptive", [True, False])
 @pytest.mark.parametrize("offset", [0.0, 1.5])
 def test_a_quadratic_rises_as_its_closed_form_says(offset, adaptive):
@@ -99,6 +100,7 @@ def test_weights_that_the_next_layer_makes_up_for_are_as_sharp():
         np.testing.assert_allclose(one, other, rtol=1e-4)
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize("arguments", [{"normalization": "batch"}, {"members": 2}])
 def test_the_model_stays_as_it_was(arguments):
     """Weights, batch-norm statistics, seeds of dropout, optimizer, metrics, numbers."""

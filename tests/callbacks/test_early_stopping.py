@@ -208,6 +208,7 @@ class Peaked(keras.optimizers.schedules.LearningRateSchedule):
         return {"peak_step": self.peak_step}
 
 
+@pytest.mark.first_quick
 @pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize(
     ("wrap", "wait_for_peak", "stopped_epoch"),

@@ -73,6 +73,7 @@ def masked_lstm():
     return model, SEQUENCES
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize(
     "build",
     [
@@ -282,6 +283,7 @@ def test_arguments_out_of_range_are_refused(arguments, words):
         GradientMonitor(**arguments)
 
 
+@pytest.mark.slow
 def test_sequences_of_unknown_length_are_watched():
     model = keras.Sequential(
         [keras.Input((None, 2)), layers.VariationalLSTM(2), keras.layers.Dense(1)]

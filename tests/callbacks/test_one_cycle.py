@@ -82,6 +82,7 @@ def test_the_momentum_of_adam_is_cycled_too():
     assert float(model.optimizer.beta_1(6)) == pytest.approx(LEAST)
 
 
+@pytest.mark.first_quick
 @pytest.mark.not_torch
 @pytest.mark.parametrize(
     "jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)]
@@ -189,6 +190,7 @@ def test_a_step_is_a_batch_under_gradient_accumulation():
     assert float(optimizer.learning_rate) == pytest.approx(FINAL)
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize(
     "learning_rate",
     [0.1, keras.optimizers.schedules.CosineDecay(0.1, 10), lambda: 0.1],
@@ -322,6 +324,7 @@ def test_after_training_the_rate_can_be_lowered_on_a_plateau_again():
     assert float(model.optimizer.learning_rate) == pytest.approx(0.05)
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize(
     "rate", [keras.optimizers.schedules.CosineDecay(0.1, 10), lambda: 0.07]
 )
@@ -371,6 +374,7 @@ def test_schedules_stay_where_that_was_asked_for():
     assert float(model.optimizer.learning_rate) == pytest.approx(FINAL)
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize("same_callback", [False, True])
 def test_cycle_after_an_interrupted_one_still_gives_the_numbers_back(same_callback):
     model, cycle = one_weight(sgdw()), OneCycle(PEAK)

@@ -155,6 +155,7 @@ def test_saved_model_keeps_its_decay(tmp_path):
     assert fit(loaded, epochs=1) == approx(expected_rates(10, 18, first=12))
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize("start", [{"epoch": 1}, {"step": 7}])
 @pytest.mark.parametrize("backup_first", [False, True])
 def test_resumed_run_decays_as_if_it_had_not_stopped(tmp_path, start, backup_first):

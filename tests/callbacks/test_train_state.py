@@ -82,6 +82,7 @@ def state_of_a_kill(killed, folder):
     return pathlib.Path(shutil.copytree(killed, folder))
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize(
     ("epoch", "batch"),
     [

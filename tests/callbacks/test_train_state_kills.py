@@ -31,7 +31,9 @@ x = rng.normal(size=(48, 5, 3)).astype("float32")
 y = x.sum(axis=1)[:, :1]
 model = keras.Sequential([
     keras.Input((5, 3)),
-    layers.VariationalLSTM(4, dropout=0.2, recurrent_dropout=0.3),
+    layers.VariationalLSTM(
+        4, dropout=0.2, recurrent_dropout=0.3, bidirectional=True
+    ),
     keras.layers.Dropout(0.2),
     keras.layers.Dense(1),
 ])

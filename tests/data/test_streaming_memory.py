@@ -125,7 +125,7 @@ def test_adapting_leaves_what_it_counted_with_nobody():
 @pytest.mark.parametrize(
     "suffix",
     [
-        pytest.param(".csv", marks=pytest.mark.slow),
+        pytest.param(".csv", marks=pytest.mark.soak),
         pytest.param(".parquet", marks=pytest.mark.soak),
     ],
 )

@@ -57,6 +57,7 @@ def rows_of(estimator):
     return estimator.recipe_["leaderboard"]["value"]
 
 
+@pytest.mark.slow
 def test_the_model_predicts_the_weighted_mean_of_the_trials(found, frame):
     x = found.encoder_(frame)
     shares = [entry["weight"] for entry in found.recipe_["models"]["value"]]
@@ -568,6 +569,7 @@ def ten_seconds(untrained, monkeypatch):
     return seconds
 
 
+@pytest.mark.slow
 def test_no_trial_is_begun_that_would_not_end_in_time(ten_seconds, frame, dear, calls):
     search = {**TINY, "validation": 0.25}
     TableClassifier(**search, time_limit=35).fit(frame, dear)
@@ -671,7 +673,7 @@ def test_one_trial_is_the_plain_fit_bit_for_bit(frame, dear):
             assert found.recipe_[name]["value"] == choice["value"], name
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
 )

@@ -76,6 +76,7 @@ def test_a_file_with_other_folds_is_refused(classifier, tmp_path, rows):
         TableClassifier.load(folder)
 
 
+@pytest.mark.slow
 def test_each_row_is_judged_by_the_network_that_left_it_out(regressor, frame, price):
     x = regressor.encoder_(frame)
     networks = [regressor.model_.get_layer(f"network_{n}") for n in (1, 2)]

@@ -34,6 +34,7 @@ def thirds(x):
     return np.digitize(x[:, 0] - x[:, 1], [-0.5, 0.5])
 
 
+@pytest.mark.first_quick
 @every_coverage
 def test_intervals_of_a_regressor(regressor, x, coverage):
     mapie = SplitConformalRegressor(regressor, confidence_level=coverage, prefit=True)
@@ -43,6 +44,7 @@ def test_intervals_of_a_regressor(regressor, x, coverage):
     np.testing.assert_allclose(found, expected[:, :, 0], atol=1e-4)
 
 
+@pytest.mark.first_quick
 @every_coverage
 def test_sets_of_a_classifier(classifier, x, coverage):
     mapie = SplitConformalClassifier(

@@ -40,6 +40,7 @@ def search(frame, dear, tmp_path_factory):
     return TableClassifier(**TINY, **given).fit(frame, dear), folder
 
 
+@pytest.mark.slow
 def test_each_trial_has_the_score_of_its_own_networks(search, frame, dear):
     """By the weights in its file, whatever the order in which the model has them."""
     found, folder = search

@@ -109,6 +109,7 @@ def fitted(request):
     return request.getfixturevalue(request.param)
 
 
+@pytest.mark.first_quick
 def test_pickled_and_saved_it_predicts_the_same(fitted, sequences, tmp_path):
     path = fitted.save(tmp_path / "levels")
     files = {file.name for file in path.iterdir()}
@@ -285,6 +286,7 @@ def first_steps(sequences, levels):
     return SequenceClassifier(**SMALL | reading).fit(gappy, levels)
 
 
+@pytest.mark.slow
 def test_steps_that_are_not_read_may_miss_values(first_steps, sequences):
     assert values_of(first_steps)["missing"] is None
     found = first_steps.predict_proba(sequences)
@@ -296,6 +298,7 @@ def test_steps_that_are_not_read_may_miss_values(first_steps, sequences):
         first_steps.predict([np.full((2, 2), np.nan)])
 
 
+@pytest.mark.slow
 def test_in_folds_every_sequence_is_trained_on(first_steps, tmp_path):
     assert len(first_steps.conformity_scores_) == 40
     assert first_steps.history_["fold"] == [0, 0, 1, 1]

@@ -61,6 +61,7 @@ def test_pickled_and_saved_it_predicts_the_same(classifier, tmp_path):
         assert same.get_params() == classifier.get_params()
 
 
+@pytest.mark.slow
 def test_the_words_stay_those_of_fit(classifier, tmp_path):
     """Whatever is split, a copy reads texts as the estimator does."""
     changed = pickle.loads(pickle.dumps(classifier)).set_params(split="character")

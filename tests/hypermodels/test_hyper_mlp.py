@@ -104,6 +104,7 @@ def test_penalties_reach_the_kernels(space, l1, l2):
         assert found == {"l1": pytest.approx(l1), "l2": pytest.approx(l2)}
 
 
+@pytest.mark.first_quick
 @pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize(
     ("task", "outputs", "one_hot", "loss", "metric"),
@@ -212,6 +213,7 @@ class ValidationSteps(keras.callbacks.Callback):
         self.count += 1
 
 
+@pytest.mark.first_quick
 @pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize(
     ("size", "given", "steps"),

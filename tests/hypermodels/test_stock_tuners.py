@@ -121,6 +121,7 @@ def test_batch_size_is_honoured(search):
         assert taken == params["epochs"] * steps
 
 
+@pytest.mark.first_quick
 def test_one_cycle_is_honoured(search):
     cycles = 0
     for values, params, _, schedule, last in search[1]:

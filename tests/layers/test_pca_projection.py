@@ -103,6 +103,7 @@ def test_half_precision_begins_after_the_projection():
     assert {weight.dtype for weight in layer.weights} == {"float32"}
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize("units", [2, 0.95])
 def test_statistics_travel_in_files_and_clones_and_are_not_trained(units, tmp_path):
     layer = adapted(units, whiten=True)

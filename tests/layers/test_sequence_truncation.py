@@ -167,6 +167,7 @@ def test_the_mask_adds_one_node_to_a_model_at_most():
     assert sorted(names) == sorted(layers + of_masks)
 
 
+@pytest.mark.first_quick
 @pytest.mark.tensorflow_only
 @both_ends
 def test_an_exported_model_still_masks(keep, tmp_path):

@@ -127,6 +127,7 @@ def classifier(members=2):
     return models.mlp((4,), 3, (5,), members=members, task="classification")
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize("members", [1, 2])
 def test_put_behind_a_model_it_travels_with_it(members, tmp_path):
     model = classifier(members)

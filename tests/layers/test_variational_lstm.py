@@ -39,6 +39,7 @@ def twins(**options):
     return theirs, ours
 
 
+@pytest.mark.first_quick
 @every_kernel
 @either_way
 @pytest.mark.parametrize("mask", [None, MASK])
@@ -196,6 +197,7 @@ def test_short_and_empty_batches(rows, steps, training):
     assert steps or not numpy(last).any()
 
 
+@pytest.mark.first_quick
 @pytest.mark.tensorflow_only
 @every_kernel
 @pytest.mark.parametrize("mask", [False, True])
@@ -290,6 +292,7 @@ def draws_both_ways(**rates):
     return drawn
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize("name", ["dropout", "recurrent_dropout"])
 def test_directions_draw_masks_of_their_own(name):
     forward, backward = draws_both_ways(**{name: 0.3})

@@ -351,6 +351,7 @@ def test_head_is_float32_under_mixed_precision(mixed_precision):
     assert keras.backend.standardize_dtype(output.dtype) == "float32"
 
 
+@pytest.mark.first_quick
 @pytest.mark.tensorflow_only
 @pytest.mark.parametrize(
     ("build", "x"),

@@ -88,6 +88,7 @@ def test_steps_before_the_recurrence_are_those_of_numpy():
         assert found[row, : len(expected)] == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize(("pool_size", "before"), [(1, 2), (2, 1), (3, 0)])
 def test_padding_of_floats_changes_nothing(pool_size, before):
     model = drawn(floats(pool_size=pool_size))
@@ -173,7 +174,7 @@ def test_mixed_precision_is_close_to_full(mixed_precision):
     assert answers(model, PADDED) == pytest.approx(answers(full, PADDED), abs=0.1)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_hundred_steps_suffice_to_learn_a_shape_anywhere():
     """In inference too: Keras' own statistics would still be near their start."""
     rng = np.random.default_rng(1)

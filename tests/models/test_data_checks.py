@@ -242,6 +242,7 @@ def test_other_arguments_are_refused_before_training_begins(case, built):
 SEARCHED = {name: case for name, case in CASES.items() if case[0] == "classes"}
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize("case", ["NaN", "label too high", "three axes"])
 def test_data_end_a_search_at_its_first_trial(case, tmp_path):
     _, (x, y), words = SEARCHED[case]

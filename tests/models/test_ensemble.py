@@ -46,6 +46,7 @@ def test_every_member_counts_once_in_the_units_of_the_targets():
     assert_close(ensemble(each).predict(X, verbose=0), (one + 3 * three) / 4, rtol=1e-5)
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize("task", ["regression", "binary", "classification"])
 def test_networks_count_by_their_weights_whatever_their_members(task, tmp_path):
     each = [mlp((3,), 3, (4,), members=m, task=task) for m in (1, 3)]
@@ -117,6 +118,7 @@ def test_networks_of_tables_keep_the_names_of_their_inputs():
     assert model.predict(rows, verbose=0).shape == (2, 1)
 
 
+@pytest.mark.slow
 def test_networks_of_sequences_are_averaged():
     each = [bilstm_attention((4, 2), 1, (3,), task="regression") for _ in range(2)]
     x = np.random.default_rng(0).normal(size=(5, 4, 2)).astype("float32")

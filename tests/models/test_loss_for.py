@@ -15,6 +15,7 @@ CASES = {
 }
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("members", [1, 2])
 def test_loss_and_metrics_train_the_head_without_a_warning(case, members):

@@ -69,6 +69,7 @@ def logs_of(step, *batch):
     return {key: float(value) for key, value in step(*batch, return_dict=True).items()}
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["unweighted", "weighted"])
 def test_losses_are_those_of_numpy(case, weights):

@@ -20,6 +20,7 @@ def state_of(model):
     return [np.array(ops.convert_to_numpy(variable)) for variable in held]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
 def test_a_range_test_leaves_everything_as_it_was():
     model = table_mlp(X, Y)

@@ -369,6 +369,7 @@ def test_random_configurations_export(tmp_path, seed):
     )
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize("normalization", [None, "batch", "layer"])
 @pytest.mark.parametrize("task", ["classification", "binary", "regression"])
 def test_meagre_data_give_a_finite_loss(task, normalization):

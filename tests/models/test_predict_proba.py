@@ -25,6 +25,7 @@ def saved(model, folder):
     return keras.saving.load_model(folder / "model.keras")
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize("members", [1, 3])
 @pytest.mark.parametrize(
     "classes", [("c", "a", "b"), (7, 5, 9), (0.5, 2.5, 1.5), None], ids=str
@@ -44,6 +45,7 @@ def test_classes_come_with_their_probabilities_and_the_first_by_name(
     assert said.dtype == names.dtype
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize("classes", [(False, True), ("no", "yes"), (-1, 1)], ids=str)
 @pytest.mark.parametrize("members", [1, 3])
 def test_a_yes_no_output_is_two_classes(classes, members, tmp_path):

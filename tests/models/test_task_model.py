@@ -166,6 +166,7 @@ def test_a_head_without_a_task_is_judged_by_its_activation(members):
     assert "from_logits=True" in warnings_of(linear, "binary_crossentropy")[0]
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize("task", ["binary", "classification", "regression"])
 @pytest.mark.parametrize("members", [1, 2])
 def test_task_and_classes_survive_files_clones_and_calibration(task, members, tmp_path):

@@ -83,6 +83,7 @@ def test_schedules_are_followed_in_the_compiled_step(optimizer_class):
     assert weight(model) == pytest.approx(followed_schedules(optimizer_class), abs=1e-6)
 
 
+@pytest.mark.first_quick
 @both
 @pytest.mark.not_torch
 @pytest.mark.parametrize(

@@ -71,6 +71,7 @@ def test_kind_of_step_does_not_matter(name, kind):
     assert float(value(result)) == float(value(schedule(23)))
 
 
+@pytest.mark.first_quick
 @every_schedule
 def test_compiled_step_follows_the_schedule(name):
     schedule = made(name)
@@ -101,6 +102,7 @@ def test_steps_are_batches_under_gradient_accumulation():
     np.testing.assert_allclose(weights[2::3], np.cumsum(updates), rtol=1e-5)
 
 
+@pytest.mark.first_quick
 @every_schedule
 def test_saved_model_goes_on_from_its_step(name, tmp_path):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])

@@ -173,6 +173,7 @@ def test_a_version_is_read_by_everyone_who_may_read_a_new_folder(
     assert path.stat().st_mode == (tmp_path / "usual").stat().st_mode
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize(
     ("owner", "name"),
     [

@@ -22,6 +22,7 @@ def cycled():
     return model
 
 
+@pytest.mark.slow
 def test_a_model_fitted_with_one_cycle_is_exported(cycled, tmp_path):
     path = serving.export(cycled, tmp_path, X)
     served = tf.saved_model.load(path).signatures["serving_default"]
@@ -36,6 +37,7 @@ def test_the_file_holds_the_weights_and_no_slots(cycled, tmp_path):
     assert shapes == {(3, 5), (5,), (5, 1), (1,)}  # and no count of steps, ()
 
 
+@pytest.mark.slow
 def test_training_goes_on_with_the_same_optimizer(cycled, tmp_path):
     optimizer, steps = cycled.optimizer, int(cycled.optimizer.iterations)
     serving.export(cycled, tmp_path, X)

@@ -98,6 +98,7 @@ def test_the_sequence_model_of_the_kit_takes_texts(tmp_path):
     np.testing.assert_allclose(answer[1], model.get_layer("outputs").bias, atol=1e-6)
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize(("name", "served_name"), [(None, "tokens"), ("text", "text")])
 def test_the_input_is_named_after_the_layer_or_else_the_models_input(
     tmp_path, name, served_name

@@ -27,6 +27,7 @@ OTHERS = {
 }
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize(("arguments", "x"), OTHERS.values(), ids=OTHERS)
 def test_refuses_a_model_with_other_inputs_or_outputs_unless_told(
     arguments, x, tmp_path

@@ -37,6 +37,7 @@ def calibrated(model):
     return keras.Model(model.input, temperature(model.output), name="calibrated")
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize(
     "calibrate",
     [pytest.param(False, marks=pytest.mark.slow), True],
@@ -121,6 +122,7 @@ def users_own(units, activation=None, **arguments):
     return keras.Model(inputs, last(inputs))
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize(
     ("units", "activation", "given", "squash"),
     [

@@ -38,7 +38,7 @@ def searched(objective, directory, max_trials, **options):
     return tuner
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @needs_torch
 def test_a_gaussian_process_finds_what_chance_does_not(tmp_path):
     tuner = searched(bowl, tmp_path / "gp", 18)

@@ -62,6 +62,7 @@ def test_the_best_half_of_the_choices_stays():
     assert _kept_choices([], letters, 1.0) == ["a", "b", "c", "d"]
 
 
+@pytest.mark.slow
 def test_later_rounds_are_nearer_to_the_best(tmp_path):
     def objective(hp):
         rate = hp.Float("rate", 1e-4, 1.0, sampling="log")

@@ -38,6 +38,7 @@ def configurations(tuner):
     return [tuple(values.items()) for _, _, values, _ in table(tuner)]
 
 
+@pytest.mark.first_quick
 @every_method
 def test_four_configurations_are_four_trials(method, tmp_path):
     calls = []
@@ -147,6 +148,7 @@ def test_repeats_are_there_for_who_asks(tmp_path):
         searched("random", two_flags, tmp_path / "b", allow_repeats=1)
 
 
+@pytest.mark.slow
 def test_a_study_with_repeats_ends_where_nothing_is_left(tmp_path):
     searched("random", two_flags, tmp_path, max_trials=30, allow_repeats=True)
     tuner = searched("random", lambda hp: 1 / 0, tmp_path, max_trials=40)
@@ -234,6 +236,7 @@ def test_a_range_of_many_values_is_searched_to_the_last_trial(
     assert len(set(configurations(tuner))) == 8
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize("method", ["random", "grid"])
 def test_a_hypermodel_that_asks_in_another_order_is_searched_to_its_end(
     method, tmp_path

@@ -150,6 +150,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_search_on_other_data_of_the_same_shape_is_refused(name, tmp_path):
     same = {"validation_data": (ROWS, ROWS[:, 0]), "sample_weight": np.ones(6)}

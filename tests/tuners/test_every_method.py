@@ -85,6 +85,7 @@ def test_the_same_seed_gives_the_same_trials(seed, make):
     assert table(first) == table(second)
 
 
+@pytest.mark.slow
 def test_other_seeds_give_other_trials(make):
     tuners_of = [make("random", folder=f"s{seed}", seed=seed) for seed in (0, 1, None)]
     for tuner in tuners_of:

@@ -117,6 +117,7 @@ X, Y = np.zeros((6, 2)), np.zeros(6)
 NAMED = pd.DataFrame({"area": [1.0, 2.0], "town": ["Ulm", "Bonn"]})
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize(
     ("first", "then", "words"),
     [
@@ -283,6 +284,7 @@ def test_overwriting_is_refused_while_another_process_searches(tmp_path):
     assert not list((tmp_path / "search").glob(".searching*"))
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize("trouble", ["gone", "empty", "torn", "text"])
 def test_a_study_that_is_no_more_is_refused_but_for_overwriting(trouble, tmp_path):
     Searcher(directory=tmp_path, max_trials=3, seed=3).search(verbose=0)
@@ -393,6 +395,7 @@ def killed_at_step(step, folder):
     return in_child(start) == -signal.SIGKILL
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize("step", [1, 2, 3, 4, 6, 8, 10])
 def test_a_first_start_that_is_killed_is_taken_up(step, tmp_path):
     killed_at_step(step, tmp_path)
@@ -401,6 +404,7 @@ def test_a_first_start_that_is_killed_is_taken_up(step, tmp_path):
     assert len(table(tuner)) == 2
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize("size", [0, 100, 4096, 30_000, 100_000])
 def test_a_first_start_on_a_full_disk_is_named_and_taken_up(size, tmp_path):
     def start():

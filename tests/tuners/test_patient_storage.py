@@ -35,6 +35,7 @@ def away(*args, **kwargs):
     raise StorageInternalError("invalid data in the commit") from found
 
 
+@pytest.mark.first_quick
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("before", [True, False])
 def test_a_call_whose_answer_is_lost_is_repeated(name, before, tmp_path, monkeypatch):

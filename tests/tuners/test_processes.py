@@ -382,6 +382,7 @@ def test_what_its_caller_has_frozen_stays_frozen():
     assert gc.get_freeze_count() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("libraries_in_collections")
 def test_nothing_stays_frozen_after_a_search_that_raised(tmp_path):
     def objective(hp):

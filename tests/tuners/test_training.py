@@ -65,6 +65,7 @@ def test_refitting_the_best_gives_its_score_and_its_weights(line, tmp_path):
         assert np.array_equal(ours, theirs)
 
 
+@pytest.mark.first_quick
 @pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("frequency", [2, [1, 3]])
 def test_of_epochs_with_validation_the_best_counts(frequency, line, tmp_path):
@@ -263,12 +264,14 @@ def test_an_epoch_that_is_not_finite_is_not_the_best(tmp_path):
     assert (trial.score, trial.best_step) == (4.0, 2)
 
 
+@pytest.mark.slow
 def test_an_objective_that_no_epoch_has_ends_the_search(line, tmp_path):
     tuner = tuners.RandomSearch(build, max_trials=2, directory=tmp_path)
     with pytest.raises(ValueError, match="must be one of.*Received.*'val_loss'"):
         tuner.search(*line, verbose=0)
 
 
+@pytest.mark.slow
 def test_hooks_of_a_subclass_are_called(line, tmp_path):
     class Hooked(tuners.RandomSearch):
         calls: list = []
