@@ -39,6 +39,8 @@ SETUPS = {
     "analysis.plot_importances": SEARCHED,
     "analysis.plot_parallel_coordinates": ROWS + TRIALS,
     "callbacks.GradientMonitor": COMPILED,
+    "analysis.run_description": COMPILED,
+    "analysis.runs": COMPILED,
     "analysis.sensitivity": ROWS,
     "analysis.sharpness": COMPILED,
     "callbacks.OneCycle": MODEL,

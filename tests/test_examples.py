@@ -30,7 +30,7 @@ def train_table():
 
 
 def test_every_example_is_tested():
-    trained = {"train_table", "train_bilstm_attention"}
+    trained = {"train_table", "train_bilstm_attention", "track_runs"}
     searched = {"search_mlp", "search_bilstm_attention"}  # test_search_examples.py
     others = {"quiet_start", "methods_of_search"}  # what they share
     files = {file.stem for file in EXAMPLES.glob("*.py")}
@@ -483,3 +483,20 @@ def test_train_bilstm_attention_refuses_arrays_it_cannot_use(
     np.savez(tmp_path / "steps.npz", **{**STEPS, **arrays})
     with pytest.raises(ValueError, match=words):
         train_bilstm_attention.main(tmp_path / "steps.npz", out=tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
+@pytest.mark.parametrize("tracker", ["tensorboard", "mlflow"])
+def test_runs_are_tracked_and_compared(tracker, tmp_path, capsys):
+    if tracker == "mlflow":
+        pytest.importorskip("mlflow")
+    found = load("track_runs").main(tracker, tmp_path, epochs=2)
+    assert sorted(run.parameters["units"] for run in found) == [8, 64]
+    for run in found:
+        assert len(run.history["val_loss"]) == 2
+        assert run.description["seed"] == 0
+        assert run.description["data"][0]["shapes"] == [364, 30]
+        assert any("gradient norm" in name for name in run.scalars)
+    assert (tmp_path / "runs.png").exists()
+    assert "param units" in capsys.readouterr().out

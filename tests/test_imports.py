@@ -52,7 +52,12 @@ PRIVATE_IMPORTS = {
         "models.metrics_for",
     },
     "serving": {"layers._classes", "models._heads", "models._task"},
-    "analysis": {"data._rows", "tuners._study_tuner", "tuners._trial_queue"},
+    "analysis": {
+        "data._rows",
+        "tuners._data_description",
+        "tuners._study_tuner",
+        "tuners._trial_queue",
+    },
     "estimators": {
         "analysis._figures",
         "layers._classes",

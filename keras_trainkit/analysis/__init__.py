@@ -19,8 +19,11 @@ from keras_trainkit.analysis.plot_gradients import plot_gradients
 from keras_trainkit.analysis.plot_importances import plot_importances
 from keras_trainkit.analysis.plot_learning_curves import plot_learning_curves
 from keras_trainkit.analysis.plot_parallel_coordinates import plot_parallel_coordinates
+from keras_trainkit.analysis.run_description import run_description
+from keras_trainkit.analysis.runs import runs
 from keras_trainkit.analysis.sensitivity import sensitivity
 from keras_trainkit.analysis.sharpness import sharpness
+from keras_trainkit.analysis.tracked_runs import TrackedRun, TrackedRuns
 
 __all__ = [
     "CrossValidation",
@@ -30,6 +33,8 @@ __all__ = [
     "HyperparameterEffects",
     "LearningRateRange",
     "LossRise",
+    "TrackedRun",
+    "TrackedRuns",
     "bias_variance",
     "calibration_error",
     "compare_searches",
@@ -43,6 +48,8 @@ __all__ = [
     "plot_importances",
     "plot_learning_curves",
     "plot_parallel_coordinates",
+    "run_description",
+    "runs",
     "sensitivity",
     "sharpness",
 ]

@@ -1,4 +1,4 @@
-"""Reading a history: its series as arrays, and the epochs they belong to."""
+"""Reading a history: its series as arrays, their epochs, and the best of them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 
 from keras_trainkit._arrays import number_array
+
+_RISING = ("acc", "auc", "precision", "recall", "f1", "fbeta", "r2", "iou", "cosine")
+_FALLING = ("loss", "error", "mse", "mae", "mape", "msle", "rmse", "entropy", "hinge")
 
 
 def read_history(
@@ -58,3 +61,16 @@ def _validated(epochs: np.ndarray, frequency: int | Sequence[int]) -> np.ndarray
     if isinstance(frequency, list | tuple):
         return epochs[np.isin(epochs, frequency)]
     return epochs[epochs % frequency == 0]
+
+
+def best_index(name: str, values: np.ndarray) -> int | None:
+    """The index of the best finite value; None if the name does not tell."""
+    finite = np.isfinite(values)
+    name = name.lower()
+    if not finite.any():
+        return None
+    if any(word in name for word in _FALLING):
+        return int(np.where(finite, values, np.inf).argmin())
+    if any(word in name for word in _RISING):
+        return int(np.where(finite, values, -np.inf).argmax())
+    return None

@@ -12,15 +12,12 @@ from keras_trainkit.analysis._figures import (
     new_figure,
     save,
 )
-from keras_trainkit.analysis._history import epochs_of, read_history
+from keras_trainkit.analysis._history import best_index, epochs_of, read_history
 from keras_trainkit.analysis.diagnose import diagnose
 from keras_trainkit.analysis.diagnosis import Diagnosis
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_RISING = ("acc", "auc", "precision", "recall", "f1", "fbeta", "r2", "iou", "cosine")
-_FALLING = ("loss", "error", "mse", "mae", "mape", "msle", "rmse", "entropy", "hinge")
 
 
 def plot_learning_curves(
@@ -104,7 +101,7 @@ def _draw_panel(
             axes.plot(at, values, style, color=colour, label=label)
             drawn.append((at, values))
     at, values = drawn[-1]  # validation, where there is one
-    best = _best_index(name, values)
+    best = best_index(name, values)
     if best is not None:
         label = f"best: {values[best]:.4g} in epoch {at[best]}"
         dot = {"marker": "o", "markersize": 8, "linestyle": "none", "label": label}
@@ -112,16 +109,3 @@ def _draw_panel(
     axes.set(title=name.replace("_", " "), xlabel="epoch", ylabel=name)
     axes.xaxis.get_major_locator().set_params(integer=True)
     legend_below(axes)
-
-
-def _best_index(name: str, values: np.ndarray) -> int | None:
-    """The index of the best finite value; None if the name does not tell."""
-    finite = np.isfinite(values)
-    name = name.lower()
-    if not finite.any():
-        return None
-    if any(word in name for word in _FALLING):
-        return int(np.where(finite, values, np.inf).argmin())
-    if any(word in name for word in _RISING):
-        return int(np.where(finite, values, -np.inf).argmax())
-    return None

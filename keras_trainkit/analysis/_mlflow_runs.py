@@ -1,0 +1,117 @@
+"""Runs that MLflow's SQLite files hold."""
+
+import ast
+import contextlib
+import datetime
+import json
+import pathlib
+import sqlite3
+import urllib.parse
+from typing import Any
+
+from keras_trainkit.analysis.tracked_runs import TrackedRun
+
+DATABASES = "*.db"
+DESCRIPTION = "run.json"  # what `mlflow.log_dict` was told to call it
+_BEGIN = b"SQLite format 3\0"
+
+
+def mlflow_runs(directory: pathlib.Path) -> list[TrackedRun]:
+    """Runs of every store of MLflow in the directory, by experiment and name."""
+    found = []
+    for file in sorted(directory.rglob(DATABASES)):
+        if is_store(file):
+            found += _runs_of(file)
+    return found
+
+
+def is_store(file: pathlib.Path) -> bool:
+    """True if the file is a database with MLflow's tables."""
+    with file.open("rb") as opened:
+        if opened.read(len(_BEGIN)) != _BEGIN:
+            return False
+    with contextlib.closing(
+        sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)
+    ) as db:
+        names = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}
+    return {"experiments", "runs", "latest_metrics"} <= names
+
+
+def _runs_of(file: pathlib.Path) -> list[TrackedRun]:
+    try:
+        from mlflow.tracking import MlflowClient
+    except ImportError as error:
+        raise ImportError(
+            f"{file} is a store of MLflow, which is read by its own client: "
+            "`pip install mlflow-skinny`, or `mlflow`."
+        ) from error
+    client = MlflowClient(f"sqlite:///{file}")
+    found = []
+    for experiment in client.search_experiments():
+        for run in _all_runs(client, experiment.experiment_id):
+            found.append(_run(client, experiment.name, run))
+    return sorted(found, key=lambda run: (run.started, run.name))
+
+
+def _all_runs(client: Any, experiment: str) -> list[Any]:
+    found, token = [], None
+    while True:
+        page = client.search_runs([experiment], page_token=token)
+        found += page
+        token = page.token
+        if not token:
+            return found
+
+
+def _run(client: Any, experiment: str, run: Any) -> TrackedRun:
+    values = {
+        name: {
+            m.step: m.value for m in client.get_metric_history(run.info.run_id, name)
+        }
+        for name in run.data.metrics
+    }
+    steps = {name: sorted(found) for name, found in values.items()}
+    series = {name: [values[name][step] for step in steps[name]] for name in values}
+    length = max(
+        (len(series[n]) for n in ("loss", "val_loss") if n in series), default=0
+    )
+    history = {
+        name: found
+        for name, found in series.items()
+        if name.startswith("val_") or len(found) == length > 0
+    }
+    ended = run.info.end_time
+    return TrackedRun(
+        name=f"{experiment}/{run.info.run_name}",
+        source="MLflow",
+        started=_moment(run.info.start_time),
+        seconds=None if ended is None else (ended - run.info.start_time) / 1000,
+        parameters={name: _plain(text) for name, text in run.data.params.items()},
+        history=history,
+        scalars={
+            name: (steps[name], series[name]) for name in series if name not in history
+        },
+        description=_description(run),
+    )
+
+
+def _description(run: Any) -> dict[str, Any]:
+    """The dict of `run_description`, where it was logged and lies on this machine."""
+    url = urllib.parse.urlsplit(run.info.artifact_uri)
+    file = pathlib.Path(urllib.parse.unquote(url.path), DESCRIPTION)
+    if url.scheme not in ("", "file") or not file.is_file():
+        return {}
+    found = json.loads(file.read_text())
+    return found if isinstance(found, dict) else {}
+
+
+def _plain(text: str) -> Any:
+    """The number, truth value or list that a text stands for, or the text."""
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return text
+
+
+def _moment(milliseconds: int) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC)
