@@ -39,6 +39,7 @@ SETUPS = {
     "analysis.plot_importances": SEARCHED,
     "analysis.plot_parallel_coordinates": ROWS + TRIALS,
     "callbacks.GradientMonitor": COMPILED,
+    "analysis.report": COMPILED,
     "analysis.run_description": COMPILED,
     "analysis.runs": COMPILED,
     "analysis.sensitivity": ROWS,

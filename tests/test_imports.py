@@ -60,6 +60,9 @@ PRIVATE_IMPORTS = {
     },
     "estimators": {
         "analysis._figures",
+        "analysis._report_page",
+        "analysis._report_scores",
+        "analysis._report_sections",
         "layers._classes",
         "tuners._data_description",
         "tuners._patient_storage",

@@ -19,6 +19,7 @@ from keras_trainkit.analysis.plot_gradients import plot_gradients
 from keras_trainkit.analysis.plot_importances import plot_importances
 from keras_trainkit.analysis.plot_learning_curves import plot_learning_curves
 from keras_trainkit.analysis.plot_parallel_coordinates import plot_parallel_coordinates
+from keras_trainkit.analysis.report import report
 from keras_trainkit.analysis.run_description import run_description
 from keras_trainkit.analysis.runs import runs
 from keras_trainkit.analysis.sensitivity import sensitivity
@@ -48,6 +49,7 @@ __all__ = [
     "plot_importances",
     "plot_learning_curves",
     "plot_parallel_coordinates",
+    "report",
     "run_description",
     "runs",
     "sensitivity",

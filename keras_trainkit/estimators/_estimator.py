@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -215,6 +215,39 @@ class Estimator(BaseEstimator, abc.ABC):
             new_signature=new_signature,
             **arguments,
         )
+
+    def report(
+        self,
+        path: str | os.PathLike,
+        X: Any = None,  # noqa: N803
+        y: Any = None,
+        *,
+        title: str | None = None,
+        mute: Iterable[str] = (),
+    ) -> pathlib.Path:
+        """Writes what is known of the fitted estimator as a page, and as a JSON.
+
+        Findings on the training, curves, recipe with its reasons, leaderboard of a
+        search, model and versions; with `X` and `y` also confusion and calibration or
+        residuals, importances of the columns of a table, and a summary of the data. Of
+        several networks the curves are the first one's. See `analysis.report`.
+
+        Args:
+            path: Page to write, `.html`; the JSON has the same name with `.json`.
+            X: Rows that were not trained on, as `predict` takes them.
+            y: Their answers.
+            title: String at the top; None: the name of the class.
+            mute: Codes of findings to leave out.
+
+        Returns:
+            The path of the page.
+
+        Raises:
+            ValueError: Another suffix, `X` without `y`, an answer that is no class.
+        """
+        from keras_trainkit.estimators._report import report_of
+
+        return report_of(self, path, X, y, title, mute)
 
     def _fit(
         self,

@@ -1,0 +1,164 @@
+"""Sections of a report, and the page and the JSON that are made of them."""
+
+import base64
+import dataclasses
+import datetime
+import json
+import math
+import pathlib
+import re
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from keras_trainkit._disk import replacing
+from keras_trainkit.analysis.run_description import plain
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Rows under a header; cells are numbers, texts or None."""
+
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """An SVG, and what it shows in words."""
+
+    svg: bytes
+    text: str
+
+    @property
+    def base64(self) -> str:
+        return base64.b64encode(self.svg).decode()
+
+    @property
+    def width(self) -> int:
+        return self._size(b"width")
+
+    @property
+    def height(self) -> int:
+        return self._size(b"height")
+
+    def _size(self, name: bytes) -> int:
+        """In pixels, of which an inch has 96 where matplotlib's points have 72."""
+        found = re.search(name + rb'="([\d.]+)pt"', self.svg)
+        return round(float(found[1]) * 96 / 72) if found else 600
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """A part of the report.
+
+    Args:
+        title: String.
+        text: The verdict, or another sentence.
+        numbers: What the JSON holds, in values that `plain` takes.
+        findings: `Finding`s.
+        pictures: `Picture`s.
+        tables: `Table`s.
+    """
+
+    title: str
+    text: str = ""
+    numbers: Any = None
+    findings: Sequence[Any] = ()
+    pictures: Sequence[Picture] = ()
+    tables: Sequence[Table] = ()
+
+    @property
+    def anchor(self) -> str:
+        return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
+
+
+def drawn(plot: Callable[[pathlib.Path], None], text: str) -> Picture:
+    """The picture that a function writes into the path it is given."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "picture.svg")
+        plot(path)
+        return Picture(path.read_bytes(), text)
+
+
+def check_report_path(path: Any) -> pathlib.Path:
+    """The page's path, called before the work begins."""
+    if not isinstance(path, str | pathlib.Path) or (
+        pathlib.Path(path).suffix.lower() not in (".html", ".htm")
+    ):
+        raise ValueError(
+            "`path` is the page to write, with a JSON of the same name beside it, and "
+            f"must end in .html. Received: path={str(path)!r}."
+        )
+    return pathlib.Path(path)
+
+
+def write_report(
+    path: pathlib.Path, title: str, verdict: str, sections: Sequence[Section]
+) -> pathlib.Path:
+    """Writes the page and the JSON, each whole or not at all."""
+    made = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    beside = path.with_suffix(".json")
+    numbers = {
+        "title": title,
+        "made": made,
+        "verdict": verdict,
+        "sections": {s.anchor.replace("-", "_"): _numbers(s) for s in sections},
+    }
+    page = _template().render(
+        title=title,
+        made=made,
+        verdict=verdict,
+        sections=sections,
+        json_name=beside.name,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(plain(numbers), indent=2, allow_nan=False)
+    for file, content in ((beside, text + "\n"), (path, page)):
+        temporary = file.with_name(f".{file.name}.new")
+        with replacing(temporary, file):
+            temporary.write_text(content, encoding="utf-8")
+    return path
+
+
+def _numbers(section: Section) -> dict[str, Any]:
+    found: dict[str, Any] = {"title": section.title, "verdict": section.text}
+    if section.numbers is not None:
+        found["numbers"] = section.numbers
+    return found
+
+
+def _template() -> Any:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("keras_trainkit.analysis"),
+        autoescape=True,
+        trim_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["cell"] = _cell
+    environment.filters["words"] = _words
+    environment.tests["number"] = _is_number
+    return environment.get_template("report.html.jinja")
+
+
+def _words(text: str) -> Any:
+    """The text, with what stands in backticks as code."""
+    import markupsafe
+
+    safe = re.sub(r"`([^`]+)`", r"<code>\1</code>", str(markupsafe.escape(text)))
+    return markupsafe.Markup(safe)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _cell(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    return f"{value:,}" if _is_number(value) else str(value)

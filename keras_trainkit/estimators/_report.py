@@ -1,0 +1,103 @@
+"""The report of a fitted estimator, out of the sections of `analysis.report`."""
+
+import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.utils.validation import check_is_fitted
+
+from keras_trainkit._arrays import as_numpy
+from keras_trainkit.analysis import report, run_description
+from keras_trainkit.analysis._report_page import Section, Table, check_report_path
+from keras_trainkit.analysis._report_scores import class_sections, residual_section
+from keras_trainkit.analysis._report_sections import data_section
+
+
+def report_of(
+    estimator: Any,
+    path: Any,
+    X: Any,  # noqa: N803
+    y: Any,
+    title: str | None,
+    mute: Iterable[str],
+) -> pathlib.Path:
+    check_is_fitted(estimator)
+    path = check_report_path(path)
+    if (X is None) != (y is None):
+        given = "X" if y is None else "y"
+        raise ValueError(
+            "`X` and `y` are rows that were not trained on and must both be given, or "
+            f"none of them. Received: {given} alone."
+        )
+    results: dict[str, Any] = {"Recipe": _recipe(estimator.recipe_)}
+    leaderboard = estimator.recipe_.get("leaderboard", {}).get("value")
+    if leaderboard is not None:
+        results["Leaderboard"] = estimator.leaderboard()
+    if X is not None:
+        results |= {each.title: each for each in _scores(estimator, X, y)}
+        if hasattr(estimator, "feature_importances"):
+            found = estimator.feature_importances(X, y)
+            results["Importance of the columns"] = found
+        if isinstance(X, Mapping | np.ndarray) or hasattr(X, "columns"):
+            results["Data"] = data_section(X, y)
+    return report(
+        first_training(estimator.history_),
+        path,
+        title=title or type(estimator).__name__,
+        model=estimator.model_,
+        results=results,
+        description=run_description(
+            estimator.model_, seed=estimator.recipe_["seed"]["value"]
+        ),
+        mute=mute,
+    )
+
+
+def first_training(history: Mapping[str, list]) -> dict[str, list]:
+    """Curves of the first network of several, one after the other in the history."""
+    keys = [name for name in ("trial", "fold") if name in history]
+    kept = np.ones(len(history["loss"]), bool)
+    for name in keys:
+        numbers = np.asarray(history[name])
+        kept &= numbers == numbers[kept][0]
+    return {
+        name: [value for value, of_it in zip(values, kept, strict=True) if of_it]
+        for name, values in history.items()
+        if name not in keys and np.ndim(values) == 1
+    }
+
+
+def _recipe(recipe: Mapping[str, Mapping[str, Any]]) -> Section:
+    rows = [
+        [name, _short(chosen["value"]), str(chosen["reason"])]
+        for name, chosen in recipe.items()
+        if not isinstance(chosen["value"], Mapping)
+    ]
+    table = Table("What was chosen, and why", ["name", "value", "reason"], rows)
+    numbers = {name: dict(chosen) for name, chosen in recipe.items()}
+    return Section("Recipe", "", numbers, tables=[table])
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _scores(estimator: Any, X: Any, y: Any) -> list[Section]:  # noqa: N803
+    answers = as_numpy(y)
+    if not is_classifier(estimator):
+        rows = len(answers), -1
+        predicted = np.asarray(estimator.predict(X), "float64").reshape(rows)
+        return [residual_section(answers.reshape(rows).astype("float64"), predicted)]
+    names = estimator.classes_.tolist()
+    numbers = {name: number for number, name in enumerate(names)}
+    unknown = sorted({str(v) for v in answers.ravel().tolist() if v not in numbers})
+    if unknown:
+        raise ValueError(
+            f"`y` are the answers of the rows and must be among the classes, {names}. "
+            f"Received: {unknown[:9]}."
+        )
+    labels = np.array([numbers[value] for value in answers.ravel().tolist()])
+    return class_sections(labels, estimator.predict_proba(X), names)

@@ -1,0 +1,260 @@
+"""Reports as pages and as JSON, and how a browser shows them."""
+
+import html.parser
+import json
+import re
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from browser import CHROMIUM, problems_in
+
+from keras_trainkit import analysis, callbacks, layers, models, tuners
+from keras_trainkit.analysis import CrossValidation, TrackedRun
+
+LOSSES = [1.0, 0.6, 0.4, 0.25, 0.15, 0.1, 0.06, 0.03]
+RUN = {"loss": LOSSES, "val_loss": [1.0, 0.7, 0.6, 0.58, 0.6, 0.66, 0.72, 0.8]}
+HOSTILE = "</td><script>alert('x')</script>"
+
+
+class Page(html.parser.HTMLParser):
+    """Headings, pictures and tags of a page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.tags, self.pictures, self.headings, self._open = [], [], [], None
+        self.text = path.read_text(encoding="utf-8")
+        self.feed(self.text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self._open = tag
+        if tag == "img":
+            self.pictures.append(dict(attrs))
+
+    def handle_data(self, data):
+        if self._open == "h2" and data.strip():
+            self.headings.append(data)
+
+
+def report(run, tmp_path, **arguments):
+    path = analysis.report(run, tmp_path / "deep" / "report.html", **arguments)
+    return Page(path), json.loads(
+        path.with_suffix(".json").read_text(), parse_constant=pytest.fail
+    )
+
+
+def test_findings_stand_first_with_code_rule_and_action(tmp_path):
+    page, numbers = report(RUN, tmp_path, title="A run & more")
+    assert page.headings == ["Findings", "Learning curves"]
+    assert "<title>A run &amp; more</title>" in page.text
+    finding = numbers["sections"]["findings"]["numbers"]["findings"][0]
+    assert finding["code"] == "KTK008" and "KTK008: overfitting" in page.text
+    assert numbers["verdict"] == finding["verdict"]
+    curves = numbers["sections"]["learning_curves"]["numbers"]
+    assert curves == RUN
+    assert "overfitting" in page.pictures[0]["alt"]
+    muted, _ = report(RUN, tmp_path, mute=["KTK008"])
+    assert "KTK008: " not in muted.text and "Muted: KTK008" in muted.text
+
+
+def test_a_page_is_one_file_without_scripts_and_each_picture_has_words(tmp_path):
+    page, _ = report(RUN, tmp_path)
+    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+    assert not re.findall(r"""(?:src|href)=["'](?!#|data:image/svg)""", page.text)
+    assert all(len(picture["alt"]) > 20 for picture in page.pictures)
+    assert sorted(p.name for p in (tmp_path / "deep").iterdir()) == [
+        "report.html",
+        "report.json",
+    ]
+
+
+def test_names_of_others_stay_text(tmp_path):
+    table = pd.DataFrame({HOSTILE: [HOSTILE, "b"], "score": [np.nan, 0.5]})
+    page, numbers = report(
+        RUN, tmp_path, title=HOSTILE, results={HOSTILE: table, "More": table}
+    )
+    assert "script" not in page.tags
+    assert page.text.count("&lt;script&gt;") > 5
+    assert numbers["sections"]["more"]["numbers"][0]["score"] in (None, "nan")
+
+
+def test_classes_are_counted_and_their_probabilities_judged(tmp_path):
+    inputs = keras.Input((3,))
+    head = layers.Head(3, "classification", ["a", "b", "c"])
+    model = models.TaskModel(inputs, head(inputs))
+    x = 9.0 * np.eye(3, dtype="float32")[[0, 0, 1, 2, 2, 1]]
+    model.layers[-1].set_weights([np.eye(3), np.zeros(3)])
+    y = np.array([0, 0, 1, 2, 1, 1])
+    page, numbers = report(RUN, tmp_path, model=model, data=(x, y))
+    found = numbers["sections"]["confusion_of_the_classes"]["numbers"]
+    assert found["counts"] == [[2, 0, 0], [0, 2, 1], [0, 0, 1]]
+    assert found["accuracy"] == pytest.approx(5 / 6)
+    assert "Most often b is taken for c (1 row)" in page.text
+    judged = numbers["sections"]["calibration"]["numbers"]
+    assert judged["right"] == [pytest.approx(5 / 6)] and judged["rows"] == [6]
+    assert "it is surer than it may be" in page.text
+    summary = numbers["sections"]["data"]["numbers"]
+    assert summary[0]["column"] == "x[0]" and summary[0]["highest"] == 9.0
+    assert summary[3] == {
+        "column": "y",
+        "rows": 6,
+        "missing": 0,
+        "different": 3,
+        "mean": pytest.approx(5 / 6),
+        "lowest": 0.0,
+        "highest": 2.0,
+    }
+    one_hot = report(RUN, tmp_path, model=model, data=(x, np.eye(3)[y]))[1]
+    again = one_hot["sections"]["confusion_of_the_classes"]["numbers"]
+    assert again == found
+    assert page.headings[-2:] == ["Model", "How to make it again"]
+    assert numbers["sections"]["model"]["numbers"]["model"]["trainable_weights"] == 12
+
+
+def test_numbers_have_residuals(tmp_path):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.layers[-1].set_weights([np.ones((1, 1)), np.ones(1)])
+    x = np.arange(5.0)[:, None]
+    _, numbers = report(RUN, tmp_path, model=model, data=(x, x[:, 0]))
+    found = numbers["sections"]["residuals"]["numbers"]
+    assert found["rmse"] == [1.0] and found["mean_error"] == [1.0]
+    assert found["r2"] == [pytest.approx(0.5)]
+
+
+def test_a_table_says_what_is_missing(tmp_path):
+    x = pd.DataFrame({"a": [1.0, np.nan, 3.0], "town": ["Ulm", None, "Ulm"]})
+    _, numbers = report(RUN, tmp_path, data=(x, np.array([0, 1, 1])))
+    rows = {row["column"]: row for row in numbers["sections"]["data"]["numbers"]}
+    assert rows["a"]["missing"] == rows["town"]["missing"] == 1
+    assert rows["town"]["different"] == 1 and rows["a"]["mean"] == 2.0
+
+
+def folds():
+    scores = {"loss": np.array([1.0, 2.0, 3.0])}
+    return CrossValidation(scores, [], [np.arange(3)] * 3, [6] * 3, 3)
+
+
+def test_results_of_the_family_have_verdict_and_picture(tmp_path):
+    rise = analysis.LossRise(1.0, np.array([0.1]), np.ones((1, 1)), np.ones(1))
+    page, numbers = report(RUN, tmp_path, results=[folds(), rise, folds()])
+    assert page.headings[2:] == ["Cross-validation", "Sharpness", "Cross-validation 2"]
+    assert numbers["sections"]["sharpness"]["verdict"] == rise.verdict
+    alone, _ = report(folds(), tmp_path)
+    assert alone.headings == ["Cross-validation"]
+
+
+def test_a_tracked_run_brings_its_description(tmp_path):
+    about = {
+        "parameters": {"units": 8},
+        "seed": 3,
+        "data": [],
+        "versions": {"keras": "3"},
+        "backend": {"name": "jax", "floatx": "float32", "system": "Linux"},
+    }
+    run = TrackedRun("a", "MLflow", None, None, {}, RUN, {}, about)
+    page, numbers = report(run, tmp_path)
+    assert page.headings == ["Findings", "Learning curves", "How to make it again"]
+    assert numbers["sections"]["how_to_make_it_again"]["numbers"]["seed"] == 3
+
+
+class Formula(tuners.RandomSearch):
+    def run_trial(self, trial, *args, **kwargs):
+        rate = trial.hyperparameters.Float("rate", 1e-3, 1e-1, sampling="log")
+        return {"val_loss": rate + trial.hyperparameters.Float("dropout", 0.0, 0.5)}
+
+
+def test_a_search_shows_its_trials(tmp_path):
+    tuner = Formula(max_trials=3, seed=0, directory=tmp_path)
+    tuner.search(verbose=0)
+    page, numbers = report(tuner, tmp_path)
+    assert page.headings == ["Search", "Trials", "What mattered", "Two hyperparameters"]
+    trials = numbers["sections"]["search"]["numbers"]["trials"]
+    best = min(trial["score"] for trial in trials)
+    assert f"The best val_loss is {best:.4g}" in numbers["verdict"]
+    assert "Not drawn" in numbers["sections"]["what_mattered"]["verdict"]
+
+
+@pytest.mark.parametrize(
+    ("run", "arguments", "message"),
+    [
+        (RUN, {"path": "report.pdf"}, "`path` is the page to write, with a JSON of"),
+        (RUN, {"path": None}, "and must end in .html. Received: path='None'"),
+        ([1, 2], {}, "`run` is what is reported and must be what `fit` returned"),
+        ({"accuracy": [1]}, {}, "`run` is what is reported"),
+        (RUN, {"results": [7]}, "`results` are what else is known and must have"),
+        (RUN, {"data": np.ones(3)}, "`data` are rows that were not trained on and"),
+        (RUN, {"mute": ["KTK999"]}, "KTK999"),
+    ],
+)
+def test_what_cannot_be_reported_is_refused_and_leaves_nothing(
+    run, arguments, message, tmp_path
+):
+    arguments = {"path": tmp_path / "report.html", **arguments}
+    with pytest.raises(ValueError, match=re.escape(message)):
+        analysis.report(run, **arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    path = analysis.report(RUN, tmp_path / "report.html")
+    before = path.read_bytes()
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        analysis.report(RUN, path, title="Another")
+    assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 2
+
+
+CHECKS = """
+const found = [];
+const light = (text) => {
+  const part = text.match(/[\\d.]+/g).map(Number);
+  const linear = part.slice(0, 3).map((v) =>
+    (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+};
+const behind = (element) => {
+  for (; element; element = element.parentElement) {
+    const colour = frame.getComputedStyle(element).backgroundColor;
+    if (!/rgba\\(.*, 0\\)/.test(colour)) return light(colour);
+  }
+  return 1;
+};
+for (const text of root.querySelectorAll("h1, h2, h3, p, a, dt, dd, td, th, caption")) {
+  const pair = [light(frame.getComputedStyle(text).color), behind(text)];
+  const contrast = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
+  if (contrast < 4.5) found.push(`contrast ${contrast} of ${text.innerText}`);
+}
+for (const image of root.querySelectorAll("img"))
+  if (!image.complete || !image.naturalWidth || !image.alt)
+    found.push(`not shown: ${image.alt}`);
+const dark = frame.matchMedia("(prefers-color-scheme: dark)").matches;
+if (dark !== DARK) found.push(`dark is ${dark}`);
+if (dark === light(frame.getComputedStyle(root.querySelector("body")).color) < 0.5)
+  found.push("the text has the colour of another scheme");
+return found;
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_browser_shows_all_of_it_at_each_width(dark, tmp_path):
+    model = models.mlp((3,), 3, (4,), task="classification")
+    model.compile("adam", models.loss_for(model))
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    monitor = callbacks.GradientMonitor(every=1)
+    y = np.arange(60) % 3
+    run = model.fit(x, y, epochs=6, verbose=0, callbacks=[monitor])
+    pages = tmp_path / "pages"
+    wide = pd.DataFrame({f"a column with a long name {n}": [n] for n in range(20)})
+    given = {"model": model, "data": (x, y), "monitor": monitor, "results": [wide]}
+    analysis.report(run, pages / "long.html", title="A" * 200, baseline=y, **given)
+    flags = [f"--blink-settings=preferredColorScheme={0 if dark else 1}"]
+    checks = CHECKS.replace("DARK", str(dark).lower())
+    assert problems_in(pages, tmp_path, checks, flags) == []
