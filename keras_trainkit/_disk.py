@@ -1,8 +1,11 @@
 """Files that are whole on disk, whatever happens while they are written."""
 
 import contextlib
+import errno
 import os
 import pathlib
+import stat
+import zipfile
 from collections.abc import Iterator
 
 
@@ -13,6 +16,35 @@ def sync(path: pathlib.Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def check_regular(path: pathlib.Path) -> None:
+    """Refuses what only looks like a file: a FIFO has its reader wait for ever.
+
+    Raises:
+        OSError: Not there, or a folder, a device, a FIFO, a socket.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
+def check_unpacked(path: pathlib.Path) -> None:
+    """Refuses an archive whose files are compressed: they may unpack to any size.
+
+    Neither Keras nor `numpy.savez` compresses.
+
+    Raises:
+        ValueError: Its files are larger than the archive.
+        zipfile.BadZipFile: No archive.
+    """
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    size = path.stat().st_size
+    if unpacked > size:
+        raise ValueError(
+            "A saved archive holds its files as they are and must be at least as "
+            f"large as they. Received: {size} bytes that unpack to {unpacked}."
+        )
 
 
 @contextlib.contextmanager

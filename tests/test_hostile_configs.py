@@ -1,5 +1,6 @@
 """Configs of a hostile file end in a ValueError, whatever they hold."""
 
+import copy
 import inspect
 import warnings
 
@@ -112,6 +113,40 @@ def test_a_config_that_is_none(name):
         only_value_errors(cls.from_config, value)
     with pytest.raises(ValueError, match=f"{name} again.*Received"):
         cls.from_config(None)
+
+
+def mutated(config, rng):
+    """A copy with one to three changes at any depth."""
+    config = copy.deepcopy(config)
+    for _ in range(rng.integers(1, 4)):
+        places = list(dicts_in(config))
+        place = places[rng.integers(len(places))]
+        keys = [*place, "unknown"]
+        key = keys[rng.integers(len(keys))]
+        if rng.random() < 0.2:
+            place.pop(key, None)
+        else:
+            value = copy.deepcopy(HOSTILE[rng.integers(len(HOSTILE))])
+            wraps = [value, [value, value], {"config": value}, {str(key): [value]}]
+            place[key] = wraps[rng.integers(len(wraps))]
+    return config
+
+
+def dicts_in(value):
+    if isinstance(value, dict):
+        yield value
+    if isinstance(value, dict | list | tuple):
+        for entry in value.values() if isinstance(value, dict) else value:
+            yield from dicts_in(entry)
+
+
+@pytest.mark.parametrize("count", [1000, pytest.param(20_000, marks=pytest.mark.soak)])
+def test_random_changes_of_configs(count):
+    rng = np.random.default_rng(count)
+    configs = [(type(one), one.get_config()) for one in map(made, REGISTERED)]
+    for number in range(count):
+        cls, config = configs[number % len(configs)]
+        only_value_errors(cls.from_config, mutated(config, rng))
 
 
 @registered

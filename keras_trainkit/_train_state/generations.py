@@ -17,7 +17,7 @@ import re
 import shutil
 from typing import Any
 
-from keras_trainkit._disk import replacing, sync
+from keras_trainkit._disk import check_regular, replacing, sync
 from keras_trainkit._train_state import state_file
 from keras_trainkit._train_state.state_file import ARRAYS, VALUES, DamagedState
 
@@ -103,6 +103,7 @@ class Generations:
     def _pointed_to(self) -> str | None:
         """Name in the pointer; None without one, and for one that is damaged."""
         try:
+            check_regular(self.folder / CURRENT)
             text = (self.folder / CURRENT).read_text()
         except (OSError, ValueError):
             return None
@@ -125,6 +126,8 @@ def _write_manifest(generation: pathlib.Path) -> None:
 def _check_manifest(generation: pathlib.Path) -> None:
     """Refuses a state of which one bit is another than when it was written."""
     try:
+        for name in (MANIFEST, VALUES, ARRAYS):
+            check_regular(generation / name)
         text, _, rest = (generation / MANIFEST).read_bytes().partition(b"\n")
         if rest != f"{_sha256(text)}\n".encode():
             raise DamagedState(f"{MANIFEST} does not have its own SHA-256")

@@ -12,6 +12,7 @@ import pathlib
 import time
 from typing import Any
 
+from keras_trainkit._disk import check_regular
 from keras_trainkit._process import is_dead, is_on_this_host, this_process
 
 STALE_SECONDS = 600  # of silence, after which a process of another host is dead
@@ -67,6 +68,7 @@ class Owner:
 def _read(path: pathlib.Path) -> dict[str, Any] | None:
     """Identity in a file; None if it is gone, as it is when a process ends."""
     try:
+        check_regular(path)
         owner = json.loads(path.read_bytes())
         is_whole = isinstance(owner["place"], str) and type(owner["pid"]) is int
         is_whole = is_whole and type(owner["started"]) in (int, type(None))

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from keras_trainkit._disk import check_regular
+
 VALUES = "state.json"
 ARRAYS = "arrays.bin"
 _MARK = "@array"
@@ -55,6 +57,8 @@ def read(folder: pathlib.Path) -> Any:
         DamagedState: Files that `write` has not written.
     """
     try:
+        for name in (VALUES, ARRAYS):
+            check_regular(folder / name)
         content = json.loads((folder / VALUES).read_bytes())
         listed, values = content["arrays"], content["values"]
         data = (folder / ARRAYS).read_bytes()

@@ -120,12 +120,13 @@ class Estimator(BaseEstimator, abc.ABC):
         try:
             given = {k: loaded(v) for k, v in fields["arguments"].items()}
             estimator = cls(**{k: given[k] for k in given if k not in _PLACES})
+            estimator._check_arguments()
             model, *layers = files
             recipe = loaded(fields["recipe"])
             check_seed("seed", recipe["seed"]["value"])
             state = {
                 "model_": model,
-                "history_": dict(fields["history"]),
+                "history_": _checked_history(fields["history"]),
                 "recipe_": recipe,
                 **cls._restored_input(fields, recipe, model, *layers),
                 **cls._restored(fields["learned"], model),
@@ -484,6 +485,15 @@ class Estimator(BaseEstimator, abc.ABC):
 def trained_rows(splits: Splits) -> np.ndarray:
     """Numbers of the rows that any network is trained on, ascending."""
     return np.unique(np.concatenate([part for part, _ in splits]))
+
+
+def _checked_history(history: Any) -> dict[str, list]:
+    """Values per epoch by name, from a file that may be edited."""
+    if not isinstance(history, dict) or not all(
+        isinstance(values, list) for values in history.values()
+    ):
+        raise ValueError("a history without lists of values")
+    return dict(history)
 
 
 def _files_of(layers: tuple[str, ...]) -> list[str]:

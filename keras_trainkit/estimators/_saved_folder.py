@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 import keras
 import numpy as np
 
-from keras_trainkit._disk import sync
+from keras_trainkit._disk import check_unpacked, sync
 from keras_trainkit._types import Layer, Model
 
 FORMAT = 1
@@ -110,6 +110,7 @@ def unpacked(content: bytes) -> Model:
 
 def _loaded_layer(file: pathlib.Path) -> Layer:
     """Without what it was compiled with, which may name a user's own functions."""
+    check_unpacked(file)
     return keras.saving.load_model(file, compile=False, safe_mode=True)
 
 

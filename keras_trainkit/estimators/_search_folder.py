@@ -10,7 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_trainkit._disk import sync
+from keras_trainkit._checks import check_seed
+from keras_trainkit._disk import check_regular, sync
 from keras_trainkit.estimators._saved_folder import saved
 from keras_trainkit.estimators._targets import as_array
 
@@ -153,13 +154,15 @@ def _shown(value: Any) -> str:
 
 def _read(folder: pathlib.Path) -> dict[str, Any] | None:
     try:
+        check_regular(folder / MARKER)
         found = json.loads((folder / MARKER).read_text("utf-8"))
-        if found["format"] != FORMAT or not isinstance(found["seed"], int):
+        if found["format"] != FORMAT or found["seed"] is None:
             raise ValueError(f"format {found['format']}")
+        check_seed("seed", found["seed"])
         return found
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(
             f"{PURPOSE} must hold a readable {MARKER} of format {FORMAT}. "
             f"Received: {str(folder)!r}, {type(error).__name__}: {error}."

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from keras_trainkit._checks import check_count
+from keras_trainkit._checks import check_count, check_flag
 from keras_trainkit._tables.kinds import missing_words
 from keras_trainkit._types import Layer, Model
 from keras_trainkit.estimators._arguments import check_table_arguments
@@ -316,9 +316,10 @@ class TableEstimator(Estimator):
         if set(names) != {*encoder.column_names, *left_out}:
             raise ValueError(f"columns {names}, encoder of {encoder.column_names}")
         check_search(recipe, model)
+        check_flag("named", fields["named"], "tells whether the columns have names")
         return {
             "encoder_": encoder,
-            **_names_as_attributes(names, bool(fields["named"])),
+            **_names_as_attributes(names, fields["named"]),
         }
 
     def _known_columns(self, X: Any) -> Table:  # noqa: N803

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_trainkit._disk import replacing
+from keras_trainkit._disk import check_regular, check_unpacked, replacing
 from keras_trainkit._types import Model
 from keras_trainkit.estimators._training import Trained, plain_values
 from keras_trainkit.tuners._patient_storage import StorageFailed
@@ -105,7 +105,11 @@ def read_trial(
     except Exception:  # of whatever a file brings about that is not whole
         return None
     counted = len(trial.weights) == len(trial.histories) == networks
-    return trial if counted and trial.outputs.shape == shape else None
+    whole = counted and min(counts) >= 0 and trial.outputs.shape == shape
+    numbers = trial.outputs.dtype.kind == "f" and all(
+        array.dtype.kind in "biuf" for array in arrays
+    )
+    return trial if whole and numbers else None
 
 
 def read_predict_seconds(folder: pathlib.Path) -> float:
@@ -120,6 +124,8 @@ def read_predict_seconds(folder: pathlib.Path) -> float:
 @contextlib.contextmanager
 def _opened(folder: pathlib.Path) -> Iterator[Any]:
     """The arrays by name; closed afterwards, which NumPy leaves out for a torn file."""
+    check_regular(folder / FILE)
+    check_unpacked(folder / FILE)
     with (folder / FILE).open("rb") as file, np.load(file, allow_pickle=False) as found:
         yield found
 

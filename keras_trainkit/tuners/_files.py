@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from keras_trainkit._disk import replacing
+from keras_trainkit._disk import check_regular, replacing
 from keras_trainkit._process import is_dead, is_on_this_host, this_process
 from keras_trainkit._types import Model
 from keras_trainkit.tuners._database import is_same_database
@@ -159,10 +159,11 @@ def _is_foreign(path: pathlib.Path) -> bool:
 
 def _marker(folder: pathlib.Path) -> dict[str, Any] | None:
     try:
+        check_regular(folder / MARKER)
         found = json.loads((folder / MARKER).read_text())
     except FileNotFoundError:
         return None
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -198,8 +199,9 @@ def _locks(folder: pathlib.Path) -> Iterator[tuple[pathlib.Path, dict[str, Any]]
     """Each lock with the identity of the process that wrote it."""
     for file in folder.glob(f"{_SEARCHING}*"):
         try:
+            check_regular(file)
             identity = json.loads(file.read_text())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             continue
-        if identity is not None:
+        if isinstance(identity, dict):
             yield file, identity
