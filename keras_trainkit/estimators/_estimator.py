@@ -18,6 +18,7 @@ from keras_trainkit._types import Layer, Model
 from keras_trainkit.estimators._parts import Part, Rows, parts_of
 from keras_trainkit.estimators._random_state import new_seed, seeded
 from keras_trainkit.estimators._recipe import choice, folds_for
+from keras_trainkit.estimators._resumed_fit import own_folder, seed_begun_with
 from keras_trainkit.estimators._saved_folder import (
     loaded,
     packed,
@@ -26,6 +27,7 @@ from keras_trainkit.estimators._saved_folder import (
     unpacked,
     write_folder,
 )
+from keras_trainkit.estimators._search_folder import RESUMED, check_directory
 from keras_trainkit.estimators._targets import (
     check_row_order,
     read_target,
@@ -120,7 +122,7 @@ class Estimator(BaseEstimator, abc.ABC):
         try:
             given = {k: loaded(v) for k, v in fields["arguments"].items()}
             estimator = cls(**{k: given[k] for k in given if k not in _PLACES})
-            estimator._check_arguments()
+            cls._check_arguments(estimator)
             model, *layers = files
             recipe = loaded(fields["recipe"])
             check_seed("seed", recipe["seed"]["value"])
@@ -257,9 +259,11 @@ class Estimator(BaseEstimator, abc.ABC):
         sample_weight: Any,
         groups: Any,
         order: Any,
+        resume: Any,
     ) -> Self:
         began = now()
         self._check_arguments()
+        folder = check_directory(resume, RESUMED)
         source = self._read(X)
         for name, values in (("y", y), ("sample_weight", sample_weight)):
             check_row_order(name, values, X)
@@ -267,7 +271,8 @@ class Estimator(BaseEstimator, abc.ABC):
         weights = read_weights(sample_weight, source.rows)
         rows = np.arange(source.rows) if weights is None else np.flatnonzero(weights)
         learned, y = self._learn_target(y, rows)
-        seed = self._seed()
+        begun = seed_begun_with(folder, self.random_state)
+        seed = self._seed() if begun is None else begun
         groups = group_numbers(entries_of("groups", groups, source.rows, rows))
         if not isinstance(order, str):
             order = entries_of("order", order, source.rows, rows)
@@ -276,11 +281,13 @@ class Estimator(BaseEstimator, abc.ABC):
         goal = self._goal(learned)
         validated = np.concatenate([part for _, part in splits])
         data = Data(source, given, sample_weight, groups, order, validated, began)
-        with seeded(seed):
+        with own_folder(folder, self, seed, data), seeded(seed):
             plan = self._plan(source, splits, goal, folds["value"])
             parts, seen = parts_of(plan.encoded, y, weights, splits)
             build = functools.partial(plan.network, seen)
-            trained, recipe = self._train(plan.recipe, build, parts, goal, seed, data)
+            trained, recipe = self._train(
+                plan.recipe, build, parts, goal, seed, data, folder
+            )
         rate = recipe["learning_rate"]["value"]
         learned |= plan.attributes | {"model_": trained.model}
         histories, trials = trained.histories, trained.trials
@@ -313,9 +320,10 @@ class Estimator(BaseEstimator, abc.ABC):
         goal: Goal,
         seed: int,
         data: Data,
+        folder: pathlib.Path | None,
     ) -> tuple[Trained, Recipe]:
         """The trained model, and the recipe by which it came about."""
-        return train(recipe, build, parts, goal, seed), recipe
+        return train(recipe, build, parts, goal, seed, folder), recipe
 
     def _splits(
         self,

@@ -1,6 +1,7 @@
-"""The folder of a search over trials, which goes on as the search it was begun as."""
+"""The folder of a search, or of a fit, which goes on as the one it was begun as."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import pathlib
@@ -15,67 +16,87 @@ from keras_trainkit._disk import check_regular, sync
 from keras_trainkit.estimators._saved_folder import saved
 from keras_trainkit.estimators._targets import as_array
 
-MARKER = "automl.json"
 FORMAT = 1
-PURPOSE = "`directory` is the folder of the search and"
 VALUES = "the values of"
 # What may change from call to call: how long, how loud, where.
 FREE = ("trials", "time_limit", "verbose", "directory")
 
 
-def check_directory(directory: Any) -> pathlib.Path | None:
-    """The path of a folder that is new, empty, or of a search; None stays None."""
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A kind of folder: its file, and how errors speak of it."""
+
+    marker: str
+    purpose: str
+    noun: str
+    free: tuple[str, ...]  # arguments that may change
+
+
+SEARCH = Kind(
+    "automl.json", "`directory` is the folder of the search and", "a search", FREE
+)
+RESUMED = Kind(
+    "fit.json", "`resume` is the folder of the fit and", "a fit", ("verbose",)
+)
+MARKER, PURPOSE = SEARCH.marker, SEARCH.purpose
+
+
+def check_directory(directory: Any, kind: Kind = SEARCH) -> pathlib.Path | None:
+    """The path of a folder that is new, empty, or of its kind; None stays None."""
     if directory is None:
         return None
     if not isinstance(directory, str | os.PathLike) or not os.fspath(directory):
         raise ValueError(
-            f"{PURPOSE} must be None, a non-empty string or a path. "
-            f"Received: directory={directory!r}."
+            f"{kind.purpose} must be None, a non-empty string or a path. "
+            f"Received: {directory!r}."
         )
     folder = pathlib.Path(os.fsdecode(directory))
     try:
         strange = folder.exists() and not folder.is_dir()
-        if not strange and folder.exists() and not (folder / MARKER).exists():
+        if not strange and folder.exists() and not (folder / kind.marker).exists():
             names = [path.name for path in folder.iterdir()]
-            strange = any(not name.startswith(f".{MARKER}.") for name in names)
+            strange = any(not name.startswith(f".{kind.marker}.") for name in names)
     except OSError as error:
-        raise _not_writable(folder, error) from error
+        raise _not_writable(folder, error, kind) from error
     if strange:
         raise ValueError(
-            f"{PURPOSE} must be new, empty, or one of a search (with a file {MARKER}); "
-            f"other files are never overwritten. Received: {str(folder)!r}."
+            f"{kind.purpose} must be new, empty, or one of {kind.noun} (with a file "
+            f"{kind.marker}); other files are never overwritten. "
+            f"Received: {str(folder)!r}."
         )
     return folder
 
 
-def seed_in(folder: pathlib.Path | None) -> int | None:
-    """The seed of the search that was begun in the folder; None of a new one."""
-    found = None if folder is None else _read(folder)
+def seed_in(folder: pathlib.Path | None, kind: Kind = SEARCH) -> int | None:
+    """The seed of what was begun in the folder; None of a new one."""
+    found = None if folder is None else _read(folder, kind)
     return None if found is None else int(found["seed"])
 
 
-def begin(folder: pathlib.Path, description: dict[str, Any]) -> None:
-    """Writes what the search is, or compares it with what is there.
+def begin(
+    folder: pathlib.Path, description: dict[str, Any], kind: Kind = SEARCH
+) -> None:
+    """Writes what is begun, or compares it with what is there.
 
     Args:
         folder: As `check_directory` gave it.
         description: Dict of plain values; what comes first in it is compared first.
 
     Raises:
-        ValueError: The search was begun as another one; names the first difference.
+        ValueError: It was begun as another one; names the first difference.
     """
-    if _read(folder) is None:
-        _write(folder, description)
-    found = _read(folder)  # that of whoever came first, in two processes at once
+    if _read(folder, kind) is None:
+        _write(folder, description, kind)
+    found = _read(folder, kind)  # that of whoever came first, in two processes at once
     wanted = json.loads(json.dumps(description))
     for path, now, before in _differences(wanted, found):
         change = f"{path} was {_shown(before)} and is {_shown(now)}"
         if path.startswith(VALUES):
             change = f"{path} are others"
         raise ValueError(
-            f"{PURPOSE} must be that of the same table and the same arguments but for "
-            f"{', '.join(FREE)}, or a new one. Received: {str(folder)!r}, in which "
-            f"{change}."
+            f"{kind.purpose} must be that of the same data and the same arguments but "
+            f"for {', '.join(kind.free)}, or a new one. Received: {str(folder)!r}, in "
+            f"which {change}."
         )
 
 
@@ -89,15 +110,21 @@ def described_data(data: Any) -> dict[str, Any]:
     """Columns, rows and values that `fit` was given, as hashes.
 
     Args:
-        data: `Data` of a table.
+        data: `Data`.
     """
     from keras_trainkit.tuners._data_description import fingerprint
 
-    columns = data.source.columns
+    source = data.source
+    columns = getattr(source, "columns", None)
+    if columns is None:
+        values = source.steps if hasattr(source, "steps") else source.values
+        named: dict[str, Any] = {f"{VALUES} X": fingerprint(list(values))}
+    else:
+        named = {f"{VALUES} column": {n: fingerprint(c) for n, c in columns.items()}}
+        named = {"the names of columns": list(columns), **named}
     return {
-        "the names of columns": list(columns),
-        "the number of rows": data.source.rows,
-        f"{VALUES} column": {n: fingerprint(c) for n, c in columns.items()},
+        "the number of rows": source.rows,
+        **named,
         VALUES: {
             "y": fingerprint(data.y),
             "sample_weight": _hash(data.sample_weight),
@@ -152,10 +179,10 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
-def _read(folder: pathlib.Path) -> dict[str, Any] | None:
+def _read(folder: pathlib.Path, kind: Kind) -> dict[str, Any] | None:
     try:
-        check_regular(folder / MARKER)
-        found = json.loads((folder / MARKER).read_text("utf-8"))
+        check_regular(folder / kind.marker)
+        found = json.loads((folder / kind.marker).read_text("utf-8"))
         if found["format"] != FORMAT or found["seed"] is None:
             raise ValueError(f"format {found['format']}")
         check_seed("seed", found["seed"])
@@ -164,33 +191,35 @@ def _read(folder: pathlib.Path) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(
-            f"{PURPOSE} must hold a readable {MARKER} of format {FORMAT}. "
+            f"{kind.purpose} must hold a readable {kind.marker} of format {FORMAT}. "
             f"Received: {str(folder)!r}, {type(error).__name__}: {error}."
         ) from error
 
 
-def _write(folder: pathlib.Path, description: dict[str, Any]) -> None:
-    temporary = folder / f".{MARKER}.{os.getpid()}"
+def _write(
+    folder: pathlib.Path, description: dict[str, Any], kind: Kind = SEARCH
+) -> None:
+    temporary = folder / f".{kind.marker}.{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         temporary.write_text(json.dumps(description, indent=1), "utf-8")
         sync(temporary)
         try:
-            os.link(temporary, folder / MARKER)  # which replaces no other
+            os.link(temporary, folder / kind.marker)  # which replaces no other
         except FileExistsError:
             pass
         except OSError:  # of a disk without hard links
-            os.replace(temporary, folder / MARKER)
+            os.replace(temporary, folder / kind.marker)
         sync(folder)
     except OSError as error:
-        raise _not_writable(folder, error) from error
+        raise _not_writable(folder, error, kind) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
-def _not_writable(folder: pathlib.Path, error: OSError) -> ValueError:
+def _not_writable(folder: pathlib.Path, error: OSError, kind: Kind) -> ValueError:
     return ValueError(
-        f"{PURPOSE} must be one that this process may write to, on a disk with room "
-        f"left. Received: {str(folder)!r}, {type(error).__name__}: {error}."
+        f"{kind.purpose} must be one that this process may write to, on a disk with "
+        f"room left. Received: {str(folder)!r}, {type(error).__name__}: {error}."
     )

@@ -1,6 +1,7 @@
 """The base of the estimators of measurements over time."""
 
 import functools
+import os
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -50,6 +51,7 @@ class SequenceEstimator(Estimator):
         sample_weight: Any = None,
         groups: Any = None,
         order: Any = None,
+        resume: str | os.PathLike | None = None,
     ) -> Self:
         """Trains on sequences, afresh at every call.
 
@@ -66,14 +68,19 @@ class SequenceEstimator(Estimator):
                 in one fold.
             order: Times of the rows `(rows,)`, or "rows": the last are validated, and
                 there are no folds.
+            resume: Folder in which the training is kept, new or empty at first: after
+                a kill the same call goes on from there, and ends with the same bits.
+                See docs/resume.md. None: nothing is kept.
 
         Returns:
             The estimator itself.
 
         Raises:
-            ValueError: For an argument, here or in the constructor, out of range.
+            ValueError: For an argument, here or in the constructor, out of range;
+                `resume` holds a fit of other data or arguments, or one that another
+                process is at.
         """
-        return self._fit(X, y, sample_weight, groups, order)
+        return self._fit(X, y, sample_weight, groups, order, resume)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import os
+import pathlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -73,6 +74,7 @@ class TableEstimator(Estimator):
         sample_weight: Any = None,
         groups: Any = None,
         order: Any = None,
+        resume: str | os.PathLike | None = None,
     ) -> Self:
         """Trains on a table, afresh at every call.
 
@@ -89,14 +91,25 @@ class TableEstimator(Estimator):
                 in one fold.
             order: Times of the rows `(rows,)`, or "rows": the last are validated, and
                 there are no folds.
+            resume: Folder in which the training is kept, new or empty at first: after
+                a kill the same call goes on from there, and ends with the same bits.
+                See docs/resume.md. None: nothing is kept.
 
         Returns:
             The estimator itself.
 
         Raises:
-            ValueError: For an argument, here or in the constructor, out of range.
+            ValueError: For an argument, here or in the constructor, out of range;
+                `resume` holds a fit of other data or arguments, or one that another
+                process is at.
         """
-        return self._fit(X, y, sample_weight, groups, order)
+        if resume is not None and self._searches():
+            raise ValueError(
+                "`resume` is the folder of a single fit and must be None with `trials` "
+                "or `time_limit`: a search goes on in its `directory`. "
+                f"Received: resume={resume!r}."
+            )
+        return self._fit(X, y, sample_weight, groups, order, resume)
 
     def feature_importances(
         self, X: Any, y: Any, repeats: int = 5, *, scoring: str | None = None
@@ -235,9 +248,10 @@ class TableEstimator(Estimator):
         goal: Goal,
         seed: int,
         data: Data,
+        folder: pathlib.Path | None,
     ) -> tuple[Trained, Recipe]:
         if not self._searches():
-            return train(recipe, build, parts, goal, seed), recipe
+            return train(recipe, build, parts, goal, seed, folder), recipe
         # Brings KerasTuner and Optuna.
         from keras_trainkit.estimators._automl import search
         from keras_trainkit.estimators._trial_tuner import Job

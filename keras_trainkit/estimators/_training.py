@@ -5,6 +5,7 @@ It takes the numbers that a recipe has chosen, whatever the network is built of.
 
 import dataclasses
 import math
+import pathlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from keras import ops
 
 from keras_trainkit._optimizer_access import averages_weights, learning_rate_schedule
 from keras_trainkit._types import Model
-from keras_trainkit.callbacks import CooldownOnPlateau, EarlyStopping
+from keras_trainkit.callbacks import CooldownOnPlateau, EarlyStopping, TrainState
 from keras_trainkit.estimators._parts import Part, Rows
 from keras_trainkit.models import ensemble, loss_for, metrics_for
 from keras_trainkit.optimizers import AdamW
@@ -78,6 +79,7 @@ def train(
     parts: Sequence[Part],
     goal: Goal,
     seed: int,
+    folder: pathlib.Path | None = None,
 ) -> Trained:
     """Trains a network for each part; of several it makes one model.
 
@@ -89,9 +91,10 @@ def train(
         build: Function of the values of the recipe: a new model, not compiled.
         parts: Of each the validation rows choose the best epoch.
         seed: Int. Keras' seed for the first part; each part has the next.
+        folder: Where the states of the trainings are kept, which go on from them.
     """
     values = {name: choice["value"] for name, choice in recipe.items()}
-    trained = list(trained_networks(values, build, parts, goal, seed))
+    trained = list(trained_networks(values, build, parts, goal, seed, folder))
     model = trained[0].model
     if len(trained) > 1:
         model = ensemble([network.model for network in trained])
@@ -109,8 +112,9 @@ def trained_networks(
     parts: Sequence[Part],
     goal: Goal,
     seed: int,
+    folder: pathlib.Path | None = None,
 ) -> Iterator[Trained]:
-    """A trained network for each part.
+    """A trained network for each part, from the state in `folder` on.
 
     All of them train in the compiled program of the first, with their own variables
     put into it: to compile takes longer than to train on few rows. Each has its own on
@@ -143,6 +147,7 @@ def trained_networks(
                 ending_of(first, monitor, values["epochs"]),
                 *goal.watch,
                 *goal.callbacks,
+                *([] if folder is None else [TrainState(folder / f"network_{number}")]),
             ],
             verbose=goal.verbose,
         )

@@ -1,4 +1,5 @@
 import functools
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -181,6 +182,7 @@ class TextClassifier(Classifier, Estimator):
         sample_weight: Any = None,
         groups: Any = None,
         order: Any = None,
+        resume: str | os.PathLike | None = None,
     ) -> Self:
         """Trains on texts, afresh at every call.
 
@@ -193,14 +195,19 @@ class TextClassifier(Classifier, Estimator):
                 in one fold.
             order: Times of the rows `(rows,)`, or "rows": the last are validated, and
                 there are no folds.
+            resume: Folder in which the training is kept, new or empty at first: after
+                a kill the same call goes on from there, and ends with the same bits.
+                See docs/resume.md. None: nothing is kept.
 
         Returns:
             The estimator itself.
 
         Raises:
-            ValueError: For an argument, here or in the constructor, out of range.
+            ValueError: For an argument, here or in the constructor, out of range;
+                `resume` holds a fit of other data or arguments, or one that another
+                process is at.
         """
-        return self._fit(X, y, sample_weight, groups, order)
+        return self._fit(X, y, sample_weight, groups, order, resume)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

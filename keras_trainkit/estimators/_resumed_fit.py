@@ -1,0 +1,55 @@
+"""The folder of a fit that goes on after a kill."""
+
+import contextlib
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from keras_trainkit._train_state.owner import Owner
+from keras_trainkit.estimators._search_folder import (
+    FORMAT,
+    RESUMED,
+    begin,
+    described_arguments,
+    described_data,
+    seed_in,
+)
+
+
+def seed_begun_with(folder: pathlib.Path | None, random_state: Any) -> int | None:
+    """The seed of the fit in the folder, where `random_state` does not give it."""
+    if isinstance(random_state, int | np.integer):
+        return None
+    return seed_in(folder, RESUMED)
+
+
+@contextlib.contextmanager
+def own_folder(
+    folder: pathlib.Path | None, estimator: Any, seed: int, data: Any
+) -> Iterator[None]:
+    """Within it the folder is this process' own, and known to be of this fit.
+
+    Args:
+        data: `Data`.
+
+    Raises:
+        ValueError: It is of another fit, or another process is at it.
+    """
+    if folder is None:
+        yield
+        return
+    description = {
+        "format": FORMAT,
+        "estimator": type(estimator).__name__,
+        "seed": seed,
+        **described_data(data),
+        "arguments": described_arguments(estimator.get_params(deep=False)),
+    }
+    begin(folder, description, RESUMED)
+    owner = Owner(folder)
+    try:
+        yield
+    finally:
+        owner.release()
