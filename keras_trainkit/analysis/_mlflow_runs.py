@@ -5,7 +5,6 @@ import contextlib
 import datetime
 import json
 import pathlib
-import sqlite3
 import urllib.parse
 from typing import Any
 
@@ -27,6 +26,8 @@ def mlflow_runs(directory: pathlib.Path) -> list[TrackedRun]:
 
 def is_store(file: pathlib.Path) -> bool:
     """True if the file is a database with MLflow's tables."""
+    import sqlite3
+
     with file.open("rb") as opened:
         if opened.read(len(_BEGIN)) != _BEGIN:
             return False

@@ -14,6 +14,8 @@ from typing import Any
 from keras_trainkit._disk import replacing
 from keras_trainkit.analysis.run_description import plain
 
+_WIDE = 720  # pixels, beyond which a narrow screen scrolls a picture
+
 
 @dataclasses.dataclass(frozen=True)
 class Table:
@@ -43,6 +45,11 @@ class Picture:
     def height(self) -> int:
         return self._size(b"height")
 
+    @property
+    def is_wide(self) -> bool:
+        """True where a narrow screen would make its letters too small."""
+        return self.width > _WIDE
+
     def _size(self, name: bytes) -> int:
         """In pixels, of which an inch has 96 where matplotlib's points have 72."""
         found = re.search(name + rb'="([\d.]+)pt"', self.svg)
@@ -68,10 +75,13 @@ class Section:
     findings: Sequence[Any] = ()
     pictures: Sequence[Picture] = ()
     tables: Sequence[Table] = ()
+    number: int = 1
 
     @property
     def anchor(self) -> str:
-        return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
+        """The title as an id; with a number, where another section has the same."""
+        found = re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-") or "section"
+        return found if self.number == 1 else f"{found}-{self.number}"
 
 
 def drawn(plot: Callable[[pathlib.Path], None], text: str) -> Picture:
@@ -97,7 +107,7 @@ def check_report_path(path: Any) -> pathlib.Path:
 def write_report(
     path: pathlib.Path, title: str, verdict: str, sections: Sequence[Section]
 ) -> pathlib.Path:
-    """Writes the page and the JSON, each whole or not at all."""
+    """Writes the page and the JSON, both whole or none of them."""
     made = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     beside = path.with_suffix(".json")
     numbers = {
@@ -115,10 +125,10 @@ def write_report(
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(plain(numbers), indent=2, allow_nan=False)
-    for file, content in ((beside, text + "\n"), (path, page)):
-        temporary = file.with_name(f".{file.name}.new")
-        with replacing(temporary, file):
-            temporary.write_text(content, encoding="utf-8")
+    parts = [file.with_name(f".{file.name}.new") for file in (beside, path)]
+    with replacing(parts[0], beside), replacing(parts[1], path):
+        parts[0].write_text(text + "\n", encoding="utf-8")
+        parts[1].write_text(page, encoding="utf-8")
     return path
 
 

@@ -52,6 +52,17 @@ def class_sections(
     return [confusion, _calibration(labels, probabilities)]
 
 
+def broken_section(predicted: np.ndarray) -> list[Section]:
+    """A section that says so where predictions are no finite numbers, else none."""
+    finite = np.isfinite(predicted).reshape(len(predicted), -1).all(axis=1)
+    broken = int(np.sum(~finite))
+    if not broken:
+        return []
+    total = len(predicted)
+    text = f"The model predicts NaN or infinity for {broken:,} of {total:,} rows."
+    return [Section("Predictions", text, {"rows": total, "not_finite": broken})]
+
+
 def residual_section(targets: np.ndarray, predicted: np.ndarray) -> Section:
     """Errors of numbers beside their predictions.
 

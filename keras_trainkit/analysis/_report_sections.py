@@ -1,14 +1,20 @@
 """Sections of a report, of runs, searches, models, data and results."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from keras_trainkit._arrays import as_numpy
+from keras_trainkit._arrays import as_numpy, class_labels
 from keras_trainkit.analysis._history import epochs_of, read_history
 from keras_trainkit.analysis._report_page import Section, Table, drawn
-from keras_trainkit.analysis._report_scores import class_sections, residual_section
+from keras_trainkit.analysis._report_scores import (
+    broken_section,
+    class_sections,
+    residual_section,
+)
+from keras_trainkit.analysis._trials import finished_trials
 from keras_trainkit.analysis.diagnosis import Diagnosis
 from keras_trainkit.analysis.plot_attention import plot_attention
 from keras_trainkit.analysis.plot_contour import plot_contour
@@ -107,26 +113,36 @@ def search_sections(tuner: Any) -> list[Section]:
     table = Table(f"The best {len(rows)} trials", header, rows)
     numbers = {"objective": objective.name, "trials": _records(frame)}
     found = [Section("Search", text, numbers, tables=[table] if rows else [])]
+    shares: dict[str, float] = {}
+
+    def importances(path: Any) -> None:
+        shares.update(plot_importances(tuner, path))
+
+    def contour(path: Any) -> None:
+        plot_contour(tuner, path, _two_numbers(tuner, shares))
+
+    lines = functools.partial(plot_parallel_coordinates, tuner)
     for title, plot, words in (
-        (
-            "Trials",
-            plot_parallel_coordinates,
-            "Hyperparameters and score of each trial.",
-        ),
-        (
-            "What mattered",
-            plot_importances,
-            "Share of each hyperparameter in the score.",
-        ),
-        ("Two hyperparameters", plot_contour, "Score over the two that mattered most."),
+        ("Trials", lines, "Hyperparameters and score of each trial."),
+        ("What mattered", importances, "Share of each hyperparameter in the score."),
+        ("Two hyperparameters", contour, "Score over the two that mattered most."),
     ):
         try:
-            picture = drawn(lambda path, plot=plot: plot(tuner, path), words)  # type: ignore[misc]
+            picture = drawn(plot, words)
         except ValueError as error:  # too few trials, or nothing that varies
             found.append(Section(title, f"Not drawn: {error}"))
         else:
-            found.append(Section(title, words, pictures=[picture]))
+            values = dict(shares) if plot is importances else None
+            found.append(Section(title, words, values, pictures=[picture]))
     return found
+
+
+def _two_numbers(tuner: Any, shares: Mapping[str, float]) -> list[str]:
+    """The two that mattered most of those with an order; else the usual ones."""
+    trials = finished_trials(tuner, 1, "The contours lie between trials")
+    axes = [axis for name in shares if (axis := trials.axis(name)) is not None]
+    found = [axis.name for axis in axes if axis.is_number][:2]
+    return found if len(found) == 2 else ["learning_rate", "batch_size"]
 
 
 def data_section(x: Any, y: Any) -> Section:
@@ -149,21 +165,22 @@ def score_sections(model: Any, x: Any, y: Any) -> list[Section]:
     labels = as_numpy(y)
     if getattr(model, "task", None) in ("classification", "binary"):
         probabilities = predict_proba(model, x, verbose=0)
-        names = model.classes or range(probabilities.shape[1])
-        codes = labels.argmax(axis=1) if _is_one_hot(labels) else labels.reshape(-1)
-        if len(codes) != len(labels) or codes.dtype.kind not in "biuf":
-            raise ValueError(
-                "`data` are rows that were not trained on and must have the number of "
-                f"the class of each, or be one-hot. Received: y of {labels.dtype}, "
-                f"shape {labels.shape}."
-            )
-        return class_sections(codes.astype(int), probabilities, list(names))
+        if model.task == "binary" and model.output_shape[-1] != 1:
+            return []  # several labels of a row have no confusion of classes
+        rows, count = probabilities.shape
+        names = list(model.classes or range(count))
+        one_hot = labels.shape == (rows, count)
+        codes = class_labels(labels.argmax(axis=1) if one_hot else labels, rows, count)
+        return broken_section(probabilities) or class_sections(
+            codes, probabilities, names
+        )
     predicted = as_numpy(model.predict(x, verbose=0))
     if predicted.size != labels.size:
         return []
     shape = (len(labels), -1)
     targets = labels.reshape(shape).astype("float64")
-    return [residual_section(targets, predicted.reshape(shape).astype("float64"))]
+    predicted = predicted.reshape(shape).astype("float64")
+    return broken_section(predicted) or [residual_section(targets, predicted)]
 
 
 def model_section(description: Mapping[str, Any]) -> Section:
@@ -250,10 +267,6 @@ def _column(name: str, values: np.ndarray) -> list[Any]:
         None,
         None,
     ]
-
-
-def _is_one_hot(labels: np.ndarray) -> bool:
-    return labels.ndim == 2 and labels.shape[1] > 1
 
 
 def _loss_name(loss: Any) -> str:

@@ -1,3 +1,4 @@
+import dataclasses
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -195,8 +196,10 @@ def _title_of(result: Any) -> str:
 
 
 def _unlike(sections: list[Section]) -> list[Section]:
-    """The sections, none with the anchor of another."""
+    """The sections, with numbers where their titles give the same anchor."""
     seen: dict[str, Section] = {}
     for section in sections:
-        seen.setdefault(section.anchor, section)
+        while section.anchor in seen:
+            section = dataclasses.replace(section, number=section.number + 1)
+        seen[section.anchor] = section
     return list(seen.values())

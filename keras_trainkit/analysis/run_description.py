@@ -6,8 +6,6 @@ from typing import Any
 
 import keras
 
-from keras_trainkit.tuners._data_description import fingerprint
-
 _PACKAGES = ("keras", "keras-trainkit", "tensorflow", "jax", "torch", "numpy")
 
 
@@ -60,6 +58,8 @@ def run_description(
             "`model` is what is described and must be a Keras model that is built. "
             f"Received: {model!r}."
         )
+    from keras_trainkit.tuners._data_description import fingerprint  # brings Optuna
+
     return {
         "parameters": {str(k): plain(v) for k, v in (parameters or {}).items()},
         "seed": seed,

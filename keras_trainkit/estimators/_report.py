@@ -10,8 +10,18 @@ from sklearn.utils.validation import check_is_fitted
 
 from keras_trainkit._arrays import as_numpy
 from keras_trainkit.analysis import report, run_description
-from keras_trainkit.analysis._report_page import Section, Table, check_report_path
-from keras_trainkit.analysis._report_scores import class_sections, residual_section
+from keras_trainkit.analysis._figures import new_figure, save
+from keras_trainkit.analysis._report_page import (
+    Section,
+    Table,
+    check_report_path,
+    drawn,
+)
+from keras_trainkit.analysis._report_scores import (
+    broken_section,
+    class_sections,
+    residual_section,
+)
 from keras_trainkit.analysis._report_sections import data_section
 
 
@@ -32,6 +42,7 @@ def report_of(
             f"none of them. Received: {given} alone."
         )
     results: dict[str, Any] = {"Recipe": _recipe(estimator.recipe_)}
+    results["Validation rows"] = _validated(estimator)
     leaderboard = estimator.recipe_.get("leaderboard", {}).get("value")
     if leaderboard is not None:
         results["Leaderboard"] = estimator.leaderboard()
@@ -80,6 +91,36 @@ def _recipe(recipe: Mapping[str, Mapping[str, Any]]) -> Section:
     return Section("Recipe", "", numbers, tables=[table])
 
 
+def _validated(estimator: Any) -> Section:
+    """Validation rows, of which the estimator keeps how far off each was."""
+    scores = np.asarray(estimator.conformity_scores_, "float64")
+    first = scores.reshape(len(scores), -1)[:, 0]
+    outputs = scores.size // max(len(scores), 1)
+    half, most = np.quantile(first, [0.5, 0.9])
+    if is_classifier(estimator):
+        what = "probability of the other classes"
+        text = (
+            f"Half of the {len(first):,} validation rows give the true class a "
+            f"probability of at least {1 - half:.3g}, nine in ten of {1 - most:.3g}."
+        )
+    else:
+        what = "distance of the prediction from the truth"
+        text = (
+            f"Half of {len(first):,} validation rows are off by {half:.4g} or less, "
+            f"nine in ten by {most:.4g}{', in the first output' * (outputs > 1)}."
+        )
+
+    def plot(path: Any) -> None:
+        figure, (axes,) = new_figure()
+        axes.hist(first, bins=min(40, max(10, len(first) // 10)))
+        axes.set(xlabel=what, ylabel="rows", title="Rows that were validated")
+        save(figure, path)
+
+    numbers = {"rows": len(first), "median": float(half), "nine_in_ten": float(most)}
+    picture = drawn(plot, f"Histogram of the validation rows: {what}. {text}")
+    return Section("Validation rows", text, numbers, pictures=[picture])
+
+
 def _short(value: Any) -> str:
     text = str(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
@@ -100,4 +141,5 @@ def _scores(estimator: Any, X: Any, y: Any) -> list[Section]:  # noqa: N803
             f"Received: {unknown[:9]}."
         )
     labels = np.array([numbers[value] for value in answers.ravel().tolist()])
-    return class_sections(labels, estimator.predict_proba(X), names)
+    probabilities = estimator.predict_proba(X)
+    return broken_section(probabilities) or class_sections(labels, probabilities, names)

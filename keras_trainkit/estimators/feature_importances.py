@@ -48,6 +48,17 @@ class FeatureImportances:
     score: float
     metric: str
 
+    @property
+    def verdict(self) -> str:
+        """A sentence: the columns that cost most, and how many cost nothing."""
+        order = np.argsort(-self.mean, kind="stable")[:3]
+        most = ", ".join(f"{self.names[at]} ({self.mean[at]:.3g})" for at in order)
+        idle = int((self.mean <= self.std).sum())
+        return (
+            f"{self.metric} is {self.score:.4g}; most of it is lost without {most}. "
+            f"{idle} of {len(self.names)} columns lose no more than one deviation."
+        )
+
     def plot(self, path: str | pathlib.Path) -> None:
         """Draws a bar for each column, the largest first, with one deviation.
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from browser import CHROMIUM, problems_in
+from finished import finished
 
 from keras_trainkit import analysis, callbacks, layers, models, tuners
 from keras_trainkit.analysis import CrossValidation, TrackedRun
@@ -210,6 +211,82 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatc
     assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 2
 
 
+def test_neither_file_is_new_when_one_cannot_be_written(tmp_path, monkeypatch):
+    path = analysis.report(RUN, tmp_path / "report.html")
+    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    write = type(path).write_text
+
+    def full_for_pages(file, text, **options):
+        if ".html" in file.name:
+            raise OSError(28, "No space left on device")
+        return write(file, text, **options)
+
+    monkeypatch.setattr("pathlib.Path.write_text", full_for_pages)
+    with pytest.raises(OSError, match="No space left"):
+        analysis.report(RUN, path, title="Another")
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_titles_without_latin_letters_keep_their_sections(tmp_path):
+    table = pd.DataFrame({"score": [0.5]})
+    results = {"学習": table, "注意": table, "A b": table, "a-B": table}
+    page, numbers = report(RUN, tmp_path, results=results)
+    assert page.headings[2:] == ["学習", "注意", "A b", "a-B"]
+    names = list(numbers["sections"])[2:]
+    assert names == ["section", "section_2", "a_b", "a_b_2"]
+
+
+def judged(task, outputs, y, tmp_path):
+    """Sections on a model that gives `outputs` for each of three rows."""
+    inputs = keras.Input((2,))
+    model = models.TaskModel(inputs, layers.Head(len(outputs), task)(inputs))
+    model.layers[-1].set_weights([np.zeros((2, len(outputs))), np.array(outputs)])
+    given = {"model": model, "data": (np.ones((3, 2)), np.array(y))}
+    return report(RUN, tmp_path, **given)[1]["sections"]
+
+
+@pytest.mark.parametrize(
+    ("task", "y"), [("classification", [0, 1, 2]), ("regression", [[1.0] * 3] * 3)]
+)
+def test_predictions_of_nan_are_told_and_not_judged(task, y, tmp_path):
+    found = judged(task, [0.0, np.nan, 1.0], y, tmp_path)
+    assert found["predictions"]["numbers"] == {"rows": 3, "not_finite": 3}
+    assert "NaN or infinity for 3 of 3 rows" in found["predictions"]["verdict"]
+    assert not {"calibration", "residuals"} & set(found)
+
+
+def test_several_labels_of_a_row_have_no_confusion(tmp_path):
+    found = judged("binary", [0.0, 1.0], [[0, 1], [1, 1], [0, 0]], tmp_path)
+    assert "confusion_of_the_classes" not in found and "data" in found
+
+
+@pytest.mark.parametrize("y", [[0, 1, 3], [0, 1, -1], [0.5, 1, 2]])
+def test_numbers_that_are_no_classes_are_refused(y, tmp_path):
+    with pytest.raises(ValueError, match="whole numbers from 0 to 2"):
+        judged("classification", [0.0, 1.0, 2.0], y, tmp_path)
+
+
+@pytest.mark.slow
+def test_contours_are_of_those_that_mattered(tmp_path):
+    def score(hp):
+        kind = hp.Choice("kind", ["a", "b"])
+        return hp.Float("slope", 0, 1) + hp.Float("width", 0, 0.5) + 0 * len(kind)
+
+    drawn = np.random.default_rng(0).uniform(0, 0.5, (12, 2)).tolist()
+    rows = [{"slope": 2 * slope, "width": width} for slope, width in drawn]
+    tuner = finished(tmp_path / "tuner", score, rows)
+    page, numbers = report(tuner, tmp_path)
+    found = numbers["sections"]
+    assert set(found["what_mattered"]["numbers"]) == {"slope", "width", "kind"}
+    assert "Not drawn" not in found["two_hyperparameters"]["verdict"]
+    assert len(page.pictures) == 3
+
+
+def test_a_page_may_load_and_run_nothing(tmp_path):
+    page, _ = report(RUN, tmp_path)
+    assert "default-src 'none'; img-src data:" in page.text
+
+
 CHECKS = """
 const found = [];
 const light = (text) => {
@@ -233,6 +310,9 @@ for (const text of root.querySelectorAll("h1, h2, h3, p, a, dt, dd, td, th, capt
 for (const image of root.querySelectorAll("img"))
   if (!image.complete || !image.naturalWidth || !image.alt)
     found.push(`not shown: ${image.alt}`);
+for (const image of root.querySelectorAll("img"))
+  if (image.getBoundingClientRect().width < Math.min(image.width, 300))
+    found.push(`too small to read: ${image.alt}`);
 const dark = frame.matchMedia("(prefers-color-scheme: dark)").matches;
 if (dark !== DARK) found.push(`dark is ${dark}`);
 if (dark === light(frame.getComputedStyle(root.querySelector("body")).color) < 0.5)

@@ -25,6 +25,13 @@ def test_bars_stand_in_the_order_of_their_size():
     assert axes.get_xlabel() == "accuracy lost, of 0.9"
 
 
+def test_the_verdict_names_what_costs_most():
+    assert FOUND.verdict == (
+        "accuracy is 0.9; most of it is lost without town (0.4), age (0.1), $x$ "
+        "(-0.02). 1 of 3 columns lose no more than one deviation."
+    )
+
+
 def test_a_picture_is_written(tmp_path):
     FOUND.plot(tmp_path / "importances.svg")
     assert b"<svg" in (tmp_path / "importances.svg").read_bytes()

@@ -39,6 +39,11 @@ def test_a_regressor_without_rows_has_neither_residuals_nor_data(regressor, tmp_
     found = numbers_of(regressor.report(tmp_path / "report.html", title="Houses"))
     assert not {"residuals", "data", "importance_of_the_columns"} & set(found)
     assert "findings" in found
+    rows = found["validation_rows"]
+    scores = regressor.conformity_scores_[:, 0]
+    assert rows["numbers"]["rows"] == len(scores) == 50
+    assert rows["numbers"]["median"] == pytest.approx(np.median(scores))
+    assert "Half of 50 validation rows are off by" in rows["verdict"]
 
 
 @pytest.mark.slow
