@@ -3,6 +3,7 @@
 from keras_trainkit.layers.attention_pooling import AttentionPooling
 from keras_trainkit.layers.categorical_embedding import CategoricalEmbedding
 from keras_trainkit.layers.feature_selection import FeatureSelection
+from keras_trainkit.layers.gaussian_feature_noise import GaussianFeatureNoise
 from keras_trainkit.layers.head import Head
 from keras_trainkit.layers.learnable_swish import LearnableSwish
 from keras_trainkit.layers.masked_conv1d import MaskedConv1D
@@ -20,12 +21,17 @@ from keras_trainkit.layers.sequence_truncation import SequenceTruncation
 from keras_trainkit.layers.standard_scaling import StandardScaling
 from keras_trainkit.layers.table_encoder import TableEncoder
 from keras_trainkit.layers.temperature_scaling import TemperatureScaling
+from keras_trainkit.layers.time_mask import TimeMask
+from keras_trainkit.layers.time_shift import TimeShift
+from keras_trainkit.layers.time_warp import TimeWarp
+from keras_trainkit.layers.token_dropout import TokenDropout
 from keras_trainkit.layers.variational_lstm import VariationalLSTM
 
 __all__ = [
     "AttentionPooling",
     "CategoricalEmbedding",
     "FeatureSelection",
+    "GaussianFeatureNoise",
     "Head",
     "LearnableSwish",
     "MaskedConv1D",
@@ -43,5 +49,9 @@ __all__ = [
     "StandardScaling",
     "TableEncoder",
     "TemperatureScaling",
+    "TimeMask",
+    "TimeShift",
+    "TimeWarp",
+    "TokenDropout",
     "VariationalLSTM",
 ]

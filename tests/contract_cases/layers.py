@@ -1,5 +1,6 @@
 CASES: dict[str, dict] = {
     "CategoricalEmbedding": {"sizes": [3, 9], "units": 5, "one_hot_up_to": 4},
+    "GaussianFeatureNoise": {"stddev": [0.2, 0.4], "seed": 7},
     "Head": {"units": 3, "task": "classification", "classes": ["b", "c", "a"]},
     "MaskedConv1D": {"filters": 5, "kernel_size": 4, "use_bias": False},
     "MemberAdapter": {"members": 3, "groups": [2, 5]},
@@ -25,6 +26,10 @@ CASES: dict[str, dict] = {
     "RobustScaling": {"clip": 2.5},
     "StandardScaling": {},
     "TemperatureScaling": {},
+    "TimeMask": {"max_fraction": 0.4, "spans": 3, "value": 0.7, "seed": 7},
+    "TimeShift": {"max_fraction": 0.4, "fill": "wrap", "seed": 7},
+    "TimeWarp": {"stddev": 0.4, "knots": 3, "seed": 7},
+    "TokenDropout": {"rate": 0.4, "replacement": 2, "padding": 3, "seed": 7},
     "VariationalLSTM": {
         "units": 5,
         "bidirectional": True,
