@@ -1,4 +1,4 @@
-"""What the layers that change training rows at random have in common."""
+"""Base and helpers of the layers that change training rows at random."""
 
 from typing import Any
 

@@ -35,6 +35,7 @@ class GaussianFeatureNoise(Augmentation):
     Example:
 
     ```python
+    inputs = keras.Input((3,))
     x = StandardScaling()(inputs)
     x = GaussianFeatureNoise([0.1, 0.1, 0])(x)
     ```
@@ -75,4 +76,6 @@ class GaussianFeatureNoise(Augmentation):
         return where_steps(valid_steps(inputs, mask), noisy, inputs)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "stddev": self.stddev}
+        # Keras keeps a list as one that cannot be copied.
+        stddev = list(self.stddev) if isinstance(self.stddev, list) else self.stddev
+        return {**super().get_config(), "stddev": stddev}

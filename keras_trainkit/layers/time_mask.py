@@ -42,6 +42,7 @@ class TimeMask(Augmentation):
     Example:
 
     ```python
+    inputs = keras.Input((None, 9))
     x = StandardScaling()(inputs)
     x = TimeMask(0.1, spans=2)(x)
     ```

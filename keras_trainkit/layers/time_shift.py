@@ -43,11 +43,12 @@ class TimeShift(Augmentation):
     Example:
 
     ```python
-    x = TimeShift(0.1)(x)
+    inputs = keras.Input((None, 9))
+    x = TimeShift(0.1)(inputs)
     ```
 
-    Source: Iwana and Uchida, 2021, PLOS ONE 16(7), e0254841, section on slicing and
-    permutation in time. There sequences have no padding.
+    Source: the random shift of images (Keras' `RandomTranslation`) on the axis of time.
+    For a survey of such changes: Iwana and Uchida, 2021, PLOS ONE 16(7), e0254841.
     """
 
     def __init__(

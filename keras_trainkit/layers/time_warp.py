@@ -45,7 +45,8 @@ class TimeWarp(Augmentation):
     Example:
 
     ```python
-    x = TimeWarp(0.2)(x)
+    inputs = keras.Input((None, 9))
+    x = TimeWarp(0.2)(inputs)
     ```
 
     Source: Um et al., 2017, arXiv:1706.00527, and Iwana and Uchida, 2021, PLOS ONE

@@ -14,9 +14,9 @@ from keras_trainkit.layers._augmentation import Augmentation
 class TokenDropout(Augmentation):
     """Replaces tokens by another one at random while training.
 
-    | replacement | what the network sees of a dropped token                        |
-    | ----------- | --------------------------------------------------------------- |
-    | 1           | an unknown word: `[UNK]` of `keras.layers.TextVectorization`    |
+    | replacement | what the network sees of a dropped token                         |
+    | ----------- | ---------------------------------------------------------------- |
+    | 1           | an unknown word: `[UNK]` of `keras.layers.TextVectorization`     |
     | 0           | nothing: `Embedding(mask_zero=True)` masks it as it does padding |
 
     A row that would lose every token keeps them all. Padding is never replaced.

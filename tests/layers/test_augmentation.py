@@ -1,4 +1,4 @@
-"""What all layers share that change training rows, then each alone."""
+"""Behaviour shared by the layers that change training rows, then of each alone."""
 
 import keras
 import numpy as np
