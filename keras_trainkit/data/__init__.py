@@ -1,6 +1,7 @@
 """Arrays before they meet the model."""
 
 from keras_trainkit.data.folds import Fold, folds
+from keras_trainkit.data.mixup import mixup
 from keras_trainkit.data.pad_sequences import pad_sequences
 from keras_trainkit.data.sequence_batches import SequenceBatches
 from keras_trainkit.data.split import Split, split
@@ -12,6 +13,7 @@ __all__ = [
     "Split",
     "TableBatches",
     "folds",
+    "mixup",
     "pad_sequences",
     "split",
 ]
