@@ -16,6 +16,7 @@ UNDONE = 0.5  # rises of the training loss as a share of its falls
 FEW_ROWS = 50
 NOISY = 0.1  # noise of the validation loss, as a share of its level
 NO_BETTER = 0.97
+HIGHER = 0.2  # end of the training loss over its start, as a share of its lowest
 RISE = 0.1  # of the validation loss from its lowest level, as a share of that level
 LEAST_RISE = 0.02  # likewise, as a share of the baseline
 GAP = 0.25
@@ -74,7 +75,7 @@ CODES = {
         "error",
         f"the rises of the training loss undo more than {UNDONE:.0%} of its falls, and "
         f"its noise is above {ROUGH:.0%} of its level or its level above {ABOVE:g} "
-        "times the baseline",
+        f"times the baseline; or it ends above its start by {HIGHER:.0%} of its lowest",
         "Divide the learning rate by 10, or take the suggestion of "
         "`analysis.learning_rate_range_test`.",
     ),

@@ -59,6 +59,7 @@ def diverged(curves: Curves) -> Finding | None:
             return limits.finding("KTK001", why, numbers, f"diverged in epoch {epoch}")
     first = max(curves.training[0], curves.reference)
     last = float(np.median(tail(curves.training, 0.1)))
+    last = max(last, float(curves.training[-1]))
     if last <= limits.BURST * first:
         return None
     above = np.flatnonzero(curves.training > limits.BURST * first)
@@ -87,12 +88,24 @@ def rate_too_high(curves: Curves) -> Finding | None:
             )
             return limits.finding("KTK004", why, numbers)
     if rough <= limits.ROUGH or undone <= limits.UNDONE:
-        return None
+        return _rising(curves)
     why = (
         f"The training loss jumps by {rough:.0%} of its level between epochs, and its "
         f"rises undo {undone:.0%} of its falls."
     )
     return limits.finding("KTK004", why, numbers)
+
+
+def _rising(curves: Curves) -> Finding | None:
+    """Training that ends far above its lowest, and above where it began."""
+    smooth = level(curves.training)
+    low, end, first = float(smooth.min()), float(smooth[-1]), float(smooth[0])
+    rise = max(2 * noise(curves.training), limits.HIGHER * abs(low))
+    if end - max(low, first) <= rise:
+        return None
+    epoch = int(curves.epochs[smooth.argmin()])
+    why = f"The training loss rises from {low:.4g} in epoch {epoch} to {end:.4g}."
+    return limits.finding("KTK004", why, {"epoch": epoch, "lowest": low, "last": end})
 
 
 def too_few_rows(curves: Curves) -> Finding | None:

@@ -1,5 +1,6 @@
 """Matplotlib figures of runs, drawn without pyplot and so without global state."""
 
+import math
 import pathlib
 import unicodedata
 import warnings
@@ -57,6 +58,11 @@ def check_path(path: Any) -> pathlib.Path:
     return pathlib.Path(path)
 
 
+def finite_or_none(value: Any) -> Any:
+    """The value for a JSON, which has no other numbers."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def wants_log(values: Any) -> bool:
     """True if values spread so far that a linear axis would hide the small ones."""
     values = np.asarray(values, "float64")
@@ -101,7 +107,7 @@ def logarithmic(axes: Any, values: Sequence[float]) -> None:
 
 def tick_label(value: Any) -> str:
     """The text of a value at an axis: 0.00001 is 1e-5."""
-    if isinstance(value, bool | str):
+    if isinstance(value, bool | str | None) or not hasattr(value, "__float__"):
         return str(value)
     form = ".3e" if 0 < abs(value) < 1e-3 else ".4g"
     mantissa, _, exponent = f"{value:{form}}".partition("e")

@@ -41,8 +41,8 @@ def count_rows(name: str, data: Any, rows: int | None) -> int:
     wanted = "one row for each sample" if rows is None else f"{rows} rows, as `x`"
     purpose = f"`{name}` holds the samples and must be arrays or frames with {wanted}"
     parts = keras.tree.flatten(data) if isinstance(data, dict | tuple) else [data]
-    counts = sorted({len(p) for p in parts if hasattr(p, "__len__")})
-    if isinstance(data, str) or not all(hasattr(part, "__len__") for part in parts):
+    counts = sorted({len(p) for p in parts if hasattr(p, "shape")})
+    if not all(hasattr(part, "shape") and len(part.shape) for part in parts):
         raise ValueError(f"{purpose}. Received: {name} of type {type(data).__name__}.")
     if len(counts) != 1 or counts[0] != (rows or counts[0]) or not counts[0]:
         raise ValueError(f"{purpose}. Received: {name} with {counts} rows.")

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from keras_trainkit.analysis._figures import check_path, new_figure, save
+from keras_trainkit.analysis._figures import (
+    check_path,
+    finite_or_none,
+    new_figure,
+    save,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -135,7 +140,7 @@ class CrossValidation:
             "training_rows": self.training_rows,
             "folds": self.folds,
         }
-        return keras.tree.map_structure(_finite, found)
+        return keras.tree.map_structure(finite_or_none, found)
 
     def plot(self, path: str | pathlib.Path) -> None:
         """Draws the scores of the folds, a panel for each, `.png`, `.pdf` or `.svg`.
@@ -150,10 +155,6 @@ class CrossValidation:
 
     def _headline(self) -> str:
         return next((name for name in self.scores if name != "loss"), "loss")
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _outlier(scores: np.ndarray) -> int | None:

@@ -3,12 +3,15 @@ import math
 import pathlib
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 
 from keras_trainkit.analysis._figures import (
     beyond_colours,
     check_path,
     colour_scale,
+    finite_or_none,
+    legend_below,
     new_figure,
     save,
     tick_label,
@@ -123,8 +126,8 @@ class HyperparameterEffects:
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as plain values, for a JSON."""
-        return {
+        """All of it as plain values, for a JSON; None for what is no finite number."""
+        found = {
             "verdict": self.verdict,
             "objective": self.objective,
             "direction": self.direction,
@@ -137,6 +140,7 @@ class HyperparameterEffects:
             "effects": self.effects,
             "floors": self.floors,
         }
+        return keras.tree.map_structure(finite_or_none, found)
 
     def plot(self, path: str | pathlib.Path) -> None:
         """Draws effects, lines and contours of pairs, `.png`, `.pdf` or `.svg`.
@@ -181,12 +185,17 @@ def _draw_effects(axes: Any, found: HyperparameterEffects) -> None:
     effects, floors = found.effects, found.floors
     names = sorted(effects, key=lambda n: np.nan_to_num(effects[n], nan=np.inf))
     at = np.arange(len(names))
+    known = [effects[n] for n in names if np.isfinite(effects[n])]
+    widest = max([*known, *(floors[n] for n in names), 0.0]) or 1.0
     axes.barh(at, [effects[name] for name in names], color="C0", label="effect")
+    for place in at[[not np.isfinite(effects[n]) for n in names]]:
+        axes.barh(place, widest, color="none", edgecolor="C3", hatch="//")
+        axes.text(0.02 * widest, place, "not finite", va="center", color="C3")
     label = "seeds alone"
     axes.barh(at, [floors[n] for n in names], 0.35, color="0.75", label=label)
     axes.set_yticks(at, names)
     axes.set(xlabel=f"difference of {found.objective}", title="Effect beside the noise")
-    axes.legend(frameon=False, loc="lower right")
+    legend_below(axes)
 
 
 def _draw_line(axes: Any, found: HyperparameterEffects, name: str) -> None:
@@ -217,6 +226,10 @@ def _draw_contour(
         ]
     )
     finite = np.isfinite(heights)
+    axes.set_title(f"{found.objective} over {across} and {up}")
+    if not finite.any():
+        axes.text(0.5, 0.5, "no finite score", transform=axes.transAxes, ha="center")
+        return
     norm, levels = colour_scale(heights[finite], found.direction)
     shown = np.ma.array(np.clip(heights, norm.vmin, norm.vmax), mask=~finite)
     colours = {"cmap": "viridis_r" if found.direction == "max" else "viridis"}
@@ -234,7 +247,6 @@ def _draw_contour(
     axes.plot(*grid[:, ~finite], "x", color="C3")
     axes.use_sticky_edges = False
     axes.margins(0.05)
-    axes.set_title(f"{found.objective} over {across} and {up}")
 
 
 def _scale(axes: Any, which: str, name: str, values: list[Any]) -> np.ndarray:

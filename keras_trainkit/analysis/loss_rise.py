@@ -2,10 +2,12 @@ import dataclasses
 import pathlib
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 
 from keras_trainkit.analysis._figures import (
     check_path,
+    finite_or_none,
     legend_below,
     logarithmic,
     new_figure,
@@ -77,14 +79,15 @@ class LossRise:
         return f"No change found of up to {_percent(self.radii[-1])} doubles it."
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as plain values, for a JSON."""
-        return {
+        """All of it as plain values, for a JSON; None for what is no finite number."""
+        found = {
             "verdict": self.verdict,
             "loss": self.loss,
             "radii": self.radii.tolist(),
             "random_losses": self.random_losses.tolist(),
             "worst_losses": self.worst_losses.tolist(),
         }
+        return keras.tree.map_structure(finite_or_none, found)
 
     def plot(self, path: str | pathlib.Path) -> None:
         """Draws the losses over the size of the change, `.png`, `.pdf` or `.svg`.

@@ -105,6 +105,12 @@ def sensitivity(
             "them. Received: None."
         )
     name, direction = _objective(build, objective)
+    if "batch_size" in values and not hasattr(build, "build") and not _is_of_arrays(x):
+        raise ValueError(
+            "`hyperparameters` are what is changed and must be without 'batch_size' "
+            "where `x` comes in batches. "
+            f"Received: 'batch_size', with x of type {type(x).__name__}."
+        )
     with random_numbers_kept():
         if hasattr(build, "prepare"):
             build.prepare(x, y)
@@ -253,9 +259,17 @@ def _trained(
         x, y = arguments.pop("x"), arguments.pop("y")
         found = build.fit(hp, model, x, y, **arguments)
         return found.history
-    if "batch_size" in values and hasattr(arguments["x"], "shape"):
+    if "batch_size" in values and _is_of_arrays(arguments["x"]):
         arguments["batch_size"] = values["batch_size"]
     return model.fit(**arguments).history
+
+
+def _is_of_arrays(x: Any) -> bool:
+    """True for what `fit` divides into batches itself."""
+    parts = keras.tree.flatten(x)
+    return all(hasattr(part, "shape") for part in parts) and not hasattr(
+        x, "element_spec"
+    )
 
 
 def _best(history: dict[str, list[float]], name: str, direction: str) -> float:

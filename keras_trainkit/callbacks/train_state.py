@@ -128,6 +128,7 @@ class TrainState(keras.callbacks.Callback):
     _train_function: Callable | None
     _is_terminated: bool
     _handler: Any
+    _pid: int  # of the process that takes the signal
 
     def __init__(
         self,
@@ -200,6 +201,7 @@ class TrainState(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         if self._within is not None:
             if batch < self._within["batch"]:
+                self._owner.refresh()
                 self._skip()
                 return
             self._go_on_within(self._within)
@@ -214,7 +216,8 @@ class TrainState(keras.callbacks.Callback):
             self._end_process()
 
     def on_test_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        self._owner.refresh()
+        if self._owner is not None:  # within `fit`
+            self._owner.refresh()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         steps = self.params["steps"]
@@ -229,6 +232,8 @@ class TrainState(keras.callbacks.Callback):
 
     def on_train_end(self, logs: dict | None = None) -> None:
         self.model._initial_epoch = None
+        if self._is_terminated:
+            self._end_process()
         self._let_go()
 
     def _reset(self) -> None:
@@ -250,6 +255,7 @@ class TrainState(keras.callbacks.Callback):
         self._train_function = None
         self._is_terminated = False
         self._handler = None
+        self._pid = 0
 
     def _check_model(self) -> None:
         model = self.model
@@ -441,10 +447,12 @@ class TrainState(keras.callbacks.Callback):
 
     def _catch_signal(self) -> None:
         if threading.current_thread() is threading.main_thread():
+            self._pid = os.getpid()
             self._handler = signal.signal(signal.SIGTERM, self._on_signal)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if running_fit(self._list, frame) is not None:
+        is_own = os.getpid() == self._pid  # not a fork, which only inherits this
+        if is_own and running_fit(self._list, frame) is not None:
             self._is_terminated = True
             return
         self._let_go()  # an error has ended the `fit`

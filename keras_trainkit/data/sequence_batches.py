@@ -25,7 +25,9 @@ class SequenceBatches(OrderedBatches):
     into `num_lengths` groups by their length, of whole batches each, and cut so that
     the batches have as few steps in all as possible; the batches of a group have the
     same shape. There are as many of them as without groups: all but one have
-    `batch_size` rows, one of short sequences has what is left.
+    `batch_size` rows, one of short sequences has what is left. Without `shuffle` the
+    second batch may have a step more than its longest sequence, since TensorFlow takes
+    what the first two batches share for fixed.
 
     Each epoch puts the rows into other batches, of their group, and the batches into
     another order, which `seed` and `epoch` alone decide; rows as long as the longest

@@ -14,19 +14,13 @@ import numpy as np
 
 from keras_trainkit._arrays import as_numpy
 from keras_trainkit._checks import check_count, check_number
-from keras_trainkit.layers import (
-    FeatureSelection,
-    MissingIndicator,
-    SequenceTruncation,
-    TableEncoder,
-)
+from keras_trainkit.layers import SequenceTruncation
 from keras_trainkit.models._compile_arguments import named
+from keras_trainkit.models._nan_reading import nan_is_read
 from keras_trainkit.models._target_checks import check_targets
 
 _INPUTS = "holds the inputs of"
-_READS_NAN = (FeatureSelection, MissingIndicator, TableEncoder)
-_CLIPS = ("clip", "outside")  # of scalings: infinity may become a bound
-_KERAS_READS_NAN = (keras.layers.Discretization, keras.layers.Lambda)
+_DENSE_DATA = ("bsr", "coo", "csc", "csr")  # formats of SciPy whose `data` are numbers
 
 
 def check_fit_data(
@@ -50,7 +44,9 @@ def check_fit_data(
     _check_rows(model, "", x, y, sample_weight)
     if isinstance(validation_data, list | tuple):
         _check_validation(model, validation_data)
-    elif _is_array(validation_data) or isinstance(validation_data, dict):
+    elif _has_loss(model) and (
+        _is_array(validation_data) or isinstance(validation_data, dict)
+    ):
         _refuse_validation(f"{type(validation_data).__name__} alone")
 
 
@@ -69,9 +65,9 @@ def _check_class_weight(weights: Any) -> None:
 
 
 def _check_validation(model: keras.Model, data: list | tuple) -> None:
-    if not 2 <= len(data) <= 3:
+    if not 2 - (not _has_loss(model)) <= len(data) <= 3:
         _refuse_validation(f"{len(data)} of them")
-    x, y, weights = (*data, None)[:3]
+    x, y, weights = (*data, None, None)[:3]
     _check_rows(model, "validation_data: ", x, y, weights)
 
 
@@ -102,7 +98,7 @@ def _check_rows(model: keras.Model, of: str, x: Any, y: Any, weights: Any) -> No
             _check_shape(of, name, leaf, purpose, tuple(wanted.shape))
             _check_token_ids(model, of, name, leaf, wanted)
         if wanted is None or wanted.dtype != "string":
-            _check_numbers(of, name, leaf, purpose, _nan_is_read(model, leaf))
+            _check_numbers(of, name, leaf, purpose, nan_is_read(model, leaf))
     rows = _rows(leaves[0][1])
     if rows == 0:
         _refuse(of, "x", f"{_INPUTS} {model.name}", "have a row", "x of no rows")
@@ -110,7 +106,7 @@ def _check_rows(model: keras.Model, of: str, x: Any, y: Any, weights: Any) -> No
     losses = _keras_losses(model)
     if losses is None:
         return  # a loss of one's own may read NaN, and any shape
-    _check_y(model, of, y, losses)
+    _check_y(model, of, y, losses, weights)
     for name, leaf in _leaves("sample_weight", weights):
         if _is_array(leaf):
             _check_weights(model, of, name, leaf)
@@ -128,6 +124,10 @@ def _with_inputs(
 ) -> Iterator[tuple[str, Any, Any]]:
     """Each array with the input that it is for, or with None where Keras decides."""
     inputs = model.input
+    if isinstance(x, dict) and not isinstance(inputs, dict):
+        named = {one.name for one in model.inputs}
+        if named <= set(x):  # Keras picks these
+            leaves = [(f"x[{name!r}]", x[name]) for name in x if name in named]
     if isinstance(inputs, dict) and len(inputs) > 1:
         names = ", ".join(map(repr, inputs))
         allowed = f"be a dict with the entries {names}"
@@ -137,7 +137,10 @@ def _with_inputs(
             received = f"one with {', '.join(map(repr, x)) or 'no entries'}"
             _refuse(of, "x", f"{_INPUTS} {model.name}", allowed, received)
     if isinstance(inputs, dict) and isinstance(x, dict):
-        yield from ((f"x[{k!r}]", x[k], inputs[k]) for k in inputs if k in x)
+        for key in inputs:
+            of_key = list(_leaves(f"x[{key!r}]", x.get(key)))  # none of an optional one
+            single = len(of_key) == 1 and hasattr(inputs[key], "shape")
+            yield from ((*leaf, inputs[key] if single else None) for leaf in of_key)
     elif len(model.inputs) == len(leaves) == 1:
         yield (*leaves[0], model.inputs[0])
     elif not any(one.dtype == "string" for one in model.inputs):
@@ -214,10 +217,14 @@ def _check_token_ids(
     model: keras.Model, of: str, name: str, leaf: Any, wanted: Any
 ) -> None:
     """Refuses numbers that an embedding of Keras has no vector for."""
-    tables = [one for one in model.layers if isinstance(one, keras.layers.Embedding)]
-    values = _values(leaf)
+    tables = [
+        one
+        for one in model.layers
+        if isinstance(one, keras.layers.Embedding) and _reads_ids(one, model)
+    ]
     if len(model.inputs) > 1 or not tables or "int" not in wanted.dtype:
         return
+    values = _values(leaf)
     if values is None or not values.size or values.dtype.kind not in "iuf":
         return
     highest = tables[0].input_dim - 1
@@ -232,6 +239,21 @@ def _check_token_ids(
     _refuse(of, name, f"{_INPUTS} {model.name}", allowed, received)
 
 
+def _reads_ids(layer: keras.layers.Layer, model: keras.Model) -> bool:
+    """True if a layer is called on the input itself, whole or truncated."""
+    sources = [model.inputs[0]]
+    truncations = (one for one in model.layers if isinstance(one, SequenceTruncation))
+    try:
+        sources += [
+            one.output
+            for one in truncations
+            if keras.tree.flatten(one.input)[0] is sources[0]  # before its mask
+        ]
+        return any(layer.input is source for source in sources)
+    except (AttributeError, ValueError):  # called several times, or not at all
+        return False
+
+
 def _is_finite(values: np.ndarray) -> bool:
     """True if all values are finite.
 
@@ -241,33 +263,6 @@ def _is_finite(values: np.ndarray) -> bool:
     with np.errstate(over="ignore", invalid="ignore"):
         total = values.sum()
     return bool(np.isfinite(total)) or bool(np.isfinite(values).all())
-
-
-def _nan_is_read(model: keras.Model, leaf: Any) -> bool:
-    """True if a layer may make something of NaN or infinity, or never reads it."""
-    for operation in model.operations:
-        if isinstance(operation, keras.Model):
-            if _nan_is_read(operation, leaf):
-                return True
-        elif isinstance(operation, SequenceTruncation):
-            longest = operation.max_length
-            if longest is not None and longest < (tuple(leaf.shape) + (0,))[1]:
-                return True
-        elif isinstance(operation, (*_READS_NAN, *_KERAS_READS_NAN)):
-            return True
-        elif not isinstance(operation, keras.layers.Layer) or not _is_known(operation):
-            return True  # `keras.ops.isnan`, a layer of one's own
-        elif any(getattr(operation, name, None) for name in _CLIPS):
-            return True
-    return False
-
-
-def _is_known(layer: keras.layers.Layer) -> bool:
-    """True if it is a layer of Keras or of this kit."""
-    inner = getattr(layer, "layer", None)
-    if isinstance(inner, keras.layers.Layer) and not _is_known(inner):
-        return False
-    return type(layer).__module__.split(".")[0] in ("keras", "keras_trainkit")
 
 
 def _check_lengths(
@@ -290,12 +285,23 @@ def _keras_losses(model: keras.Model) -> list[tuple[str, dict]] | None:
     return losses if losses and all(name for name, _ in losses) else None
 
 
+def _has_loss(model: keras.Model) -> bool:
+    given = keras.tree.flatten(getattr(model, "loss", None))
+    return any(loss is not None for loss in given)
+
+
 def _check_y(
-    model: keras.Model, of: str, y: Any, losses: list[tuple[str, dict]]
+    model: keras.Model,
+    of: str,
+    y: Any,
+    losses: list[tuple[str, dict]],
+    weights: Any,
 ) -> None:
     purpose = "is what the model learns to predict"
     if y is None:
         _refuse(of, "y", purpose, "be given beside a loss", "y=None")
+    if isinstance(y, dict) and isinstance(model.loss, dict):
+        y = {name: y[name] for name in y if model.loss.get(name) is not None}
     leaves = list(_leaves("y", y))
     for name, leaf in leaves:
         if not _is_array(leaf):
@@ -304,7 +310,16 @@ def _check_y(
     if len(leaves) == len(losses) == len(model.outputs) == 1:
         values = _values(leaves[0][1])
         if values is not None:
-            check_targets(of, leaves[0][0], values, losses[0], model)
+            counted = values[_counted(values, weights)]
+            check_targets(of, leaves[0][0], counted, losses[0], model)
+
+
+def _counted(values: np.ndarray, weights: Any) -> Any:
+    """Index of the rows that have a weight, where each has one."""
+    rows = _values(weights) if _is_array(weights) else None
+    if rows is None or rows.shape != values.shape[:1] or not (rows != 0).any():
+        return slice(None)
+    return rows != 0
 
 
 def _leaves(name: str, part: Any) -> Iterator[tuple[str, Any]]:
@@ -322,6 +337,8 @@ def _leaves(name: str, part: Any) -> Iterator[tuple[str, Any]]:
 
 def _is_array(part: Any) -> bool:
     """True for arrays, tensors, tables and sparse matrices."""
+    if isinstance(part, keras.utils.PyDataset):
+        return False
     return hasattr(part, "shape") and (hasattr(part, "dtype") or _is_table(part))
 
 
@@ -334,10 +351,14 @@ def _values(leaf: Any) -> np.ndarray | None:
     if isinstance(leaf, np.memmap):
         return None
     if hasattr(leaf, "tocoo"):  # SciPy's sparse matrices
-        return leaf.data if isinstance(leaf.data, np.ndarray) else leaf.tocoo().data
+        return leaf.data if leaf.format in _DENSE_DATA else leaf.tocoo().data
+    for held in ("flat_values", "values"):  # of ragged and of sparse tensors
+        if hasattr(leaf, held) and (held == "flat_values" or hasattr(leaf, "indices")):
+            leaf = getattr(leaf, held)
+            break
     try:
         return as_numpy(leaf)
-    except (TypeError, ValueError, NotImplementedError):  # sparse and ragged tensors
+    except (TypeError, ValueError, NotImplementedError):
         return None
 
 

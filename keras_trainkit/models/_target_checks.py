@@ -49,7 +49,8 @@ def check_targets(
             outputs[:-1],
             "one-hot labels: `argmax`, or the loss `CategoricalCrossentropy`",
         )
-        _check_labels(of, name, y, outputs[-1], options.get("ignore_class"))
+        if not _may_be_masked(model):
+            _check_labels(of, name, y, outputs[-1], options.get("ignore_class"))
     elif called in _ONE_HOT:
         _check_shape(
             of,
@@ -61,6 +62,8 @@ def check_targets(
         )
     elif called in _YES_OR_NO:
         _check_shape(of, name, y, outputs)
+        if _may_be_masked(model):
+            return
         if y.size and (y.min() < 0 or y.max() > 1):
             received = f"{name} from {y.min()} to {y.max()}"
             _refuse(of, name, "be 0 for no and 1 for yes, or between", received)
@@ -93,6 +96,16 @@ def _fits(shape: tuple[int, ...], wanted: tuple) -> bool:
             size in (None, n) for size, n in zip(wanted[1:], given[1:], strict=True)
         )
         for given in shapes
+    )
+
+
+def _may_be_masked(model: Any) -> bool:
+    """True if the loss may leave out steps."""
+    if len(model.outputs[0].shape) < 3:
+        return False
+    return any(
+        isinstance(layer, keras.layers.Masking) or getattr(layer, "mask_zero", False)
+        for layer in model.layers
     )
 
 

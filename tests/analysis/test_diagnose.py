@@ -5,8 +5,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_trainkit import models
+from keras_trainkit import layers, models
 from keras_trainkit.analysis import Finding, diagnose
+from keras_trainkit.analysis._baseline import baseline_of
 from keras_trainkit.analysis._codes import CODES
 
 NAN = float("nan")
@@ -226,3 +227,55 @@ def test_a_loss_without_a_known_baseline_wants_a_number():
     model.compile("sgd", keras.losses.Huber())
     with pytest.raises(ValueError, match="must be a number .* loss='huber'"):
         diagnose(GOOD, model, baseline=np.array([1.0, 2.0]))
+
+
+# Readings that a reader got wrong verdicts from
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        np.linspace(1.0, 3.9, 30),
+        np.r_[np.linspace(1, 0.3, 10), np.linspace(0.3, 3, 20)],
+    ],
+)
+def test_a_training_loss_that_rises_is_no_plateau(losses):
+    found = diagnose({"loss": losses, "val_loss": losses + 0.1})
+    assert found.codes[0] in ("KTK001", "KTK004")
+
+
+def test_an_explosion_in_the_last_epoch_is_one():
+    losses = np.r_[np.geomspace(1, 0.1, 29), 50.0]
+    assert diagnose({"loss": losses}).codes[0] == "KTK001"
+
+
+@pytest.mark.parametrize(
+    ("targets", "loss", "expected"),
+    [
+        (np.tile([0, 1, 0, 1, 1], (40, 1))[:, ::-1], "binary_crossentropy", 0.0),
+        (np.indices((4, 5)).sum(axis=0) % 2, "binary_crossentropy", np.log(2)),
+        (np.indices((8, 6)).sum(axis=0) % 4, "sparse_categorical_crossentropy", 1.3863),
+    ],
+)
+def test_labels_with_axes_have_the_entropy_of_their_loss(targets, loss, expected):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(5)])
+    model.compile("sgd", loss)
+    found, rows = baseline_of(targets, model)
+    assert found == pytest.approx(expected, abs=1e-4) and rows == len(targets)
+
+
+def test_targets_that_the_model_scales_are_scaled():
+    y = np.random.default_rng(0).normal(50, 90, size=(300, 1))
+    scaling = layers.StandardScaling()
+    scaling.adapt(y)
+    model = models.mlp((3,), 1, (4,), target_scaling=scaling)
+    model.compile("sgd", "mse")
+    assert baseline_of(y, model)[0] == pytest.approx(1.0, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "targets", [[1.0, np.nan], [], [0.0, 1.0, 1.0], list(range(50)), np.ones((4, 3))]
+)
+def test_targets_that_say_too_little_are_refused(targets):
+    with pytest.raises(ValueError, match="^`baseline` is the loss of the same predict"):
+        diagnose({"loss": [1.0] * 9}, baseline=np.array(targets))

@@ -289,3 +289,119 @@ def test_a_table_without_categories_is_trained_on():
     model.compile("sgd", "mse")
     x = {"numeric": np.ones((4, 2)), "categorical": np.ones((4, 0), "int32")}
     assert np.isfinite(model.fit(x, np.ones((4, 1)), verbose=0).history["loss"][0])
+
+
+# Legitimate data that a reader found refused
+
+
+def made_of(inputs, outputs, loss="mse"):
+    model = models.TaskModel(inputs, outputs)
+    model.compile("sgd", loss)
+    return model
+
+
+def accepted(model, x, y, **arguments):
+    check_fit_data(model, x=x, y=y, **arguments)
+
+
+def test_models_within_a_model_are_looked_through():
+    class Own(keras.Model):
+        def call(self, x):
+            return x
+
+    inputs = keras.Input((3,))
+    inner = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    x, y = np.ones((4, 3)), np.ones((4, 1))
+    accepted(made_of(inputs, inner(inputs)), x, y)
+    with pytest.raises(ValueError, match="must be finite"):
+        accepted(made_of(inputs, inner(inputs)), x * np.nan, y)
+    accepted(made_of(inputs, keras.layers.Dense(1)(Own()(inputs))), x * np.nan, y)
+
+
+def test_only_an_embedding_of_the_input_itself_bounds_its_ids():
+    inputs = keras.Input((1,), dtype="int32")
+    shifted = keras.layers.Embedding(5, 2)(inputs + 1)
+    model = made_of(inputs, keras.layers.Dense(1)(keras.layers.Flatten()(shifted)))
+    accepted(model, np.array([[-1], [3]]), np.ones((2, 1)))
+
+
+def test_an_entry_that_keras_does_not_pick_is_not_read():
+    inputs = keras.Input((3,), name="f")
+    model = made_of(inputs, keras.layers.Dense(1)(inputs))
+    x = {"f": np.ones((4, 3)), "note": np.full(4, np.nan)}
+    accepted(model, x, np.ones((4, 1)))
+
+
+def test_nested_and_optional_inputs_pass():
+    one, other = keras.Input((2,), name="a"), keras.Input((2,), name="q")
+    joined = keras.layers.Dense(1)(keras.ops.add(one, other))
+    x = np.ones((4, 2))
+    nested = made_of({"p": {"a": one}, "q": other}, joined)
+    accepted(nested, {"p": {"a": x}, "q": x}, np.ones((4, 1)))
+    first = keras.Input((2,), name="a")
+    second = keras.Input((2,), name="b", optional=True)
+    optional = made_of({"a": first, "b": second}, keras.layers.Dense(1)(first))
+    accepted(optional, {"a": x, "b": None}, np.ones((4, 1)))
+
+
+def test_labels_that_never_count_may_be_anything():
+    inputs = keras.Input((3,))
+    output = keras.layers.Dense(1, "sigmoid")(inputs)
+    model = made_of(inputs, output, "binary_crossentropy")
+    y = np.array([[0.0], [1.0], [-1.0]])
+    accepted(model, np.ones((3, 3)), y, sample_weight=np.array([1.0, 1.0, 0.0]))
+    with pytest.raises(ValueError, match="be 0 for no and 1 for yes"):
+        accepted(model, np.ones((3, 3)), y, sample_weight=np.ones(3))
+
+
+def test_steps_that_are_masked_may_have_any_label():
+    steps = keras.Input((4, 2))
+    masked = keras.layers.Masking()(steps)
+    output = keras.layers.Dense(1, "sigmoid")(masked)
+    model = made_of(steps, output, "binary_crossentropy")
+    accepted(model, np.zeros((3, 4, 2)), -np.ones((3, 4, 1)))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: keras.layers.Activation(keras.ops.nan_to_num),
+        lambda: keras.layers.Dense(2, activation=lambda x: keras.ops.nan_to_num(x)),
+        lambda: keras.layers.Cropping1D(1),
+        lambda: keras.layers.TimeDistributed(keras.layers.Lambda(lambda x: x)),
+    ],
+)
+def test_a_function_of_ones_own_may_read_nan(layer):
+    steps = keras.Input((4, 2))
+    pooled = keras.layers.GlobalAveragePooling1D()(layer()(steps))
+    model = made_of(steps, keras.layers.Dense(1)(pooled))
+    accepted(model, np.full((3, 4, 2), np.nan), np.ones((3, 1)))
+
+
+def test_an_output_without_a_loss_needs_no_targets_that_are_finite():
+    inputs = keras.Input((3,))
+    outputs = {name: keras.layers.Dense(1, name=name)(inputs) for name in "ab"}
+    model = made_of(inputs, outputs, {"a": "mse", "b": None})
+    y = {"a": np.ones((4, 1)), "b": np.full((4, 1), np.nan)}
+    accepted(model, np.ones((4, 3)), y)
+
+
+def test_data_that_only_look_like_arrays_are_left_to_keras():
+    class Batches(keras.utils.PyDataset):
+        shape, dtype = (9, 9), "float32"
+
+        def __len__(self):
+            return 1
+
+    inputs = keras.Input((3,))
+    model = made_of(inputs, keras.layers.Dense(1)(inputs))
+    accepted(model, Batches(), None)
+    sparse = pytest.importorskip("scipy.sparse")
+    accepted(model, sparse.lil_matrix(np.eye(3)), np.ones((3, 1)))
+
+
+def test_without_a_loss_inputs_alone_are_validated():
+    inputs = keras.Input((3,))
+    model = models.TaskModel(inputs, keras.layers.Dense(1)(inputs))
+    model.compile("sgd")
+    accepted(model, np.ones((4, 3)), None, validation_data=(np.ones((4, 3)),))
