@@ -9,6 +9,7 @@ from typing import Any
 from keras_trainkit.estimators._recipe import with_given
 
 ROWS_SEEN = 540_000  # rows times epochs, at most
+NUMBERS_SEEN = 1_200_000  # likewise, where numbers are learned
 MANY_ROWS = 30_000
 MANY_LABELS = 10_000  # training rows with classes, above which a higher rate pays
 NO_NUMBERS = "no column gives numbers"
@@ -35,6 +36,7 @@ def chosen(
         folds: Networks that are trained, if there are several.
     """
     every = "the recipe's for every table"
+    seen = NUMBERS_SEEN if task == "regression" else ROWS_SEEN
     found: dict[str, tuple[Any, str]] = {
         "members": (16, every),
         "hidden_units": ((256, 256, 256), every),
@@ -44,8 +46,8 @@ def chosen(
         ),
         "numeric_embedding": (True, every),
         "epochs": (
-            min(135, max(30, ROWS_SEEN // rows)),
-            f"the most: {rows:,} training rows are seen {ROWS_SEEN:,} times in all, "
+            min(135, max(30, seen // rows)),
+            f"the most: {rows:,} training rows are seen {seen:,} times in all, "
             "from 30 to 135 epochs; ended where validation gets no better",
         ),
         "batch_size": (

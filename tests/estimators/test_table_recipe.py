@@ -40,7 +40,7 @@ def test_the_fast_preset_has_one_member_and_larger_batches():
     [(50, 135, 64, 0.1), (5_400, 100, 135, 0.1), (50_000, 30, 256, 0.0)],
 )
 def test_length_batch_and_dropout_follow_the_rows(rows, epochs, batch_size, dropout):
-    found = values(rows, 5, "regression", "default", {})
+    found = values(rows, 5, "classification", "default", {})
     expected = {"epochs": epochs, "batch_size": batch_size, "dropout": dropout}
     assert {name: found[name] for name in expected} == expected
 
@@ -207,3 +207,16 @@ def test_the_same_lines_in_keras_give_the_same_weights(kind, frame, request):
         np.testing.assert_array_equal(
             *(keras.ops.convert_to_numpy(w) for w in (weight, same)), weight.path
         )
+
+
+@pytest.mark.parametrize(
+    ("rows", "task", "epochs"),
+    [
+        (12_800, "regression", 93),
+        (12_800, "classification", 42),
+        (100, "regression", 135),
+        (90_000, "regression", 30),
+    ],
+)
+def test_numbers_are_trained_on_for_longer_where_rows_are_many(rows, task, epochs):
+    assert chosen(rows, 5, task, "default", {})["epochs"]["value"] == epochs
