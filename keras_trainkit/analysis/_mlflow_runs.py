@@ -3,11 +3,13 @@
 import ast
 import contextlib
 import datetime
-import json
 import pathlib
+import tempfile
 import urllib.parse
 from typing import Any
 
+from keras_trainkit.analysis._tracked import pass_over, read_description
+from keras_trainkit.analysis.run_description import plain
 from keras_trainkit.analysis.tracked_runs import TrackedRun
 
 DATABASES = "*.db"
@@ -16,11 +18,20 @@ _BEGIN = b"SQLite format 3\0"
 
 
 def mlflow_runs(directory: pathlib.Path) -> list[TrackedRun]:
-    """Runs of every store of MLflow in the directory, by experiment and name."""
-    found = []
+    """Runs of every store of MLflow in the directory, by experiment and name.
+
+    A store that cannot be read is passed over with a warning.
+    """
+    found: list[TrackedRun] = []
     for file in sorted(directory.rglob(DATABASES)):
-        if is_store(file):
+        if not file.is_file() or not is_store(file):
+            continue
+        try:
             found += _runs_of(file)
+        except ImportError:
+            raise
+        except Exception as error:  # of whatever a broken store brings about
+            pass_over(file, error)
     return found
 
 
@@ -31,10 +42,14 @@ def is_store(file: pathlib.Path) -> bool:
     with file.open("rb") as opened:
         if opened.read(len(_BEGIN)) != _BEGIN:
             return False
-    with contextlib.closing(
-        sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)
-    ) as db:
-        names = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)
+        ) as db:
+            names = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}
+    except sqlite3.Error as error:
+        pass_over(file, error)
+        return False
     return {"experiments", "runs", "latest_metrics"} <= names
 
 
@@ -46,12 +61,15 @@ def _runs_of(file: pathlib.Path) -> list[TrackedRun]:
             f"{file} is a store of MLflow, which is read by its own client: "
             "`pip install mlflow-skinny`, or `mlflow`."
         ) from error
-    client = MlflowClient(f"sqlite:///{file}")
     found = []
-    for experiment in client.search_experiments():
-        for run in _all_runs(client, experiment.experiment_id):
-            found.append(_run(client, experiment.name, run))
-    return sorted(found, key=lambda run: (run.started, run.name))
+    with tempfile.TemporaryDirectory() as folder:
+        link = pathlib.Path(folder, "store.db")  # a URL has no `?`, `#` and `%`
+        link.symlink_to(file)
+        client = MlflowClient(f"sqlite:///{link}")
+        for experiment in client.search_experiments():
+            for run in _all_runs(client, experiment.experiment_id):
+                found.append(_run(client, experiment.name, run))
+    return sorted(found, key=lambda run: (str(run.started), run.name))
 
 
 def _all_runs(client: Any, experiment: str) -> list[Any]:
@@ -81,12 +99,12 @@ def _run(client: Any, experiment: str, run: Any) -> TrackedRun:
         for name, found in series.items()
         if name.startswith("val_") or len(found) == length > 0
     }
-    ended = run.info.end_time
+    began, ended = run.info.start_time, run.info.end_time
     return TrackedRun(
         name=f"{experiment}/{run.info.run_name}",
         source="MLflow",
-        started=_moment(run.info.start_time),
-        seconds=None if ended is None else (ended - run.info.start_time) / 1000,
+        started=None if began is None else _moment(began),
+        seconds=None if None in (began, ended) else (ended - began) / 1000,
         parameters={name: _plain(text) for name, text in run.data.params.items()},
         history=history,
         scalars={
@@ -102,14 +120,13 @@ def _description(run: Any) -> dict[str, Any]:
     file = pathlib.Path(urllib.parse.unquote(url.path), DESCRIPTION)
     if url.scheme not in ("", "file") or not file.is_file():
         return {}
-    found = json.loads(file.read_text())
-    return found if isinstance(found, dict) else {}
+    return read_description(file.read_bytes())
 
 
 def _plain(text: str) -> Any:
     """The number, truth value or list that a text stands for, or the text."""
     try:
-        return ast.literal_eval(text)
+        return plain(ast.literal_eval(text)) if "_" not in text else text
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return text
 

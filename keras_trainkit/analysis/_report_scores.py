@@ -70,6 +70,11 @@ def residual_section(targets: np.ndarray, predicted: np.ndarray) -> Section:
         targets: `(rows, outputs)`.
         predicted: Likewise.
     """
+    known = np.isfinite(targets).all(axis=1)
+    left_out = int((~known).sum())
+    targets, predicted = targets[known], predicted[known]
+    if not len(targets):
+        return Section("Residuals", "Not judged: no row has an answer.")
     errors = predicted - targets
     rmse = np.sqrt((errors**2).mean(axis=0))
     spread = targets.std(axis=0)
@@ -87,6 +92,8 @@ def residual_section(targets: np.ndarray, predicted: np.ndarray) -> Section:
         f"The root mean squared error of {len(targets):,} rows is {rmse[0]:.4g}, where "
         f"that of their mean is {spread[0]:.4g}."
     )
+    if left_out:
+        text += f" {left_out:,} rows without an answer are left out."
     header = ["", "RMSE", "mean absolute error", "R²", "mean error"]
     return Section(
         "Residuals",

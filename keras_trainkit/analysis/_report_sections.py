@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_trainkit._arrays import as_numpy, class_labels
+from keras_trainkit._tables.objects import is_missing
 from keras_trainkit.analysis._history import epochs_of, read_history
 from keras_trainkit.analysis._report_page import Section, Table, drawn
 from keras_trainkit.analysis._report_scores import (
@@ -76,6 +77,11 @@ def result_section(title: str, result: Any) -> Section:
 def attention_section(weights: Any, sequences: Any) -> Section:
     """The first of several sequences, `(rows, time)`."""
     weights = np.atleast_2d(as_numpy(weights))
+    if sequences is not None and len(sequences) != len(weights):
+        raise ValueError(
+            "`attention` holds weights and their sequences and must have as many of "
+            f"both. Received: {len(weights)} and {len(sequences)}."
+        )
     shown = weights[:_MOST_SEQUENCES]
     pictures = []
     for row, each in enumerate(shown):
@@ -95,6 +101,8 @@ def attention_section(weights: Any, sequences: Any) -> Section:
 def search_sections(tuner: Any) -> list[Section]:
     """Trials of a tuner, and its pictures as far as there are trials for them."""
     frame = tuner.trials_frame()
+    if not len(frame):
+        return [Section("Search", "0 trials.", {"trials": []})]
     complete = frame[frame["state"] == "COMPLETE"]
     objective = tuner.oracle.objective
     best_first = complete.sort_values("score", ascending=objective.direction != "max")
@@ -174,9 +182,12 @@ def score_sections(model: Any, x: Any, y: Any) -> list[Section]:
         return broken_section(probabilities) or class_sections(
             codes, probabilities, names
         )
-    predicted = as_numpy(model.predict(x, verbose=0))
-    if predicted.size != labels.size:
-        return []
+    found = model.predict(x, verbose=0)
+    predicted = None if isinstance(found, dict | list | tuple) else as_numpy(found)
+    if predicted is None or predicted.size != labels.size:
+        given = "several outputs" if predicted is None else f"{predicted.shape}"
+        why = f"Not judged: predictions {given}, answers {labels.shape}."
+        return [Section("Scores", why)]
     shape = (len(labels), -1)
     targets = labels.reshape(shape).astype("float64")
     predicted = predicted.reshape(shape).astype("float64")
@@ -184,15 +195,13 @@ def score_sections(model: Any, x: Any, y: Any) -> list[Section]:
 
 
 def model_section(description: Mapping[str, Any]) -> Section:
-    model, training = description["model"], description["training"]
+    model, training = description["model"], description.get("training")
     rows = [
         [layer["name"], layer["class"], ", ".join(map(str, layer["weights"])) or "none"]
-        for layer in model["layers"]
+        for layer in model.get("layers", ())
     ]
-    text = (
-        f"{model['name']}: {model['trainable_weights']:,} trained weights in "
-        f"{len(rows)} layers."
-    )
+    weights = model.get("trainable_weights", 0)
+    text = f"{model.get('name')}: {weights:,} trained weights in {len(rows)} layers."
     if training:
         text += f" {training['optimizer']}, loss {_loss_name(training['loss'])}."
     table = Table("Layers", ["name", "class", "weights"], rows)
@@ -202,17 +211,16 @@ def model_section(description: Mapping[str, Any]) -> Section:
 
 def versions_section(description: Mapping[str, Any]) -> Section:
     """Versions, backend, seed, parameters and the data's fingerprints."""
+    known: dict[str, Any] = dict.fromkeys(("parameters", "versions", "backend"), {})
+    known |= {"data": (), **description}
+    seed = "unknown" if known.get("seed") is None else str(known["seed"])
+    named = {"name": "backend", "floatx": "float type"}
     rows = [
-        *([f"parameter {k}", str(v)] for k, v in description["parameters"].items()),
-        [
-            "seed",
-            "unknown" if description["seed"] is None else str(description["seed"]),
-        ],
-        *(["data", str(each["fingerprint"])] for each in description["data"]),
-        *([f"{name}", version] for name, version in description["versions"].items()),
-        ["backend", description["backend"]["name"]],
-        ["float type", description["backend"]["floatx"]],
-        ["system", description["backend"]["system"]],
+        *([f"parameter {k}", str(v)] for k, v in known["parameters"].items()),
+        ["seed", seed],
+        *(["data", str(each.get("fingerprint"))] for each in known["data"]),
+        *([str(name), str(value)] for name, value in known["versions"].items()),
+        *([named.get(k, k), str(v)] for k, v in known["backend"].items()),
     ]
     numbers = {k: v for k, v in description.items() if k not in ("model", "training")}
     table = Table("Seed, versions and data", ["what", "value"], rows)
@@ -221,11 +229,13 @@ def versions_section(description: Mapping[str, Any]) -> Section:
 
 def table_section(title: str, frame: Any) -> Section:
     """A DataFrame as it is, such as a leaderboard."""
-    header = [str(name) for name in frame.columns]
-    rows = [
-        [_plain_cell(cell) for cell in row] for row in frame.itertuples(index=False)
-    ]
-    records = [dict(zip(header, row, strict=True)) for row in rows]
+    columns = frame_columns(frame)
+    header = [name for name, _ in columns]
+    cells = [[_plain_cell(cell) for cell in as_numpy(column)] for _, column in columns]
+    rows = [list(row) for row in zip(*cells, strict=True)]
+    seen = [header[:n].count(name) for n, name in enumerate(header)]
+    keys = [f"{k} ({n + 1})" if n else k for k, n in zip(header, seen, strict=True)]
+    records = [dict(zip(keys, row, strict=True)) for row in rows]
     return Section(title, "", records, tables=[Table(title, header, rows)])
 
 
@@ -233,7 +243,10 @@ def _columns(name: str, data: Any) -> list[list[Any]]:
     if isinstance(data, Mapping):
         return [row for key in data for row in _columns(str(key), data[key])]
     if hasattr(data, "columns"):
-        return [_column(str(key), as_numpy(data[key])) for key in data.columns]
+        return [_column(key, as_numpy(part)) for key, part in frame_columns(data)]
+    if isinstance(data, list | tuple) and all(hasattr(part, "shape") for part in data):
+        named = enumerate(data)  # inputs of their own
+        return [row for n, part in named for row in _columns(f"{name}[{n}]", part)]
     values = as_numpy(data)
     if values.ndim <= 1:
         return [_column(name, values)]
@@ -246,6 +259,14 @@ def _columns(name: str, data: Any) -> list[list[Any]]:
     ]
 
 
+def frame_columns(frame: Any) -> list[tuple[str, Any]]:
+    """Names and columns of a table of pandas, polars or pyarrow, by position."""
+    if hasattr(frame, "iloc"):
+        return [(str(key), frame.iloc[:, n]) for n, key in enumerate(frame.columns)]
+    names = getattr(frame, "column_names", None) or frame.columns
+    return [(str(key), frame[key]) for key in names]
+
+
 def _column(name: str, values: np.ndarray) -> list[Any]:
     """Name, rows, missing, different, mean, lowest, highest."""
     if values.dtype.kind in "biuf":
@@ -256,7 +277,7 @@ def _column(name: str, values: np.ndarray) -> list[Any]:
             rest = [float(there.mean()), float(there.min()), float(there.max())]
         different = len(np.unique(there))
         return [name, len(values), len(values) - len(there), different, *rest]
-    texts = [None if v is None or v != v else str(v) for v in values.tolist()]
+    texts = [None if is_missing(v) else str(v) for v in values.tolist()]
     there = [text for text in texts if text is not None]
     return [
         name,

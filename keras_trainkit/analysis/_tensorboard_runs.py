@@ -1,10 +1,10 @@
 """Runs that TensorBoard's event files hold."""
 
 import datetime
-import json
 import pathlib
 from typing import Any
 
+from keras_trainkit.analysis._tracked import read_description
 from keras_trainkit.analysis.tracked_runs import TrackedRun
 
 EVENTS = "events.out.tfevents*"
@@ -17,7 +17,7 @@ def tensorboard_runs(directory: pathlib.Path) -> list[TrackedRun]:
     """Runs by their folders, relative to the directory."""
     folders: dict[pathlib.Path, list[pathlib.Path]] = {}
     for file in sorted(directory.rglob(EVENTS)):
-        own = file.parent.name in _PARTS
+        own = file.parent.name in _PARTS and file.parent != directory
         root = file.parent.parent if own else file.parent
         parts = folders.setdefault(root, [])
         if file.parent not in parts:
@@ -99,12 +99,8 @@ def _described(events: Any, tag: str) -> dict[str, Any]:
     """A description that was written as a text; nothing for other texts."""
     from tensorboard.util.tensor_util import make_ndarray
 
-    text = make_ndarray(events.Tensors(tag)[-1].tensor_proto).item()
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) and "versions" in found else {}
+    texts = make_ndarray(events.Tensors(tag)[-1].tensor_proto)
+    return read_description(texts.item()) if texts.size == 1 else {}
 
 
 def _hyperparameters(events: Any) -> dict[str, Any]:

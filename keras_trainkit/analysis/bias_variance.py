@@ -147,7 +147,7 @@ def bias_variance(
     values, errors = np.moveaxis(np.array(found), 0, -1)
     return ErrorParts(
         loss=loss,
-        sizes=None if sizes is None else list(sizes),
+        sizes=None if sizes is None else _checked_sizes(sizes),
         **dict(zip(_PARTS, values, strict=True)),
         standard_errors=dict(zip(_PARTS[:3], errors, strict=False)),
         resamples=resamples,
@@ -156,12 +156,16 @@ def bias_variance(
 
 
 def _checked_sizes(sizes: Any) -> list[Any]:
-    if isinstance(sizes, str | Mapping) or not len(sizes):
+    if (
+        not isinstance(sizes, Sequence | np.ndarray)
+        or isinstance(sizes, str)
+        or (not len(sizes))
+    ):
         raise ValueError(
             "`sizes` are what `build` is called with and must be a list of one or "
             f"more. Received: sizes={sizes!r}."
         )
-    return list(sizes)
+    return [s.item() if isinstance(s, np.generic) else s for s in sizes]
 
 
 def _answers(y_test: Any, loss: str, rows: int) -> np.ndarray:
@@ -178,6 +182,11 @@ def _answers(y_test: Any, loss: str, rows: int) -> np.ndarray:
     if loss == "squared":
         return answers.astype("float64")
     if answers.shape[1] > 1:
+        if answers.dtype.kind not in "biuf" or (answers.sum(axis=1) != 1).any():
+            raise ValueError(
+                "`y_test` are the answers of the test rows and must be one label for "
+                "each, or one-hot. Received: rows that do not sum to 1."
+            )
         return answers.argmax(axis=1)
     return answers[:, 0]
 
@@ -240,6 +249,11 @@ def _fitting(predicted: np.ndarray, answers: np.ndarray) -> np.ndarray:
         raise ValueError(
             "`y_test` are the answers of the test rows and must have the shape of the "
             f"predictions, {predicted.shape}. Received: {answers.shape}."
+        )
+    if (predicted.dtype.kind in "OSU") != (answers.dtype.kind in "OSU"):
+        raise ValueError(
+            "`y_test` are the answers of the test rows and must be of the kind that is "
+            f"predicted, {predicted.dtype}. Received: {answers.dtype}."
         )
     return predicted.reshape(answers.shape)
 

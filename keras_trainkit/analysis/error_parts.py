@@ -11,6 +11,7 @@ from keras_trainkit.analysis._figures import (
     save,
     tick_label,
 )
+from keras_trainkit.analysis.run_description import plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -102,7 +103,7 @@ class ErrorParts:
         return {
             "verdict": self.verdict,
             "loss": self.loss,
-            "sizes": self.sizes,
+            "sizes": plain(self.sizes),
             **{name: _plain(values) for name, values in arrays.items()},
             "standard_errors": {
                 name: _plain(values) for name, values in self.standard_errors.items()

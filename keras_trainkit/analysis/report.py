@@ -103,7 +103,10 @@ def report(
         found.append(sections_of.gradients_section(monitor))
     if data is not None:
         found += _of_data(model, data)
+    if not isinstance(results, Mapping | list | tuple):
+        results = [] if results is None else [results]
     named = results if isinstance(results, Mapping) else _titled(results)
+    named = {str(name): result for name, result in named.items()}
     found += [_of_result(name, result) for name, result in named.items()]
     if attention is not None:
         pair = attention if isinstance(attention, tuple) else (attention, None)
@@ -155,14 +158,25 @@ def _of_data(model: Any, data: Any) -> list[Section]:
             "`data` are rows that were not trained on and must be a pair of inputs and "
             f"answers. Received: {type(data).__name__}."
         )
+    rows = [len(keras.tree.flatten(part)[0]) for part in _as_parts(data)]
+    if rows[0] != rows[1]:
+        raise ValueError(
+            "`data` are rows that were not trained on and must have an answer for "
+            f"each. Received: {rows[0]} rows and {rows[1]} answers."
+        )
     found = [] if model is None else sections_of.score_sections(model, *data)
     return [*found, sections_of.data_section(*data)]
+
+
+def _as_parts(data: Any) -> list[Any]:
+    """Inputs and answers; a table counts as one, of its rows."""
+    return [[part] if hasattr(part, "columns") else part for part in data]
 
 
 def _of_result(title: str, result: Any) -> Section:
     if isinstance(result, Section):
         return result
-    if hasattr(result, "itertuples"):
+    if hasattr(result, "columns") and hasattr(result, "shape"):
         return sections_of.table_section(title, result)
     if hasattr(result, "plot"):
         return sections_of.result_section(title, result)
@@ -188,7 +202,7 @@ def _title_of(result: Any) -> str:
     for kind, title in _TITLES.items():
         if isinstance(result, kind):
             return title
-    if hasattr(result, "itertuples"):
+    if hasattr(result, "columns"):
         return "Leaderboard"
     if hasattr(result, "metric") and hasattr(result, "std"):
         return "Importance of the columns"

@@ -79,13 +79,13 @@ def run_description(
 
 
 def plain(value: Any) -> Any:
-    """The value for a JSON; what has no place there as a text."""
+    """The value for a JSON: None for NaN and infinity, a text for what is strange."""
     if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
         value = value.item()
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
-        return value if value - value == 0 else str(value)
+        return value if value - value == 0 else None
     if isinstance(value, Mapping):
         return {str(name): plain(part) for name, part in value.items()}
     if isinstance(value, list | tuple):

@@ -1,10 +1,12 @@
+import collections
+import dataclasses
 import os
 import pathlib
 from typing import Any
 
 from keras_trainkit.analysis._mlflow_runs import mlflow_runs
 from keras_trainkit.analysis._tensorboard_runs import tensorboard_runs
-from keras_trainkit.analysis.tracked_runs import TrackedRuns
+from keras_trainkit.analysis.tracked_runs import TrackedRun, TrackedRuns
 
 
 def runs(directory: str | os.PathLike[str]) -> TrackedRuns:
@@ -20,7 +22,8 @@ def runs(directory: str | os.PathLike[str]) -> TrackedRuns:
 
     What `run_description` gave is read too: in TensorBoard as a text that is its JSON,
     in MLflow as the artifact `run.json`. Of a step that was logged twice, as by a
-    resumed run, the last value counts.
+    resumed run, the last value counts. Of runs of one name the second is "name (2)". A
+    store that cannot be read is passed over with a warning (UserWarning).
 
     Args:
         directory: Folder. Its event files are read whole, so it is to be trusted as
@@ -44,7 +47,19 @@ def runs(directory: str | os.PathLike[str]) -> TrackedRuns:
     ```
     """
     folder = _folder(directory)
-    return TrackedRuns([*tensorboard_runs(folder), *mlflow_runs(folder)])
+    return TrackedRuns(_unlike([*tensorboard_runs(folder), *mlflow_runs(folder)]))
+
+
+def _unlike(runs: list[TrackedRun]) -> list[TrackedRun]:
+    """The runs, those of an equal name with a number behind it."""
+    seen: collections.Counter[str] = collections.Counter()
+    found = []
+    for run in runs:
+        seen[run.name] += 1
+        count = seen[run.name]
+        name = run.name if count == 1 else f"{run.name} ({count})"
+        found.append(dataclasses.replace(run, name=name))
+    return found
 
 
 def _folder(directory: Any) -> pathlib.Path:

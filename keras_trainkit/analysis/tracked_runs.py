@@ -16,6 +16,7 @@ from keras_trainkit.analysis._figures import (
     wants_log,
 )
 from keras_trainkit.analysis._history import best_index
+from keras_trainkit.analysis.run_description import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,7 +151,7 @@ class TrackedRuns(Sequence[TrackedRun]):
         return {
             "verdict": self.verdict,
             "runs": [
-                _finite(
+                plain(
                     {
                         **dataclasses.asdict(run),
                         "started": run.started and run.started.isoformat(),
@@ -230,14 +231,6 @@ def _fingerprint(run: TrackedRun) -> str | None:
 def _short(value: Any) -> str:
     text = f"{value:.5g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _finite(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _draw(runs: Sequence[TrackedRun]) -> "Figure":

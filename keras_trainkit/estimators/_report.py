@@ -128,10 +128,18 @@ def _short(value: Any) -> str:
 
 def _scores(estimator: Any, X: Any, y: Any) -> list[Section]:  # noqa: N803
     answers = as_numpy(y)
-    if not is_classifier(estimator):
+    regression = not is_classifier(estimator)
+    found = estimator.predict(X) if regression else estimator.predict_proba(X)
+    wanted = np.shape(found) if regression else np.shape(found)[:1]
+    if answers.shape not in (wanted, (*wanted, 1)):
+        raise ValueError(
+            "`y` are the answers of the rows and must have the shape "
+            f"{wanted}. Received: {answers.shape}."
+        )
+    if regression:
         rows = len(answers), -1
-        predicted = np.asarray(estimator.predict(X), "float64").reshape(rows)
-        return [residual_section(answers.reshape(rows).astype("float64"), predicted)]
+        pair = (part.reshape(rows).astype("float64") for part in (answers, found))
+        return [residual_section(*pair)]
     names = estimator.classes_.tolist()
     numbers = {name: number for number, name in enumerate(names)}
     unknown = sorted({str(v) for v in answers.ravel().tolist() if v not in numbers})
@@ -141,5 +149,4 @@ def _scores(estimator: Any, X: Any, y: Any) -> list[Section]:  # noqa: N803
             f"Received: {unknown[:9]}."
         )
     labels = np.array([numbers[value] for value in answers.ravel().tolist()])
-    probabilities = estimator.predict_proba(X)
-    return broken_section(probabilities) or class_sections(labels, probabilities, names)
+    return broken_section(found) or class_sections(labels, found, names)

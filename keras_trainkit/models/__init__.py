@@ -3,6 +3,7 @@
 from keras_trainkit.models.attention_scores import attention_scores
 from keras_trainkit.models.bilstm_attention import bilstm_attention
 from keras_trainkit.models.ensemble import ensemble
+from keras_trainkit.models.image_augmentation import image_augmentation
 from keras_trainkit.models.loss_for import loss_for
 from keras_trainkit.models.member_model import MemberModel
 from keras_trainkit.models.metrics_for import metrics_for
@@ -17,6 +18,7 @@ __all__ = [
     "attention_scores",
     "bilstm_attention",
     "ensemble",
+    "image_augmentation",
     "loss_for",
     "metrics_for",
     "mlp",

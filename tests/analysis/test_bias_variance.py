@@ -271,3 +271,17 @@ def test_a_model_that_is_returned_twice_is_refused():
 def test_a_keras_model_with_one_output_of_no_known_task_needs_a_function():
     with pytest.raises(ValueError, match="^`predict` gives the labels that are"):
         analysis.bias_variance(LeastSquares, X, LABELS, X, LABELS, loss="zero_one")
+
+
+@pytest.mark.parametrize(
+    ("y_test", "message"),
+    [
+        (np.ones((60, 3)), "must be one label for each, or one-hot"),
+        (np.array(["0", "1"] * 30), "must be of the kind that is predicted"),
+    ],
+)
+def test_labels_of_another_kind_are_refused(y_test, message):
+    with pytest.raises(ValueError, match=message):
+        analysis.bias_variance(
+            DecisionTreeClassifier, X, LABELS, X, y_test, loss="zero_one", resamples=3
+        )

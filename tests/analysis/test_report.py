@@ -338,3 +338,56 @@ def test_a_browser_shows_all_of_it_at_each_width(dark, tmp_path):
     flags = [f"--blink-settings=preferredColorScheme={0 if dark else 1}"]
     checks = CHECKS.replace("DARK", str(dark).lower())
     assert problems_in(pages, tmp_path, checks, flags) == []
+
+
+# What was met by reading on
+
+
+def test_texts_and_numbers_that_are_missing_count_in_any_table(tmp_path):
+    x = pd.DataFrame({"t": ["a", None, "b"], "n": [1, None, 3]})
+    x = x.astype({"t": "string", "n": "Int64"})
+    frames = {"pandas": x, "pyarrow": pytest.importorskip("pyarrow").table(x)}
+    for frame in frames.values():
+        _, numbers = report(RUN, tmp_path, data=(frame, np.array([0, 1, 1])))
+        rows = {row["column"]: row for row in numbers["sections"]["data"]["numbers"]}
+        assert rows["t"]["missing"] == rows["n"]["missing"] == 1
+    twice = pd.concat([x, x], axis=1)
+    _, numbers = report(RUN, tmp_path, data=(twice, np.zeros(3)), results=[twice])
+    assert [r["rows"] for r in numbers["sections"]["data"]["numbers"]] == [3] * 5
+    assert list(numbers["sections"]["leaderboard"]["numbers"][0]) == [
+        *("t", "n", "t (2)", "n (2)")
+    ]
+
+
+def test_answers_that_are_missing_or_too_few_are_said(tmp_path):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    x = np.arange(5.0)[:, None]
+    y = np.array([0.0, np.nan, 1.0, 2.0, 3.0])
+    page, numbers = report(RUN, tmp_path, model=model, data=(x, y))
+    assert "1 rows without an answer" in page.text
+    assert np.isfinite(numbers["sections"]["residuals"]["numbers"]["rmse"]).all()
+    with pytest.raises(ValueError, match="5 rows and 3 answers"):
+        report(RUN, tmp_path, model=model, data=(x, y[:3]))
+    page, _ = report(RUN, tmp_path, model=model, data=(x, np.ones((5, 2))))
+    assert "Not judged: predictions (5, 1), answers (5, 2)." in page.text
+
+
+def test_several_inputs_are_summed_up_one_by_one(tmp_path):
+    x = [np.ones((4, 2)), np.zeros((4, 1))]
+    _, numbers = report(RUN, tmp_path, data=(x, np.ones(4)))
+    names = [row["column"] for row in numbers["sections"]["data"]["numbers"]]
+    assert names == ["x[0][0]", "x[0][1]", "x[1]", "y"]
+
+
+def test_a_single_result_and_partial_descriptions_do(tmp_path):
+    page, _ = report(RUN, tmp_path, results=folds(), description={"versions": {"a": 1}})
+    assert page.headings[2:] == ["Cross-validation", "How to make it again"]
+    polars = pytest.importorskip("polars")
+    page, _ = report(RUN, tmp_path, results={1: polars.DataFrame({"a": [1]})})
+    assert page.headings[-1] == "1"
+
+
+def test_a_tuner_before_its_search_has_no_trials(tmp_path):
+    tuner = Formula(max_trials=3, seed=0, directory=tmp_path / "search")
+    page, _ = report(tuner, tmp_path)
+    assert page.headings == ["Search"] and "0 trials." in page.text

@@ -158,7 +158,7 @@ def test_a_store_of_mlflow_is_read(tmp_path, monkeypatch):
                 client.log_metric(run, key, value, step=step)
         client.log_metric(run, "loss", 1.0, step=1)  # again
         client.log_metric(run, "norm", 0.5, step=7)
-        client.log_dict(run, {"seed": 3}, "run.json")
+        client.log_dict(run, {"seed": 3, "versions": {}}, "run.json")
         client.set_terminated(run)
     found = analysis.runs(tmp_path)
     assert sorted(run.name for run in found) == ["first/run", "second/run"]
@@ -166,8 +166,47 @@ def test_a_store_of_mlflow_is_read(tmp_path, monkeypatch):
         assert run.history == {"loss": [3.0, 1.0], "val_loss": [2.5, 1.5]}
         assert run.parameters == {"units": 8, "layers": [1, 2], "note": "x = [1"}
         assert run.scalars == {"norm": ([7], [0.5])}
-        assert run.description == {"seed": 3} and run.source == "MLflow"
+        assert run.description == {"seed": 3, "versions": {}} and run.source == "MLflow"
         assert run.seconds >= 0
+
+
+@pytest.mark.tensorflow_only
+def test_texts_and_folders_of_any_kind_are_met(tmp_path):
+    import tensorflow as tf
+
+    folder = tmp_path / "train"
+    with tf.summary.create_file_writer(str(folder)).as_default(step=0):
+        tf.summary.text("several", ["a", "b"])
+        tf.summary.text("deep", "[" * 100_000)
+        tf.summary.text("odd", json.dumps({"versions": {}, "parameters": [1]}))
+        tf.summary.scalar("epoch_loss", 2.0)
+    (run,) = analysis.runs(folder)
+    assert run.history == {"loss": [2.0]} and run.description == {"versions": {}}
+
+
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
+def test_a_store_may_lie_anywhere_and_a_broken_one_is_passed_over(tmp_path):
+    mlflow = pytest.importorskip("mlflow")
+    made = tmp_path / "made.db"
+    client = mlflow.MlflowClient(f"sqlite:///{made}")
+    experiment = client.create_experiment("e", str(tmp_path / "art"))
+    for _ in range(2):
+        run = client.create_run(experiment, run_name="same").info.run_id
+        client.log_param(run, "note", "1_000")
+        client.log_param(run, "set", "{1, 2}")
+    (tmp_path / "a").mkdir()
+    odd = tmp_path / "a" / "s?q#50%20x"
+    odd.mkdir()
+    made.rename(odd / "m.db")
+    (tmp_path / "a" / "folder.db").mkdir()
+    (tmp_path / "a" / "broken.db").write_bytes(b"SQLite format 3\0" + b"x" * 5000)
+    before = sorted((tmp_path / "a").rglob("*"))
+    with pytest.warns(UserWarning, match="broken.db cannot be read and is passed over"):
+        found = analysis.runs(tmp_path / "a")
+    assert [run.name for run in found] == ["e/same", "e/same (2)"]
+    assert found[0].parameters["note"] == "1_000"
+    json.dumps(found.to_dict(), allow_nan=False)
+    assert sorted((tmp_path / "a").rglob("*")) == before
 
 
 # What a run can be told by
@@ -187,7 +226,7 @@ def test_a_description_tells_runs_apart_and_can_be_written():
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert found["seed"] == 7
     assert found["parameters"]["rate"] == 0.5 and found["parameters"]["units"] == [2]
-    assert found["parameters"]["bad"] == "nan" and "len" in found["parameters"]["3"]
+    assert found["parameters"]["bad"] is None and "len" in found["parameters"]["3"]
     assert found["model"]["trainable_weights"] == model.count_params()
     assert found["training"]["optimizer"] == "SGD"
     assert found["training"]["arguments"]["learning_rate"] == pytest.approx(0.5)
