@@ -26,7 +26,7 @@ tuner.search(verbose=0, **SEARCH)
 @pytest.mark.parametrize(
     ("options", "search"),
     [
-        pytest.param({}, {"workers": 2}, marks=pytest.mark.slow),
+        pytest.param({}, {"workers": 2}, marks=pytest.mark.soak),
         pytest.param({"isolate": True}, {}, marks=pytest.mark.soak),
         pytest.param({"overwrite": True}, {"workers": 2}, marks=pytest.mark.soak),
     ],
