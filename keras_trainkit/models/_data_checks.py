@@ -352,10 +352,10 @@ def _values(leaf: Any) -> np.ndarray | None:
         return None
     if hasattr(leaf, "tocoo"):  # SciPy's sparse matrices
         return leaf.data if leaf.format in _DENSE_DATA else leaf.tocoo().data
-    for held in ("flat_values", "values"):  # of ragged and of sparse tensors
-        if hasattr(leaf, held) and (held == "flat_values" or hasattr(leaf, "indices")):
-            leaf = getattr(leaf, held)
-            break
+    if hasattr(leaf, "flat_values"):  # TensorFlow's ragged tensors
+        leaf = leaf.flat_values
+    elif hasattr(leaf, "dense_shape"):  # and sparse ones
+        leaf = leaf.values
     try:
         return as_numpy(leaf)
     except (TypeError, ValueError, NotImplementedError):

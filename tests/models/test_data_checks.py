@@ -405,3 +405,12 @@ def test_without_a_loss_inputs_alone_are_validated():
     model = models.TaskModel(inputs, keras.layers.Dense(1)(inputs))
     model.compile("sgd")
     accepted(model, np.ones((4, 3)), None, validation_data=(np.ones((4, 3)),))
+
+
+def test_tensors_of_the_backend_are_read():
+    inputs = keras.Input((3,))
+    model = made_of(inputs, keras.layers.Dense(1)(inputs))
+    x = keras.ops.ones((4, 3))
+    accepted(model, x, keras.ops.ones((4, 1)))
+    with pytest.raises(ValueError, match="must be finite"):
+        accepted(model, x * np.nan, keras.ops.ones((4, 1)))
