@@ -31,6 +31,7 @@ def train_table():
 
 def test_every_example_is_tested():
     trained = {"train_table", "train_bilstm_attention", "track_runs"}
+    trained |= {"compare_optimizers"}
     searched = {"search_mlp", "search_bilstm_attention"}  # test_search_examples.py
     others = {"quiet_start", "methods_of_search"}  # what they share
     files = {file.stem for file in EXAMPLES.glob("*.py")}
@@ -500,3 +501,41 @@ def test_runs_are_tracked_and_compared(tracker, tmp_path, capsys):
         assert any("gradient norm" in name for name in run.scalars)
     assert (tmp_path / "runs.png").exists()
     assert "param units" in capsys.readouterr().out
+
+
+def optimizers_compared(tmp_path, **arguments):
+    compared = load("compare_optimizers")
+    return compared.main(out=tmp_path, verbose=0, hidden_units=(16,), **arguments)
+
+
+@pytest.mark.slow
+def test_optimizers_are_compared_on_a_table_of_numbers(houses, tmp_path):
+    names = ("SGD", "Adam", "SGDW")
+    table = optimizers_compared(
+        tmp_path, csv=houses, target="price", names=names, epochs=3, seeds=2
+    )
+    assert list(table["optimizer"]) == [name for name in names for _ in range(2)]
+    assert list(table["schedule"]) == ["constant", "one cycle"] * 3
+    rates = table.groupby("optimizer")["rate"].unique()
+    assert all(len(found) == 1 for found in rates)  # one range test for each
+    assert rates["Adam"][0] != rates["SGD"][0]
+    assert table["test score"].between(0.01, 2).all()
+    # Plain SGD at a constant rate reaches its own lowest loss.
+    assert table["epochs to SGD's loss"].iloc[0] in (1.0, 1.5, 2.0, 2.5, 3.0)
+    assert (tmp_path / "optimizers.png").stat().st_size > 10_000
+    saved = pd.read_csv(tmp_path / "optimizers.csv")
+    assert saved["test score"].tolist() == table["test score"].tolist()
+
+
+@pytest.mark.soak
+def test_all_optimizers_learn_both_sets(tmp_path):
+    table = optimizers_compared(tmp_path, epochs=5)
+    assert len(table) == 2 * 8 * 2
+    assert table.groupby("set")["test score"].median().min() > 0.8
+
+
+def test_epochs_to_a_loss_are_counted_from_one():
+    compared = load("compare_optimizers")
+    losses = np.array([3.0, np.nan, 2.0, 2.5])
+    assert compared.epochs_to(losses, 2.0) == 3
+    assert np.isnan(compared.epochs_to(losses, 1.9))

@@ -4,17 +4,18 @@ import keras
 import numpy as np
 
 from keras_trainkit._checks import check_count, check_number, check_seed
+from keras_trainkit.data._mixup_batches import mixed_data_set
 
 
 def mixup(
     x: Any,
-    y: Any,
+    y: Any = None,
     sample_weight: Any = None,
     *,
     num_classes: int | None = None,
     alpha: float = 0.2,
     seed: int | None = 0,
-) -> tuple[np.ndarray, ...]:
+) -> Any:
     """Mixtures of two rows each: inputs and targets on the line between them.
 
     Row r of the result is `share * x[r] + (1 - share) * x[other]`, and its target
@@ -22,13 +23,18 @@ def mixup(
     Beta(alpha, alpha). For training rows alone; each call with another seed gives
     other mixtures of the same rows. Scale inputs and fill gaps first.
 
+    Of a `tf.data.Dataset` the rows of each batch are mixed with each other, anew in
+    every epoch: put it behind `.shuffle(...).batch(...)`.
+
     Args:
         x: Features, `(rows, ...)`, numbers of which a mean makes sense: no token ids,
-            no codes of categories.
+            no codes of categories. Or a `tf.data.Dataset` of batches (x, y) or (x, y,
+            sample_weight), where x may be a dict or a tuple of such features.
         y: Targets, floats `(rows,)` or `(rows, outputs)`: numbers, probabilities or
-            one-hot rows; or, with `num_classes`, class numbers.
+            one-hot rows; or, with `num_classes`, class numbers. None with a data set.
         sample_weight: Weights >= 0, `(rows,)`. The result has the mean of two, and a
             target to which each row adds in proportion to its share times its weight.
+            None with a data set.
         num_classes: Int >= 2. Makes class numbers, ints `(rows,)`, one-hot; the loss
             is then `CategoricalCrossentropy`. None: `y` is mixed as it is.
         alpha: Float > 0. Small values leave most rows nearly as they are; 0.1 to 0.4
@@ -37,11 +43,14 @@ def mixup(
 
     Returns:
         `(x, y)`, or `(x, y, sample_weight)` if weights were given, in
-        `keras.config.floatx()`, with as many rows.
+        `keras.config.floatx()`, with as many rows. Of a data set a data set, whose
+        numbers keep their types; one-hot rows are float32.
 
     Raises:
         ValueError: Unequal rows, integers that a mean would spoil, class numbers or
-            weights outside their range, or an argument outside its range.
+            weights outside their range, or an argument outside its range. Class numbers
+            and weights of a data set are read when it is gone through, and raise
+            `tf.errors.InvalidArgumentError`.
 
     Example:
 
@@ -55,6 +64,33 @@ def mixup(
     """
     check_number("alpha", alpha, "is how far rows are mixed", above=0)
     check_seed("seed", seed)
+    if num_classes is not None:
+        purpose = "is the width of one-hot rows"
+        check_count("num_classes", num_classes, purpose, at_least=2)
+    if hasattr(x, "element_spec"):  # a tf.data.Dataset
+        _check_alone(y=y, sample_weight=sample_weight)
+        return mixed_data_set(x, num_classes, alpha, seed)
+    return _mixed_arrays(x, y, sample_weight, num_classes, alpha, seed)
+
+
+def _check_alone(**arguments: Any) -> None:
+    given = [name for name, value in arguments.items() if value is not None]
+    if given:
+        raise ValueError(
+            f"`{given[0]}` comes with the elements of a data set and must be None "
+            f"beside one. Received: {given[0]} of the type "
+            f"{type(arguments[given[0]]).__name__}."
+        )
+
+
+def _mixed_arrays(
+    x: Any,
+    y: Any,
+    sample_weight: Any,
+    num_classes: int | None,
+    alpha: float,
+    seed: int | None,
+) -> tuple[np.ndarray, ...]:
     x, y = _numbers("x", x), _targets(y, num_classes)
     weight = None if sample_weight is None else _weights(sample_weight)
     rows = {len(part) for part in (x, y, weight) if part is not None}
@@ -98,7 +134,6 @@ def _numbers(name: str, values: Any) -> np.ndarray:
 def _targets(y: Any, num_classes: int | None) -> np.ndarray:
     if num_classes is None:
         return _numbers("y", y)
-    check_count("num_classes", num_classes, "is the width of one-hot rows", at_least=2)
     y = np.asarray(y)
     whole = y.ndim == 1 and np.issubdtype(y.dtype, np.integer)
     if not whole or ((y < 0) | (y >= num_classes)).any():

@@ -256,8 +256,9 @@ def _chosen_parts(
     parts = dict(prepared)
     for part in named:
         parts[part] = prepared[part].get(values[part])
+    has_state = (keras.layers.Layer, list, tuple)  # several of `augmentation` too
     return {
-        part: copy.deepcopy(value) if isinstance(value, keras.layers.Layer) else value
+        part: copy.deepcopy(value) if isinstance(value, has_state) else value
         for part, value in parts.items()
     }
 

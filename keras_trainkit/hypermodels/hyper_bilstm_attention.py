@@ -149,6 +149,8 @@ class HyperBiLSTMAttention(HyperNetwork):
     |                            |                          | none                    |
     | `train_embedding`          | fixed: True              | with `embedding_matrix` |
     | `members`                  | fixed: 1                 |                         |
+    | `scaling`, `augmentation`  | what `prepare` returns;  | if the space names them |
+    |                            | names to choose from     |                         |
 
     The hyperparameters of training are those of `HyperMLP`: `optimizer`,
     `learning_rate`, `momentum`, `beta_2`, `epsilon`, `weight_decay`,
@@ -173,8 +175,10 @@ class HyperBiLSTMAttention(HyperNetwork):
             "encoding" (a function of x, such as an adapted
             `keras.layers.TextVectorization`), "input_shape", "vocabulary_size",
             "embedding_matrix" (as in `models.bilstm_attention`; fix `embedding_units`
-            to its width) and "scaling" (an adapted layer, or several by name, from
-            which `space` chooses); or None. See `HyperMLP`.
+            to its width), "scaling" (an adapted layer) and "augmentation" (a layer or
+            a list of layers), of both one or several by name, from which `space`
+            chooses: `space={"augmentation": ["none", "warp"]}`; or None. See
+            `HyperMLP`.
         classes: Sequence of the names of the classes, as in `models.mlp`, or None.
         metrics: List of names and `keras.metrics.Metric` objects beside accuracy or
             root mean squared error.
@@ -206,9 +210,10 @@ class HyperBiLSTMAttention(HyperNetwork):
         "input_shape",
         "vocabulary_size",
         "scaling",
+        "augmentation",
         "embedding_matrix",
     )
-    _named_parts = ("scaling",)
+    _named_parts = ("scaling", "augmentation")
     _learning_rate = 5e-3
     _global_clipnorm = 1.0
 

@@ -95,7 +95,8 @@ class HyperMLP(HyperNetwork):
     | `l1`, `l2`         | 1e-5 to 1e-2, log             | as `penalty` says          |
     | `members`          | fixed: 1                      |                            |
     | `scaling`,         | what `prepare` returns; names | if the space names them    |
-    | `numeric_embedding`,| to choose from, see there    |                            |
+    | `augmentation`,    | to choose from, see there     |                            |
+    | `numeric_embedding`,|                              |                            |
     | `target_scaling`   |                               |                            |
     | `optimizer`        | adamw, sgdw                   |                            |
     | `learning_rate`    | 1e-5 to 1, log                | the peak of a cycle        |
@@ -149,10 +150,10 @@ class HyperMLP(HyperNetwork):
         space: Dict as above, or None.
         prepare: Function `prepare(x_train, y_train)` that makes and adapts layers and
             returns those that it has as a dict, keys from "scaling",
-            "numeric_embedding", "category_sizes", "target_scaling", "input_shape"
-            (arguments of `models.mlp`) and "encoding" (a function of x, such as an
-            adapted `layers.TableEncoder`; `fit` takes x through it). For a layer it
-            may return a dict by name, from which `space` chooses:
+            "augmentation", "numeric_embedding", "category_sizes", "target_scaling",
+            "input_shape" (arguments of `models.mlp`) and "encoding" (a function of x,
+            such as an adapted `layers.TableEncoder`; `fit` takes x through it). For a
+            layer it may return a dict by name, from which `space` chooses:
             `space={"scaling": ["robust", "none"]}` with
             `{"scaling": {"robust": layer}}`. Every model gets copies. See `prepare`
             below for when it is called. None for inputs that need nothing.
@@ -189,11 +190,12 @@ class HyperMLP(HyperNetwork):
         "encoding",
         "input_shape",
         "scaling",
+        "augmentation",
         "numeric_embedding",
         "category_sizes",
         "target_scaling",
     )
-    _named_parts = ("scaling", "numeric_embedding", "target_scaling")
+    _named_parts = ("scaling", "augmentation", "numeric_embedding", "target_scaling")
     _learning_rate = 1e-2
     _global_clipnorm = 0.0
 

@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from keras_trainkit._types import Tensor
+
 
 def check_model_name(name: Any) -> None:
     if not isinstance(name, str) or not name:
@@ -19,3 +21,24 @@ def check_scaling(scaling: Any) -> None:
             "`scaling` is put before the first block and must be an adapted layer or "
             f"None. Received: scaling={scaling!r}."
         )
+
+
+def check_augmentation(augmentation: Any) -> None:
+    layers = augmentation if isinstance(augmentation, list | tuple) else [augmentation]
+    wrong = [one for one in layers if not isinstance(one, keras.layers.Layer)]
+    if augmentation is not None and wrong:
+        raise ValueError(
+            "`augmentation` changes the inputs while training and must be a layer, "
+            "such as those of keras_trainkit.layers, several in a list, or None. "
+            f"Received: augmentation={augmentation!r}."
+        )
+
+
+def augmented(x: Tensor, augmentation: Any) -> Tensor:
+    """`x` behind the layer, or behind several, one after the other."""
+    if augmentation is None:
+        return x
+    layers = augmentation if isinstance(augmentation, list | tuple) else [augmentation]
+    for layer in layers:
+        x = layer(x)
+    return x

@@ -16,7 +16,7 @@ from keras_trainkit._checks import (
 )
 from keras_trainkit._types import Layer, Tensor
 from keras_trainkit.layers import MissingIndicator
-from keras_trainkit.models._arguments import check_scaling
+from keras_trainkit.models._arguments import augmented, check_scaling
 
 
 def check_sequence_input(
@@ -120,6 +120,7 @@ def sequence_input(
     mask_value: float | None,
     truncation: Layer,
     scaling: Layer | None,
+    augmentation: Layer | Sequence[Layer] | None = None,
     missing: str | None = None,
     embedding_matrix: Any = None,
     train_embedding: bool = True,
@@ -137,7 +138,8 @@ def sequence_input(
             trainable=train_embedding,
             name="embedding",
         )
-        return tokens, embedding(truncation(tokens, mask=valid))
+        x = augmented(truncation(tokens, mask=valid), augmentation)
+        return tokens, embedding(x)
     sequences = keras.Input(tuple(input_shape), name="sequences")
     x = sequences
     if mask_value is not None:
@@ -145,4 +147,5 @@ def sequence_input(
         x = keras.layers.Masking(mask_value, dtype=x.dtype, name="masking")(x)
     x = truncation(x)
     x = x if scaling is None else scaling(x)
+    x = augmented(x, augmentation)
     return sequences, x if missing is None else MissingIndicator(name="missing")(x)

@@ -8,6 +8,7 @@ import keras
 from keras_trainkit._checks import check_counts
 from keras_trainkit._types import Layer, Tensor
 from keras_trainkit.layers import CategoricalEmbedding
+from keras_trainkit.models._arguments import augmented
 
 
 def check_table_input(
@@ -44,6 +45,7 @@ def table_input(
     scaling: Layer | None,
     numeric_embedding: Layer | None,
     category_sizes: Sequence[int] | None,
+    augmentation: Layer | Sequence[Layer] | None = None,
 ) -> tuple[Any, Tensor, list[int] | None]:
     """The inputs, the tensor `(batch, width)` made of them, and its groups.
 
@@ -52,7 +54,7 @@ def table_input(
     """
     if category_sizes is None:
         inputs = keras.Input(tuple(input_shape), name="features")
-        x, groups = _numeric(inputs, scaling, numeric_embedding)
+        x, groups = _numeric(inputs, scaling, numeric_embedding, augmentation)
         return inputs, x, groups
     inputs = {
         "numeric": keras.Input(tuple(input_shape), name="numeric"),
@@ -64,16 +66,20 @@ def table_input(
     categorical = embedding(inputs["categorical"])
     numeric, groups = inputs["numeric"], []
     if input_shape[0]:
-        numeric, groups = _numeric(numeric, scaling, numeric_embedding)
+        numeric, groups = _numeric(numeric, scaling, numeric_embedding, augmentation)
         groups = [1] * input_shape[0] if groups is None else groups
     joined = keras.layers.Concatenate(name="columns")([numeric, categorical])
     return inputs, joined, [*groups, *embedding.widths]
 
 
 def _numeric(
-    features: Tensor, scaling: Layer | None, numeric_embedding: Layer | None
+    features: Tensor,
+    scaling: Layer | None,
+    numeric_embedding: Layer | None,
+    augmentation: Layer | Sequence[Layer] | None,
 ) -> tuple[Tensor, list[int] | None]:
     x = features if scaling is None else scaling(features)
+    x = augmented(x, augmentation)
     groups = None
     if numeric_embedding is not None:
         x = numeric_embedding(x)

@@ -17,7 +17,7 @@ from keras_trainkit.layers import (
     SequenceTruncation,
     VariationalLSTM,
 )
-from keras_trainkit.models._arguments import check_model_name
+from keras_trainkit.models._arguments import check_augmentation, check_model_name
 from keras_trainkit.models._heads import (
     check_head,
     check_members,
@@ -59,6 +59,7 @@ def bilstm_attention(
     convolutions: Sequence[tuple[int, int]] | None = None,
     pool_size: int = 1,
     scaling: keras.layers.Layer | None = None,
+    augmentation: keras.layers.Layer | Sequence[keras.layers.Layer] | None = None,
     missing: str | None = None,
     embedding_matrix: Any = None,
     train_embedding: bool = True,
@@ -75,7 +76,8 @@ def bilstm_attention(
     | --------- | ----------------------------- | -------------------------------- |
     | padding   | id 0                          | steps that are all `mask_value`  |
     | cut       | `layers.SequenceTruncation` to `max_length` steps                ||
-    | values    | `Embedding`                   | `scaling`, `missing`             |
+    | values    | `augmentation`, `Embedding`   | `scaling`, `augmentation`,       |
+    |           |                               | `missing`                        |
     | scales    | `layers.MultiScale(scales)`, unless (1,)                         ||
     | convolved | `layers.MaskedConv1D`, batch normalization and relu per entry of ||
     |           | `convolutions`; then the largest of `pool_size` steps            ||
@@ -122,6 +124,9 @@ def bilstm_attention(
             the time it takes. With `convolutions` only. `max_length` counts the steps
             before.
         scaling: Adapted layer for float sequences, such as `layers.StandardScaling`.
+        augmentation: Layer that changes steps or token ids while training, such as a
+            `layers.TimeWarp` or `layers.TokenDropout`, or several, one after the
+            other; None for none.
         missing: "indicator": values of float sequences that are NaN are 0 after
             `scaling`, and further channels say which were there, each value by itself
             (`layers.MissingIndicator`). None: no value is NaN.
@@ -189,6 +194,7 @@ def bilstm_attention(
         at_least=0,
         below=1,
     )
+    check_augmentation(augmentation)
     check_model_name(name)
 
     inputs, x = sequence_input(
@@ -198,6 +204,7 @@ def bilstm_attention(
         mask_value,
         SequenceTruncation(max_length, keep, name="truncation"),
         scaling,
+        augmentation,
         missing,
         embedding_matrix,
         train_embedding,

@@ -7,7 +7,11 @@ from keras_trainkit._checks import check_choice, check_counts, check_flag, check
 from keras_trainkit._types import Layer, Tensor
 from keras_trainkit.initializers import for_activation
 from keras_trainkit.layers import MemberAdapter
-from keras_trainkit.models._arguments import check_model_name, check_scaling
+from keras_trainkit.models._arguments import (
+    check_augmentation,
+    check_model_name,
+    check_scaling,
+)
 from keras_trainkit.models._heads import (
     check_head,
     check_members,
@@ -34,6 +38,7 @@ def mlp(
     l2: float = 0.0,
     residual: bool = False,
     scaling: keras.layers.Layer | None = None,
+    augmentation: keras.layers.Layer | Sequence[keras.layers.Layer] | None = None,
     numeric_embedding: keras.layers.Layer | None = None,
     category_sizes: Sequence[int] | None = None,
     members: int = 1,
@@ -99,12 +104,15 @@ def mlp(
         residual: Bool. Adds each block's input to its output.
         scaling: Adapted layer put first, such as `layers.StandardScaling` or
             `keras.layers.Normalization`; None for inputs scaled already.
+        augmentation: Layer that changes the numbers while training, put after
+            `scaling`, such as a `layers.GaussianFeatureNoise`, or several, one after
+            the other; None for none. Categories are left alone.
         numeric_embedding: Layer from `(batch, features)` to `(batch, features, units)`
-            put after `scaling`, such as an adapted `layers.PiecewiseLinearEmbedding`
+            put after these, such as an adapted `layers.PiecewiseLinearEmbedding`
             or a `layers.PeriodicEmbedding`; None for the numbers themselves.
         category_sizes: Sequence of ints >= 1, the number of codes per column, such as
             `TableEncoder.category_sizes`. The model then takes a dict: "numeric",
-            of `input_shape` (which may be `(0,)`; then no `scaling` and no
+            of `input_shape` (which may be `(0,)`; then no `scaling`, `augmentation` or
             `numeric_embedding` is put before the blocks), and "categorical", integers
             `(batch, columns)`, of no column where it is empty. They go through a
             `layers.CategoricalEmbedding`. None: the numbers are the only input.
@@ -152,12 +160,13 @@ def mlp(
     _check_rates(dropout, l1, l2)
     _check_blocks(residual, normalization, activation)
     check_scaling(scaling)
+    check_augmentation(augmentation)
     check_initializer(initializer, activation)
 
     kernel_initializer = hidden_initializer(initializer, activation)
     regularizer = keras.regularizers.L1L2(l1, l2) if l1 or l2 else None
     inputs, x, groups = table_input(
-        input_shape, scaling, numeric_embedding, category_sizes
+        input_shape, scaling, numeric_embedding, category_sizes, augmentation
     )
     if members > 1:
         x = MemberAdapter(members, groups, name="adapter")(x)

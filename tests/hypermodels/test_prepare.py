@@ -208,3 +208,44 @@ def test_a_search_by_folds_ends_with_all_rows_prepared(tmp_path):
     )
     tuner.search(rows, rows, verbose=0)
     assert hypermodel.rows == 6
+
+
+def test_the_space_switches_augmentation_on_and_off(rows):
+    def prepare(x, y):
+        noise = layers.GaussianFeatureNoise(0.1, seed=1)
+        strong = [noise, layers.GaussianFeatureNoise(2.0, seed=2)]
+        return {"augmentation": {"weak": noise, "strong": strong}}
+
+    hypermodel = regression(prepare, {"augmentation": ["none", "weak", "strong"]})
+    hypermodel.prepare(*rows)
+    found = {}
+    for choice in ("none", "weak", "strong"):
+        hp = keras_tuner.HyperParameters()
+        hp.Fixed("augmentation", choice)
+        model = hypermodel.build(hp)
+        found[choice] = [
+            layer
+            for layer in model.layers
+            if isinstance(layer, layers.GaussianFeatureNoise)
+        ]
+    assert [len(noises) for noises in found.values()] == [0, 1, 2]
+    assert found["weak"][0] is not found["strong"][0]  # trials share no seed
+
+
+def test_tokens_are_augmented_by_the_choice_of_the_space():
+    texts = np.random.default_rng(0).integers(1, 9, (20, 6))
+    hypermodel = HyperBiLSTMAttention(
+        (None,),
+        1,
+        "binary",
+        vocabulary_size=9,
+        space=SMALL | {"augmentation": ["none", "dropped"]},
+        prepare=lambda x, y: {
+            "augmentation": {"dropped": layers.TokenDropout(0.2, seed=1)}
+        },
+    )
+    hypermodel.prepare(texts, texts[:, 0] > 4)
+    hp = keras_tuner.HyperParameters()
+    hp.Fixed("augmentation", "dropped")
+    kinds = [type(layer) for layer in hypermodel.build(hp).layers]
+    assert kinds.index(layers.TokenDropout) < kinds.index(keras.layers.Embedding)
