@@ -115,6 +115,15 @@ def tick_label(value: Any) -> str:
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa
 
 
+def mark_not_finite(axes: Any, at: Any, values: Any) -> None:
+    """Crosses at the upper edge where a value is NaN or infinite, and what they are."""
+    places = np.asarray(at)[~np.isfinite(np.asarray(values, "float64"))]
+    if not len(places):
+        return
+    edge = {"transform": axes.get_xaxis_transform(), "clip_on": False}
+    axes.plot(places, np.ones(len(places)), "x", color="C3", label="not finite", **edge)
+
+
 def legend_below(axes: Any, columns: int = 2) -> None:
     """A legend under the label of the horizontal axis, where no line can pass."""
     from matplotlib.transforms import ScaledTranslation

@@ -10,6 +10,8 @@ import numpy as np
 from keras_trainkit.analysis._figures import (
     check_path,
     finite_or_none,
+    legend_below,
+    mark_not_finite,
     new_figure,
     save,
 )
@@ -183,9 +185,14 @@ def _draw(found: CrossValidation) -> "Figure":
     for number, (name, axes) in enumerate(zip(names, panels, strict=True)):
         mean, error = found.mean[name], found.standard_error[name]
         colour = f"C{number}"
-        axes.axhspan(mean - error, mean + error, color=colour, alpha=0.15, linewidth=0)
-        axes.axhline(mean, color=colour, linewidth=1)
+        if np.isfinite([mean, error]).all():
+            band = {"color": colour, "alpha": 0.15, "linewidth": 0}
+            axes.axhspan(mean - error, mean + error, **band)
+            axes.axhline(mean, color=colour, linewidth=1)
         axes.plot(at, found.scores[name], "o", color=colour)
+        if not np.isfinite(found.scores[name]).all():
+            mark_not_finite(axes, at, found.scores[name])
+            legend_below(axes)
         axes.set(title=f"{name.replace('_', ' ')}: {mean:.4g} ± {error:.2g}")
         axes.set(xlabel="fold", ylabel=name, xlim=(0.5, found.folds + 0.5))
         axes.xaxis.get_major_locator().set_params(integer=True)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _SURE = 0.95
 _DRAWS = 4000
+_LETTERS = 30  # of all ticks of an axis that have place side by side
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -252,10 +253,17 @@ def _draw_contour(
 def _scale(axes: Any, which: str, name: str, values: list[Any]) -> np.ndarray:
     """Positions of the values; sets scale, ticks and label of the axis."""
     number = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-    at = np.array(values if number else range(len(values)), "float64")
-    if number and min(values) > 0 and max(values) >= 8 * min(values):
+    above = [value for value in values if number and value > 0]
+    is_wide = bool(above) and max(above) >= 8 * min(above)
+    # One of 0 has no place on a logarithmic axis: the values then stand evenly.
+    is_even = not number or (is_wide and min(values) <= 0)
+    at = np.array(range(len(values)) if is_even else values, "float64")
+    if is_wide and not is_even:
         axes.set(**{f"{which}scale": "log"})
-    getattr(axes, f"set_{which}ticks")(at, [tick_label(value) for value in values])
+    labels = [tick_label(value) for value in values]
+    getattr(axes, f"set_{which}ticks")(at, labels)
+    if which == "x" and sum(map(len, labels)) > _LETTERS:
+        axes.tick_params(axis="x", labelrotation=90)
     getattr(axes, f"set_{which}ticks")([], minor=True)
     axes.set(**{f"{which}label": name})
     return at

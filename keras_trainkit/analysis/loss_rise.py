@@ -10,6 +10,7 @@ from keras_trainkit.analysis._figures import (
     finite_or_none,
     legend_below,
     logarithmic,
+    mark_not_finite,
     new_figure,
     save,
     tick_label,
@@ -118,6 +119,8 @@ def _draw(found: LossRise) -> "Figure":
     axes.set(xscale="log", xlabel="change of the weights, in %", ylabel="loss")
     axes.set_xticks(radii, [tick_label(100 * float(radius)) for radius in radii])
     axes.set_xticks([], minor=True)
+    finite = np.isfinite(random).all(axis=0) & np.isfinite(found.worst_losses)
+    mark_not_finite(axes, radii, np.where(finite, 0.0, np.nan))
     drawn = np.concatenate([random.ravel(), found.worst_losses, [found.loss]])
     drawn = drawn[np.isfinite(drawn)]
     if wants_log(drawn):

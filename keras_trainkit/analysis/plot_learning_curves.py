@@ -9,6 +9,7 @@ from keras_trainkit._checks import check_count, check_counts
 from keras_trainkit.analysis._figures import (
     check_path,
     legend_below,
+    logarithmic,
     new_figure,
     save,
 )
@@ -106,6 +107,10 @@ def _draw_panel(
         label = f"best: {values[best]:.4g} in epoch {at[best]}"
         dot = {"marker": "o", "markersize": 8, "linestyle": "none", "label": label}
         axes.plot(at[best], values[best], color=colour, **dot)
+    everything = np.concatenate([values for _, values in drawn])
+    finite = everything[np.isfinite(everything)]
+    if len(finite) and finite.min() > 0 and finite.max() > 100 * np.median(finite):
+        logarithmic(axes, finite.tolist())  # one that diverged hides all others
     axes.set(title=name.replace("_", " "), xlabel="epoch", ylabel=name)
     axes.xaxis.get_major_locator().set_params(integer=True)
     legend_below(axes)

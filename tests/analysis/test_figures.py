@@ -97,3 +97,48 @@ def _installed(letters):
     charmaps = (font_manager.get_font(file).get_charmap() for file in sorted(files))
     last_resort = (m for m in charmaps if len(m) < 1_000_000)
     return any(all(ord(c) in known for c in letters) for known in last_resort)
+
+
+def test_what_is_not_finite_is_marked_in_the_pictures_of_results():
+    from keras_trainkit.analysis import cross_validation, loss_rise
+
+    losses = np.array([[0.6, np.nan], [0.7, np.nan]])
+    rise = loss_rise.LossRise(0.5, np.array([0.1, 0.2]), losses, np.array([1, np.inf]))
+    folds = cross_validation.CrossValidation(
+        {"loss": np.array([0.5, np.nan, 0.7])}, [], [np.arange(3)] * 3, [6] * 3, 3
+    )
+    for figure, place in (
+        (loss_rise._draw(rise), 0.2),
+        (cross_validation._draw(folds), 2),
+    ):
+        (axes,) = figure.axes
+        marks = [line for line in axes.lines if line.get_label() == "not finite"]
+        assert [line.get_xdata().tolist() for line in marks] == [[place]]
+        texts = [text.get_text() for text in axes.get_legend().get_texts()]
+        assert "not finite" in texts
+
+
+def test_a_run_that_diverged_is_drawn_on_a_logarithmic_axis():
+    from keras_trainkit.analysis.plot_learning_curves import _draw
+
+    diverged = _draw({"loss": [1.0, 0.9, 0.8, 0.8, 1e6], "val_loss": [1, 1, 1, 1, 1e5]})
+    assert diverged.axes[0].get_yscale() == "log"
+    usual = _draw({"loss": [1.0, 0.4, 0.2, 0.1, 0.05]})
+    assert usual.axes[0].get_yscale() == "linear"
+
+
+def test_values_with_a_zero_stand_evenly_where_others_are_far_apart():
+    from keras_trainkit.analysis.hyperparameter_effects import _scale
+
+    def positions(values):
+        _, (axes,) = new_figure()
+        at = _scale(axes, "x", "decay", values)
+        return at.tolist(), axes
+
+    assert positions([0.0, 1e-4, 1e-2])[0] == [0, 1, 2]
+    assert positions([0.0, 0.25, 0.5])[0] == [0, 0.25, 0.5]
+    assert positions([1e-4, 1e-2])[1].get_xscale() == "log"
+    long = ["glorot_uniform", "lecun_normal", "he_normal_of_mine"]
+    at, axes = positions(long)
+    assert at == [0, 1, 2]
+    assert {tick.get_rotation() for tick in axes.get_xticklabels()} == {90}
