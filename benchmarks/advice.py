@@ -4,7 +4,7 @@
     python benchmarks/advice.py search --data FOLDER --seeds 3
 
 FOLDER holds a `load.py` with `table("california")`, of which 4,000 training rows are
-taken; digits is scikit-learn's. "glorot" trains MLPs of some depths by AdamW and one
+taken, for a search 2,000; digits is scikit-learn's. "glorot" trains MLPs of some depths by AdamW and one
 cycle, one rate for both initializers, and prints the lowest validation loss. "search"
 spends the same number of trials on a grid and on random draws of the same ranges, in
 two hyperparameters and in four, of which the grid then has two values each.
@@ -26,7 +26,7 @@ from sklearn.preprocessing import RobustScaler
 
 from keras_trainkit import callbacks, models, optimizers
 
-EPOCHS = 15
+EPOCHS = {"glorot": 15, "search": 8}
 WIDTH = 64
 # Low, high, and whether values lie on a logarithmic scale.
 RANGES = {
@@ -37,7 +37,7 @@ RANGES = {
 }
 
 
-def rows_of(name, folder, seed):
+def rows_of(name, folder, seed, rows=4_000):
     """Training and validation rows, scaled, and the task."""
     if name == "digits":
         x, y = load_digits(return_X_y=True)
@@ -51,7 +51,7 @@ def rows_of(name, folder, seed):
         x = frame.to_numpy()[train]
         y = y[train]
     x, x_valid, y, y_valid = train_test_split(
-        x, y, train_size=min(4_000, int(0.7 * len(y))), random_state=seed
+        x, y, train_size=min(rows, int(0.7 * len(y))), random_state=seed
     )
     scaler = RobustScaler().fit(x)
     x, x_valid = (np.clip(scaler.transform(part), -3, 3) for part in (x, x_valid))
@@ -61,7 +61,9 @@ def rows_of(name, folder, seed):
     return (x, y), (x_valid[:2_000], y_valid[:2_000]), task
 
 
-def lowest_loss(train, validation, task, seed, *, hidden_units=(WIDTH,) * 3, **values):
+def lowest_loss(
+    train, validation, task, seed, *, epochs, hidden_units=(WIDTH,) * 3, **values
+):
     """Of the validation rows; a run that ends in NaN has an infinite one."""
     keras.utils.set_random_seed(seed)
     outputs = 1 if task == "regression" else int(train[1].max()) + 1
@@ -82,7 +84,7 @@ def lowest_loss(train, validation, task, seed, *, hidden_units=(WIDTH,) * 3, **v
         *train,
         validation_data=validation,
         batch_size=int(values.get("batch_size", 32)),
-        epochs=EPOCHS,
+        epochs=epochs,
         callbacks=[callbacks.OneCycle(rate)],
         verbose=0,
     )
@@ -101,6 +103,7 @@ def glorot(folder, seeds):
                 lowest_loss(
                     *rows_of(name, folder, seed),
                     seed,
+                    epochs=EPOCHS["glorot"],
                     hidden_units=(WIDTH,) * depth,
                     initializer=made(),
                 )
@@ -119,7 +122,12 @@ def search(folder, seeds, trials=16):
         for draw in (grid, at_random):
             best = [
                 min(
-                    lowest_loss(*rows_of(name, folder, seed), seed, **values)
+                    lowest_loss(
+                        *rows_of(name, folder, seed, 2_000),
+                        seed,
+                        epochs=EPOCHS["search"],
+                        **values,
+                    )
                     for values in draw(ranges, trials, seed)
                 )
                 for seed in range(seeds)
