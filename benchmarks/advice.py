@@ -4,10 +4,11 @@
     python benchmarks/advice.py search --data FOLDER --seeds 3
 
 FOLDER holds a `load.py` with `table("california")`, of which 4,000 training rows are
-taken, for a search 2,000; digits is scikit-learn's. "glorot" trains MLPs of some depths by AdamW and one
-cycle, one rate for both initializers, and prints the lowest validation loss. "search"
-spends the same number of trials on a grid and on random draws of the same ranges, in
-two hyperparameters and in four, of which the grid then has two values each.
+taken, for a search 2,000; digits is scikit-learn's. "glorot" trains MLPs of some depths
+by AdamW and one cycle, one rate for both initializers, and prints the lowest validation
+loss. "search" spends the same number of trials on a grid and on random draws of the
+same ranges, in two hyperparameters and in four, of which the grid then has two values
+each.
 """
 
 import argparse
