@@ -30,7 +30,8 @@ def read_target(y: Any, rows: int, owner: str) -> np.ndarray:
     array = as_array(y)
     if array.ndim not in (1, 2) or len(array) != rows:
         _refuse(
-            f"must have an entry for each of the {rows} rows of `X`",
+            f"must have an entry, or a row of entries, for each of the {rows} rows of "
+            "`X`",
             f"y of shape {array.shape}",
         )
     if array.dtype.kind in "OmM":
@@ -133,7 +134,10 @@ def read_weights(sample_weight: Any, rows: int) -> np.ndarray | None:
         _refuse_weights(allowed, repr(sample_weight))
     if weights.shape != (rows,):
         _refuse_weights(allowed, f"weights of shape {weights.shape}")
-    if not np.isfinite(weights).all() or weights.min() < 0:
+    strange = int((~np.isfinite(weights)).sum())
+    if strange:
+        _refuse_weights(allowed, f"{strange} NaN or infinite ones")
+    if weights.min() < 0:
         _refuse_weights(allowed, f"the lowest {weights.min()}")
     if not weights.any():
         _refuse_weights(allowed, "weights that are all zero")

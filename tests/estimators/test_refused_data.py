@@ -1,0 +1,178 @@
+"""Data that no estimator can learn from: what the user reads, before training."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csr_matrix
+
+from keras_trainkit import estimators
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(30, 3))
+FRAME = pd.DataFrame(X, columns=["a", "b", "c"])
+CODES = np.arange(30) % 2
+VALUES = X[:, 0]
+STEPS = RNG.normal(size=(30, 5, 2))
+TEXTS = [f"word{row % 7} other{row % 3}" for row in range(30)]
+
+
+def changed(array, place, value):
+    array = np.array(array, "float64")
+    array[place] = value
+    return array
+
+
+OF_Y = "^`y` is what is learned to be predicted and must "
+OF_S = "^`X` holds the sequences, one per row, and must "
+OF_T = "^`X` holds the texts, one per row, and m"
+OF_W = "^`sample_weight` says how much .* must be 30 finite numbers of at least 0.*"
+ENTRY = OF_Y + "have an entry, or a row of entries, for each of the 30 rows of `X`.*"
+TABLE = {  # the words of scikit-learn where its own checks ask for them
+    "one axis": (VALUES, CODES, {}, "Expected 2D array, got 1D"),
+    "three axes": (STEPS, CODES, {}, "dim 3, while dim <= 2"),
+    "no rows": (X[:0], CODES[:0], {}, r"0 sample\(s\)"),
+    "no columns": (X[:, :0], CODES, {}, r"0 feature\(s\)"),
+    "infinity": (changed(X, (2, 1), np.inf), CODES, {}, "'x1' is scaled.*an infinite"),
+    "complex": (X + 1j, CODES, {}, "Complex data not supported"),
+    "columns of one name": (
+        FRAME.set_axis(["a", "a", "c"], axis=1),
+        CODES,
+        {},
+        r"columns of different names. Received: columns \['a', 'a', 'c'\]",
+    ),
+    "lists in cells": (
+        FRAME.assign(d=[[1, 2]] * 30),
+        CODES,
+        {},
+        "must hold real numbers, booleans, texts or datetimes.*list in 'd'",
+    ),
+    "no target": (X, None, {}, OF_Y + "be given"),
+    "fewer targets": (X, CODES[:20], {}, ENTRY + r"\(20,\)"),
+    "one class": (X, CODES * 0, {}, OF_Y + "have two classes or more.*one class, 0"),
+    "NaN in the target": (
+        X,
+        changed(CODES, 3, np.nan),
+        {},
+        OF_Y + "miss none .leave these rows out.*1 missing",
+    ),
+    "None in the target": (
+        X,
+        np.array(["a", "b", None] * 10, object),
+        {},
+        OF_Y + "miss none.*10 missing",
+    ),
+    "numbers as classes": (X, VALUES, {}, OF_Y + "be classes.*continuous numbers"),
+    "two targets": (X, np.stack([CODES] * 2, 1), {}, OF_Y + r"be a class for each row"),
+    "weights, length": (X, CODES, {"sample_weight": np.ones(5)}, OF_W + r"\(5,\)"),
+    "weights below 0": (X, CODES, {"sample_weight": -np.ones(30)}, OF_W + "lowest -1"),
+    "weights, NaN": (
+        X,
+        CODES,
+        {"sample_weight": changed(np.ones(30), 2, np.nan)},
+        OF_W + "1 NaN or infinite",
+    ),
+    "weights, zero": (X, CODES, {"sample_weight": np.zeros(30)}, OF_W + "all zero"),
+    "groups, length": (
+        X,
+        CODES,
+        {"groups": np.zeros(5)},
+        r"^`groups` keeps rows together.*an entry for each of the 30.*\(5,\)",
+    ),
+    "one group": (X, CODES, {"groups": np.zeros(30)}, "number of groups that.* 1 such"),
+}
+ARGUMENTS = {
+    "preset": ({"preset": "slow"}, "one of 'default', 'fast'"),
+    "batch size": ({"batch_size": 0}, "number of rows per step .* at least 1"),
+    "folds": ({"folds": 40}, "^`folds` is .* at most the number of rows.* 30 such"),
+    "one fold": ({"folds": 1}, "^`folds` is the number of networks.*at least 2"),
+    "class weight": (
+        {"class_weight": {9: 1}},
+        r"^`class_weight` says .* name classes of \[0, 1\]. Received: \[9\]",
+    ),
+    "class weight, word": ({"class_weight": "even"}, 'None, "balanced" or a dict'),
+    "folds and validation": (
+        {"folds": 2, "validation": 0.2},
+        "^`folds` is .* must be None beside `validation`",
+    ),
+}
+NUMBERS = {
+    "texts": (X, np.array(["a"] * 30), OF_Y + "be finite numbers.*such as 'a'"),
+    "NaN": (X, changed(VALUES, 1, np.nan), OF_Y + "miss none.*1 missing"),
+    "infinity": (X, changed(VALUES, 1, np.inf), OF_Y + "be finite numbers.*infinite"),
+    "three axes": (X, STEPS, ENTRY + r"\(30, 5, 2\)"),
+}
+SEQUENCES = {
+    "no steps": (STEPS[:, :0], CODES, OF_S + r"have a step.*X\[0\] of shape \(0, 2\)"),
+    "a row of no steps": (
+        [STEPS[0], STEPS[1][:0], *STEPS[2:]],
+        CODES,
+        OF_S + r"have a step and a channel in each. Received: X\[1\]",
+    ),
+    "infinity": (
+        changed(STEPS, (1, 2, 0), np.inf),
+        CODES,
+        OF_S + "hold finite numbers, NaN where one is missing. Received: 1 infinite",
+    ),
+    "other channels": (
+        [STEPS[0], STEPS[1][:, :1]] * 15,
+        CODES,
+        OF_S + r"have the same channels in each. Received: \[1, 2\] channels",
+    ),
+    "texts": (TEXTS, CODES, OF_S + "hold numbers.*'word0 other0'"),
+    "fewer targets": (STEPS, CODES[:9], ENTRY + r"\(9,\)"),
+    "one class": (STEPS, CODES * 0, OF_Y + "have two classes or more"),
+}
+WORDS = {
+    "numbers": (X, CODES, OF_T + r"ust be a list.*of texts. Received: X of shape"),
+    "one text": ("a text", CODES, OF_T + "ust be a list.*Received: X='a text'"),
+    "missing": ([None, *TEXTS[1:]], CODES, OF_T + "ay miss none.*the first in row 0"),
+    "fewer targets": (TEXTS, CODES[:3], ENTRY + r"\(3,\)"),
+    "one class": (TEXTS, CODES * 0, OF_Y + "have two classes or more"),
+    "no words": ([""] * 30, CODES, OF_T + "ust have a word.*texts without one"),
+    "no texts": ([], [], OF_T + "ust hold at least one"),
+    "bytes": ([b"a"] * 30, CODES, OF_T + "ust hold texts alone. Received: bytes"),
+}
+
+
+def refuses(kind, arguments, x, y, words, given=None):
+    estimator = kind(epochs=1, **arguments)
+    with pytest.raises(ValueError, match=words):
+        estimator.fit(x, y, **(given or {}))
+    assert not hasattr(estimator, "model_")  # nothing was trained
+
+
+@pytest.mark.parametrize("case", TABLE)
+def test_a_table_is_refused(case):
+    x, y, given, words = TABLE[case]
+    refuses(estimators.TableClassifier, {"folds": 2}, x, y, words, given)
+
+
+def test_sparse_rows_are_refused():
+    with pytest.raises(TypeError, match="dense data is required"):
+        estimators.TableClassifier(epochs=1).fit(csr_matrix(X), CODES)
+
+
+@pytest.mark.parametrize("case", ARGUMENTS)
+def test_arguments_that_do_not_go_with_the_rows_are_refused(case):
+    arguments, words = ARGUMENTS[case]
+    refuses(estimators.TableClassifier, arguments, X, CODES, words)
+
+
+@pytest.mark.parametrize("case", NUMBERS)
+def test_targets_that_are_no_numbers_are_refused(case):
+    x, y, words = NUMBERS[case]
+    refuses(estimators.TableRegressor, {}, x, y, words)
+    x = np.repeat(x[:, None], 5, axis=1)
+    refuses(estimators.SequenceRegressor, {}, x, y, words)
+
+
+@pytest.mark.parametrize("case", SEQUENCES)
+def test_sequences_are_refused(case):
+    x, y, words = SEQUENCES[case]
+    refuses(estimators.SequenceClassifier, {}, x, y, words)
+
+
+@pytest.mark.parametrize("case", WORDS)
+def test_texts_are_refused(case):
+    x, y, words = WORDS[case]
+    refuses(estimators.TextClassifier, {}, x, y, words)
