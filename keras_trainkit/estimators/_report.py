@@ -41,7 +41,7 @@ def report_of(
             "`X` and `y` are rows that were not trained on and must both be given, or "
             f"none of them. Received: {given} alone."
         )
-    results: dict[str, Any] = {"Recipe": _recipe(estimator.recipe_)}
+    results: dict[str, Any] = {"Recipe": _recipe(estimator)}
     results["Validation rows"] = _validated(estimator)
     leaderboard = estimator.recipe_.get("leaderboard", {}).get("value")
     if leaderboard is not None:
@@ -80,7 +80,18 @@ def first_training(history: Mapping[str, list]) -> dict[str, list]:
     }
 
 
-def _recipe(recipe: Mapping[str, Mapping[str, Any]]) -> Section:
+def _recipe(estimator: Any) -> Section:
+    recipe, history = estimator.recipe_, estimator.history_
+    trained = {
+        tuple(history[name][epoch] for name in ("trial", "fold") if name in history)
+        for epoch in range(len(history["loss"]))
+    }
+    text = ""
+    if len(trained) > 1:
+        text = (
+            f"{len(trained)} networks were trained one after the other; the findings "
+            "and the learning curves on this page are those of the first."
+        )
     rows = [
         [name, _short(chosen["value"]), str(chosen["reason"])]
         for name, chosen in recipe.items()
@@ -88,7 +99,7 @@ def _recipe(recipe: Mapping[str, Mapping[str, Any]]) -> Section:
     ]
     table = Table("What was chosen, and why", ["name", "value", "reason"], rows)
     numbers = {name: dict(chosen) for name, chosen in recipe.items()}
-    return Section("Recipe", "", numbers, tables=[table])
+    return Section("Recipe", text, numbers, tables=[table])
 
 
 def _validated(estimator: Any) -> Section:

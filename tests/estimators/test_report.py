@@ -1,6 +1,7 @@
 """The page of a fitted estimator."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -67,3 +68,18 @@ def test_what_cannot_be_reported_is_refused(classifier, frame, dear, tmp_path):
     with pytest.raises(ValueError, match="^`path` is the page to write"):
         classifier.report(tmp_path / "a.txt")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("folds", "words"),
+    [([0, 0, 1, 1], "2 networks were trained .* those of the first"), (None, "^$")],
+)
+def test_the_recipe_says_of_which_network_the_curves_are(folds, words):
+    class Fitted:
+        recipe_ = {"seed": {"value": 0, "reason": "given"}}
+        history_ = {"loss": [3.0, 2.0, 3.0, 2.5]}
+
+    if folds:
+        Fitted.history_ = {**Fitted.history_, "fold": folds}
+    section = _report._recipe(Fitted())
+    assert re.search(words, section.text)
