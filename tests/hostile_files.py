@@ -161,6 +161,7 @@ class Made:
 
         from keras_trainkit import estimators, layers, models
         from keras_trainkit._train_state.generations import Generations
+        from keras_trainkit._train_state.state_file import packed
         from keras_trainkit.estimators import _search_folder, _trial_file
 
         self.root = root
@@ -197,7 +198,7 @@ class Made:
         _trial_file.write_trial(root / "trial", networks)
         _search_folder.begin(root / "search", {"format": 1, "seed": 3})
         (root / "state").mkdir()
-        Generations(root / "state", 2).write({"a": self.x, "epoch": 3})
+        Generations(root / "state", 2).write(packed({"a": self.x, "epoch": 3}))
         self.model.save_weights(root / "model.weights.h5")
 
     def archive_with(self, **changes):
@@ -562,11 +563,11 @@ def signed_values():
 
 def signed(name, values):
     def edit(folder):
-        from keras_trainkit._train_state import generations
+        from damaged_states import list_anew
 
         (folder / name / "state.json").write_text(text_of(values))
         (folder / name / "arrays.bin").write_bytes(b"")
-        generations._write_manifest(folder / name)
+        list_anew(folder / name)
 
     return edit
 

@@ -66,8 +66,11 @@ class Generations:
             raise DamagedState("; ".join(remarks))
         return None, []  # the first was not finished
 
-    def write(self, values: Any) -> None:
+    def write(self, files: dict[str, list[bytes]]) -> None:
         """Adds a state, and deletes what is older than the newest ones, or no state.
+
+        Args:
+            files: What `state_file.packed` has returned.
 
         Raises:
             OSError: It cannot be written; those that were there stay as they were.
@@ -76,10 +79,10 @@ class Generations:
         generation = self.folder / f"gen-{int(last[4:]) + 1:09d}"
         try:
             generation.mkdir()
-            state_file.write(generation, values)
+            state_file.write(generation, files)
             sync(generation / ARRAYS)
             sync(generation / VALUES)
-            _write_manifest(generation)
+            _write_manifest(generation, files)
             sync(generation)
             sync(self.folder)
             self._point_to(generation.name)
@@ -112,12 +115,12 @@ class Generations:
         return name if is_whole and _NAME.fullmatch(name) else None
 
 
-def _write_manifest(generation: pathlib.Path) -> None:
-    files = {}
-    for name in (VALUES, ARRAYS):
-        data = (generation / name).read_bytes()
-        files[name] = {"size": len(data), "sha256": _sha256(data)}
-    text = json.dumps({"format": _FORMAT, "files": files}, sort_keys=True)
+def _write_manifest(generation: pathlib.Path, files: dict[str, list[bytes]]) -> None:
+    listed = {
+        name: {"size": sum(map(len, parts)), "sha256": _sha256(*parts)}
+        for name, parts in files.items()
+    }
+    text = json.dumps({"format": _FORMAT, "files": listed}, sort_keys=True)
     path = generation / MANIFEST
     path.write_text(f"{text}\n{_sha256(text.encode())}\n")
     sync(path)
@@ -155,5 +158,8 @@ def _delete(generation: pathlib.Path) -> None:
         shutil.rmtree(generation)
 
 
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def _sha256(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()

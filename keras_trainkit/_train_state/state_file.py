@@ -35,8 +35,11 @@ class DamagedState(Exception):
     """Files that are not what was written; the message says which and why."""
 
 
-def write(folder: pathlib.Path, values: Any) -> None:
-    """Writes dicts, lists, numbers, strings, None and arrays into two files.
+def packed(values: Any) -> dict[str, list[bytes]]:
+    """The bytes of both files, by name; nothing of it changes with `values`.
+
+    Args:
+        values: Dicts, lists, numbers, strings, None and arrays.
 
     Raises:
         ValueError: Other things among them.
@@ -44,14 +47,19 @@ def write(folder: pathlib.Path, values: Any) -> None:
     arrays: list[np.ndarray] = []
     content = {"values": _encoded(values, arrays, "state")}
     content["arrays"] = [[str(a.dtype), list(a.shape)] for a in arrays]
-    (folder / VALUES).write_text(json.dumps(content))
-    with open(folder / ARRAYS, "wb") as file:
-        for array in arrays:
-            file.write(array.tobytes())
+    text = json.dumps(content).encode()
+    return {VALUES: [text], ARRAYS: [array.tobytes() for array in arrays]}
+
+
+def write(folder: pathlib.Path, files: dict[str, list[bytes]]) -> None:
+    """Writes what `packed` has returned."""
+    for name, parts in files.items():
+        with open(folder / name, "wb") as file:
+            file.writelines(parts)
 
 
 def read(folder: pathlib.Path) -> Any:
-    """The values that `write` was given, tuples as lists.
+    """The values that `packed` was given, tuples as lists.
 
     Raises:
         DamagedState: Files that `write` has not written.

@@ -5,7 +5,7 @@ import signal
 import threading
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -22,6 +22,7 @@ from keras_trainkit._train_state.running_fit import (
 )
 from keras_trainkit._train_state.state_file import DamagedState
 from keras_trainkit._train_state.variables import refuse
+from keras_trainkit._train_state.writer import Writer, wait_for_folder
 
 
 class TrainState(keras.callbacks.Callback):
@@ -74,6 +75,10 @@ class TrainState(keras.callbacks.Callback):
     taken away, the state is written before the next batch, or after the validation
     that is under way, and the process ends by a `SystemExit` that says so.
 
+    States are written in a thread beside the training, one at a time; the next one,
+    the end of `fit`, and a SIGTERM wait for it. A kill while it writes leaves the
+    states before.
+
     Files: `keep` folders, each with all variables, best weights and a list of the sizes
     and SHA-256 of its files. They hold numbers and texts; reading them runs no code. A
     damaged one is never used: the one before it is, and a warning says why.
@@ -96,7 +101,8 @@ class TrainState(keras.callbacks.Callback):
             folder, or it cannot be written to; none of its states is whole; they are
             of another model, optimizer, number of epochs or batches, or of other
             callbacks.
-        OSError: From `fit`, when a state cannot be written; those before are kept.
+        OSError: From `fit`, when a state cannot be written, at the latest at its end;
+            those before are kept.
 
     Example:
 
@@ -116,6 +122,7 @@ class TrainState(keras.callbacks.Callback):
     _list: Any  # of all callbacks, as long as `fit` runs
     _owner: Any
     _generations: Any
+    _writer: Any
     _seeds: Any  # Keras' global generator
     _first_epoch: int | None
     _epoch: int
@@ -178,7 +185,9 @@ class TrainState(keras.callbacks.Callback):
         self._owner = Owner(folder)
         weakref.finalize(self, self._owner.release)
         try:
+            wait_for_folder(folder)
             self._generations = Generations(folder, self.keep)
+            self._writer = Writer(self._generations)
             state = self._read()
             if state is not None:
                 self._go_on(state, fit)
@@ -234,6 +243,8 @@ class TrainState(keras.callbacks.Callback):
         self.model._initial_epoch = None
         if self._is_terminated:
             self._end_process()
+        with self._letting_go_of_failures():
+            self._writer.wait()
         self._let_go()
 
     def _reset(self) -> None:
@@ -243,6 +254,7 @@ class TrainState(keras.callbacks.Callback):
         self._list = None
         self._owner = None
         self._generations = None
+        self._writer = None
         self._seeds = None
         self._first_epoch = None
         self._epoch = 0
@@ -438,12 +450,17 @@ class TrainState(keras.callbacks.Callback):
             "random": random_states.take(self._seeds),
             "epoch_random": self._epoch_random if batch else None,
         }
+        with self._letting_go_of_failures():
+            self._writer.write(state)
+        self._saved_at = epoch, batch
+
+    @contextlib.contextmanager
+    def _letting_go_of_failures(self) -> Iterator[None]:
         try:
-            self._generations.write(state)
+            yield
         except BaseException:
             self._let_go()
             raise
-        self._saved_at = epoch, batch
 
     def _catch_signal(self) -> None:
         if threading.current_thread() is threading.main_thread():
@@ -459,6 +476,8 @@ class TrainState(keras.callbacks.Callback):
         os.kill(os.getpid(), number)
 
     def _end_process(self) -> None:
+        with self._letting_go_of_failures():
+            self._writer.wait()
         self._let_go()
         raise SystemExit(
             f"TrainState: ended by SIGTERM in epoch {self._epoch + 1}, after "

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_trainkit._checks import check_count, check_number, check_seed
-from keras_trainkit.data._mixup_batches import mixed_data_set
+from keras_trainkit._tensorflow.mixup import mixed_data_set
 
 
 def mixup(

@@ -9,10 +9,11 @@ import shutil
 
 import numpy as np
 import pytest
+from damaged_states import list_anew
 
 from keras_trainkit._train_state import generations
 from keras_trainkit._train_state.generations import Generations
-from keras_trainkit._train_state.state_file import DamagedState
+from keras_trainkit._train_state.state_file import DamagedState, packed
 
 pytestmark = pytest.mark.backend_free
 
@@ -26,7 +27,7 @@ def written(folder, *states, keep=2):
     folder.mkdir()
     found = Generations(folder, keep)
     for state in states:
-        found.write(state)
+        found.write(packed(state))
     return found
 
 
@@ -95,7 +96,7 @@ def operations_of_a_save(tmp_path):
         done = file_operations(patch, 10**9, OSError())
         written_to = Generations(tmp_path / "counted", 2)
         written_to.read()
-        written_to.write(NEWER)
+        written_to.write(packed(NEWER))
     return len(done)
 
 
@@ -110,11 +111,11 @@ def test_a_kill_at_each_operation_on_a_file_leaves_the_old_or_the_new_state(tmp_
             file_operations(patch, at, Killed())
             killed = Generations(folder, 2)
             killed.read()
-            killed.write(NEWER)
+            killed.write(packed(NEWER))
         steps.append(step_in(folder))
         again = Generations(folder, 2)
         again.read()
-        again.write(NEWER)
+        again.write(packed(NEWER))
         assert step_in(folder) == 3
         left = [n for n in names(folder) if n.startswith((".", "gen"))]
         assert len(left) == 2 and not any(n.startswith(".") for n in left), left
@@ -143,7 +144,7 @@ def test_a_disk_that_fails_at_any_operation_leaves_the_old_state_alone(
         with pytest.MonkeyPatch.context() as patch:
             file_operations(patch, at, OSError(number, os.strerror(number)))
             try:
-                failed.write(NEWER)
+                failed.write(packed(NEWER))
                 is_written = True
             except OSError as error:
                 assert error.errno == number
@@ -152,7 +153,7 @@ def test_a_disk_that_fails_at_any_operation_leaves_the_old_state_alone(
             continue  # what failed was the deletion of the oldest, or the last fsync
         assert step_in(folder) == 2
         assert names(folder) == before
-        failed.write(NEWER)
+        failed.write(packed(NEWER))
         assert step_in(folder) == 3
 
 
@@ -164,7 +165,7 @@ def test_ten_sizes_of_a_full_disk_leave_the_old_state_and_nothing_else(
     size = (folder / "gen-000000001" / "arrays.bin").stat().st_size
     before = names(folder)
 
-    def full(path, values, room):
+    def full(path, files, room):
         (path / "arrays.bin").write_bytes(b"x" * room)
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -174,7 +175,7 @@ def test_ten_sizes_of_a_full_disk_leave_the_old_state_and_nothing_else(
         failing = Generations(folder, 2)
         failing.read()
         with pytest.raises(OSError, match="No space left"):
-            failing.write(NEW)
+            failing.write(packed(NEW))
         monkeypatch.undo()
         assert step_in(folder) == 1
         assert names(folder) == before
@@ -261,7 +262,7 @@ def test_after_a_fallback_the_damaged_state_does_not_count_as_kept(tmp_path):
     (folder / "gen-000000002" / "arrays.bin").write_bytes(b"")
     again = Generations(folder, 2)
     again.read()
-    again.write(NEWER)
+    again.write(packed(NEWER))
     kept = [path.name for path in folder.glob("gen-*")]
     assert sorted(kept) == ["gen-000000001", "gen-000000003"]
 
@@ -270,7 +271,7 @@ def resign(folder, content):
     """Writes `content` with sums that are right, as one who means harm would."""
     path = pathlib.Path(folder) / "gen-000000001"
     (path / "state.json").write_text(content)
-    generations._write_manifest(path)
+    list_anew(path)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
+from damaged_states import list_anew
 from resuming import (
     BATCH,
     Kill,
@@ -36,8 +37,9 @@ from resuming import (
 
 from keras_trainkit import data, schedules
 from keras_trainkit._process import this_process
-from keras_trainkit._train_state import generations, state_file
+from keras_trainkit._train_state import state_file
 from keras_trainkit._train_state.generations import Generations
+from keras_trainkit._train_state.writer import wait_for_folder
 from keras_trainkit.callbacks import (
     CooldownOnPlateau,
     EarlyStopping,
@@ -73,6 +75,7 @@ def killed(tmp_path_factory):
             patch.setattr(keras.Model, "run_eagerly", always)
         with pytest.raises(Killed):
             usual_fit(path, Kill(1))
+    wait_for_folder(path)
     return path
 
 
@@ -486,8 +489,8 @@ def change_state(folder, change):
     newest = max(folder.glob("gen-*"))
     state = state_file.read(newest)
     change(state)
-    state_file.write(newest, state)
-    generations._write_manifest(newest)
+    state_file.write(newest, state_file.packed(state))
+    list_anew(newest)
 
 
 def set_numpy_position(position):
@@ -538,7 +541,7 @@ def test_from_a_damaged_state_the_one_before_goes_on_and_a_warning_says_why(
     first = state_of_a_kill / "gen-000000001"
     again = Generations(state_of_a_kill, 2)
     again.read()
-    again.write(state_file.read(first))
+    again.write(state_file.packed(state_file.read(first)))
     (state_of_a_kill / "gen-000000002" / "arrays.bin").write_bytes(b"")
     state = TrainState(state_of_a_kill)
     why = "gen-000000002: arrays.bin has 0 bytes, not"
@@ -560,11 +563,11 @@ def test_a_full_disk_ends_the_fit_and_leaves_the_state_before(
 ):
     write = state_file.write
 
-    def full(path, state):
-        if state["epoch"] == 2:
+    def full(path, files):
+        if json.loads(files["state.json"][0])["values"]["epoch"] == 2:
             (path / "arrays.bin").write_bytes(b"a part")
             raise OSError(errno.ENOSPC, "No space left on device")
-        write(path, state)
+        write(path, files)
 
     monkeypatch.setattr(state_file, "write", full)
     before = {path.name for path in state_of_a_kill.rglob("*")}

@@ -116,6 +116,6 @@ def _check_elements(data_set: Any, num_classes: int | None) -> None:
 
 def _is_batch(part: Any) -> bool:
     """True for a dense tensor of one axis or more."""
-    shape = getattr(part, "shape", None)
-    is_dense = type(part).__name__ == "TensorSpec"
-    return is_dense and shape.rank is not None and shape.rank >= 1
+    if type(part).__name__ != "TensorSpec":  # ragged, sparse, ...
+        return False
+    return part.shape.rank is not None and part.shape.rank >= 1
