@@ -10,9 +10,9 @@ from typing import Any, NoReturn
 
 from keras_trainkit._tables.kinds import KINDS
 from keras_trainkit._tables.notation import Notation
+from keras_trainkit._tables.objects import EXACT
 
 DAY = 86400.0
-EXACT = 2.0**53  # float64 tells all integers apart below this one
 CYCLES = {"day": DAY, "week": 7 * DAY, "year": 365.2425 * DAY}  # seconds
 
 

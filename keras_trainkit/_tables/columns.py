@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_trainkit._tables.objects import (
+    EXACT,
     PURPOSE,
     check_types,
     in_utc,
@@ -40,6 +41,7 @@ class Column:
         types: Names of the types of other values, for messages.
         mixed: Bool. True if some of the texts came as numbers or booleans.
         infinite: Bool. True if one of these numbers was infinite; its text is "".
+        rounded: Bool. True if an integer beyond 2^53 is another one in float64.
     """
 
     holds: str | None
@@ -48,6 +50,7 @@ class Column:
     types: str = ""
     mixed: bool = False
     infinite: bool = False
+    rounded: bool = False
 
 
 def is_table(data: Any) -> bool:
@@ -176,8 +179,8 @@ def datetime_texts(values: np.ndarray) -> np.ndarray:
 def refuse_mixed(name: str, types: Iterable[str] = ("number", "text")) -> NoReturn:
     """Refuses a column whose values have several types."""
     raise ValueError(
-        f"{PURPOSE} each must hold (`.astype(str)` makes texts) values of one "
-        f"kind. Received: {' beside '.join(sorted(types))} in {name!r}."
+        f"{PURPOSE} each must hold values of one kind (`.astype(str)` makes texts of "
+        f"all). Received: {' beside '.join(sorted(types))} in {name!r}."
     )
 
 
@@ -202,7 +205,10 @@ def _extension_column(name: str, column: Any) -> Column:
         return _array_column(name, np.asarray(column))
     if kind in "biuf":
         values = column.to_numpy("float64", na_value=np.nan)
-        return _number_column("boolean" if kind == "b" else "number", values)
+        if kind == "b":
+            return _number_column("boolean", values)
+        own = column.to_numpy(column.dtype.numpy_dtype, na_value=0)
+        return _number_column("number", values, own)
     if kind == "M" and column.dtype.type is datetime.date:  # pyarrow's days
         column = getattr(column, "array", column).__arrow_array__()
         return _array_column(name, np.asarray(column))
@@ -219,7 +225,7 @@ def _array_column(name: str, array: np.ndarray) -> Column:
     if kind == "b":
         return Column("boolean", array.astype("float64"))
     if kind in "iuf":
-        return _number_column("number", array.astype("float64", copy=False))
+        return _number_column("number", array.astype("float64", copy=False), array)
     if kind == "M":
         return _number_column("datetime", seconds(array))
     if kind in "US":
@@ -263,15 +269,31 @@ def _object_column(name: str, array: np.ndarray) -> Column:
         values[present] = seconds(moments)
     elif holds:
         values[present] = real_numbers(objects)
-    return _number_column(holds.pop() if holds else None, values)
+    return _number_column(holds.pop() if holds else None, values, objects)
 
 
 def _text_column(texts: np.ndarray) -> Column:
     return Column("text" if (texts != "").any() else None, texts)
 
 
-def _number_column(holds: str | None, values: np.ndarray) -> Column:
-    return Column(None if np.isnan(values).all() else holds, values)
+def _number_column(
+    holds: str | None, values: np.ndarray, given: np.ndarray | None = None
+) -> Column:
+    if np.isnan(values).all():
+        holds = None
+    rounded = holds == "number" and given is not None and _is_rounded(given)
+    return Column(holds, values, rounded=rounded)
+
+
+def _is_rounded(given: np.ndarray) -> bool:
+    """True if one of the integers is another number in float64."""
+    if given.dtype.kind == "O":
+        long = [v for v in given.tolist() if isinstance(v, int) and abs(v) > EXACT]
+        return any(v.bit_length() > 1000 or int(float(v)) != v for v in long)
+    if given.dtype.kind not in "iu" or given.dtype.itemsize < 8:
+        return False
+    with np.errstate(invalid="ignore"):  # the largest float64 is beyond the largest int
+        return bool((given.astype("float64").astype(given.dtype) != given).any())
 
 
 def _refuse_table(data: Any, also: str) -> NoReturn:

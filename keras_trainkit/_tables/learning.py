@@ -10,7 +10,7 @@ import numpy as np
 from keras_trainkit._arrays import BlockBuffer
 from keras_trainkit._statistics import DistinctShare, Extremes, Moments, Quantiles
 from keras_trainkit._statistics.centers import mean_and_deviation, median_and_spread
-from keras_trainkit._tables.column_state import CYCLES, DAY, EXACT, ColumnState
+from keras_trainkit._tables.column_state import CYCLES, DAY, ColumnState
 from keras_trainkit._tables.columns import (
     Column,
     chunks_of,
@@ -27,6 +27,7 @@ from keras_trainkit._tables.kinds import (
     values_as_kind,
 )
 from keras_trainkit._tables.notation import MISSING_WORDS, Notation
+from keras_trainkit._tables.objects import EXACT
 from keras_trainkit._tables.recognition import (
     MAX_STRAY_SHARE,
     Recognition,
@@ -148,7 +149,7 @@ class ColumnLearner:
         self._given_kind = kind
         self._kind = kind or ""  # "" until a value tells it
         self._level_type: str | None = None
-        self._is_declared = self._is_mixed = False
+        self._is_declared = self._is_mixed = self._is_rounded = False
         self._num_fractions = 0
         self._remark = ""
         self._rows = 0
@@ -204,6 +205,7 @@ class ColumnLearner:
             self._count_levels(present)
             return
         if self._kind == "numeric":
+            self._is_rounded |= column.rounded
             self._num_fractions += int(np.count_nonzero(present != np.floor(present)))
         self._take_numbers(present)
 
@@ -229,6 +231,12 @@ class ColumnLearner:
                 f"The column {self.name!r} is learned from its values and must have "
                 "one in the adapted rows (drop the column or fill it). "
                 "Received: missing values alone."
+            )
+        if self._is_rounded:
+            self.warning = (
+                "holds integers beyond 2^53, of which float64 rounds off the last "
+                "digits, and so what they differ by (leave identifiers out, give them "
+                "as texts, or subtract what all rows share)"
             )
         notation = self._texts.notation
         is_categorical = self._kind == "categorical"

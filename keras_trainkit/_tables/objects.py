@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+EXACT = 2.0**53  # float64 tells all integers apart below this one
 PURPOSE = "`table` holds one column per name and"  # begins errors about columns
 MISSING_TYPES = ("NoneType", "NAType", "NaTType")  # of pandas, which is not imported
 OTHER_TYPES = (tuple, datetime.time, datetime.timedelta, np.timedelta64)

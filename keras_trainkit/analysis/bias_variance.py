@@ -75,7 +75,8 @@ def bias_variance(
             labels. None: `model.predict`, and for the labels of "zero_one" of a Keras
             model the most probable class.
         fit_arguments: Further arguments of `fit`, by name. "callbacks" may be a
-            function that returns new ones.
+            function that returns new ones. Of "sample_weight", `(rows,)`, each model
+            gets the weights of its rows.
         seed: Int >= 0. Of the training rows, and of Keras before each model, which has
             the next. All sizes have the same. Random numbers go on afterwards as if
             none had been drawn.
@@ -117,6 +118,10 @@ def bias_variance(
     x, y, x_test = as_arrays(x), as_arrays(y), as_arrays(x_test)
     available = count_rows("x", x, None)
     count_rows("y", y, available)
+    weights = given.pop("sample_weight", None)
+    if weights is not None:
+        weights = as_arrays(weights)
+        count_rows("fit_arguments['sample_weight']", weights, available)
     tested = count_rows("x_test", x_test, None)
     answers = _answers(y_test, loss, tested)
     if rows is not None:
@@ -131,7 +136,8 @@ def bias_variance(
         _check_usable(model)
         new_models.check_model(model)
         chosen = drawn[number]
-        _fit(model, rows_of(x, chosen), rows_of(y, chosen), given)
+        own = {} if weights is None else {"sample_weight": rows_of(weights, chosen)}
+        _fit(model, rows_of(x, chosen), rows_of(y, chosen), given | own)
         return model
 
     def predictions(size: Any) -> np.ndarray:

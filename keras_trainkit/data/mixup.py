@@ -133,7 +133,7 @@ def _numbers(name: str, values: Any) -> np.ndarray:
 
 def _targets(y: Any, num_classes: int | None) -> np.ndarray:
     if num_classes is None:
-        return _numbers("y", y)
+        return _numbers("y", _one_hot_as_floats(np.asarray(y)))
     y = np.asarray(y)
     whole = y.ndim == 1 and np.issubdtype(y.dtype, np.integer)
     if not whole or ((y < 0) | (y >= num_classes)).any():
@@ -143,6 +143,11 @@ def _targets(y: Any, num_classes: int | None) -> np.ndarray:
             f"y.dtype={y.dtype}, y.shape={y.shape}."
         )
     return np.asarray(keras.utils.to_categorical(y, num_classes))
+
+
+def _one_hot_as_floats(y: np.ndarray) -> np.ndarray:
+    is_one_hot = y.ndim == 2 and y.dtype.kind in "biu" and np.isin(y, (0, 1)).all()
+    return y.astype(keras.config.floatx()) if is_one_hot else y
 
 
 def _weights(sample_weight: Any) -> np.ndarray:

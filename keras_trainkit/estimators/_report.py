@@ -23,6 +23,7 @@ from keras_trainkit.analysis._report_scores import (
     residual_section,
 )
 from keras_trainkit.analysis._report_sections import data_section
+from keras_trainkit.estimators._targets import check_row_order
 
 
 def report_of(
@@ -41,6 +42,7 @@ def report_of(
             "`X` and `y` are rows that were not trained on and must both be given, or "
             f"none of them. Received: {given} alone."
         )
+    check_row_order("y", y, X)
     results: dict[str, Any] = {"Recipe": _recipe(estimator)}
     results["Validation rows"] = _validated(estimator)
     leaderboard = estimator.recipe_.get("leaderboard", {}).get("value")

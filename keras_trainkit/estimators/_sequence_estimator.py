@@ -30,6 +30,7 @@ from keras_trainkit.estimators._sequences import (
     PADDING,
     PURPOSE,
     Sequences,
+    check_resolution,
     read_sequences,
 )
 from keras_trainkit.estimators._training import Goal, targets
@@ -97,6 +98,7 @@ class SequenceEstimator(Estimator):
     def _plan(
         self, source: Sequences, splits: Splits, goal: Goal, folds: int | None
     ) -> Plan:
+        check_resolution(source)
         trained = trained_rows(splits)
         longest = int(source.take(trained).lengths().max())
         recipe = chosen_for_measurements(

@@ -30,10 +30,13 @@ class Sequences:
         steps: Sequence of float32 arrays `(time, channels)`, at least a step in each;
             NaN where a value is missing.
         channels: Int.
+        lost: Numbers of the channels in which most changes from step to step are too
+            small for float32.
     """
 
     steps: Sequence[np.ndarray]
     channels: int
+    lost: Sequence[int] = ()
 
     @property
     def rows(self) -> int:
@@ -86,14 +89,27 @@ def read_sequences(data: Any) -> Sequences:
     if array is None or (array.dtype.kind == "O" and array.ndim == 1):
         entries = _entries(data if array is None else array)
         _check_names(entries)
-        steps = [_steps(number, entry) for number, entry in enumerate(entries)]
+        given = [_steps(number, entry) for number, entry in enumerate(entries)]
+        steps = [_narrow(values, f"X[{row}]") for row, values in enumerate(given)]
     else:
         values = _numbers(array, "X")
         if values.ndim not in (2, 3):
             _refuse(SHAPES, f"X of shape {values.shape}")
-        steps = list(values if values.ndim == 3 else values[..., None])
+        values = values if values.ndim == 3 else values[..., None]
+        given, steps = list(values), list(_narrow(values, "X"))
     _check_steps(steps)
-    return Sequences(steps, steps[0].shape[1])
+    return Sequences(steps, steps[0].shape[1], _lost_channels(given, steps))
+
+
+def check_resolution(sequences: Sequences) -> None:
+    """Refuses channels of which float32, in which networks compute, keeps little."""
+    if sequences.lost:
+        _refuse(
+            "must change from step to step by more than 6e-8 of its size in each "
+            "channel, which networks in float32 cannot tell apart otherwise (of times "
+            "take those since the first step)",
+            f"smaller changes in channel {list(sequences.lost)}",
+        )
 
 
 def _as_array(data: Any) -> np.ndarray | None:
@@ -132,7 +148,7 @@ def _check_names(entries: Any) -> None:
 
 
 def _steps(number: int, entry: Any) -> np.ndarray:
-    """One sequence as float32 `(time, channels)`."""
+    """One sequence `(time, channels)`, in the type that it came in."""
     where = f"X[{number}]"
     array = _as_array(entry)
     if array is None:
@@ -150,11 +166,16 @@ def _steps(number: int, entry: Any) -> np.ndarray:
 
 
 def _numbers(array: np.ndarray, where: str) -> np.ndarray:
-    """The values as float32, NaN where they are missing."""
+    """The values, NaN where they are missing."""
     if array.dtype.kind == "O":
         array = _of_objects(array, where)
     elif array.dtype.kind not in "biuf":
         _refuse(NUMBERS, f"{where}={reprlib.repr(array.tolist())}")
+    return array
+
+
+def _narrow(array: np.ndarray, where: str) -> np.ndarray:
+    """The values as float32."""
     with np.errstate(over="ignore"):
         values = array.astype("float32")
     infinite = int(np.isinf(values).sum())
@@ -172,6 +193,20 @@ def _of_objects(array: np.ndarray, where: str) -> np.ndarray:
                 _refuse(NUMBERS, f"{reprlib.repr(value)} in {where}")
             flat[number] = np.nan
     return np.array(flat, "float64").reshape(array.shape)
+
+
+def _lost_channels(given: Sequence[np.ndarray], steps: Sequence[np.ndarray]) -> list:
+    """Channels of which more than half of the changes are 0 in float32."""
+    changes = lost = np.zeros(steps[0].shape[1], int)
+    for wide, narrow in zip(given, steps, strict=True):
+        if wide.dtype.itemsize <= 2 or wide.dtype in ("float32", "bool"):
+            continue
+        size = np.abs(wide[1:]).astype("float64")
+        # What float64 itself has rounded off is no change.
+        is_change = np.abs(np.diff(wide.astype("float64"), axis=0)) > 1e-11 * size
+        changes = changes + is_change.sum(axis=0)
+        lost = lost + (is_change & (np.diff(narrow, axis=0) == 0)).sum(axis=0)
+    return np.flatnonzero(2 * lost > changes).tolist()
 
 
 def _check_steps(steps: list[np.ndarray]) -> None:

@@ -39,7 +39,11 @@ from keras_trainkit.estimators._search_folder import (
     seed_in,
 )
 from keras_trainkit.estimators._table_recipe import FEW_ROWS, NO_NUMBERS, chosen
-from keras_trainkit.estimators._targets import read_target, read_weights
+from keras_trainkit.estimators._targets import (
+    check_row_order,
+    read_target,
+    read_weights,
+)
 from keras_trainkit.estimators._time_limit import Clock
 from keras_trainkit.estimators._training import Goal, Trained, targets, train
 from keras_trainkit.estimators._typical_row import typical_row
@@ -120,7 +124,8 @@ class TableEstimator(Estimator):
             X: Rows that were not trained on, as in `predict`.
             y: What is true of them.
             repeats: Int >= 1. How often each column is shuffled.
-            scoring: Name of a score of scikit-learn; None for that of `score`.
+            scoring: Name of a score of scikit-learn, or one that the constructor takes;
+                None for that of `score`.
 
         Returns:
             `FeatureImportances`, by the columns of the table as it came.
@@ -128,7 +133,9 @@ class TableEstimator(Estimator):
         check_is_fitted(self)
         check_count("repeats", repeats, "is how often each column is shuffled")
         table = self._known_table(X)
+        check_row_order("y", y, X)
         y = read_target(y, table.rows, type(self).__name__)
+        self._known_target(y)
         seed = self.recipe_["seed"]["value"]
         scoring = scoring or self._scoring
         return importances_of(self, table, y, scoring, repeats, seed)
@@ -287,6 +294,7 @@ class TableEstimator(Estimator):
         from keras_trainkit.estimators._trial_tuner import predictions_of
 
         table = self._known_table(X)
+        check_row_order("y", y, X)
         truth = self._known_target(read_target(y, table.rows, type(self).__name__))
         goal = self._goal(dict(vars(self)))
         scoring = scoring_for(self.recipe_["scoring"]["value"], goal.task, 1)

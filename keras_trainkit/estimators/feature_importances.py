@@ -3,11 +3,13 @@ import pathlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.inspection import permutation_importance
-from sklearn.metrics import get_scorer
+from sklearn.metrics import get_scorer, get_scorer_names
 
 from keras_trainkit.analysis._figures import check_path, new_figure, save
 from keras_trainkit.estimators._frames import Table, taken
+from keras_trainkit.estimators._scoring import check_classes, scoring_for
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,12 +53,19 @@ class FeatureImportances:
     @property
     def verdict(self) -> str:
         """A sentence: the columns that cost most, and how many cost nothing."""
-        order = np.argsort(-self.mean, kind="stable")[:3]
+        matters = self.mean > self.std
+        order = np.argsort(-self.mean, kind="stable")
+        order = order[matters[order]][:3]
+        if not len(order):
+            return (
+                f"{self.metric} is {self.score:.4g}; shuffled, no column of "
+                f"{len(self.names)} takes away more than one deviation."
+            )
         most = ", ".join(f"{self.names[at]} ({self.mean[at]:.3g})" for at in order)
-        idle = int((self.mean <= self.std).sum())
         return (
-            f"{self.metric} is {self.score:.4g}; most of it is lost without {most}. "
-            f"{idle} of {len(self.names)} columns lose no more than one deviation."
+            f"{self.metric} is {self.score:.4g}; most is lost without {most}. "
+            f"{int((~matters).sum())} of {len(self.names)} columns lose no more than "
+            "one deviation."
         )
 
     def plot(self, path: str | pathlib.Path) -> None:
@@ -97,7 +106,7 @@ def importances_of(
     That function shuffles arrays, so it is given the row number of every value; rows
     are put together from the table as they are scored, whatever its columns hold.
     """
-    scorer = get_scorer(scoring)
+    scorer = _scorer(estimator, scoring)
     numbers = np.tile(np.arange(table.rows)[:, None], (1, len(table.columns)))
 
     def score(fitted: Any, rows: np.ndarray, target: Any) -> float:
@@ -115,3 +124,20 @@ def importances_of(
         score=score(estimator, numbers, y),
         metric=scoring,
     )
+
+
+def _scorer(estimator: Any, scoring: str) -> Any:
+    """Scikit-learn's function of an estimator, rows and answers, or one of the kit."""
+    # Its "f1" knows no classes but 0 and 1.
+    if scoring in get_scorer_names() and scoring != "f1":
+        return get_scorer(scoring)
+    regression = not is_classifier(estimator)
+    measure = scoring_for(scoring, estimator._goal(dict(vars(estimator))).task, 1)
+
+    def score(fitted: Any, table: Table, target: np.ndarray) -> float:
+        truth = fitted._known_target(target)
+        check_classes(measure, truth)
+        found = fitted.predict(table) if regression else fitted.predict_proba(table)
+        return measure.score(truth, np.reshape(found, (len(truth), -1)), None)
+
+    return score

@@ -54,6 +54,15 @@ class Augmentation(keras.layers.Layer):
         return ops.minimum(drawn, largest)  # should the product round up
 
 
+def share_of(length: Tensor, fraction: float) -> Tensor:
+    """The largest whole number of steps within `fraction` of `length`, int32.
+
+    float32 gives 52.999996 for 0.53 of 100, which is 53.
+    """
+    steps = fraction * ops.cast(length, "float32")
+    return ops.cast(ops.floor(steps + 1e-3), "int32")
+
+
 def valid_lengths(valid: Tensor) -> Tensor:
     """Number of valid steps of each row, `(batch, 1)` int32."""
     return ops.sum(ops.cast(valid, "int32"), axis=1, keepdims=True)

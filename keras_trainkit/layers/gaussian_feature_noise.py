@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 from keras_trainkit._checks import check_number
@@ -51,14 +52,15 @@ class GaussianFeatureNoise(Augmentation):
         seed: int | None = None,
         **kwargs: Any,
     ):
-        several = isinstance(stddev, (list, tuple))
-        for value in stddev if several else [stddev]:  # type: ignore[union-attr]
+        several = np.ndim(stddev) == 1
+        each: list[Any] = np.asarray(stddev).tolist() if several else [stddev]
+        for value in each:
             check_number("stddev", value, "is the spread of the noise", at_least=0)
         super().__init__(seed, **kwargs)
-        self.stddev = stddev
+        self.stddev = [float(value) for value in each] if several else float(each[0])
 
     def build(self, input_shape: Shape) -> None:
-        if isinstance(self.stddev, (int, float)):
+        if isinstance(self.stddev, float):
             return
         if len(self.stddev) != input_shape[-1]:
             raise ValueError(

@@ -9,6 +9,7 @@ from keras_trainkit._steps import valid_steps
 from keras_trainkit._types import Tensor
 from keras_trainkit.layers._augmentation import (
     Augmentation,
+    share_of,
     valid_lengths,
     valid_ranks,
     where_steps,
@@ -62,17 +63,19 @@ class TimeMask(Augmentation):
         purpose = "is the largest width of a span as a share of the valid steps"
         check_number("max_fraction", max_fraction, purpose, at_least=0, at_most=1)
         check_count("spans", spans, "is how many spans there are", at_most=64)
-        check_number("value", value, "is what overwrites the steps")
         super().__init__(seed, **kwargs)
         self.max_fraction = max_fraction
         self.spans = spans
         self.value = value
         self.input_spec = keras.layers.InputSpec(ndim=3)
+        largest = 65504.0 if self.compute_dtype == "float16" else 3.38e38
+        purpose = f"is what overwrites the steps, in {self.compute_dtype},"
+        check_number("value", value, purpose, at_least=-largest, at_most=largest)
 
     def augment(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
         valid = valid_steps(inputs, mask)
         length = valid_lengths(valid)
-        largest = ops.cast(self.max_fraction * ops.cast(length, "float32"), "int32")
+        largest = share_of(length, self.max_fraction)
         width = self.integers_up_to(largest, self.spans)  # (batch, spans)
         start = self.integers_up_to(length - width, self.spans)
         step = ops.expand_dims(valid_ranks(valid), 2)  # (batch, time, 1)

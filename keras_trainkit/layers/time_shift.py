@@ -10,6 +10,7 @@ from keras_trainkit._types import Tensor
 from keras_trainkit.layers._augmentation import (
     Augmentation,
     positions_of_ranks,
+    share_of,
     valid_lengths,
     valid_ranks,
 )
@@ -69,7 +70,7 @@ class TimeShift(Augmentation):
     def augment(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
         valid = valid_steps(inputs, mask)
         length = valid_lengths(valid)
-        largest = ops.cast(self.max_fraction * ops.cast(length, "float32"), "int32")
+        largest = share_of(length, self.max_fraction)
         shift = self.integers_up_to(2 * largest) - largest
         source = valid_ranks(valid) - shift
         if self.fill == "wrap":

@@ -15,6 +15,7 @@ from keras_trainkit.layers._augmentation import (
     where_steps,
 )
 
+_NEAR = 1e-3  # of a step
 _SLOWEST = 0.1  # A speed of 0 or less would stand still or go back in time.
 
 
@@ -25,7 +26,7 @@ class TimeWarp(Augmentation):
     Each row gets a speed over time: normal numbers of mean 1 at the knots, not below
     0.1, and straight lines between them. Its sum is the time at which the row is read,
     between steps by linear interpolation. The first and the last valid step stay, and
-    so do padding and holes.
+    so do padding and holes. A gap (NaN) makes one of what is read beside it.
 
     Args:
         stddev: Float >= 0. Standard deviation of the speed.
@@ -74,12 +75,17 @@ class TimeWarp(Augmentation):
         last = ops.maximum(valid_lengths(valid) - 1, 0)
         when = self._reading_times(valid, ops.cast(last, "float32"))
         before = ops.clip(ops.cast(ops.floor(when), "int32"), 0, last)
+        # A step that is nearly met is taken as it is: rounding errors would make a gap
+        # (NaN) of it where its neighbour is one.
         share = ops.clip(when - ops.cast(before, "float32"), 0, 1)
+        share = ops.where(share < _NEAR, 0.0, ops.where(share > 1 - _NEAR, 1.0, share))
         after = ops.minimum(before + 1, last)
         left = take_steps(inputs, positions_of_ranks(valid, before))
         right = take_steps(inputs, positions_of_ranks(valid, after))
         share = over_features(ops.cast(share, self.compute_dtype), inputs)
-        return where_steps(valid, left + share * (right - left), inputs)
+        between = (1 - share) * left + share * right
+        warped = ops.where(share == 0, left, ops.where(share == 1, right, between))
+        return where_steps(valid, warped, inputs)
 
     def _reading_times(self, valid: Tensor, last: Tensor) -> Tensor:
         """Times in steps, from 0 to `last`, `(batch, time)`: the integrated speed."""

@@ -1,6 +1,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_trainkit._checks import check_count, check_number
@@ -77,6 +78,7 @@ class TokenDropout(Augmentation):
         return self.augment(inputs, mask) if training else inputs
 
     def augment(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
+        self._check_type(keras.backend.standardize_dtype(inputs.dtype))
         token = ops.not_equal(inputs, self.padding)
         if mask is not None:
             token = ops.logical_and(token, valid_steps(inputs, mask))
@@ -85,6 +87,14 @@ class TokenDropout(Augmentation):
         dropped = ops.logical_and(dropped, ops.any(kept, axis=1, keepdims=True))
         replacement = ops.cast(self.replacement, inputs.dtype)
         return ops.where(dropped, replacement, inputs)
+
+    def _check_type(self, dtype: str) -> None:
+        if "int" in dtype and self.replacement > np.iinfo(dtype).max:
+            raise ValueError(
+                "`replacement` takes the place of a token and must be an id that the "
+                f"type of the tokens holds. Received: replacement={self.replacement} "
+                f"for {dtype}."
+            )
 
     def compute_output_spec(
         self, inputs: Tensor, mask: Tensor | None = None, training: bool = False

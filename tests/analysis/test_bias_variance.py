@@ -285,3 +285,22 @@ def test_labels_of_another_kind_are_refused(y_test, message):
         analysis.bias_variance(
             DecisionTreeClassifier, X, LABELS, X, y_test, loss="zero_one", resamples=3
         )
+
+
+def test_each_model_gets_the_weights_of_its_rows():
+    seen = []
+
+    class Weighted(LinearRegression):
+        def fit(self, x, y, sample_weight):
+            seen.append((x[:, 0], sample_weight))
+            return super().fit(x, y)
+
+    given = {"sample_weight": X[:40, 0]}
+    found = (X[:40], Y[:40], X[40:], Y[40:])
+    analysis.bias_variance(Weighted, *found, resamples=3, fit_arguments=given)
+    assert len(seen) == 3
+    for rows, weights in seen:
+        np.testing.assert_array_equal(rows, weights)
+    given = {"sample_weight": X[:39, 0]}
+    with pytest.raises(ValueError, match="sample_weight"):
+        analysis.bias_variance(Weighted, *found, resamples=3, fit_arguments=given)

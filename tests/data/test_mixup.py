@@ -23,6 +23,13 @@ def test_numbers_are_mixed_as_inputs_are():
     assert_close(y, x @ target, atol=1e-6)
 
 
+def test_one_hot_rows_may_be_integers():
+    one_hot = np.eye(4, dtype=int)[CLASSES]
+    assert_close(mixup(X, one_hot)[1], mixup(X, CLASSES, num_classes=4)[1])
+    with pytest.raises(ValueError, match="array of floats"):
+        mixup(X, 3 * one_hot)
+
+
 def test_shares_have_the_moments_of_the_beta_distribution():
     x, _ = mixup(np.arange(20_000.0), np.zeros(20_000), alpha=0.4, seed=3)
     one = np.where(np.arange(20_000) % 2, 1.0, 0.0)

@@ -1,5 +1,7 @@
 """Importances are drawn, the largest on top."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -27,8 +29,15 @@ def test_bars_stand_in_the_order_of_their_size():
 
 def test_the_verdict_names_what_costs_most():
     assert FOUND.verdict == (
-        "accuracy is 0.9; most of it is lost without town (0.4), age (0.1), $x$ "
-        "(-0.02). 1 of 3 columns lose no more than one deviation."
+        "accuracy is 0.9; most is lost without town (0.4), age (0.1). "
+        "1 of 3 columns lose no more than one deviation."
+    )
+
+
+def test_the_verdict_says_when_no_column_matters():
+    idle = dataclasses.replace(FOUND, mean=np.array([0.01, -0.02, 0.0]))
+    assert idle.verdict == (
+        "accuracy is 0.9; shuffled, no column of 3 takes away more than one deviation."
     )
 
 

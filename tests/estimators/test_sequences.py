@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from keras_trainkit.estimators import SequenceClassifier
 from keras_trainkit.estimators._sequences import PADDING, read_sequences
 
 LONG = [[1, 2], [3, 4], [5, 6]]
@@ -142,3 +143,33 @@ def test_frames_with_other_columns_are_refused():
     with pytest.raises(ValueError, match="^`X` .*same columns in the same order"):
         read_sequences(frames)
     assert read_sequences([frames[0], frames[0].to_numpy()]).channels == 2
+
+
+@pytest.mark.parametrize("as_list", [False, True])
+def test_changes_that_float32_loses_are_refused_before_training(as_list):
+    """Unix time near 1.7e9: one step of float32 is 128 seconds there."""
+    rng = np.random.default_rng(0)
+    clock = np.cumsum(rng.uniform(0.1, 2, (30, 20)), axis=1)
+    start = 1.7e9 + 1e6 * np.arange(30)[:, None]  # rows differ, steps do not
+    x = np.stack([rng.normal(size=(30, 20)), start + clock], axis=2)
+    x = list(x) if as_list else x
+    assert list(read_sequences(x).lost) == [1]
+    words = r"changes in channel \[1\]\.$"
+    with pytest.raises(ValueError, match=f"times take those since.*{words}"):
+        SequenceClassifier(epochs=1).fit(x, np.arange(30) % 2)
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.full((4, 6, 1), 1.7e9),  # constant
+        5 + 1e-15 * np.random.default_rng(0).normal(size=(4, 6, 1)),  # rounding
+        np.random.default_rng(0).normal(1000, 1, (4, 6, 1)),
+        (1.7e9 + 1000 * np.arange(24.0)).reshape(4, 6, 1),  # hours
+        np.arange(24).reshape(4, 6, 1) + 2**20,
+        np.full((4, 6, 1), np.nan),
+        np.ones((4, 1, 1)),  # one step
+    ],
+)
+def test_channels_that_float32_holds_are_taken(x):
+    assert list(read_sequences(x).lost) == []

@@ -5,9 +5,11 @@ import pickle
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.metrics import f1_score
 
 from keras_trainkit.estimators import TableClassifier, TableRegressor
 
@@ -306,3 +308,26 @@ def test_categories_are_checked(categories):
     table = {"a": [1, 2, 3], "b": [3, 4, 5]}
     with pytest.raises(ValueError, match="^`categories` says which columns"):
         TableRegressor(categories=categories).fit(table, [1, 2, 3])
+
+
+@pytest.mark.parametrize("method", ["feature_importances", "report"])
+def test_answers_in_another_order_than_their_rows_are_refused(
+    classifier, frame, dear, tmp_path, method
+):
+    shuffled = pd.Series(dear).sample(frac=1, random_state=0)
+    arguments = (tmp_path / "a.html",) if method == "report" else ()
+    with pytest.raises(ValueError, match="`y` belongs to the rows of `X` by position"):
+        getattr(classifier, method)(*arguments, frame, shuffled)
+
+
+def test_importances_know_the_classes_and_the_names_of_scores(classifier, frame, dear):
+    with pytest.raises(ValueError, match="must be a class of `classes_`.*'Dear'"):
+        classifier.feature_importances(frame, np.char.capitalize(dear.astype(str)))
+    for scoring in ("f1", "log_loss", "f1_macro"):
+        found = classifier.feature_importances(frame, dear, 1, scoring=scoring)
+        assert found.metric == scoring and found.mean.max() > 0
+    truth, answers = dear == "dear", classifier.predict(frame) == "dear"
+    found = classifier.feature_importances(frame, dear, 1, scoring="f1")
+    assert found.score == pytest.approx(f1_score(truth, answers))
+    with pytest.raises(ValueError, match="`scoring` chooses.*'brightness'"):
+        classifier.feature_importances(frame, dear, 1, scoring="brightness")

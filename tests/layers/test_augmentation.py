@@ -173,6 +173,46 @@ def test_a_warp_of_no_spread_changes_nothing():
     assert_close(TimeWarp(0.0)(X, mask=VALID, training=True), X, atol=1e-5)
 
 
+def test_a_gap_is_read_by_its_neighbours_alone():
+    x = np.random.default_rng(0).normal(size=(50, 40, 1)).astype("float32")
+    gaps = np.random.default_rng(1).random(x.shape) < 0.1
+    x[gaps] = np.nan
+    still = array(TimeWarp(0.0)(x, training=True))
+    np.testing.assert_array_equal(np.isnan(still), gaps)
+    warped = array(TimeWarp(0.2, seed=1)(x, training=True))
+    assert np.isnan(warped).mean() < 0.2
+    np.testing.assert_array_equal(warped[:, 0], x[:, 0])  # the first step stays
+
+
+def test_half_precision_does_not_overflow_between_two_steps():
+    x = np.array([[[6e4], [-6e4]] * 8], "float16")
+    layer = TimeWarp(0.5, seed=1, dtype="float16")
+    assert np.isfinite(array(layer(x, training=True))).all()
+
+
+@pytest.mark.parametrize(("fraction", "time"), [(0.53, 100), (0.59, 100), (0.84, 75)])
+def test_the_widest_span_is_the_share_in_whole_numbers(fraction, time):
+    layer = TimeMask(fraction, seed=1)
+    masked = array(layer(np.ones((4000, time, 1), "float32"), training=True)) == 0
+    assert masked.sum(axis=(1, 2)).max() == round(fraction * time)
+
+
+@pytest.mark.parametrize("stddev", [np.float32(0.1), np.array([0.1, 0.2]), (0.1, 0.2)])
+def test_spreads_are_numbers_of_any_kind(stddev):
+    layer = GaussianFeatureNoise(stddev, seed=1)
+    assert array(layer(np.ones((3, 2), "float32"), training=True)).shape == (3, 2)
+    again = GaussianFeatureNoise.from_config(layer.get_config())
+    assert again.stddev == layer.stddev
+
+
+def test_what_the_type_of_the_inputs_does_not_hold_is_refused():
+    tokens = np.ones((2, 3), "uint8")
+    with pytest.raises(ValueError, match="`replacement` takes the place.*for uint8"):
+        TokenDropout(0.5, 300)(tokens, training=True)
+    with pytest.raises(ValueError, match="`value` is what overwrites.*float16.*65504"):
+        TimeMask(value=1e6, dtype="float16")
+
+
 def test_tokens_are_replaced_at_the_rate():
     ids = np.tile([[4, 5, 6, 7, 0, 0]], (3000, 1)).astype("int32")
     layer = TokenDropout(0.3, replacement=1, seed=3)
