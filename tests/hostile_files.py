@@ -5,72 +5,25 @@ folder, opens each of them under an audit hook, and prints a line of JSON for ea
 hook cannot be taken away, hence a process of its own.
 """
 
-import ast
 import copy
+import functools
 import io
 import json
 import os
 import pathlib
-import resource
 import shutil
 import signal
 import sys
 import tempfile
-import time
 import zipfile
+from collections import Counter
 
 import h5py
 import numpy as np
+from watches import Secrets, Watch, observed
 
 BOMB = 1 << 29  # bytes of zeros, which become half a megabyte
 SECONDS = 30
-ACTIONS = [
-    "socket.connect",
-    "socket.bind",
-    "socket.getaddrinfo",
-    "subprocess.Popen",
-    "os.system",
-    "os.exec",
-    "os.posix_spawn",
-    "os.spawn",
-    "os.fork",
-    "os.forkpty",
-    "pty.spawn",
-    "pickle.find_class",
-    "webbrowser.open",
-    "urllib.Request",
-    "ctypes.dlopen",
-]
-CODE = ("exec", "compile", "marshal.loads", "code.__new__", "function.__new__")
-CHANGES = [
-    "os.remove",
-    "os.rename",
-    "os.mkdir",
-    "os.rmdir",
-    "os.chmod",
-    "os.link",
-    "os.symlink",
-]
-LIBRARIES = [
-    "keras",
-    "keras_trainkit",
-    "keras_tuner",
-    "tensorflow",
-    "jax",
-    "jaxlib",
-    "torch",
-    "numpy",
-    "h5py",
-    "encodings",
-    "optree",
-    "ml_dtypes",
-    "absl",
-    "google",
-    "scipy",
-    "sklearn",
-    "narwhals",
-    "pandas",
-]
 
 
 def reference(module, name, config=None):
@@ -111,7 +64,7 @@ OBJECTS = {
     "load_model": function("keras.saving", "load_model"),
     "SavedModel": reference("keras.layers", "TFSMLayer", {"filepath": "saved"}),
     "vocabulary": reference(
-        "keras.layers", "StringLookup", {"vocabulary": "/etc/passwd"}
+        "keras.layers", "StringLookup", {"vocabulary": "honest/secret.txt"}
     ),
     "a private class": reference(
         "keras_trainkit._train_state.generations",
@@ -200,6 +153,10 @@ class Made:
         (root / "state").mkdir()
         Generations(root / "state", 2).write(packed({"a": self.x, "epoch": 3}))
         self.model.save_weights(root / "model.weights.h5")
+        self.secret, self.secret_text = root / "secret.h5", root / "secret.txt"
+        with h5py.File(self.secret, "w") as file:
+            file["0"] = np.ones((3, 4), "float32")
+        self.secret_text.write_text("a\nb\n")
 
     def archive_with(self, **changes):
         names = {"config": "config.json", "weights": "model.weights.h5"}
@@ -258,6 +215,7 @@ def model_files(made):
 def archives(made):
     config, rest = made.config, list(made.members.items())
     text = json.dumps(config)
+    yield "loads: written again", made.archive_with(config=config)
     yield "no archive", b"not a file of Keras"
     yield "empty", b""
     yield "cut off", made.archive_with()[:-50]
@@ -282,9 +240,7 @@ def archives(made):
 def weight_files(made):
     """Contents of `.weights.h5` files by name."""
     original = (made.root / "model.weights.h5").read_bytes()
-    secret = made.root / "secret.h5"
-    with h5py.File(secret, "w") as file:
-        file["0"] = np.ones((3, 4), "float32")
+    secret = made.secret
 
     def edited(edit):
         path = made.root / "edited.h5"
@@ -304,7 +260,7 @@ def weight_files(made):
         return edited(edit)
 
     def external_data(file, name):
-        place = [(str(made.root / "secret.h5"), 0, 48)]
+        place = [(str(secret), 0, 48)]
         file.create_dataset(name, (3, 4), "float32", external=place)
 
     def virtual(file, name):
@@ -325,6 +281,7 @@ def weight_files(made):
     def texts(file, name):
         file[name] = np.full((3, 4), "a", h5py.string_dtype())
 
+    yield "loads: edited", edited(lambda file, name: None)
     yield "external link", replaced(external_link)
     yield "soft link", replaced(soft_link)
     yield "external data", replaced(external_data)
@@ -378,6 +335,7 @@ def encoder_files(made):
     for column, key, value in edits:
         new = changed(config, "build_config", "columns", column, key, to=value)
         yield f"{key}={str(value)[:30]}", new
+    yield "loads: written again", config
     yield "no columns", changed(config, "build_config", "columns", to=[])
     yield "columns of a text", changed(config, "build_config", "columns", to="ab")
     yield (
@@ -417,6 +375,7 @@ def files_of_estimators(made):
                 edited = {**fields, key: value}
                 kept = (key, value) in harmless
                 yield f"{'loads: ' * kept}{key}={value}", with_fields(edited)
+    yield "loads: written again", with_fields(fields)
     arguments = fields["arguments"]
     for key, value in (("epochs", -1), ("members", "x"), ("os", 1), ("dropout", 5)):
         edited = {**fields, "arguments": {**arguments, key: value}}
@@ -466,6 +425,7 @@ def files_of_trials(made):
     def about_of(content):
         return saved(about=np.array(text_of(content)))
 
+    yield "loads: saved again", saved()
     for key, value in (
         ("weights", [-1]),
         ("weights", [10**12]),
@@ -500,6 +460,7 @@ def files_of_trials(made):
 
 def files_of_searches(made):
     name = "automl.json"
+    yield "loads: written again", written(name, b'{"seed": 3, "format": 1}')
     for content in (
         b"{",
         b"[]",
@@ -544,6 +505,9 @@ def files_of_states(made):
         "loads: a link to a device as CURRENT",
         in_place_of("CURRENT", link_to("/dev/zero")),
     )
+    honest = json.loads((generation / "state.json").read_text())
+    arrays = (generation / "arrays.bin").read_bytes()
+    yield "loads: signed again", signed(generation.name, honest, arrays)
     for number, values in enumerate(signed_values()):
         yield f"signed state {number}", signed(generation.name, values)
 
@@ -561,12 +525,12 @@ def signed_values():
     yield "[" * 10**5
 
 
-def signed(name, values):
+def signed(name, values, arrays=b""):
     def edit(folder):
         from damaged_states import list_anew
 
         (folder / name / "state.json").write_text(text_of(values))
-        (folder / name / "arrays.bin").write_bytes(b"")
+        (folder / name / "arrays.bin").write_bytes(arrays)
         list_anew(folder / name)
 
     return edit
@@ -639,59 +603,6 @@ def _same(first, second):
     return bool(np.allclose(first, second, atol=1e-5))
 
 
-class Watch:
-    """What a file brings about beside being read.
-
-    Args:
-        root: Folder that holds all files, in which all may be written.
-        secret: File that none may read.
-    """
-
-    def __init__(self, root, secret):
-        self.root, self.secret = str(root), str(secret)
-        self.seen = []
-        self.on = False
-
-    def __call__(self, event, arguments):
-        if not self.on:
-            return
-        if event in ACTIONS:
-            self.seen.append(f"{event} {arguments!r}"[:120])
-        elif event == "open":
-            self._open(*arguments)
-        elif event in CHANGES and not self._is_inside(arguments[0]):
-            self.seen.append(f"{event} {arguments!r}"[:120])
-        elif event == "import" and arguments[0].split(".")[0] not in LIBRARIES:
-            if arguments[0].split(".")[0] not in sys.modules:
-                self.seen.append(f"import {arguments[0]}")
-        elif event in CODE and not _harmless():
-            self.seen.append(event)
-
-    def _open(self, path, mode, flags):
-        writing = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-        if writing and not self._is_inside(path) and path != "/dev/null":
-            self.seen.append(f"open {path} to write")
-        elif (
-            os.fsdecode(path) == self.secret if isinstance(path, str | bytes) else False
-        ):
-            self.seen.append(f"open {path}")
-
-    def _is_inside(self, path):
-        if not isinstance(path, str | bytes | os.PathLike):
-            return True  # a descriptor that was opened before
-        return os.path.realpath(os.fsdecode(path)).startswith(self.root)
-
-
-def _harmless():
-    frame = sys._getframe(2)
-    while frame is not None:
-        # NumPy reads the head of an array by `ast.literal_eval`, which only parses.
-        if "importlib" in frame.f_code.co_filename or frame.f_globals is vars(ast):
-            return True
-        frame = frame.f_back
-    return False
-
-
 class TookTooLong(BaseException):
     pass
 
@@ -700,8 +611,12 @@ def _stop(*_):
     raise TookTooLong
 
 
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+def in_time(action):
+    signal.alarm(SECONDS)
+    try:
+        return action()
+    finally:
+        signal.alarm(0)
 
 
 def main(root):
@@ -714,34 +629,26 @@ def main(root):
     made = Made(root / "honest")
     folder = root / "hostile"
     folder.mkdir()
-    # What Keras reads comes last: the most memory ever used only shows what is above.
-    written_cases = sorted(cases(made, folder), key=lambda case: case[0] == "model")
+    written_cases = list(cases(made, folder))
     for kind in ("model.keras", "encoder.keras", "model.weights.h5"):
         assert opened(
             kind.split(".")[-2 if "weights" in kind else 0], made.root / kind, made
         )
     for kind in ("estimator", "trial", "search", "state"):
         assert opened(kind, made.root / kind, made), kind
-    watch = Watch(root, made.root / "secret.h5")
+    watch = Watch(root)
+    secrets = Secrets(made.secret, made.secret_text)
     sys.addaudithook(watch)
     signal.signal(signal.SIGALRM, _stop)
     policy = keras.config.dtype_policy().name
     for kind, name, path in written_cases:
-        watch.seen, before, start = [], peak(), time.monotonic()
-        result = {"kind": kind, "name": name}
-        signal.alarm(SECONDS)
-        watch.on = True
-        try:
-            result["loaded"] = opened(kind, path, made)
-        except (Exception, TookTooLong) as error:
-            result["error"] = type(error).__name__
-            result["text"] = str(error)[:150]
-        watch.on = False
-        signal.alarm(0)
-        result |= {"seen": watch.seen, "seconds": round(time.monotonic() - start, 2)}
-        result["megabytes"] = peak() - before
+        opening = functools.partial(opened, kind, path, made)
+        result = observed(functools.partial(in_time, opening), watch, secrets)
+        result |= {"kind": kind, "name": name}
         result["policy"] = keras.config.dtype_policy().name == policy
         print(json.dumps(result), flush=True)
+    # Only where none of them has ended the process.
+    print(json.dumps(dict(Counter(kind for kind, _, _ in written_cases))))
 
 
 if __name__ == "__main__":

@@ -348,12 +348,12 @@ def test_forty_random_configurations_train_and_come_back_from_a_file(tmp_path, b
 
 @pytest.mark.soak
 def test_two_hundred_random_configurations_in_less_than_a_gigabyte(tmp_path):
-    resource = pytest.importorskip("resource")
-    started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    watches = pytest.importorskip("watches")
+    watches.forget_peak()
+    started = watches.peak()
     for seed in range(200):
         build_train_save_load(seed, tmp_path)
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - started
-    assert kilobytes < 1e6
+    assert watches.peak() - started < 1000
 
 
 @pytest.mark.slow
