@@ -48,13 +48,16 @@ def new_figure(num_panels: int = 1) -> tuple["Figure", Any]:
 
 def check_path(path: Any) -> pathlib.Path:
     """The path, if its suffix names a format; called before the work begins."""
+    purpose = "`path` is the file to draw into and must"
     if not isinstance(path, str | pathlib.Path) or (
         pathlib.Path(path).suffix.lower() not in _SUFFIXES
     ):
         raise ValueError(
-            f"`path` is the file to draw into and must end in one of "
-            f"{', '.join(_SUFFIXES)}. Received: path={str(path)!r}."
+            f"{purpose} end in one of {', '.join(_SUFFIXES)}. "
+            f"Received: path={str(path)!r}."
         )
+    if pathlib.Path(path).is_dir():
+        raise ValueError(f"{purpose} not be a folder. Received: path={str(path)!r}.")
     return pathlib.Path(path)
 
 

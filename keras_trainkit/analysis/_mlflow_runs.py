@@ -39,15 +39,15 @@ def is_store(file: pathlib.Path) -> bool:
     """True if the file is a database with MLflow's tables."""
     import sqlite3
 
-    with file.open("rb") as opened:
-        if opened.read(len(_BEGIN)) != _BEGIN:
-            return False
     try:
+        with file.open("rb") as opened:
+            if opened.read(len(_BEGIN)) != _BEGIN:
+                return False
         with contextlib.closing(
             sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)
         ) as db:
             names = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}
-    except sqlite3.Error as error:
+    except (OSError, sqlite3.Error) as error:
         pass_over(file, error)
         return False
     return {"experiments", "runs", "latest_metrics"} <= names

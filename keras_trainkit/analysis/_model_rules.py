@@ -19,6 +19,15 @@ def findings_of_model(model: Any, rows: int | None) -> list[Finding]:
     return [limits.finding("KTK020", why, {"parameters": size, "rows": rows})]
 
 
+def check_monitor(monitor: Any) -> None:
+    """Refuses all but a `callbacks.GradientMonitor` and None."""
+    if monitor is not None and not hasattr(monitor, "update_ratios"):
+        raise ValueError(
+            "`monitor` has seen the gradients of the run and must be a "
+            f"`callbacks.GradientMonitor`, or None. Received: monitor={monitor!r}."
+        )
+
+
 def findings_of_monitor(monitor: Any) -> list[Finding]:
     """All that a `callbacks.GradientMonitor` has seen."""
     if monitor is None or not monitor.steps:

@@ -1,17 +1,19 @@
 """Sections of a report, and the page and the JSON that are made of them."""
 
 import base64
+import contextlib
 import dataclasses
 import datetime
 import json
 import math
+import os
 import pathlib
 import re
 import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from keras_trainkit._disk import replacing
+from keras_trainkit._disk import replace, sync
 from keras_trainkit.analysis.run_description import plain
 
 _WIDE = 720  # pixels, beyond which a narrow screen scrolls a picture
@@ -101,7 +103,14 @@ def check_report_path(path: Any) -> pathlib.Path:
             "`path` is the page to write, with a JSON of the same name beside it, and "
             f"must end in .html. Received: path={str(path)!r}."
         )
-    return pathlib.Path(path)
+    path = pathlib.Path(path)
+    for file in (path, path.with_suffix(".json")):
+        if file.is_dir():
+            raise ValueError(
+                "`path` is the page to write, with a JSON of the same name beside it, "
+                f"and neither may be a folder. Received: {str(file)!r}, a folder."
+            )
+    return path
 
 
 def write_report(
@@ -126,10 +135,32 @@ def write_report(
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(plain(numbers), indent=2, allow_nan=False)
     parts = [file.with_name(f".{file.name}.new") for file in (beside, path)]
-    with replacing(parts[0], beside), replacing(parts[1], path):
+    try:
         parts[0].write_text(text + "\n", encoding="utf-8")
         parts[1].write_text(page, encoding="utf-8")
+        _replace_both(parts, (beside, path))
+    finally:
+        for part in parts:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
     return path
+
+
+def _replace_both(parts: Sequence[pathlib.Path], files: Sequence[pathlib.Path]) -> None:
+    """Puts both in their places; where the second fails the first is as it was."""
+    first, second = files
+    before = first.read_bytes() if first.exists() else None
+    sync(parts[1])
+    replace(parts[0], first)
+    try:
+        replace(parts[1], second)
+    except OSError:
+        if before is None:
+            first.unlink()
+        else:
+            parts[0].write_bytes(before)
+            os.replace(parts[0], first)
+        raise
 
 
 def _numbers(section: Section) -> dict[str, Any]:

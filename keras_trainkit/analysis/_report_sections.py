@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from keras.ops import is_tensor
 
-from keras_trainkit._arrays import as_numpy, class_labels
+from keras_trainkit._arrays import as_numpy, class_labels, number_array
 from keras_trainkit._tables.objects import is_missing
 from keras_trainkit.analysis._history import epochs_of, read_history
 from keras_trainkit.analysis._report_page import Section, Table, drawn
@@ -76,7 +77,14 @@ def result_section(title: str, result: Any) -> Section:
 
 def attention_section(weights: Any, sequences: Any) -> Section:
     """The first of several sequences, `(rows, time)`."""
+    purpose = "`attention` holds weights (rows, time), or a pair with their sequences,"
+    weights = weights if is_tensor(weights) else number_array(weights, purpose)
     weights = np.atleast_2d(as_numpy(weights))
+    if weights.ndim != 2:
+        raise ValueError(
+            f"{purpose} and must be of these shapes. Received: weights of shape "
+            f"{weights.shape}."
+        )
     if sequences is not None and len(sequences) != len(weights):
         raise ValueError(
             "`attention` holds weights and their sequences and must have as many of "
@@ -171,6 +179,8 @@ def data_section(x: Any, y: Any) -> Section:
 def score_sections(model: Any, x: Any, y: Any) -> list[Section]:
     """Confusion and calibration, or residuals, of rows that were not trained on."""
     labels = as_numpy(y)
+    if labels.dtype.kind not in "biuf" and labels.ndim:
+        labels = number_array(labels, "`data` hold the answers of a model")
     if getattr(model, "task", None) in ("classification", "binary"):
         probabilities = predict_proba(model, x, verbose=0)
         if model.task == "binary" and model.output_shape[-1] != 1:
@@ -197,13 +207,19 @@ def score_sections(model: Any, x: Any, y: Any) -> list[Section]:
 def model_section(description: Mapping[str, Any]) -> Section:
     model, training = description["model"], description.get("training")
     rows = [
-        [layer["name"], layer["class"], ", ".join(map(str, layer["weights"])) or "none"]
+        [
+            layer.get("name"),
+            layer.get("class"),
+            ", ".join(map(str, layer.get("weights", ()))) or "none",
+        ]
         for layer in model.get("layers", ())
     ]
     weights = model.get("trainable_weights", 0)
     text = f"{model.get('name')}: {weights:,} trained weights in {len(rows)} layers."
     if training:
-        text += f" {training['optimizer']}, loss {_loss_name(training['loss'])}."
+        text += (
+            f" {training.get('optimizer')}, loss {_loss_name(training.get('loss'))}."
+        )
     table = Table("Layers", ["name", "class", "weights"], rows)
     numbers = {"model": model, "training": training}
     return Section("Model", text, numbers, tables=[table])

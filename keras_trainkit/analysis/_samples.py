@@ -1,5 +1,6 @@
 """Samples that a function of models was given: as many rows everywhere, numbers."""
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,7 +34,13 @@ def as_arrays(data: Any) -> Any:
         return data
     if data and all(hasattr(part, "shape") and len(part.shape) for part in data):
         return tuple(data)
-    return np.asarray(data)
+    try:
+        return np.asarray(data)
+    except ValueError as error:
+        raise ValueError(
+            "A list of samples becomes an array and must hold rows of one length. "
+            f"Received: {reprlib.repr(data)}."
+        ) from error
 
 
 def count_rows(name: str, data: Any, rows: int | None) -> int:

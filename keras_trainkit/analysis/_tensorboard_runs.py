@@ -4,7 +4,7 @@ import datetime
 import pathlib
 from typing import Any
 
-from keras_trainkit.analysis._tracked import read_description
+from keras_trainkit.analysis._tracked import pass_over, read_description
 from keras_trainkit.analysis.tracked_runs import TrackedRun
 
 EVENTS = "events.out.tfevents*"
@@ -14,18 +14,49 @@ _OF_EPOCHS = "epoch_"
 
 
 def tensorboard_runs(directory: pathlib.Path) -> list[TrackedRun]:
-    """Runs by their folders, relative to the directory."""
+    """Runs by their folders, relative to the directory.
+
+    What cannot be read of them is left out with a warning: a file or its end, a series
+    that is none of numbers, a run.
+    """
     folders: dict[pathlib.Path, list[pathlib.Path]] = {}
     for file in sorted(directory.rglob(EVENTS)):
+        if not _is_readable(file):
+            continue
         own = file.parent.name in _PARTS and file.parent != directory
         root = file.parent.parent if own else file.parent
         parts = folders.setdefault(root, [])
         if file.parent not in parts:
             parts.append(file.parent)
-    return [
-        _run(root.relative_to(directory).as_posix(), parts)
-        for root, parts in folders.items()
-    ]
+    found = []
+    for root, parts in folders.items():
+        try:
+            found.append(_run(root.relative_to(directory).as_posix(), parts))
+        except Exception as error:  # of whatever a broken file brings about
+            pass_over(root, error)
+    return found
+
+
+def _is_readable(file: pathlib.Path) -> bool:
+    """True if any of it can be read; warns where that is less than all.
+
+    TensorBoard's reader stops without a word at a record whose sums are wrong. Each
+    record has a head of 12 bytes, and 4 behind it.
+    """
+    from tensorboard.backend.event_processing.event_file_loader import (
+        RawEventFileLoader,
+    )
+
+    try:
+        size = file.stat().st_size
+        read = sum(16 + len(record) for record in RawEventFileLoader(str(file)).Load())
+    except Exception as error:  # of TensorFlow, if that is there, or of the system
+        pass_over(file, error)
+        return False
+    if read < size:
+        why = f"damaged, or not yet written, behind byte {read} of {size}"
+        pass_over(file if not read else f"The end of {file}", ValueError(why))
+    return read > 0
 
 
 def _run(name: str, parts: list[pathlib.Path]) -> TrackedRun:
@@ -42,7 +73,11 @@ def _run(name: str, parts: list[pathlib.Path]) -> TrackedRun:
             if kind == "text":
                 description |= _described(events, tag)
             elif kind == "scalars":
-                found = {e.step: _number(e) for e in events.Tensors(tag)}
+                try:
+                    found = {e.step: _number(e) for e in events.Tensors(tag)}
+                except (TypeError, ValueError) as error:
+                    pass_over(f"{tag!r} of the run in {part}", error)
+                    continue
                 times += [e.wall_time for e in events.Tensors(tag)]
                 _sort(prefix, tag, found, history, scalars)
         for tag in events.Tags()["scalars"]:  # of torch's writer and other old ones

@@ -3,10 +3,8 @@
 import json
 import pathlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
-
-_PARTS = {"parameters": dict, "data": list, "versions": dict, "backend": dict}
 
 
 def read_description(text: str | bytes) -> dict[str, Any]:
@@ -20,19 +18,49 @@ def read_description(text: str | bytes) -> dict[str, Any]:
         return {}
     if not isinstance(found, dict) or "versions" not in found:
         return {}
-    kept: dict[str, Any] = {
-        name: value
-        for name, value in found.items()
-        if isinstance(value, _PARTS.get(name, object))
-    }
-    if not all(isinstance(part, Mapping) for part in kept.get("data", ())):
-        del kept["data"]
-    return kept
+    for name in parts_of_another_form(found):
+        del found[name]
+    return found
 
 
-def pass_over(file: pathlib.Path, error: Exception) -> None:
-    """Warns of a file that cannot be read."""
+def parts_of_another_form(description: Mapping[str, Any]) -> list[str]:
+    """Names of those parts that are not as `run_description` gives them."""
+    return [
+        name
+        for name, fits in _FORMS.items()
+        if name in description and not fits(description[name])
+    ]
+
+
+def _is_dict(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _holds_dicts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(map(_is_dict, value))
+
+
+def _is_model(value: Any) -> bool:
+    if not _is_dict(value) or not _holds_dicts(value.get("layers", [])):
+        return False
+    weights = [layer.get("weights", []) for layer in value.get("layers", [])]
+    count = value.get("trainable_weights", 0)
+    return isinstance(count, int) and all(isinstance(w, list | tuple) for w in weights)
+
+
+_FORMS: dict[str, Callable[[Any], bool]] = {
+    "parameters": _is_dict,
+    "model": _is_model,
+    "training": lambda value: value is None or _is_dict(value),
+    "data": _holds_dicts,
+    "versions": _is_dict,
+    "backend": _is_dict,
+}
+
+
+def pass_over(what: str | pathlib.Path, error: Exception) -> None:
+    """Warns of a file, or a part of one, that cannot be read."""
     warnings.warn(
-        f"{file} cannot be read and is passed over: {type(error).__name__}: {error}",
+        f"{what} cannot be read and is passed over: {type(error).__name__}: {error}",
         stacklevel=5,
     )

@@ -10,7 +10,11 @@ from keras_trainkit.analysis._baseline import baseline_of
 from keras_trainkit.analysis._codes import CODES, finding
 from keras_trainkit.analysis._curve_rules import findings_of_curves
 from keras_trainkit.analysis._curves import read_curves
-from keras_trainkit.analysis._model_rules import findings_of_model, findings_of_monitor
+from keras_trainkit.analysis._model_rules import (
+    check_monitor,
+    findings_of_model,
+    findings_of_monitor,
+)
 from keras_trainkit.analysis.diagnosis import Diagnosis
 
 
@@ -68,6 +72,7 @@ def diagnose(
     curves; see `docs/diagnosis.md`.
     """
     mute = _checked_codes(mute)
+    check_monitor(monitor)
     for name, value in {"rows": rows, "validation_rows": validation_rows}.items():
         if value is not None:
             check_count(name, value, "is how many rows there were")

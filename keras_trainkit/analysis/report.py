@@ -1,16 +1,20 @@
 import dataclasses
 import pathlib
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
 
 from keras_trainkit.analysis import _report_sections as sections_of
+from keras_trainkit.analysis._model_rules import check_monitor
 from keras_trainkit.analysis._report_page import (
     Section,
     check_report_path,
     write_report,
 )
+from keras_trainkit.analysis._samples import as_arrays
+from keras_trainkit.analysis._tracked import parts_of_another_form
 from keras_trainkit.analysis.cross_validation import CrossValidation
 from keras_trainkit.analysis.diagnose import diagnose
 from keras_trainkit.analysis.error_parts import ErrorParts
@@ -98,6 +102,8 @@ def report(
     ```
     """
     path = check_report_path(path)
+    check_monitor(monitor)
+    _check_description(description)
     found, verdict = _of_run(run, model, monitor, baseline, mute, validation_freq)
     if monitor is not None and monitor.steps:
         found.append(sections_of.gradients_section(monitor))
@@ -109,8 +115,7 @@ def report(
     named = {str(name): result for name, result in named.items()}
     found += [_of_result(name, result) for name, result in named.items()]
     if attention is not None:
-        pair = attention if isinstance(attention, tuple) else (attention, None)
-        found.append(sections_of.attention_section(*pair))
+        found.append(sections_of.attention_section(*_as_pair(attention)))
     about = description or getattr(run, "description", None)
     if not about and model is not None and model.built:
         about = run_description(model)
@@ -158,19 +163,58 @@ def _of_data(model: Any, data: Any) -> list[Section]:
             "`data` are rows that were not trained on and must be a pair of inputs and "
             f"answers. Received: {type(data).__name__}."
         )
-    rows = [len(keras.tree.flatten(part)[0]) for part in _as_parts(data)]
-    if rows[0] != rows[1]:
+    x, y = map(_as_given, data)
+    rows, answers = _rows_in(x), _rows_in(y)
+    if rows != answers or not rows:
         raise ValueError(
-            "`data` are rows that were not trained on and must have an answer for "
-            f"each. Received: {rows[0]} rows and {rows[1]} answers."
+            "`data` are rows that were not trained on and must be one or more, with an "
+            f"answer for each. Received: {rows} rows and {answers} answers."
         )
-    found = [] if model is None else sections_of.score_sections(model, *data)
-    return [*found, sections_of.data_section(*data)]
+    found = [] if model is None else sections_of.score_sections(model, x, y)
+    return [*found, sections_of.data_section(x, y)]
 
 
-def _as_parts(data: Any) -> list[Any]:
-    """Inputs and answers; a table counts as one, of its rows."""
-    return [[part] if hasattr(part, "columns") else part for part in data]
+def _as_given(part: Any) -> Any:
+    """Lists of values as arrays, and several inputs as they were given."""
+    found = as_arrays(part)
+    return list(found) if isinstance(part, list) and isinstance(found, tuple) else found
+
+
+def _rows_in(part: Any) -> int:
+    """Rows of inputs or answers; a table counts as one, of its rows."""
+    arrays = [part] if hasattr(part, "columns") else keras.tree.flatten(part)
+    fit = [a for a in arrays if len(getattr(a, "shape", ())) or hasattr(a, "to_numpy")]
+    sizes = {len(array) for array in fit}
+    if len(fit) != len(arrays) or len(sizes) != 1:
+        raise ValueError(
+            "`data` are rows that were not trained on and must be arrays or tables of "
+            f"as many rows each. Received: {reprlib.repr(part)}."
+        )
+    return sizes.pop()
+
+
+def _as_pair(attention: Any) -> tuple[Any, Any]:
+    """Weights and their sequences, or None for these."""
+    is_list = isinstance(attention, list) and len(attention) == 2
+    if is_list and getattr(attention[0], "ndim", 1) == 2:
+        attention = tuple(attention)
+    if not isinstance(attention, tuple):
+        return attention, None
+    if len(attention) != 2:
+        raise ValueError(
+            "`attention` holds weights (rows, time), or a pair with their sequences, "
+            f"and must be of these shapes. Received: {len(attention)} parts."
+        )
+    return attention
+
+
+def _check_description(description: Any) -> None:
+    purpose = "`description` says what the run was and must be what `run_description`"
+    if not isinstance(description, Mapping | None):
+        raise ValueError(f"{purpose} gave. Received: {description!r}.")
+    for name in parts_of_another_form(description or {}):
+        came = reprlib.repr((description or {})[name])
+        raise ValueError(f"{purpose} gave. Received: {name!r} with {came}.")
 
 
 def _of_result(title: str, result: Any) -> Section:

@@ -22,8 +22,9 @@ def runs(directory: str | os.PathLike[str]) -> TrackedRuns:
 
     What `run_description` gave is read too: in TensorBoard as a text that is its JSON,
     in MLflow as the artifact `run.json`. Of a step that was logged twice, as by a
-    resumed run, the last value counts. Of runs of one name the second is "name (2)". A
-    store that cannot be read is passed over with a warning (UserWarning).
+    resumed run, the last value counts. Of runs of one name the second is "name (2)".
+    What cannot be read is passed over with a warning (UserWarning): a store, an event
+    file or its damaged end, a series that holds no single numbers.
 
     Args:
         directory: Folder. Its event files are read whole, so it is to be trusted as

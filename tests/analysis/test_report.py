@@ -2,6 +2,7 @@
 
 import html.parser
 import json
+import os
 import re
 
 import keras
@@ -114,6 +115,43 @@ def test_classes_are_counted_and_their_probabilities_judged(tmp_path):
     assert numbers["sections"]["model"]["numbers"]["model"]["trainable_weights"] == 12
 
 
+def test_lists_are_read_as_arrays(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    x, y = np.arange(10.0).reshape(5, 2), np.arange(5.0)
+    given = [(x, y), (x.tolist(), y.tolist()), [x.tolist(), y], (x, list(y))]
+    found = [report(RUN, tmp_path, model=model, data=each)[1] for each in given]
+    for numbers in found:
+        numbers.pop("made")
+    assert found[1:] == found[:1] * 3
+    assert [row["rows"] for row in found[0]["sections"]["data"]["numbers"]] == [5] * 3
+
+
+def test_a_model_of_several_inputs_gets_them_as_they_are(tmp_path):
+    inputs = [keras.Input((2,), name="a"), keras.Input((1,), name="b")]
+    model = keras.Model(inputs, keras.layers.Concatenate()(inputs))
+    a, b = np.ones((4, 2)), np.zeros((4, 1))
+    y = np.ones((4, 3))
+    for x in ([a, b], {"a": a.tolist(), "b": b}):
+        _, numbers = report(RUN, tmp_path, model=model, data=(x, y))
+        assert numbers["sections"]["residuals"]["numbers"]["rmse"] == [0.0, 0.0, 1.0]
+
+
+def test_answers_that_are_no_numbers_are_refused(tmp_path):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    with pytest.raises(ValueError, match="`data` hold the answers of a model and must"):
+        report(RUN, tmp_path, model=model, data=(np.ones((2, 1)), ["a", "b"]))
+
+
+@pytest.mark.parametrize("as_pair", [tuple, list])
+def test_attention_stands_over_its_sequences(as_pair, tmp_path):
+    weights = np.array([[0.25, 0.75], [0.5, 0.5]])
+    pair = as_pair([weights, np.ones((2, 2, 3))])
+    for given in (pair, weights, weights.tolist()):
+        page, numbers = report(RUN, tmp_path, attention=given)
+        found = numbers["sections"]["attention"]["numbers"]["weights"]
+        assert found == weights.tolist() and len(page.pictures) == 3
+
+
 def test_numbers_have_residuals(tmp_path):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.layers[-1].set_weights([np.ones((1, 1)), np.ones(1)])
@@ -187,6 +225,32 @@ def test_a_search_shows_its_trials(tmp_path):
         (RUN, {"results": [7]}, "`results` are what else is known and must have"),
         (RUN, {"data": np.ones(3)}, "`data` are rows that were not trained on and"),
         (RUN, {"mute": ["KTK999"]}, "KTK999"),
+        (RUN, {"data": (None, [1])}, "`data` are rows that were not trained on and"),
+        (RUN, {"data": ([1.0], 1)}, "must be arrays or tables of as many rows each"),
+        (RUN, {"data": ([1.0, 2.0], [[1], [1, 2]])}, "hold rows of one length"),
+        (RUN, {"data": ([np.ones(2), np.ones(3)], np.ones(2))}, "as many rows each"),
+        (
+            RUN,
+            {"data": (np.ones((0, 3)), np.ones(0))},
+            "Received: 0 rows and 0 answers",
+        ),
+        (
+            RUN,
+            {"monitor": 3},
+            "`monitor` has seen the gradients of the run and must be",
+        ),
+        (RUN, {"attention": np.ones((1, 2, 3))}, "weights of shape (1, 2, 3)"),
+        (RUN, {"attention": [[0.5], [0.5, 0.5]]}, "in lists of one length"),
+        (RUN, {"attention": (np.ones((1, 2)),)}, "Received: 1 parts"),
+        (RUN, {"description": 7}, "`description` says what the run was and must be"),
+        (RUN, {"description": {"model": "x"}}, "Received: 'model' with 'x'."),
+        (RUN, {"description": {"model": {"layers": [1]}}}, "Received: 'model' with"),
+        (RUN, {"description": {"versions": ["a"]}}, "Received: 'versions' with ['a']"),
+        (
+            RUN,
+            {"description": {"training": "adam"}},
+            "Received: 'training' with 'adam'",
+        ),
     ],
 )
 def test_what_cannot_be_reported_is_refused_and_leaves_nothing(
@@ -224,6 +288,38 @@ def test_neither_file_is_new_when_one_cannot_be_written(tmp_path, monkeypatch):
     monkeypatch.setattr("pathlib.Path.write_text", full_for_pages)
     with pytest.raises(OSError, match="No space left"):
         analysis.report(RUN, path, title="Another")
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("folder", ["report.html", "report.json"])
+def test_a_folder_in_the_place_of_a_file_is_refused(folder, tmp_path):
+    (tmp_path / folder).mkdir()
+    with pytest.raises(ValueError, match=f"`path` is the page.*{folder}', a folder"):
+        analysis.report(RUN, tmp_path / "report.html")
+    assert [file.name for file in tmp_path.iterdir()] == [folder]
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+@pytest.mark.parametrize("suffix", [".html", ".json"])
+def test_neither_file_is_new_when_one_cannot_take_its_place(
+    suffix, is_new, tmp_path, monkeypatch
+):
+    path = tmp_path / "report.html"
+    if not is_new:
+        analysis.report(RUN, path)
+    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    replace, refused = os.replace, []
+
+    def of_another(source, target):
+        if str(target).endswith(suffix) and not refused:
+            refused.append(target)
+            raise PermissionError(1, "Operation not permitted")
+        return replace(source, target)
+
+    monkeypatch.setattr("os.replace", of_another)
+    with pytest.raises(PermissionError):
+        analysis.report(RUN, path, title="Another")
+    assert refused and len(before) == 2 * (not is_new)
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
@@ -382,6 +478,9 @@ def test_several_inputs_are_summed_up_one_by_one(tmp_path):
 def test_a_single_result_and_partial_descriptions_do(tmp_path):
     page, _ = report(RUN, tmp_path, results=folds(), description={"versions": {"a": 1}})
     assert page.headings[2:] == ["Cross-validation", "How to make it again"]
+    about = {"model": {"name": "m", "layers": [{"name": "a"}]}, "training": {"loss": 1}}
+    page, _ = report(RUN, tmp_path, description=about)
+    assert page.headings[2:] == ["Model"] and "m: 0 trained weights" in page.text
     polars = pytest.importorskip("polars")
     page, _ = report(RUN, tmp_path, results={1: polars.DataFrame({"a": [1]})})
     assert page.headings[-1] == "1"

@@ -178,10 +178,108 @@ def test_texts_and_folders_of_any_kind_are_met(tmp_path):
     with tf.summary.create_file_writer(str(folder)).as_default(step=0):
         tf.summary.text("several", ["a", "b"])
         tf.summary.text("deep", "[" * 100_000)
-        tf.summary.text("odd", json.dumps({"versions": {}, "parameters": [1]}))
+        odd = {"parameters": [1], "model": "m", "training": [], "data": [1]}
+        tf.summary.text("odd", json.dumps({"versions": {}, **odd}))
         tf.summary.scalar("epoch_loss", 2.0)
     (run,) = analysis.runs(folder)
     assert run.history == {"loss": [2.0]} and run.description == {"versions": {}}
+
+
+@pytest.fixture
+def logs(tmp_path):
+    """A folder with a run of five epochs; the rest is written beside it."""
+    tf = pytest.importorskip("tensorflow")
+    with tf.summary.create_file_writer(str(tmp_path / "good")).as_default():
+        for step, loss in enumerate(LOSSES):
+            tf.summary.scalar("epoch_loss", loss, step=step)
+    return tmp_path
+
+
+LOSSES = [5.0, 4.0, 3.0, 2.0, 1.0]
+
+
+def odd_series(folder, values):
+    """A series of TensorBoard's scalars that are none."""
+    import tensorflow as tf
+
+    about = tf.compat.v1.SummaryMetadata()
+    about.plugin_data.plugin_name = "scalars"
+    with tf.summary.create_file_writer(str(folder)).as_default(step=0):
+        tf.summary.write("odd", tf.constant(values), metadata=about)
+        tf.summary.scalar("epoch_loss", 0.5)
+
+
+@pytest.mark.tensorflow_only
+@pytest.mark.parametrize("values", [[1.0, 2.0], "words"])
+def test_a_series_that_is_none_of_numbers_is_passed_over(values, logs):
+    odd_series(logs / "bad", values)
+    with pytest.warns(UserWarning, match="'odd' of the run in .*bad cannot be read"):
+        found = analysis.runs(logs)
+    assert {run.name: run.history["loss"] for run in found} == {
+        "good": LOSSES,
+        "bad": [0.5],
+    }
+
+
+def flipped(content):
+    """One bit in the record of the fourth epoch is another."""
+    at = len(content) * 3 // 4
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+@pytest.mark.tensorflow_only
+@pytest.mark.parametrize(
+    ("damage", "epochs"),
+    [
+        (lambda content: content[:-7], 4),
+        (flipped, 3),
+        (lambda content: content + b"x" * 40, 5),
+        (lambda content: b"x" * 400, None),
+        (lambda content: b"x", None),
+    ],
+    ids=["cut off", "a bit", "more at the end", "garbage", "a byte"],
+)
+def test_what_is_damaged_of_an_event_file_is_told(damage, epochs, logs):
+    (file,) = (logs / "good").iterdir()
+    (logs / "bad").mkdir()
+    (logs / "bad" / file.name).write_bytes(damage(file.read_bytes()))
+    with pytest.warns(UserWarning, match="bad.* cannot be read.*behind byte") as caught:
+        found = analysis.runs(logs)
+    assert len(caught) == 1
+    expected = {"good": LOSSES} | ({"bad": LOSSES[:epochs]} if epochs else {})
+    assert {run.name: run.history["loss"] for run in found} == expected
+
+
+@pytest.mark.tensorflow_only
+def test_a_run_that_brings_about_an_error_is_passed_over(logs, monkeypatch):
+    from keras_trainkit.analysis import _tensorboard_runs
+
+    odd_series(logs / "bad", 1.0)
+    read = _tensorboard_runs._hyperparameters
+
+    def of_good_runs(events):
+        if events.path.endswith("bad"):
+            raise OverflowError("too large")
+        return read(events)
+
+    monkeypatch.setattr(_tensorboard_runs, "_hyperparameters", of_good_runs)
+    with pytest.warns(UserWarning, match="bad cannot be read.*OverflowError"):
+        found = analysis.runs(logs)
+    assert [run.name for run in found] == ["good"]
+
+
+def test_a_file_that_may_not_be_read_is_passed_over(tmp_path, monkeypatch):
+    (tmp_path / "a.db").write_bytes(b"SQLite format 3\0")
+    opened = type(tmp_path).open
+
+    def refused(path, *args, **kwargs):
+        if path.name == "a.db":
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *args, **kwargs)
+
+    monkeypatch.setattr("pathlib.Path.open", refused)
+    with pytest.warns(UserWarning, match="a.db cannot be read .*PermissionError"):
+        assert len(analysis.runs(tmp_path)) == 0
 
 
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
