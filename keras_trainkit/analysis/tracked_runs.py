@@ -78,21 +78,22 @@ class TrackedRuns(Sequence[TrackedRun]):
 
     @property
     def verdict(self) -> str:
-        """A sentence: how many there are, and which has the best validation loss."""
-        metric = next(
-            (n for n in ("val_loss", "loss") if any(n in r.history for r in self)), None
-        )
+        """A sentence: how many there are, and which has the best validation loss.
+
+        The lowest finite one; training losses, where no run has a finite one.
+        """
         count = f"{len(self)} run{'s' * (len(self) != 1)}"
-        bests = [(value, run) for run in self for value in [_best(run, metric)]]
-        finite = [(value, run) for value, run in bests if math.isfinite(value)]
-        if metric is None or not finite:
-            return f"{count}, none with a finite loss."
-        value, run = min(finite, key=lambda pair: pair[0])
-        epoch = int(np.nanargmin(run.history[metric])) + 1
-        return (
-            f"{count}; the lowest {metric} is {value:.4g}, of {run.name!r} in epoch "
-            f"{epoch} of {run.epochs}."
-        )
+        for metric in ("val_loss", "loss"):
+            bests = [(_best(run, metric), run) for run in self]
+            finite = [pair for pair in bests if math.isfinite(pair[0])]
+            if finite:
+                value, run = min(finite, key=lambda pair: pair[0])
+                at = best_index(metric, np.asarray(run.history[metric], "float64"))
+                return (
+                    f"{count}; the lowest {metric} is {value:.4g}, of {run.name!r} in "
+                    f"epoch {(at or 0) + 1} of {run.epochs}."
+                )
+        return f"{count}, none with a finite loss."
 
     def frame(self) -> "pd.DataFrame":
         """A row for each run, by its name.

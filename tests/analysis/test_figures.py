@@ -46,6 +46,14 @@ def test_no_legend_lies_over_a_line_and_every_picture_has_a_title(figure):
         assert not any(box.overlaps(a.get_window_extent()) for a in figure.axes)
 
 
+def test_a_folder_in_the_place_of_a_picture_is_refused(tmp_path):
+    (tmp_path / "a.png").mkdir()
+    with pytest.raises(
+        ValueError, match="`path` is the file to draw into and must not"
+    ):
+        plot_attention([0.5, 0.5], tmp_path / "a.png")
+
+
 def test_letters_that_no_font_has_become_question_marks_and_are_named(tmp_path):
     figure, (axes,) = new_figure()
     axes.set(title=f"a {CHINESE}")

@@ -63,6 +63,24 @@ def test_the_verdict_names_the_lowest_validation_loss(two):
     assert TrackedRuns([]).verdict == "0 runs, none with a finite loss."
 
 
+@pytest.mark.parametrize(
+    ("histories", "words"),
+    [
+        ([{"loss": [1.0, -np.inf, 2.0]}], "the lowest loss is 1, of '0' in epoch 1 of"),
+        (
+            [{"val_loss": [np.nan] * 2, "loss": [3.0, 2.0]}],
+            "loss is 2, of '0' in epoch",
+        ),
+        ([{"val_loss": [np.nan], "loss": [0.0]}, {"val_loss": [4.0]}], "loss is 4, of"),
+        ([{"loss": [np.nan, np.inf]}, {"auc": [1.0]}], "2 runs, none with a finite"),
+        ([{"val_loss": [], "loss": []}], "1 run, none with a finite loss"),
+    ],
+)
+def test_the_verdict_is_of_finite_losses(histories, words):
+    found = [run_of(str(n), history=history) for n, history in enumerate(histories)]
+    assert words in TrackedRuns(found).verdict
+
+
 def test_side_by_side_stands_what_differs_and_no_counters_of_names(two):
     lines = two.compare("a", 1).split("\n")
     assert lines[0].split() == ["a", "b"]
