@@ -1,9 +1,8 @@
 import reprlib
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from keras_trainkit._checks import check_count
-from keras_trainkit.data._texts import text_list
+from keras_trainkit.data._texts import as_list, text_list
 
 Translate = Callable[[list[str]], Iterable[str]]
 
@@ -70,11 +69,12 @@ def back_translation(
 
 
 def _translated(name: str, function: Translate, texts: list[str]) -> list[str]:
-    found: Any = function(list(texts))
-    found = list(found) if not isinstance(found, str | bytes) else [found] * 0
-    if len(found) != len(texts) or not all(isinstance(text, str) for text in found):
+    given = function(list(texts))
+    found = as_list(given)
+    as_many = found is not None and len(found) == len(texts)
+    if found is None or not as_many or not all(isinstance(text, str) for text in found):
         raise ValueError(
             f"`{name}` translates and must return a string for each of the "
-            f"{len(texts)} texts. Received: {reprlib.repr(found)}."
+            f"{len(texts)} texts. Received: {reprlib.repr(found or given)}."
         )
-    return found
+    return [str(text) for text in found]

@@ -1,4 +1,6 @@
+import functools
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -6,8 +8,6 @@ import numpy as np
 
 from keras_trainkit._checks import check_number, check_seed
 from keras_trainkit.data._texts import text_list
-
-_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
 
 def synonym_replacement(
@@ -20,14 +20,15 @@ def synonym_replacement(
     """Copies of texts with some words replaced by others of the same meaning.
 
     Each word that the lexicon holds is replaced with the probability `share`, by one of
-    its synonyms, each alike likely. Small and capital letters go with the word; what
-    lies between the words stays as it is. For training texts alone; each call with
-    another seed gives other copies.
+    its synonyms, each alike likely. A word is made of letters with their accents and of
+    digits, and may have apostrophes and hyphens within. Small and capital letters go
+    with the word, unless it is a single letter; what lies between the words stays as it
+    is. For training texts alone; each call with another seed gives other copies.
 
     Args:
         texts: List, array or Series of strings.
-        lexicon: Dict of words, in small letters, to lists of one or more synonyms, of
-            one word or several.
+        lexicon: Dict of single words to lists of one or more synonyms, of one word or
+            several.
         share: Float in [0, 1].
         seed: Int >= 0; the same seed gives the same copies. None: a random one.
 
@@ -48,17 +49,17 @@ def synonym_replacement(
     """
     check_number("share", share, "is the share of words", at_least=0, at_most=1)
     check_seed("seed", seed)
-    known = _checked(lexicon)
+    known, pattern = _checked(lexicon), _word_pattern()
     random = np.random.default_rng(seed)
 
     def replaced(match: re.Match) -> str:
         word = match[0]
-        synonyms = known.get(word.lower())
+        synonyms = known.get(_same_for_all_cases(word))
         if synonyms is None or random.random() >= share:
             return word
         return _with_case_of(word, synonyms[random.integers(len(synonyms))])
 
-    return [_WORD.sub(replaced, text) for text in text_list(texts)]
+    return [pattern.sub(replaced, text) for text in text_list(texts)]
 
 
 def _checked(lexicon: Any) -> dict[str, list[str]]:
@@ -73,10 +74,36 @@ def _checked(lexicon: Any) -> dict[str, list[str]]:
                 f"{purpose} to lists of one or more words. "
                 f"Received: {word!r}: {synonyms!r}."
             )
-    return {word.lower(): list(synonyms) for word, synonyms in lexicon.items()}
+        if not _word_pattern().fullmatch(word):
+            raise ValueError(
+                f"{purpose}, one each, of letters and digits with apostrophes and "
+                f"hyphens within; no other is ever found. Received: {word!r}."
+            )
+    return {_same_for_all_cases(word): list(found) for word, found in lexicon.items()}
+
+
+@functools.cache
+def _word_pattern() -> re.Pattern[str]:
+    """Letters, digits, and the marks that belong to the letter before.
+
+    `re` counts no mark as a part of a word: accents that stand by themselves, vowels of
+    Indian scripts, joiners.
+    """
+    planes = (*range(0x300, 0x20000), *range(0xE0100, 0xE01F0))
+    marks = [chr(code) for code in planes if unicodedata.category(chr(code))[0] == "M"]
+    letter = r"[^\W_]"
+    part = f"{letter}(?:{letter}|[{''.join(marks)}\u200c\u200d])*"
+    return re.compile(f"{part}(?:['’-]{part})*")
+
+
+def _same_for_all_cases(word: str) -> str:
+    return unicodedata.normalize("NFC", word).lower()
 
 
 def _with_case_of(word: str, synonym: str) -> str:
-    if len(word) > 1 and word.isupper():
+    word = unicodedata.normalize("NFC", word)
+    if len(word) == 1:  # "I", "A": a capital that says nothing of the others
+        return synonym
+    if word.isupper():
         return synonym.upper()
     return synonym[0].upper() + synonym[1:] if word[0].isupper() else synonym

@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from keras_trainkit.data import (
@@ -19,6 +20,92 @@ def test_words_are_replaced_with_their_case_and_nothing_else_is():
     found = synonym_replacement(texts, {**LEXICON, "good": ["fine"]}, 1.0)
     assert found == ['A "Fine" movie, FINE\tfilms;', "never: go\u00f6d!", ""]
     assert synonym_replacement(texts, LEXICON, 0.0) == texts
+
+
+@pytest.mark.parametrize(
+    ("text", "lexicon", "expected"),
+    [
+        ("cafe\u0301", {"cafe": ["bar"]}, "cafe\u0301"),  # an accent by itself
+        ("Cafe\u0301 CAFE\u0301", {"caf\u00e9": ["bar"]}, "Bar BAR"),
+        ("caf\u00e9", {"cafe\u0301": ["bar"]}, "bar"),
+        (
+            "\u0915\u093f \u0915",
+            {"\u0915": ["a"]},
+            "\u0915\u093f a",
+        ),  # a vowel of Hindi
+        ("mi\u200cra mi", {"mi": ["a"]}, "mi\u200cra a"),  # a joiner of Persian
+        ("B2B b2c 4", {"b2b": ["trade"], "b": ["x"], "4": ["four"]}, "TRADE b2c four"),
+        ("Then I go", {"i": ["me"]}, "Then me go"),
+        ("E\u0301 \u00c9", {"\u00e9": ["and"]}, "and and"),
+        ("No, well-known.", {"well-known": ["famous"], "well": ["x"]}, "No, famous."),
+    ],
+)
+def test_a_word_is_whole_with_its_accents_and_digits(text, lexicon, expected):
+    assert synonym_replacement([text], lexicon, 1.0) == [expected]
+
+
+@pytest.mark.parametrize("word", ["new york", "", " a", "a_b", "rock-", "!", "\u0301"])
+def test_a_key_that_no_text_can_hold_as_a_word_is_refused(word):
+    with pytest.raises(
+        ValueError, match="words, one each, of .*no other is ever found"
+    ):
+        synonym_replacement(["a"], {word: ["b"]})
+
+
+TABLE = pd.DataFrame({"text": ["A. B. C."], "other": ["D. E."]})
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        TABLE,
+        TABLE[["text"]],
+        TABLE.to_numpy(),
+        {"text": ["A. B."]},
+        {"A. B."},
+        [["A. B."], ["C. D."]],
+        np.array("A. B."),
+        TABLE.to_dict("list"),
+    ],
+    ids=range(8),
+)
+@pytest.mark.parametrize(
+    "function",
+    [
+        shuffle_sentences,
+        lambda texts: synonym_replacement(texts, LEXICON),
+        lambda texts: back_translation(texts, list, list),
+    ],
+    ids=["sentences", "synonyms", "translation"],
+)
+def test_what_can_be_iterated_over_and_is_no_list_is_refused(function, texts):
+    with pytest.raises(ValueError, match=r"must be a list of strings\. Received: "):
+        function(texts)
+
+
+def test_texts_may_stand_in_anything_of_one_axis():
+    expected = ["a", "b"]
+    given = [("a", "b"), np.array(expected), TABLE["text"].iloc[:0], iter(expected)]
+    given += [pd.Series(expected), pd.Index(expected), pd.array(expected, "string")]
+    for name in ("polars", "pyarrow"):
+        module = pytest.importorskip(name)
+        given.append(getattr(module, "Series", None) or module.array)
+        given[-1] = given[-1](expected)
+    found = [shuffle_sentences(texts) for texts in given]
+    assert found == [expected, expected, [], *[expected] * 6]
+    assert {type(text) for texts in found for text in texts} == {str}
+
+
+@pytest.mark.parametrize(
+    "came", [None, 7, {"a": "b"}, {"b"}, pd.DataFrame({"a": ["b"]}), [{"text": "b"}]]
+)
+def test_what_a_translator_returns_must_be_as_many_texts(came):
+    with pytest.raises(
+        ValueError, match="`translate` translates and must return a str"
+    ):
+        back_translation(["a"], lambda texts: came, list)
+    with pytest.raises(ValueError, match="`translate_back` translates and must return"):
+        back_translation(["a"], list, lambda texts: came)
 
 
 def test_so_many_words_are_replaced_and_each_synonym_is_as_likely():
