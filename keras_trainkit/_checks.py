@@ -92,11 +92,19 @@ def check_flag(name: str, value: Any, purpose: str) -> None:
         _refuse(name, value, purpose, "True or False")
 
 
-def check_seed(name: str, value: Any) -> None:
-    """Refuses all but None and an integer that every backend takes."""
-    if value is not None:
-        purpose = "makes the random numbers repeatable"
-        check_count(name, value, purpose, at_least=0, at_most=2**31 - 1)
+def check_seed(name: str, value: Any) -> int | None:
+    """None, or an int that every backend takes; others are refused.
+
+    Keras and JSON take no integer of NumPy for one.
+    """
+    return None if value is None else check_given_seed(name, value)
+
+
+def check_given_seed(name: str, value: Any) -> int:
+    """As `check_seed`, and None is refused too."""
+    purpose = "makes the random numbers repeatable"
+    check_count(name, value, purpose, at_least=0, at_most=2**31 - 1)
+    return int(value)
 
 
 def _range(bounds: Iterable[tuple[str, float | None]]) -> str:

@@ -4,6 +4,7 @@ import inspect
 import json
 
 import keras
+import numpy as np
 import pytest
 from contract_cases import CASES
 
@@ -57,6 +58,21 @@ def test_comes_back_from_json(path):
     copy = keras.saving.deserialize_keras_object(json.loads(text))
     assert type(copy) is type(original)
     assert copy.get_config() == original.get_config()
+
+
+@public_class
+def test_whole_numbers_may_be_those_of_numpy(path):
+    """`y.max() + 1` is one of them."""
+    given = CASES[path]
+    integers = {
+        name: np.int64(value)
+        for name, value in given.items()
+        if type(value) is int and name != "ema_overwrite_frequency"  # Keras refuses it
+    }
+    original = cls_of(path)(**{**given, **integers})
+    text = json.dumps(keras.saving.serialize_keras_object(original))
+    copy = keras.saving.deserialize_keras_object(json.loads(text))
+    assert {name: copy.get_config()[name] for name in given} == given
 
 
 @public_class

@@ -5,7 +5,7 @@ import keras
 import numpy as np
 
 from keras_trainkit._arrays import as_numpy, rows_of
-from keras_trainkit._checks import check_choice, check_count, check_seed
+from keras_trainkit._checks import check_choice, check_count, check_given_seed
 from keras_trainkit.analysis._new_models import NewModels
 from keras_trainkit.analysis._restoration import random_numbers_kept
 from keras_trainkit.analysis._samples import (
@@ -108,7 +108,7 @@ def bias_variance(
     """
     check_count("resamples", resamples, "is the number of models", at_least=3)
     check_choice("loss", loss, "is the error that is split", ("squared", "zero_one"))
-    check_seed("seed", seed)
+    seed = check_given_seed("seed", seed)
     if not callable(build) or isinstance(build, keras.Model):
         raise ValueError(
             f"{_BUILD} and must be a function that returns a new one. "

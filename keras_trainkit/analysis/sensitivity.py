@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from keras_trainkit._checks import check_count, check_seed
+from keras_trainkit._checks import check_count, check_given_seed
 from keras_trainkit.analysis._restoration import random_numbers_kept
 from keras_trainkit.analysis._samples import checked_fit_arguments
 from keras_trainkit.analysis.hyperparameter_effects import HyperparameterEffects
@@ -95,7 +95,7 @@ def sensitivity(
     Source: one at a time with repeats, as in any design of experiments.
     """
     check_count("seeds", seeds, "is how often a setting is trained", at_least=2)
-    check_seed("seed", seed)
+    seed = check_given_seed("seed", seed)
     values = _checked_values(hyperparameters, pairs)
     why = ", some of which are given here,"
     arguments = checked_fit_arguments(fit_arguments, _GIVEN, why)

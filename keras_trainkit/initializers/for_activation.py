@@ -94,7 +94,7 @@ def for_activation(
         tuple(_DISTRIBUTION),
     )
     if not isinstance(seed, keras.random.SeedGenerator):
-        check_seed("seed", seed)
+        seed = check_seed("seed", seed)
     normal = distribution == "normal"
     initializers = keras.initializers
     gain = _gain(_elementwise(activation), activation)

@@ -17,7 +17,7 @@ class Augmentation(keras.layers.Layer):
     """
 
     def __init__(self, seed: int | None = None, **kwargs: Any):
-        check_seed("seed", seed)
+        seed = check_seed("seed", seed)
         super().__init__(**kwargs)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)

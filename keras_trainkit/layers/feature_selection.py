@@ -96,7 +96,7 @@ class FeatureSelection(keras.layers.Layer):
         check_count(
             "max_rows", max_rows, "bounds the rows that adapt uses", at_least=10
         )
-        check_seed("seed", seed)
+        seed = check_seed("seed", seed)
         super().__init__(autocast=False, **kwargs)
         self.features = features
         self.discrete_features = None if numbers is None else list(map(int, numbers))

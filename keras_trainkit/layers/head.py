@@ -57,7 +57,7 @@ class Head(keras.layers.Dense):
         check_count("units", units, "is the number of outputs")
         if task == "classification":
             check_count("units", units, "is the number of classes", at_least=2)
-        super().__init__(units, **kwargs)
+        super().__init__(int(units), **kwargs)  # Keras takes no integer of NumPy
         allowed = _ACTIVATIONS.get(task)
         if allowed and not any(
             self.activation is keras.activations.get(name) for name in allowed

@@ -141,10 +141,10 @@ class VariationalLSTM(keras.layers.Layer):
         self.recurrent_weight_dropout = recurrent_weight_dropout
         self.unit_forget_bias = unit_forget_bias
         self.return_state = return_state
-        self.seed = seed
+        self.seed = check_seed("seed", seed)
         self.kernel = kernel
         _check_arguments(self)
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
         self.input_spec = keras.InputSpec(ndim=3)
         self.supports_masking = True
 
@@ -324,7 +324,6 @@ def _check_arguments(layer: VariationalLSTM) -> None:
         check_flag(name, getattr(layer, name), purpose)
     for name, purpose in _RATES.items():
         check_number(name, getattr(layer, name), purpose, at_least=0, below=1)
-    check_seed("seed", layer.seed)
     choices = ("auto", "fused", "reference")
     check_choice("kernel", layer.kernel, "picks the implementation", choices)
 

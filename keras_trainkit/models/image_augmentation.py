@@ -2,9 +2,15 @@ from typing import Any
 
 import keras
 
-from keras_trainkit._checks import check_choice, check_counts, check_number, check_seed
+from keras_trainkit._checks import (
+    check_choice,
+    check_count,
+    check_number,
+    check_seed,
+)
 
 _FLIPS = ("horizontal", "vertical", "horizontal_and_vertical")
+_HORIZONTAL, _VERTICAL = _FLIPS[::2], _FLIPS[1:]
 
 
 def image_augmentation(
@@ -27,8 +33,10 @@ def image_augmentation(
 
     | argument     | layer of Keras      | what it does                               |
     | ------------ | ------------------- | ------------------------------------------ |
-    | `flip`       | `RandomFlip`        | mirrors half of the pictures               |
-    | `crop`       | `RandomCrop`        | takes a part of this size                  |
+    | `flip`       | `RandomFlip`        | mirrors half of the pictures; if both      |
+    |              |                     | ways, half of them each way                |
+    | `crop`       | `RandomCrop`        | takes a part of this size, the same of all |
+    |              |                     | pictures of a batch                        |
     | `rotation`   | `RandomRotation`    | turns by up to this share of a full turn   |
     | `scale`      | `RandomZoom`        | enlarges or shrinks by up to this share    |
     | `colour`     | `RandomColorJitter` | changes contrast and saturation likewise   |
@@ -41,7 +49,7 @@ def image_augmentation(
         scale: Float in [0, 1).
         colour: Float in [0, 1]; for pictures of three channels.
         brightness: Float in [0, 1].
-        value_range: Lowest and highest value of the pictures.
+        value_range: Lowest and highest value of the pictures, finite numbers.
         seed: Int >= 0, from which each layer has one of its own; None: random ones.
 
     Returns:
@@ -55,21 +63,24 @@ def image_augmentation(
     >>> augment = image_augmentation(flip="horizontal", rotation=0.1, seed=0)
     >>> tuple(augment(keras.ops.ones((2, 8, 8, 3)), training=True).shape)
     (2, 8, 8, 3)
+
+    Source: the layers of Keras. Its `RandomFlip("horizontal_and_vertical")` turns half
+    of the pictures by half a turn (3.15); here there is a layer for each way.
     """
-    check_seed("seed", seed)
+    seed = check_seed("seed", seed)
     if flip is not None:
         check_choice("flip", flip, "says which way pictures are mirrored", _FLIPS)
-    if crop is not None:
-        check_counts("crop", crop, "is the height and width of the part", 2)
     purpose = "is how far pictures are changed"
     check_number("rotation", rotation, purpose, at_least=0, at_most=1)
     check_number("scale", scale, purpose, at_least=0, below=1)
     check_number("colour", colour, purpose, at_least=0, at_most=1)
     check_number("brightness", brightness, purpose, at_least=0, at_most=1)
-    _check_range(value_range)
-    seeds = iter([None] * 6 if seed is None else range(seed, seed + 6))
+    rotation, scale = float(rotation), float(scale)
+    colour, brightness = float(colour), float(brightness)
+    value_range = _checked_range(value_range)
     kinds: list[tuple[Any, Any, dict[str, Any]]] = [
-        (keras.layers.RandomFlip, flip, {"mode": flip}),
+        (keras.layers.RandomFlip, flip in _HORIZONTAL, {"mode": "horizontal"}),
+        (keras.layers.RandomFlip, flip in _VERTICAL, {"mode": "vertical"}),
         (keras.layers.RandomCrop, crop, _sizes(crop)),
         (keras.layers.RandomRotation, rotation, {"factor": rotation}),
         (keras.layers.RandomZoom, scale, {"height_factor": scale}),
@@ -89,8 +100,8 @@ def image_augmentation(
         ),
     ]
     layers = [
-        kind(**arguments, seed=own)
-        for (kind, given, arguments), own in zip(kinds, seeds, strict=True)
+        kind(**arguments, seed=None if seed is None else (seed + number) % 2**31)
+        for number, (kind, given, arguments) in enumerate(kinds)
         if given
     ]
     if not layers:
@@ -101,17 +112,28 @@ def image_augmentation(
     return keras.Sequential(layers, name="image_augmentation")
 
 
-def _sizes(crop: tuple[int, int] | None) -> dict[str, int]:
+def _sizes(crop: Any) -> dict[str, int]:
     if crop is None:
         return {}
-    height, width = crop
-    return {"height": height, "width": width}
-
-
-def _check_range(value_range: Any) -> None:
-    purpose = "`value_range` holds the values of the pictures and must be two numbers"
-    fits = isinstance(value_range, list | tuple) and len(value_range) == 2
-    if not fits or not value_range[0] < value_range[1]:
+    purpose = "is the height and width of the part"
+    if not isinstance(crop, tuple | list) or len(crop) != 2:
         raise ValueError(
-            f"{purpose}, the lower first. Received: value_range={value_range!r}."
+            f"`crop` {purpose} and must be a pair of integers of at least 1. "
+            f"Received: crop={crop!r}."
         )
+    for number, size in enumerate(crop):
+        check_count(f"crop[{number}]", size, purpose)
+    return {"height": int(crop[0]), "width": int(crop[1])}
+
+
+def _checked_range(value_range: Any) -> tuple[float, float]:
+    purpose = "holds the lowest and highest value of the pictures"
+    if not isinstance(value_range, list | tuple) or len(value_range) != 2:
+        raise ValueError(
+            f"`value_range` {purpose} and must be two numbers, the lower first. "
+            f"Received: value_range={value_range!r}."
+        )
+    low, high = value_range
+    check_number("value_range[0]", low, purpose)
+    check_number("value_range[1]", high, purpose, above=low)
+    return float(low), float(high)

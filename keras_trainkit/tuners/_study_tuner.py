@@ -493,9 +493,11 @@ class StudyTuner(keras_tuner.Tuner):
         description = {
             "objective": objective.name,
             "direction": objective.direction,
-            "seed": random.SystemRandom().randrange(2**31) if seed is None else seed,
-            "executions_per_trial": self.executions_per_trial,
-            "folds": self.folds,
+            "seed": random.SystemRandom().randrange(2**31)
+            if seed is None
+            else int(seed),
+            "executions_per_trial": int(self.executions_per_trial),
+            "folds": int(self.folds),
             "lists": self._as_parameter is not as_parameter,
             "method": _method_of(type(self)),
         }

@@ -100,9 +100,9 @@ class Hyperband(StudyTuner):
             hyperband_iterations,
             "is how often all brackets are gone through",
         )
-        self.max_epochs = max_epochs
-        self.factor = factor
-        self.hyperband_iterations = hyperband_iterations
+        self.max_epochs = int(max_epochs)
+        self.factor = int(factor)
+        self.hyperband_iterations = int(hyperband_iterations)
         if max_trials is None:
             sizes = (size for size, _ in _brackets(max_epochs, factor))
             max_trials = hyperband_iterations * sum(sizes)

@@ -137,7 +137,7 @@ def recorded(seen):
 def test_models_learn_from_rows_of_their_own(rows, apart):
     x = np.arange(60)[:, None]
     seen, again = [], []
-    for found, seed in ((seen, 3), (again, 3)):
+    for found, seed in ((seen, 3), (again, np.int64(3))):
         analysis.bias_variance(
             recorded(found), x, Y, x, Y, rows=rows, resamples=6, seed=seed
         )
@@ -244,6 +244,7 @@ def test_it_is_drawn(sizes, tmp_path):
         ({"resamples": 2}, "`resamples` is the number of models and must be"),
         ({"loss": "mse"}, "`loss` is the error that is split and must be"),
         ({"seed": -1}, "`seed` makes the random numbers repeatable and must be"),
+        ({"seed": None}, "`seed` makes the random numbers repeatable and must be"),
         ({"rows": 61}, "`rows` is the number of training rows of each model and must"),
         ({"sizes": []}, "`sizes` are what `build` is called with and must be a list"),
         ({"build": LinearRegression()}, "must be a function that returns a new one"),

@@ -47,6 +47,15 @@ def effects(scores, direction="min"):
     )
 
 
+def test_a_seed_may_be_one_of_numpy():
+    values = {"a": [0.0, 3.0]}
+    one, other = (
+        analysis.sensitivity(Formula(), values, **DATA, seed=seed)
+        for seed in (4, np.int64(4))
+    )
+    assert np.array_equal(one.scores, other.scores)
+
+
 def test_one_value_differs_at_a_time_and_two_in_a_pair():
     values = {"a": [0.0, 3.0], "b": ["x", "y"]}
     found = analysis.sensitivity(Formula(), values, **DATA, pairs=[("a", "b")])
@@ -140,6 +149,7 @@ def test_the_picture_has_lines_and_contours(tmp_path):
         ({"pairs": [("a", "a")]}, "pairs of different names of"),
         ({"seeds": 1}, "how often a setting is trained"),
         ({"seed": -1}, "random numbers repeatable"),
+        ({"seed": None}, "random numbers repeatable and must be .* seed=None"),
         ({"objective": "val_mae"}, "keras_tuner.Objective.name, direction"),
         ({"objective": "test_loss"}, "must be in the history of `fit`"),
         ({"validation_data": None}, "are the rows that are scored"),

@@ -136,7 +136,9 @@ def test_values_have_the_variance_of_the_paper():
 
 
 def test_seed_is_handed_on():
-    assert for_activation("relu", seed=5).get_config()["seed"] == 5
+    for seed in (5, np.int64(5)):
+        found = for_activation("relu", seed=seed).get_config()["seed"]
+        assert found == 5 and type(found) is int
     generator = keras.random.SeedGenerator(6)
     initializer = for_activation("silu", seed=generator)
     first, second = (ops.convert_to_numpy(initializer((3, 4))) for _ in range(2))

@@ -3,6 +3,7 @@
 import math
 
 import keras_tuner
+import numpy as np
 import optuna
 import pytest
 from searching import METHODS, every_method, hill, in_child, killed_at, searcher, table
@@ -74,6 +75,20 @@ def tuner_list_value():
     hp = keras_tuner.HyperParameters()
     hp.Float("x", -2.0, 2.0)
     return sorted(hp.space[0].values)[4]
+
+
+@every_method
+def test_numbers_may_be_those_of_numpy(method, make):
+    numbers = {"seed": 3, "max_trials": 2, "executions_per_trial": 1, "patience": 2}
+    numbers |= {"max_epochs": 4, "factor": 3} if method == "hyperband" else {}
+    arrays = {name: np.int64(number) for name, number in numbers.items()}
+    first, second = (
+        make(method, folder="a", **numbers),
+        make(method, folder="b", **arrays),
+    )
+    first.search(verbose=0)
+    second.search(verbose=0)
+    assert table(first) == table(second) and len(table(first)) == 2
 
 
 @pytest.mark.slow
