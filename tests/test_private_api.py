@@ -26,7 +26,11 @@ INNER_MODULES += ("keras_tuner.src", "tensorflow.python")
 OURS = {  # attributes of other objects than self that are the kit's own
     ("_statistics/quantiles.py", "_Column"),
     ("_statistics/quantiles.py", "_split"),
+    ("_train_state/writer.py", "_running"),
+    ("_train_state/writer.py", "_thread"),
     ("analysis/hyperparameter_effects.py", "_rows"),
+    ("estimators/feature_importances.py", "_goal"),
+    ("estimators/feature_importances.py", "_known_target"),
     ("tuners/_configuration_tree.py", "_ends"),
 }
 PYTHONS = {"_abc_impl", "_asdict", "_exit"}  # of Python itself
