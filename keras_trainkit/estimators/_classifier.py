@@ -1,5 +1,6 @@
 """The part that all estimators of classes share, whatever they read."""
 
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -201,6 +202,14 @@ def _check_every_class(classes: np.ndarray, y: np.ndarray, splits: Splits) -> No
     """Refuses splits whose training rows lack a class."""
     for training, _ in splits:
         untrained = np.setdiff1d(np.arange(len(classes)), y[training])
+        single = untrained[np.bincount(y, minlength=len(classes))[untrained] == 1]
+        if len(single):
+            names = reprlib.repr(classes[single].tolist())
+            raise ValueError(
+                "`y` is what is learned to be predicted and must have two rows of each "
+                "class, of which one may be validated (leave such rows out, or give "
+                f"them a class in common). Received: one row each of {names}."
+            )
         if len(untrained):
             name = "validation" if len(splits) == 1 else "folds"
             raise ValueError(

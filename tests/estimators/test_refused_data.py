@@ -61,6 +61,12 @@ TABLE = {  # the words of scikit-learn where its own checks ask for them
         {},
         OF_Y + "miss none.*10 missing",
     ),
+    "a class for each row": (
+        X,
+        np.arange(30),
+        {},
+        OF_Y + "have two rows of each class.*one row each of",
+    ),
     "numbers as classes": (X, VALUES, {}, OF_Y + "be classes.*continuous numbers"),
     "two targets": (X, np.stack([CODES] * 2, 1), {}, OF_Y + r"be a class for each row"),
     "weights, length": (X, CODES, {"sample_weight": np.ones(5)}, OF_W + r"\(5,\)"),
