@@ -25,6 +25,12 @@ def read_history(
         key: number_array(values, f"`history` {purpose}, and {key!r} in it")
         for key, values in series.items()
     }
+    for key, values in series.items():
+        if values.ndim != 1:
+            raise ValueError(
+                f"`history` {purpose}, and {key!r} in it must be a list with a number "
+                f"for each epoch. Received: values of shape {values.shape}."
+            )
     length = max(len(values) for values in series.values())
     epochs = np.arange(1, length + 1)
     own = getattr(history, "epoch", None)  # starts elsewhere after a resume

@@ -90,12 +90,14 @@ def diagnose(
 
 
 def _checked_codes(mute: Iterable[str]) -> tuple[str, ...]:
+    purpose = "`mute` is the codes to leave out and must"
+    if not isinstance(mute, Iterable):
+        raise ValueError(f"{purpose} be a list of codes. Received: mute={mute!r}.")
     mute = (mute,) if isinstance(mute, str) else tuple(mute)
     for code in mute:
-        if code not in CODES:
+        if not isinstance(code, str) or code not in CODES:
             raise ValueError(
-                "`mute` is the codes to leave out and must hold codes from KTK001 to "
-                f"{max(CODES)}. Received: {code!r}."
+                f"{purpose} hold codes from KTK001 to {max(CODES)}. Received: {code!r}."
             )
     return mute
 

@@ -1,5 +1,6 @@
 import math
 import pathlib
+import reprlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,13 +51,26 @@ def plot_gradients(
     ```
     """
     check_path(path)
-    seen = monitor if isinstance(monitor, dict) else monitor.to_dict()
+    seen = _seen_by(monitor)
     if not seen["steps"]:
         raise ValueError(
             "`monitor` holds what is drawn and must have measured a step, in a `fit` "
             "with it among the callbacks. Received: a monitor without steps."
         )
     save(_draw(seen, title), path)
+
+
+def _seen_by(monitor: Any) -> dict[str, Any]:
+    """The results of the monitor as a dict."""
+    seen = monitor
+    if hasattr(monitor, "to_dict") and hasattr(monitor, "update_ratios"):
+        seen = monitor.to_dict()
+    if not isinstance(seen, dict) or not {"steps", "finding", *_PANELS} <= set(seen):
+        raise ValueError(
+            "`monitor` holds what is drawn and must be a `callbacks.GradientMonitor`, "
+            f"or what its `to_dict` gives. Received: {reprlib.repr(monitor)}."
+        )
+    return seen
 
 
 def _draw(seen: dict[str, Any], title: str) -> "Figure":

@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from keras_trainkit._checks import check_count
+
 _PACKAGES = ("keras", "keras-trainkit", "tensorflow", "jax", "torch", "numpy")
 
 
@@ -37,14 +39,14 @@ def run_description(
         data: Array, table, `tf.data` set and so on, as `fit` takes it, or a tuple or
             list of them. Up to 2 MB of values count in the fingerprint, of larger data
             evenly spaced rows.
-        seed: Int, what `keras.utils.set_random_seed` was given.
+        seed: Int >= 0, what `keras.utils.set_random_seed` was given, or None.
         parameters: Dict of further names and values, such as hyperparameters.
 
     Returns:
         Dict that `json.dumps` takes.
 
     Raises:
-        ValueError: The model is not built.
+        ValueError: The model is not built, or another argument is of another kind.
 
     Example:
 
@@ -58,11 +60,18 @@ def run_description(
             "`model` is what is described and must be a Keras model that is built. "
             f"Received: {model!r}."
         )
+    if not isinstance(parameters, Mapping | None):
+        raise ValueError(
+            "`parameters` are names and values to keep and must be a dict, or None. "
+            f"Received: parameters={parameters!r}."
+        )
+    if seed is not None:
+        check_count("seed", seed, "made the random numbers repeatable", at_least=0)
     from keras_trainkit.tuners._data_description import fingerprint  # brings Optuna
 
     return {
         "parameters": {str(k): plain(v) for k, v in (parameters or {}).items()},
-        "seed": seed,
+        "seed": None if seed is None else int(seed),
         "model": _architecture(model),
         "training": _training(model),
         "data": [

@@ -14,6 +14,11 @@ def step_arrays(sequences: Iterable) -> list[np.ndarray]:
     Raises:
         ValueError: No sequence, no step, unequal features, text.
     """
+    if not isinstance(sequences, Iterable):
+        raise ValueError(
+            "`sequences` are what is padded and must be a list or another iterable of "
+            f"sequences. Received: sequences={sequences!r}."
+        )
     arrays = [_as_array(number, steps) for number, steps in enumerate(sequences)]
     shape = _shape_of_a_step(arrays)
     return [array if len(array) else np.zeros((0, *shape)) for array in arrays]

@@ -50,3 +50,9 @@ def test_picture_is_written(tmp_path):
 def test_monitor_without_steps_is_refused(tmp_path):
     with pytest.raises(ValueError, match="Received: a monitor without steps"):
         analysis.plot_gradients(GradientMonitor(), tmp_path / "gradients.png")
+
+
+@pytest.mark.parametrize("given", [None, 7, {"steps": [1]}, "a"], ids=range(4))
+def test_what_is_no_monitor_is_refused(given, tmp_path):
+    with pytest.raises(ValueError, match="`monitor` holds what is drawn and must be a"):
+        analysis.plot_gradients(given, tmp_path / "gradients.png")

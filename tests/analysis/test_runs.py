@@ -337,7 +337,7 @@ def test_a_description_tells_runs_apart_and_can_be_written():
     )
     parameters = {"rate": np.float32(0.5), "units": (2,), "bad": np.nan, 3: len}
     found = analysis.run_description(
-        model, (x, {"y": x[:, 0]}), seed=7, parameters=parameters
+        model, (x, {"y": x[:, 0]}), seed=np.int64(7), parameters=parameters
     )
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert found["seed"] == 7
@@ -361,4 +361,9 @@ def test_a_model_that_is_not_built_or_compiled():
     model = keras.Sequential([keras.layers.Dense(1)])
     with pytest.raises(ValueError, match="^`model` is what is described and must be"):
         analysis.run_description(model)
-    assert analysis.run_description(models.mlp((3,), 1))["training"] is None
+    model = models.mlp((3,), 1)
+    assert analysis.run_description(model)["training"] is None
+    with pytest.raises(ValueError, match="`parameters` are names .*parameters=.'a'"):
+        analysis.run_description(model, parameters=["a"])
+    with pytest.raises(ValueError, match="`seed` made the random numbers"):
+        analysis.run_description(model, seed="a")

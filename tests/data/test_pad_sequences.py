@@ -89,6 +89,12 @@ def test_refuses_what_is_no_array_of_numbers(broken):
         pad_sequences([[1, 2], broken])
 
 
+@pytest.mark.parametrize("nothing", [None, 7])
+def test_refuses_what_holds_no_sequences(nothing):
+    with pytest.raises(ValueError, match="are what is padded and must be a list"):
+        pad_sequences(nothing)
+
+
 def test_refuses_steps_of_unequal_shape():
     with pytest.raises(ValueError, match=r"same shape.*\(2,\), \(3,\)"):
         pad_sequences([np.ones((4, 2)), np.ones((4, 3))])
