@@ -22,14 +22,14 @@ def read_history(
             f"lists that is not empty. Received: history={history!r}."
         )
     series = {
-        key: number_array(values, f"`history` {purpose}, and {key!r} in it")
+        key: number_array(values, f"{key!r} of `history` {purpose}")
         for key, values in series.items()
     }
     for key, values in series.items():
         if values.ndim != 1:
             raise ValueError(
-                f"`history` {purpose}, and {key!r} in it must be a list with a number "
-                f"for each epoch. Received: values of shape {values.shape}."
+                f"{key!r} of `history` {purpose} and must be a list with a number for "
+                f"each epoch. Received: values of shape {values.shape}."
             )
     length = max(len(values) for values in series.values())
     epochs = np.arange(1, length + 1)

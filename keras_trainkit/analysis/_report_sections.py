@@ -179,8 +179,6 @@ def data_section(x: Any, y: Any) -> Section:
 def score_sections(model: Any, x: Any, y: Any) -> list[Section]:
     """Confusion and calibration, or residuals, of rows that were not trained on."""
     labels = as_numpy(y)
-    if labels.dtype.kind not in "biuf" and labels.ndim:
-        labels = number_array(labels, "`data` hold the answers of a model")
     if getattr(model, "task", None) in ("classification", "binary"):
         probabilities = predict_proba(model, x, verbose=0)
         if model.task == "binary" and model.output_shape[-1] != 1:
@@ -192,6 +190,8 @@ def score_sections(model: Any, x: Any, y: Any) -> list[Section]:
         return broken_section(probabilities) or class_sections(
             codes, probabilities, names
         )
+    if labels.dtype.kind not in "biuf" and labels.ndim:
+        labels = number_array(labels, "`data` hold the answers of a model")
     found = model.predict(x, verbose=0)
     predicted = None if isinstance(found, dict | list | tuple) else as_numpy(found)
     if predicted is None or predicted.size != labels.size:

@@ -210,7 +210,10 @@ def test_a_history_of_fit_is_read(blobs):
     [
         ({"history": {}}, "`history` is the run to look at"),
         ({"history": {"accuracy": [1, 2]}}, r"as 'loss'\. Received: \['accuracy'\]"),
-        ({"history": {"loss": ["a"]}}, "'loss' in it and must be numbers"),
+        (
+            {"history": {"loss": ["a"]}},
+            "'loss' of `history` is the run to look at and must be numbers",
+        ),
         ({"mute": ["KTK999"]}, "KTK001 to KTK022. Received: 'KTK999'"),
         ({"mute": [["KTK001"]]}, r"KTK001 to KTK022. Received: \['KTK001'\]"),
         ({"mute": 7}, "must be a list of codes. Received: mute=7"),

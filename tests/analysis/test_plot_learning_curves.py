@@ -131,7 +131,11 @@ def test_many_metrics_take_several_rows(tmp_path):
         (RUN, None, "must end in one of .pdf, .png, .svg"),
         ({}, "run.png", "`history` is what to draw"),
         ([1, 2], "run.png", r"Received: history=\[1, 2\]"),
-        ({"loss": 7}, "run.png", r"'loss' in it must be a list .* of shape \(\)"),
+        (
+            {"loss": 7},
+            "run.png",
+            r"'loss' of `history` is .* must be a list .* of shape \(\)",
+        ),
         ({"loss": np.ones((2, 3))}, "run.png", r"values of shape \(2, 3\)"),
     ],
 )
