@@ -75,5 +75,8 @@ def _without_counters(name: str) -> str:
 
 
 def _copy(variable: Any) -> np.ndarray:
-    """A copy, no view: a training step may hand the buffer on (JAX) or reuse it."""
-    return np.array(ops.convert_to_numpy(variable.value))
+    """A copy, no view: a training step may hand the buffer on (JAX) or reuse it.
+
+    As a tensor a metric of `tf.distribute` is the sum over its replicas.
+    """
+    return np.array(ops.convert_to_numpy(ops.convert_to_tensor(variable)))

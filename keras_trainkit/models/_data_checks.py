@@ -362,6 +362,14 @@ def _values(leaf: Any) -> np.ndarray | None:
         return None
 
 
+def rows_of(x: Any) -> int | None:
+    """Number of rows of arrays; None for what is read batch by batch."""
+    leaves = [leaf for _, leaf in _leaves("x", x)]
+    if not leaves or not all(map(_is_array, leaves)):
+        return None
+    return _rows(leaves[0])
+
+
 def _rows(leaf: Any) -> int | None:
     return leaf.shape[0] if len(leaf.shape) else None
 

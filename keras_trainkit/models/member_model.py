@@ -5,6 +5,7 @@ import keras
 from keras import ops
 
 from keras_trainkit._serialization import serializable
+from keras_trainkit._tensorflow.replicas import replicas_of
 from keras_trainkit._types import Tensor
 from keras_trainkit.layers import MemberMean
 from keras_trainkit.models.task_model import TaskModel
@@ -79,7 +80,8 @@ class MemberModel(TaskModel):
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         loss = self._loss_of_members(x, y, members, sample_weight, training)
         rows = ops.cast(ops.shape(members)[0], "float32")
-        self.member_loss.update_state(loss * self._num_replicas(), rows)
+        # By the replicas Keras divides losses, for it adds up their gradients.
+        self.member_loss.update_state(loss * replicas_of(self), rows)
         if training:
             return loss
         y_pred = mean.mean(members)
@@ -91,11 +93,6 @@ class MemberModel(TaskModel):
         if self.layers[-1].target_scaling is not None:  # JAX builds metrics first
             keras.tree.map_structure(self._check_target, y)
         return super().compute_metrics(x, y, y_pred, sample_weight)
-
-    def _num_replicas(self) -> int:
-        """Replicas by which Keras divides losses: it adds up their gradients."""
-        strategy = getattr(self, "distribute_strategy", None)  # TensorFlow has it
-        return 1 if strategy is None else strategy.num_replicas_in_sync
 
     def _scaled_target(self, y: Tensor | None) -> Tensor | None:
         if y is None:

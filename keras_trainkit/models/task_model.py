@@ -9,6 +9,7 @@ import keras
 from keras_trainkit._serialization import serializable
 from keras_trainkit.models._compile_arguments import unfit_arguments
 from keras_trainkit.models._data_checks import check_fit_data
+from keras_trainkit.models._device_checks import check_devices
 from keras_trainkit.models._task import task_of
 from keras_trainkit.models._warn_on_nan import WarnOnNaN
 from keras_trainkit.models._weight_files import with_head
@@ -33,7 +34,8 @@ class TaskModel(keras.Model):
     inputs of another shape, texts, NaN and infinity, arrays of unequal lengths, targets
     that the loss of Keras makes nonsense of. They are read once. NaN passes where a
     layer reads it (`layers.MissingIndicator`, one of one's own), or a loss of one's
-    own; data sets and generators are not looked at.
+    own; data sets and generators are not looked at. Trained on several devices, it
+    refuses what Keras cannot do there, such as batches that they cannot share evenly.
 
     `fit` warns (UserWarning) after the first batch with a loss of NaN, and at the end
     of the first epoch with a validation loss of NaN or a weight that is NaN or
@@ -81,6 +83,7 @@ class TaskModel(keras.Model):
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
         check_fit_data(self, **given)
+        check_devices(self, **given)
         callbacks = given.get("callbacks") or []
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             listed = callbacks if isinstance(callbacks, list | tuple) else [callbacks]

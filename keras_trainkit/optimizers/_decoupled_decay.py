@@ -11,6 +11,7 @@ from keras_trainkit._optimizer_access import (
     variable_index,
     variable_key,
 )
+from keras_trainkit._tensorflow.replicas import replicas_here, sum_over_replicas
 from keras_trainkit._types import Schedule, Tensor
 from keras_trainkit.optimizers._arguments import (
     LearningRate,
@@ -65,6 +66,7 @@ class DecoupledDecay(keras.optimizers.Optimizer):
         self.exclude_from_weight_decay()
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
+        self._check_replicas()
         super().build(variables)
         self._biases_and_scales = tuple(map(is_bias_or_scale, variables))
 
@@ -129,6 +131,36 @@ class DecoupledDecay(keras.optimizers.Optimizer):
         self._shared: Any = _cast_once(*numbers, decay)
         super()._backend_update_step(grads, trainable_variables, learning_rate)
         self._shared = None  # tensors of this step's graph; replicas come here in turn
+
+    def _clip_gradients(self, grads: Sequence[Tensor]) -> list[Tensor]:
+        """Clips the gradients of the whole batch, as on one device.
+
+        Keras would clip those of each replica alone, and add them up afterwards.
+        """
+        replicas = replicas_here()
+        limits = (self.clipnorm, self.clipvalue, self.global_clipnorm)
+        if replicas == 1 or not any(limits):
+            return super()._clip_gradients(grads)
+        clipped = super()._clip_gradients(sum_over_replicas(list(grads)))
+        return [gradient / replicas for gradient in clipped]  # Keras adds them up
+
+    def _check_replicas(self) -> None:
+        """Refuses what would fail within the first step, in words of TensorFlow."""
+        replicas = replicas_here()
+        remedies = {
+            "gradient_accumulation_steps": "a larger `batch_size` does the same"
+        }
+        if self.use_ema:
+            remedies["ema_overwrite_frequency"] = "the averages stay beside the weights"
+        for name, remedy in remedies.items():
+            value = getattr(self, name)
+            if replicas > 1 and value is not None:
+                raise ValueError(
+                    f"`{name}` counts the steps up to one that does more, which "
+                    "replicas of `tf.distribute` cannot take in Keras 3.15, and must "
+                    f"be None for them; {remedy}, and on JAX it may be given. "
+                    f"Received: {name}={value}, with {replicas} replicas."
+                )
 
     def _use_weight_decay(self, variable: keras.Variable) -> bool:
         is_exempt = self._biases_and_scales[variable_index(self, variable)]

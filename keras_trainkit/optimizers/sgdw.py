@@ -62,19 +62,23 @@ class SGDW(DecoupledDecay):
         clipnorm: Float > 0 or None. Largest norm of the gradient of one variable.
         clipvalue: Float > 0 or None. Largest absolute value in a gradient.
         global_clipnorm: Float > 0 or None. Largest norm of all gradients together.
-            At most one of the three limits; None is no limit.
+            At most one of the three limits; None is no limit. All three limit the
+            gradient of the whole batch, with replicas of `tf.distribute` too.
         use_ema: Bool. Keeps an exponentially weighted average of the weights.
         ema_momentum: Float in [0, 1]. Weight of the past in that average.
         ema_overwrite_frequency: Int >= 1 or None. Updates after which the average
-            replaces the weights; None leaves that to the end of `fit`.
+            replaces the weights; None leaves that to the end of `fit`, as it must be
+            with replicas of `tf.distribute`.
         loss_scale_factor: Float > 0 or None. Multiplies the loss and divides the
             gradients, against underflow.
         gradient_accumulation_steps: Int >= 2 or None. Batches whose mean gradient
-            makes one update; None updates after each batch.
+            makes one update; None updates after each batch, as it must be with
+            replicas of `tf.distribute`.
         name: String or None. None makes one up.
 
     Raises:
-        ValueError: For an argument out of its range, at assignment too.
+        ValueError: For an argument out of its range, at assignment too. When it is
+            built for replicas of `tf.distribute`, for the two arguments above.
 
     Example:
 
