@@ -70,7 +70,7 @@ PRIVATE_IMPORTS = {
     },
 }
 BACKENDS = ("tensorflow", "jax", "torch")
-BACKEND_CODE = ("serving", "_gradients", "_recurrent", "_tensorflow")
+BACKEND_CODE = ("serving", "_gradients", "_jax", "_recurrent", "_tensorflow")
 
 
 def imported_modules(file):

@@ -1,6 +1,6 @@
-"""The list of callbacks, and the data, of the `fit` that calls a callback.
+"""The list of callbacks, and the data, of the `fit` that calls one or reads the other.
 
-Keras hands a callback neither. Both are found in the frames of the functions that are
+Keras hands over neither. Both are found in the frames of the functions that are
 running: the public class `CallbackList`, which calls the callback, and the arguments of
 `Model.fit`, under their public names.
 """
@@ -55,6 +55,18 @@ def running_fit(
         if found.get("callbacks") is callbacks and "x" in found:
             return RunningFit(callbacks, found["x"], found.get("steps_per_epoch"))
     return None
+
+
+def tries_batches() -> bool:
+    """True where a `fit` reads a first batch only to build its model.
+
+    It has not made the list of its callbacks by then.
+    """
+    for one in _frames(inspect.currentframe()):
+        found = one.f_locals
+        if one.f_code.co_name == "fit" and {"x", "callbacks"} <= found.keys():
+            return not isinstance(found["callbacks"], keras.callbacks.CallbackList)
+    return False
 
 
 def _frames(frame: FrameType | None) -> Iterator[FrameType]:

@@ -8,6 +8,7 @@ import numpy as np
 from keras_trainkit._checks import check_count, check_number
 from keras_trainkit._gradients import steps_of
 from keras_trainkit._optimizer_access import steps_taken, unwrapped
+from keras_trainkit._tensorflow.replicas import replicas_of
 
 _LASTING = 3  # measured steps in a row, before small gradients count as vanished
 
@@ -110,7 +111,8 @@ class GradientMonitor(keras.callbacks.Callback):
 
     Raises:
         ValueError: From the constructor for an argument out of range. From `fit`: a
-            model with a `train_step` of its own, or one distributed over devices.
+            model with a `train_step` of its own, or with replicas of `tf.distribute`
+            (on JAX it may be trained on several devices).
 
     Example:
 
@@ -340,12 +342,12 @@ def _check_model(model: keras.Model) -> None:
             "the model has Keras' own `train_step` (`compute_loss` may be another). "
             f"Received: {type(model).__name__} with a `train_step` of its own."
         )
-    strategy = getattr(model, "distribute_strategy", None)  # TensorFlow has it
-    replicas = 1 if strategy is None else strategy.num_replicas_in_sync
-    if replicas > 1 or keras.distribution.distribution() is not None:
+    replicas = replicas_of(model)
+    if replicas > 1:
         raise ValueError(
-            "GradientMonitor computes gradients on one device and must watch a model "
-            "that is trained on one. Received: a model distributed over several."
+            "GradientMonitor computes the gradients of a whole batch and must watch a "
+            "model that has all of it: on one device, or on JAX. "
+            f"Received: a model with {replicas} replicas, of `tf.distribute`."
         )
 
 

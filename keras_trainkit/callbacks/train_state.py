@@ -13,6 +13,7 @@ import keras
 
 from keras_trainkit._checks import check_count
 from keras_trainkit._train_state import callback_states, random_states, variables
+from keras_trainkit._train_state.first_process import from_first
 from keras_trainkit._train_state.generations import Generations
 from keras_trainkit._train_state.owner import Owner
 from keras_trainkit._train_state.running_fit import (
@@ -78,6 +79,10 @@ class TrainState(keras.callbacks.Callback):
     States are written in a thread beside the training, one at a time; the next one,
     the end of `fit`, and a SIGTERM wait for it. A kill while it writes leaves the
     states before.
+
+    Several processes that train one model (`keras.distribution`) go on from the state
+    that the first of them keeps; the others get it over the network, and need no
+    folder. All of them must have the same callbacks and as many batches.
 
     Files: `keep` folders, each with all variables, best weights and a list of the sizes
     and SHA-256 of its files. They hold numbers and texts; reading them runs no code. A
@@ -181,18 +186,13 @@ class TrainState(keras.callbacks.Callback):
                 "`callbacks` that is passed to it. Received: another caller."
             )
         self._check_model()
-        folder = self._open_folder()
-        self._owner = Owner(folder)
-        weakref.finalize(self, self._owner.release)
         try:
-            wait_for_folder(folder)
-            self._generations = Generations(folder, self.keep)
-            self._writer = Writer(self._generations)
-            state = self._read()
+            state = from_first(self._open)
             if state is not None:
                 self._go_on(state, fit)
         except BaseException:
-            self._owner.release()
+            if self._owner is not None:
+                self._owner.release()
             raise
         self._catch_signal()
 
@@ -210,13 +210,13 @@ class TrainState(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         if self._within is not None:
             if batch < self._within["batch"]:
-                self._owner.refresh()
+                self._refresh()
                 self._skip()
                 return
             self._go_on_within(self._within)
             for callback in self._list.callbacks[:-1]:
                 callback.on_train_batch_begin(batch, logs)
-        self._owner.refresh()
+        self._refresh()
         self._since_saved += batch - self._batch
         self._batch = batch
         if self._is_terminated or self._is_due():
@@ -225,8 +225,7 @@ class TrainState(keras.callbacks.Callback):
             self._end_process()
 
     def on_test_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        if self._owner is not None:  # within `fit`
-            self._owner.refresh()
+        self._refresh()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         steps = self.params["steps"]
@@ -243,8 +242,7 @@ class TrainState(keras.callbacks.Callback):
         self.model._initial_epoch = None
         if self._is_terminated:
             self._end_process()
-        with self._letting_go_of_failures():
-            self._writer.wait()
+        self._wait()
         self._let_go()
 
     def _reset(self) -> None:
@@ -284,6 +282,16 @@ class TrainState(keras.callbacks.Callback):
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         self._seeds = random_states.global_seed_generator()
+
+    def _open(self) -> Any:
+        """Takes the folder, and reads its newest state."""
+        folder = self._open_folder()
+        self._owner = Owner(folder)
+        weakref.finalize(self, self._owner.release)
+        wait_for_folder(folder)
+        self._generations = Generations(folder, self.keep)
+        self._writer = Writer(self._generations)
+        return self._read()
 
     def _open_folder(self) -> pathlib.Path:
         folder = pathlib.Path(self.directory)
@@ -428,12 +436,16 @@ class TrainState(keras.callbacks.Callback):
             random_states.put_back(state["random"], self._seeds)
         self._batch = state["batch"]
 
+    def _refresh(self) -> None:
+        if self._owner is not None:  # within `fit`, in the process that writes
+            self._owner.refresh()
+
     def _is_due(self) -> bool:
         return self.every != "epoch" and self._since_saved >= int(self.every)
 
     def _save(self, epoch: int, batch: int, *, stopped: bool = False) -> None:
         self._since_saved = 0
-        if self._saved_at == (epoch, batch):
+        if self._saved_at == (epoch, batch) or self._generations is None:
             return
         data: Any = getattr(running_fit(self._list), "data", None)
         has_state = callback_states.has_hooks(data)
@@ -453,6 +465,11 @@ class TrainState(keras.callbacks.Callback):
         with self._letting_go_of_failures():
             self._writer.write(state)
         self._saved_at = epoch, batch
+
+    def _wait(self) -> None:
+        if self._writer is not None:  # in the process that writes
+            with self._letting_go_of_failures():
+                self._writer.wait()
 
     @contextlib.contextmanager
     def _letting_go_of_failures(self) -> Iterator[None]:
@@ -476,8 +493,7 @@ class TrainState(keras.callbacks.Callback):
         os.kill(os.getpid(), number)
 
     def _end_process(self) -> None:
-        with self._letting_go_of_failures():
-            self._writer.wait()
+        self._wait()
         self._let_go()
         raise SystemExit(
             f"TrainState: ended by SIGTERM in epoch {self._epoch + 1}, after "

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_trainkit._jax import processes
 from keras_trainkit._statistics import Extremes
 from keras_trainkit._types import Layer, Shape, Tensor
 
@@ -16,10 +17,17 @@ def add_adapted_weight(layer: Layer, name: str, shape: Shape) -> Tensor:
         name=name,
         shape=shape,
         dtype="float32",
-        initializer=keras.initializers.Constant(float("nan")),
+        initializer=_nan,
         trainable=False,
         autocast=False,
     )
+
+
+def _nan(shape: Shape, dtype: str) -> Tensor:
+    values = np.full(shape, np.nan, dtype)
+    # JAX compares what its processes put into a variable, and NaN equals nothing.
+    together = processes.train_together()
+    return processes.replicated(values) if together else ops.convert_to_tensor(values)
 
 
 def check_adapted(
