@@ -5,6 +5,7 @@ import keras
 import numpy as np
 
 from keras_trainkit._checks import check_count
+from keras_trainkit._train_state.running_fit import tries_batches
 
 
 class OrderedBatches(keras.utils.PyDataset):
@@ -40,7 +41,11 @@ class OrderedBatches(keras.utils.PyDataset):
         raise NotImplementedError
 
     def on_epoch_begin(self) -> None:
-        self._in_epoch = True
+        """Counts what is read from now on, unless a model is only built with it.
+
+        Replicas of `tf.distribute` may read all batches ahead even then.
+        """
+        self._in_epoch = not tries_batches()
 
     def on_epoch_end(self) -> None:
         """Goes on to the next order, unless Keras only tried a batch or two."""
