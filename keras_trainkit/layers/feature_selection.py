@@ -85,7 +85,8 @@ class FeatureSelection(keras.layers.Layer):
         else:
             check_count("features", features, purpose)
         purpose = "numbers the features that are codes"
-        if not isinstance(discrete_features, Sequence | np.ndarray | None):
+        is_list = isinstance(discrete_features, Sequence | np.ndarray | None)
+        if not is_list or isinstance(discrete_features, str | bytes):
             raise ValueError(
                 f"`discrete_features` {purpose} and must be a list of integers or "
                 f"None. Received: discrete_features={discrete_features!r}."

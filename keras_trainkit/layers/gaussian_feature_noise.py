@@ -52,7 +52,7 @@ class GaussianFeatureNoise(Augmentation):
         seed: int | None = None,
         **kwargs: Any,
     ):
-        several = np.ndim(stddev) == 1
+        several = np.ndim(stddev) == 1 and np.size(stddev) > 0
         each: list[Any] = np.asarray(stddev).tolist() if several else [stddev]
         for value in each:
             check_number("stddev", value, "is the spread of the noise", at_least=0)

@@ -205,6 +205,12 @@ def test_spreads_are_numbers_of_any_kind(stddev):
     assert again.stddev == layer.stddev
 
 
+@pytest.mark.parametrize("stddev", [[], [[0.1]], "0.1", [0.1, "a"], None])
+def test_spreads_that_are_no_numbers_are_refused(stddev):
+    with pytest.raises(ValueError, match="`stddev` is the spread of the noise"):
+        GaussianFeatureNoise(stddev)
+
+
 def test_what_the_type_of_the_inputs_does_not_hold_is_refused():
     tokens = np.ones((2, 3), "uint8")
     with pytest.raises(ValueError, match="`replacement` takes the place.*for uint8"):

@@ -252,3 +252,9 @@ def test_refuses_batches_and_later_data_with_other_features():
 def test_refuses_arguments_outside_their_range(arguments, words):
     with pytest.raises(ValueError, match=words):
         FeatureSelection(**arguments)
+
+
+@pytest.mark.parametrize("wrong", ["", "01", b"x", 3, [0.5], [-1]])
+def test_discrete_features_are_numbers_in_a_list(wrong):
+    with pytest.raises(ValueError, match="`discrete_features` numbers the features"):
+        FeatureSelection(2, discrete_features=wrong)
