@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import time
+import uuid
 from typing import Any
 
 from keras_trainkit._disk import check_regular
@@ -23,6 +24,9 @@ _PREFIX = "owner."
 class Owner:
     """This process as the only one that works in a folder.
 
+    The newest `Owner` of a process takes the place of those before, of a `fit` that
+    has failed. Each has a file of its own name, which no other deletes by mistake.
+
     Args:
         folder: Folder that is there.
 
@@ -32,25 +36,31 @@ class Owner:
 
     def __init__(self, folder: pathlib.Path):
         self._pid = os.getpid()
-        self.file = folder / f"{_PREFIX}{os.getpid()}.json"
+        self._folder = folder
+        self.file = folder / f"{_PREFIX}{self._pid}.{uuid.uuid4().hex[:12]}.json"
         self._refreshed = time.monotonic()
-        self._announce(folder)
-        for path in folder.glob(f"{_PREFIX}*.json"):
-            owner = _read(path)
-            if path == self.file or owner is None:
-                continue
-            if not _is_gone(owner, path, self.file):
-                self.release()
-                raise ValueError(_refusal(folder, owner, path))
-            path.unlink(missing_ok=True)
+        self._announce()
+        self._refuse_others(spare_own=False)
 
-    def refresh(self) -> None:
-        """Says, once in a while, that the process still lives."""
-        now = time.monotonic()
-        if now - self._refreshed > _REFRESH_SECONDS:
-            self._refreshed = now
-            with contextlib.suppress(OSError):
+    def refresh(self, *, now: bool = False) -> None:
+        """Says, once in a while, that the process still lives.
+
+        Args:
+            now: Bool, True to say so at once.
+
+        Raises:
+            ValueError: The file is gone, and another owner has come.
+        """
+        time_now = time.monotonic()
+        if not now and time_now - self._refreshed <= _REFRESH_SECONDS:
+            return
+        self._refreshed = time_now
+        with contextlib.suppress(OSError):  # of a disk that is away for a while
+            try:
                 os.utime(self.file)
+            except FileNotFoundError:
+                self._announce()
+                self._refuse_others(spare_own=True)
 
     def release(self) -> None:
         """Lets others in."""
@@ -59,10 +69,26 @@ class Owner:
         with contextlib.suppress(OSError):
             self.file.unlink(missing_ok=True)
 
-    def _announce(self, folder: pathlib.Path) -> None:
-        temporary = folder / f".{self.file.name}.new"
+    def _announce(self) -> None:
+        temporary = self._folder / f".{self.file.name}.new"
         temporary.write_text(json.dumps(this_process()))
         os.replace(temporary, self.file)
+
+    def _refuse_others(self, *, spare_own: bool) -> None:
+        """Deletes what dead ones have left, and goes if one lives.
+
+        Args:
+            spare_own: Bool, False to take the place of earlier ones of this process.
+        """
+        for path in self._folder.glob(f"{_PREFIX}*.json"):
+            owner = _read(path)
+            if path == self.file or owner is None:
+                continue
+            replaced = owner == this_process() and not spare_own
+            if not replaced and not _is_gone(owner, path, self.file):
+                self.release()
+                raise ValueError(_refusal(self._folder, owner, path))
+            path.unlink(missing_ok=True)
 
 
 def _read(path: pathlib.Path) -> dict[str, Any] | None:

@@ -105,7 +105,8 @@ class TrainState(keras.callbacks.Callback):
             before its first step: the model is not built; another process owns the
             folder, or it cannot be written to; none of its states is whole; they are
             of another model, optimizer, number of epochs or batches, or of other
-            callbacks.
+            callbacks. At any step: the folder was taken for that of a dead process, and
+            another works in it now.
         OSError: From `fit`, when a state cannot be written, at the latest at its end;
             those before are kept.
 
@@ -436,9 +437,10 @@ class TrainState(keras.callbacks.Callback):
             random_states.put_back(state["random"], self._seeds)
         self._batch = state["batch"]
 
-    def _refresh(self) -> None:
+    def _refresh(self, *, now: bool = False) -> None:
         if self._owner is not None:  # within `fit`, in the process that writes
-            self._owner.refresh()
+            with self._letting_go_of_failures():  # such as a process that has come
+                self._owner.refresh(now=now)
 
     def _is_due(self) -> bool:
         return self.every != "epoch" and self._since_saved >= int(self.every)
@@ -447,6 +449,7 @@ class TrainState(keras.callbacks.Callback):
         self._since_saved = 0
         if self._saved_at == (epoch, batch) or self._generations is None:
             return
+        self._refresh(now=True)
         data: Any = getattr(running_fit(self._list), "data", None)
         has_state = callback_states.has_hooks(data)
         state = {
@@ -481,6 +484,7 @@ class TrainState(keras.callbacks.Callback):
 
     def _catch_signal(self) -> None:
         if threading.current_thread() is threading.main_thread():
+            _let_go_of_failed_fits()
             self._pid = os.getpid()
             self._handler = signal.signal(signal.SIGTERM, self._on_signal)
 
@@ -508,6 +512,15 @@ class TrainState(keras.callbacks.Callback):
         if self._owner is not None:
             self._owner.release()
         self._list = None
+
+
+def _let_go_of_failed_fits() -> None:
+    """Takes back the handlers of fits that an error has ended, with their models."""
+    while True:
+        failed = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+        if not isinstance(failed, TrainState) or running_fit(failed._list) is not None:
+            return
+        failed._let_go()
 
 
 def _is_stream(data: Any) -> bool:

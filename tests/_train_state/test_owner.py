@@ -9,6 +9,7 @@ import time
 import pytest
 
 from keras_trainkit._process import this_process
+from keras_trainkit._train_state import owner as owner_module
 from keras_trainkit._train_state.owner import STALE_SECONDS, Owner
 
 pytestmark = pytest.mark.backend_free
@@ -63,6 +64,82 @@ def test_a_number_that_another_process_has_now_is_no_owner(tmp_path, other):
 def test_the_same_process_may_begin_again(tmp_path):
     Owner(tmp_path)
     Owner(tmp_path).release()
+
+
+def test_an_earlier_owner_of_the_process_lets_go_of_its_own_file_alone(tmp_path):
+    earlier = Owner(tmp_path)
+    newer = Owner(tmp_path)
+    earlier.release()
+    assert list(tmp_path.iterdir()) == [newer.file]
+    newer.release()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_of_the_same_number_on_another_host_is_another(tmp_path):
+    path = leave(tmp_path, os.getpid(), place="far boot namespace")
+    with pytest.raises(ValueError, match=f"process {os.getpid()} on host far"):
+        Owner(tmp_path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def hurried(monkeypatch):
+    """`refresh` looks each time, not once in ten seconds."""
+    monkeypatch.setattr(owner_module, "_REFRESH_SECONDS", -1)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_living_owner_says_so_by_the_time_of_its_file(tmp_path):
+    owner = Owner(tmp_path)
+    os.utime(owner.file, (0, 0))
+    owner.refresh()
+    assert owner.file.stat().st_mtime > time.time() - 60
+    owner.release()
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_file_that_was_lost_is_written_again(tmp_path):
+    owner = Owner(tmp_path)
+    text = owner.file.read_text()
+    owner.file.unlink()
+    owner.refresh()
+    assert owner.file.read_text() == text
+    owner.release()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("hurried")
+def test_an_owner_whose_file_another_has_taken_away_gives_way_to_it(tmp_path, other):
+    owner = Owner(tmp_path)
+    owner.file.unlink()
+    path = leave(tmp_path, other.pid, started=started(other.pid))
+    with pytest.raises(ValueError, match=f"owned by the process {other.pid}"):
+        owner.refresh()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.usefixtures("hurried")
+def test_an_owner_gives_way_to_a_newer_one_of_its_process(tmp_path):
+    earlier = Owner(tmp_path)
+    newer = Owner(tmp_path)
+    with pytest.raises(ValueError, match=f"owned by the process {os.getpid()}"):
+        earlier.refresh()
+    newer.refresh()
+    assert list(tmp_path.iterdir()) == [newer.file]
+    newer.release()
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_folder_that_cannot_be_reached_for_a_while_ends_nothing(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    owner = Owner(folder)
+    folder.rename(tmp_path / "away")
+    owner.refresh()
+    (tmp_path / "away").rename(folder)
+    owner.refresh()
+    assert list(folder.iterdir()) == [owner.file]
+    owner.release()
 
 
 def test_an_owner_on_another_host_is_believed_until_it_has_long_been_silent(tmp_path):

@@ -7,6 +7,7 @@ weights, seeds, slots and history bit for bit with a fit that nothing has stoppe
 import contextlib
 import copy
 import errno
+import gc
 import itertools
 import json
 import os
@@ -16,6 +17,7 @@ import signal
 import subprocess
 import sys
 import warnings
+import weakref
 
 import keras
 import numpy as np
@@ -601,6 +603,69 @@ def test_a_second_process_is_refused_until_the_first_is_dead(folder):
         process.kill()
         process.wait()
     fit(TrainState(folder), epochs=1, build=named_model)  # taken over from the dead
+
+
+class Seen(keras.callbacks.Callback):
+    """Counts the owners of a folder, and what comes to it meanwhile."""
+
+    def __init__(self, folder, meanwhile=lambda: None):
+        super().__init__()
+        self.folder = folder
+        self.meanwhile = meanwhile
+        self.owners = []
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.meanwhile()
+        self.owners.append(len(list(self.folder.glob("owner*"))))
+
+
+def test_the_end_of_one_that_has_failed_leaves_the_owner_of_the_next_fit(folder):
+    before = signal.getsignal(signal.SIGTERM)
+    failed = [TrainState(folder)]
+    with pytest.raises(Killed):
+        fit(*failed, Kill(0), build=named_model)
+    signal.signal(signal.SIGTERM, before)  # as a script does that has its own
+
+    def forget():
+        failed.clear()
+        gc.collect()
+
+    seen = Seen(folder, forget)
+    fit(TrainState(folder), seen, build=named_model, epochs=1)
+    assert seen.owners == [1, 1, 1]
+    assert not list(folder.glob("owner*"))
+
+
+def test_fits_that_have_failed_are_let_go_of_by_the_next(folder):
+    def failed():
+        state = TrainState(folder)
+        with pytest.raises(Killed):
+            fit(state, Kill(0), build=named_model)
+        return weakref.ref(state.model)
+
+    before = signal.getsignal(signal.SIGTERM)
+    models = [failed() for _ in range(3)]
+    fit(TrainState(folder), build=named_model, epochs=1)
+    gc.collect()
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert [model() for model in models] == [None] * 3
+
+
+def test_a_fit_whose_folder_another_process_has_taken_ends(folder):
+    before = signal.getsignal(signal.SIGTERM)
+
+    def take():  # as another host does that has heard nothing for long
+        if not (folder / "CURRENT").exists():
+            return
+        for path in folder.glob("owner*"):
+            path.unlink()
+        (folder / "owner.7.json").write_text("")
+
+    with pytest.raises(ValueError, match="owned by the process 7 on host unknown"):
+        fit(TrainState(folder), Seen(folder, take), build=named_model)
+    assert [path.name for path in folder.glob("owner*")] == ["owner.7.json"]
+    assert Generations(folder, 2).read()[0]["epoch"] < 3
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 class Terminate(keras.callbacks.Callback):
