@@ -37,9 +37,10 @@ class Forward:
         """The loss of a training step, scaled as the optimizer wants it.
 
         Returns:
-            `(loss, seen)`: `seen` holds the `scale` and three vectors: `finite`, for
-            each of `layers` whether all that it gave were numbers; `dead`, for each
-            of `relu_paths`, and `saturated`, for each of `gate_paths`, a share.
+            `(loss, seen)`: `seen` holds the `scale`, the `unscaled` loss and three
+            vectors: `finite`, for each of `layers` whether all that it gave were
+            numbers; `dead`, for each of `relu_paths`, and `saturated`, for each of
+            `gate_paths`, a share.
         """
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         model = self.model
@@ -47,7 +48,9 @@ class Forward:
             y_pred = model(x, training=True)
         loss = model.compute_loss(x, y, y_pred, sample_weight, training=True)
         scale = model.optimizer.scale_loss(ops.ones((), "float32"))
-        return model.optimizer.scale_loss(loss), {"scale": scale, **watch.shares()}
+        unscaled = ops.cast(ops.stop_gradient(loss), "float32")
+        seen = {"scale": scale, "unscaled": unscaled, **watch.shares()}
+        return model.optimizer.scale_loss(loss), seen
 
     @contextlib.contextmanager
     def _watched(self) -> Iterator[Any]:

@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 import math
 from typing import Any
 
@@ -8,8 +9,12 @@ import numpy as np
 from keras_trainkit._checks import check_count, check_number
 from keras_trainkit._gradients import steps_of
 from keras_trainkit._optimizer_access import steps_taken, unwrapped
+from keras_trainkit._tensorflow.custom_gradients import release_graphs
 from keras_trainkit._tensorflow.replicas import replicas_of
+from keras_trainkit._train_state.variables import refuse
 
+_RESULTS = ("gradient_norms", "update_ratios", "dead_shares", "saturated_shares")
+_PLACE = ("step", "due", "offset", "first_epoch")
 _LASTING = 3  # measured steps in a row, before small gradients count as vanished
 
 _REMEDIES = {
@@ -92,8 +97,11 @@ class GradientMonitor(keras.callbacks.Callback):
     with members is dead where it is so in all of them. Gates are computed without
     dropout, from states of zeros. With `gradient_accumulation_steps` the next step that
     updates the weights is measured; a batch with fewer rows than the first measured one
-    is left to the next step. After an error or an interrupt in `fit` the
-    monitor measures on until the model is compiled again.
+    is left to the next step, and so is a step that a `LossScaleOptimizer` skips since
+    its scale was too large. A layer that gets exact zeros, while one before it gets
+    gradients, is a head without a loss or a branch that is shut, and has not vanished.
+    `TrainState` keeps all that was measured. After an error or an interrupt in `fit`
+    the monitor measures on until the model is compiled again.
 
     Args:
         every: Int >= 1. Steps from one measurement to the next, from step 0 on.
@@ -175,6 +183,9 @@ class GradientMonitor(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict | None = None) -> None:
         _check_model(self.model)
         self._forget()
+        release_graphs()
+        if not self.model.optimizer.built:  # until then its scale is no variable
+            self.model.optimizer.build(self.model.trainable_variables)
         self._taken = steps_of(self.model)
         forward = self._taken.forward
         self._layers = _layer_of_each_weight(self.model, forward.layers)
@@ -184,16 +195,17 @@ class GradientMonitor(keras.callbacks.Callback):
         self.dead_shares = {path: [] for path in forward.relu_paths}
         self.saturated_shares = {path: [] for path in forward.gate_paths}
         self._small = dict.fromkeys(self.gradient_norms, 0)
+        # Kept, since `self.model` may not be read in a step: on JAX that writes the
+        # state before the step into the model.
+        self._execution = self.model.steps_per_execution
+        optimizer = unwrapped(self.model.optimizer)
+        accumulated = getattr(optimizer, "gradient_accumulation_steps", None)
+        self._accumulated = accumulated or 1
+        self._skips_overflows = optimizer is not self.model.optimizer
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         if self._first_epoch is None:
             self._first_epoch = epoch
-            # Kept, since `self.model` may not be read in a step: on JAX that writes
-            # the state before the step into the model.
-            self._execution = self.model.steps_per_execution
-            optimizer = unwrapped(self.model.optimizer)
-            accumulated = getattr(optimizer, "gradient_accumulation_steps", None)
-            self._accumulated = accumulated or 1
             clock = steps_taken(self.model.optimizer)
             self._offset = clock % self._accumulated
         elif self.params.get("steps"):  # the last execution may have been shorter
@@ -207,6 +219,43 @@ class GradientMonitor(keras.callbacks.Callback):
             self.model.train_function = self.model.train_function.function
         self._taken = None
 
+    def get_state(self) -> dict[str, Any]:
+        """All that was measured and the place among the steps, for `TrainState`."""
+        return {
+            **self.to_dict(),
+            "small": dict(self._small),
+            "rows": self._rows,
+            **{name: getattr(self, f"_{name}") for name in _PLACE},
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Goes on from what `get_state` has returned."""
+        for name in _PLACE:
+            check_count(name, state[name], "is in the state", at_least=0)
+            setattr(self, f"_{name}", state[name])
+        self._rows = state["rows"]
+        self.steps = list(state["steps"])
+        for name in _RESULTS:
+            setattr(self, name, self._lists_of(state, name))
+        for path in self._small:
+            self._small[path] = int(state["small"][path])
+        finding = state["finding"]
+        self.finding = finding and GradientFinding(**finding)
+
+    def _lists_of(self, state: dict[str, Any], name: str) -> dict[str, list[float]]:
+        """Results of the layers that the model has, in its order."""
+        layers, found = list(getattr(self, name)), state[name]
+        if sorted(layers) != sorted(found):
+            refuse(f"the list of layers with `{name}`", sorted(found), sorted(layers))
+        lists = {path: list(map(float, found[path])) for path in layers}
+        if any(len(values) != len(self.steps) for values in lists.values()):
+            raise ValueError(
+                f"`{name}` is in the state of a GradientMonitor and must have a number "
+                f"of each layer for each of {len(self.steps)} steps. Received: "
+                f"{ {path: len(values) for path, values in lists.items()} }."
+            )
+        return lists
+
     def _forget(self) -> None:
         self.steps = []
         self.gradient_norms, self.update_ratios = {}, {}
@@ -217,6 +266,7 @@ class GradientMonitor(keras.callbacks.Callback):
         self._small = {}
         self._step, self._due, self._offset = 0, 0, 0
         self._execution, self._accumulated = 1, 1
+        self._skips_overflows = False
         self._rows = None
         self._first_epoch = None
 
@@ -265,6 +315,9 @@ class GradientMonitor(keras.callbacks.Callback):
             name: np.array(keras.ops.convert_to_numpy(value), "float64")
             for name, value in {**numbers, "changes": changes}.items()
         }
+        if self._is_skipped(found):
+            self._due = step + 1
+            return
         self.steps.append(step)
         self._due = (step // self.every + 1) * self.every
         gradients = self._by_layer(found["gradients"] / found["scale"])
@@ -281,6 +334,13 @@ class GradientMonitor(keras.callbacks.Callback):
             for values, value in zip(lists.values(), found[name].tolist(), strict=True):
                 values.append(value)
         self._judge(step, gradients, weights, found["finite"])
+
+    def _is_skipped(self, found: dict[str, np.ndarray]) -> bool:
+        """True for gradients that only their scale has made infinite."""
+        if not self._skips_overflows or found["scale"] <= 1:
+            return False
+        is_sound = found["finite"].all() and np.isfinite(found["unscaled"])
+        return bool(is_sound and not np.isfinite(found["gradients"]).all())
 
     def _by_layer(self, of_weights: np.ndarray) -> dict[str, float]:
         squares = dict.fromkeys(self.gradient_norms, 0.0)
@@ -303,13 +363,15 @@ class GradientMonitor(keras.callbacks.Callback):
             self._find("nan", layer, step, gradients.get(layer, math.nan))
             return
         largest = 0.0
+        bypassed = _behind_the_first_gradient(gradients)
         for path in reversed(gradients):  # as the backward pass goes
             ratio = gradients[path] / max(weights[path], 1.0)
             if ratio > self.exploding_ratio:
                 self._find("exploding", path, step, ratio)
             largest = max(largest, gradients[path])
             share = gradients[path] / largest if largest else 0.0
-            is_small = share < self.vanishing_ratio
+            is_aside = gradients[path] == 0 and path in bypassed
+            is_small = share < self.vanishing_ratio and not is_aside
             self._small[path] = self._small[path] + 1 if is_small else 0
             if self._small[path] >= _LASTING:
                 self._find("vanishing", path, step, share)
@@ -329,6 +391,11 @@ class _Measured:
 
     def __call__(self, *arguments: Any) -> Any:
         return self._train(self.function, arguments)
+
+
+def _behind_the_first_gradient(gradients: dict[str, float]) -> set[str]:
+    """Layers behind one that gets a gradient: it has a way back around each zero."""
+    return set(itertools.dropwhile(lambda path: not gradients[path], gradients))
 
 
 def _copied(lists: dict[str, list[float]]) -> dict[str, list[float]]:

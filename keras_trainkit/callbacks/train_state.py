@@ -41,9 +41,9 @@ class TrainState(keras.callbacks.Callback):
 
     | callback                                     | remembers                         |
     | -------------------------------------------- | --------------------------------- |
-    | those of the kit but `GradientMonitor`,      | all                               |
-    | `History`, Keras' `EarlyStopping`,           |                                   |
-    | `ReduceLROnPlateau` and `SwapEMAWeights`     |                                   |
+    | those of the kit, `History`, Keras'          | all                               |
+    | `EarlyStopping`, `ReduceLROnPlateau` and     |                                   |
+    | `SwapEMAWeights`                             |                                   |
     | Keras' `ModelCheckpoint`                     | the best value                    |
     | one of your own with two methods,            | what `get_state` returns: a dict  |
     | `get_state()` and `set_state(state)`         | of numbers, strings, lists, arrays|

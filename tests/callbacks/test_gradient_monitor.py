@@ -255,6 +255,91 @@ def test_short_batches_are_left_to_the_next_step():
     assert monitor.steps == [0, 6, 10]
 
 
+def scaled_by(initial_scale):
+    return keras.optimizers.LossScaleOptimizer(
+        keras.optimizers.SGD(0.1), initial_scale=initial_scale
+    )
+
+
+def test_a_step_that_loss_scaling_skips_is_left_to_the_next():
+    """A scale of 1e38 makes 4 infinite; half of it does not."""
+    ones, zeros = np.ones((48, 1), "float32"), np.zeros((48, 1), "float32")
+    monitor = GradientMonitor(every=3)
+    fit(line(optimizer=scaled_by(1e38)), monitor, x=ones, y=zeros)
+    assert monitor.finding is None
+    assert monitor.steps == [1, 3]
+    assert monitor.gradient_norms["line"] == pytest.approx([4, 2.56], rel=1e-4)
+
+
+def test_targets_that_no_loss_scale_makes_finite_are_found_at_once():
+    ones = np.ones((8, 1), "float32")
+    monitor = GradientMonitor()
+    fit(line(optimizer=scaled_by(1e38)), monitor, x=ones, y=ones * np.nan)
+    assert (monitor.finding.kind, monitor.finding.step) == ("nan", 0)
+
+
+def test_gradients_that_no_loss_scale_makes_finite_are_found():
+    """Of the scales 4, 2 and 1 the last one scales nothing."""
+    optimizer = scaled_by(4.0)
+    model = keras.Sequential(
+        [keras.Input((5,)), keras.layers.Dense(3, name="a"), Root()]
+    )
+    model.compile(optimizer, "mse")
+    monitor = GradientMonitor(every=1)
+    fit(model, monitor, y=np.zeros((48, 3)))
+    found = monitor.finding
+    assert (found.kind, found.layer, found.step) == ("nan", "a", 2)
+
+
+def two_heads(order, **compile_arguments):
+    """A trunk with the heads `told` and `silent`."""
+    inputs = keras.Input((5,))
+    trunk = keras.layers.Dense(6, "tanh", name="trunk")(inputs)
+    outputs = {name: keras.layers.Dense(1, name=name)(trunk) for name in order}
+    model = keras.Model(inputs, outputs)
+    model.compile("sgd", **compile_arguments)
+    return model
+
+
+@pytest.mark.filterwarnings("ignore:Gradients do not exist for variables")
+@pytest.mark.parametrize("order", [("told", "silent"), ("silent", "told")])
+@pytest.mark.parametrize(
+    "losses",
+    [
+        {"loss": {"told": "mse", "silent": None}},
+        {
+            "loss": {"told": "mse", "silent": "mse"},
+            "loss_weights": {"told": 1.0, "silent": 0.0},
+        },
+    ],
+    ids=["no loss", "weight 0"],
+)
+def test_a_head_that_no_loss_looks_at_is_not_accused(order, losses):
+    monitor = GradientMonitor(every=1)
+    fit(two_heads(order, **losses), monitor, y={"told": Y, "silent": Y})
+    assert len(monitor.steps) == BATCHES
+    assert monitor.gradient_norms["silent"] == [0.0] * BATCHES
+    assert all(norm > 0 for norm in monitor.gradient_norms["trunk"])
+    assert monitor.finding is None
+
+
+def test_layers_before_a_dead_one_get_exact_zeros_and_are_found():
+    """A ReLU below 0 for all rows lets nothing through."""
+    dead = keras.layers.Dense(
+        3, "relu", bias_initializer=keras.initializers.Constant(-1e4)
+    )
+    model = keras.Sequential(
+        [keras.Input((5,)), keras.layers.Dense(3, name="first"), dead,
+         keras.layers.Dense(1, name="last")]
+    )  # fmt: skip
+    model.compile("sgd", "mse")
+    monitor = GradientMonitor(every=1)
+    fit(model, monitor)
+    assert monitor.gradient_norms["first"] == [0.0] * BATCHES
+    found = monitor.finding
+    assert (found.kind, found.layer, found.step) == ("vanishing", dead.name, 2)
+
+
 class OwnStep(keras.Model):
     def call(self, inputs):
         return inputs[:, :1]

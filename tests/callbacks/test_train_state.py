@@ -45,6 +45,7 @@ from keras_trainkit._train_state.writer import wait_for_folder
 from keras_trainkit.callbacks import (
     CooldownOnPlateau,
     EarlyStopping,
+    GradientMonitor,
     StartDecay,
     TrainState,
 )
@@ -392,6 +393,32 @@ def test_every_callback_goes_on_with_what_it_knew(folder, callbacks, build, batc
     expected = fit(*callbacks(), build=build)
     resumed = stopped_and_resumed(folder, 2, batch, callbacks, build=build)
     assert_same(resumed, expected)
+
+
+@pytest.mark.parametrize("every", [2, 4])
+@pytest.mark.parametrize(
+    ("epoch", "batch"),
+    [
+        (1, 2),
+        *(pytest.param(*at, marks=pytest.mark.slow) for at in ((1, None), (2, 1))),
+    ],
+)
+def test_a_gradient_monitor_measures_the_steps_of_a_fit_without_a_kill(
+    folder, epoch, batch, every
+):
+    def watched(*more):
+        monitor = GradientMonitor(every=every)
+        found = fit(monitor, *more, build=named_model)
+        return monitor.to_dict(), found
+
+    results, expected = watched()
+    # Of 9 steps; what `every` is due in an epoch's end comes in the next.
+    assert results["steps"] == list(range(0, 9, every))
+    with pytest.raises(Killed):
+        watched(TrainState(folder, 1), Kill(epoch, batch))
+    resumed, found = watched(TrainState(folder, 1))
+    assert resumed == results
+    assert_same(found, expected)
 
 
 @pytest.mark.slow
