@@ -23,8 +23,11 @@ def release_graphs() -> None:
     from tensorflow.python.framework import ops
 
     registry = getattr(ops.gradient_registry, "_registry", {})
-    for name in [name for name in registry if name.startswith("CustomGradient-")]:
-        gradient = registry[name].get("type")
+    for name in list(registry):
+        # Collections of garbage, and other threads, take entries out meanwhile.
+        gradient = registry.get(name, {}).get("type")
+        if not name.startswith("CustomGradient-") or gradient is None:
+            continue
         graph = _graph_of(gradient)
         if graph is not None:
             registry[name]["type"] = _KeptByGraph(gradient, graph, registry, name)

@@ -13,6 +13,7 @@ from keras import ops
 from keras_trainkit._arrays import as_numpy
 from keras_trainkit._ewa import RunningAverage
 from keras_trainkit._optimizer_access import learning_rate_object, steps_taken
+from keras_trainkit._tensorflow.custom_gradients import release_graphs
 from keras_trainkit._types import Optimizer, Tensor
 from keras_trainkit.analysis._suggestions import num_early
 
@@ -37,6 +38,7 @@ def sweep(
     averages: list[float] = []
     early = num_early(len(rates))
     average = RunningAverage(smoothing)
+    release_graphs()
     model.train_function = None  # a schedule may be compiled into it
     set_rate = _rate_setter(model.optimizer, rates)
     with _batches_as_in_fit(model):

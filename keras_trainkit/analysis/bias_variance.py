@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_trainkit._arrays import as_numpy, rows_of
 from keras_trainkit._checks import check_choice, check_count, check_given_seed
+from keras_trainkit._tensorflow.custom_gradients import release_graphs
 from keras_trainkit.analysis._new_models import NewModels
 from keras_trainkit.analysis._restoration import random_numbers_kept
 from keras_trainkit.analysis._samples import (
@@ -227,6 +228,7 @@ def _fit(model: Any, x: Any, y: Any, given: dict[str, Any]) -> None:
     arguments = dict(given)
     if callable(arguments.get("callbacks")):
         arguments["callbacks"] = arguments["callbacks"]()
+    release_graphs()
     model.fit(x, y, **arguments)
 
 

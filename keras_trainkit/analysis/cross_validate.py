@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_trainkit._arrays import rows_of
 from keras_trainkit._checks import check_count, check_number
+from keras_trainkit._tensorflow.custom_gradients import release_graphs
 from keras_trainkit.analysis._new_models import NewModels
 from keras_trainkit.analysis._restoration import random_numbers_kept
 from keras_trainkit.analysis._samples import (
@@ -282,6 +283,7 @@ def _trained(
             f"Received: {model!r}."
         )
     seen.check_model(model)
+    release_graphs()
     history = model.fit(x, y, **given).history
     return model, {name: [float(v) for v in values] for name, values in history.items()}
 

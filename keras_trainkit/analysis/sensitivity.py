@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_trainkit._checks import check_count, check_given_seed
+from keras_trainkit._tensorflow.custom_gradients import release_graphs
 from keras_trainkit.analysis._restoration import random_numbers_kept
 from keras_trainkit.analysis._samples import checked_fit_arguments
 from keras_trainkit.analysis.hyperparameter_effects import HyperparameterEffects
@@ -254,6 +255,7 @@ def _trained(
     if callable(arguments.get("callbacks")):
         arguments["callbacks"] = arguments["callbacks"]()
     hp = _hyperparameters(values)
+    release_graphs()
     model = _model(build, hp)
     if hasattr(build, "build"):
         x, y = arguments.pop("x"), arguments.pop("y")

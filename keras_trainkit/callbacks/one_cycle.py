@@ -10,6 +10,7 @@ from keras_trainkit._optimizer_access import (
     steps_taken,
     unwrapped,
 )
+from keras_trainkit._tensorflow.custom_gradients import release_graphs
 from keras_trainkit._types import Optimizer
 from keras_trainkit.schedules import OneCycle as LearningRate
 from keras_trainkit.schedules import OneCycleMomentum as Momentum
@@ -157,6 +158,7 @@ class OneCycle(keras.callbacks.Callback):
     def _set_clock(self, start_step: int) -> None:
         self._clock_is_set = True
         self._install(start_step)
+        release_graphs()
         # A model that was fitted before has a compiled step with the old schedules.
         self.model.make_train_function(force=True)
 

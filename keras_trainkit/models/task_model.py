@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_trainkit._serialization import serializable
+from keras_trainkit._tensorflow.custom_gradients import release_graphs
 from keras_trainkit.models._compile_arguments import unfit_arguments
 from keras_trainkit.models._data_checks import check_fit_data
 from keras_trainkit.models._device_checks import check_devices
@@ -84,6 +85,7 @@ class TaskModel(keras.Model):
         given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
         check_fit_data(self, **given)
         check_devices(self, **given)
+        release_graphs()
         callbacks = given.get("callbacks") or []
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             listed = callbacks if isinstance(callbacks, list | tuple) else [callbacks]

@@ -7,7 +7,14 @@ import keras
 import numpy as np
 import pytest
 
-from keras_trainkit import hypermodels, tuners
+from keras_trainkit import (
+    analysis,
+    callbacks,
+    estimators,
+    hypermodels,
+    models,
+    tuners,
+)
 from keras_trainkit._tensorflow.custom_gradients import release_graphs
 
 pytestmark = [
@@ -114,6 +121,89 @@ def test_a_search_leaves_no_graph_behind(activation, tmp_path):
     )
     assert len(seen) == 4
     assert seen[3] == seen[2] == seen[1]  # two at most: of the trial before, of this
+
+
+def network(build=keras.Sequential):
+    model = build([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    return model
+
+
+X, Y = np.ones((64, 3), "float32"), np.arange(64.0)
+
+
+def fit(model, *callbacks):
+    model.fit(X, Y, epochs=1, verbose=0, callbacks=list(callbacks))
+
+
+def builder():
+    model = models.mlp((3,), 1, (2,), task="regression")
+    model.compile("adam", "mse")
+    fit(model)
+
+
+def estimator():
+    small = {"hidden_units": (2,), "members": 1, "epochs": 1, "random_state": 0}
+    estimators.TableRegressor(**small).fit(X + Y[:, None], Y)
+
+
+def range_test():
+    analysis.learning_rate_range_test(network(), X, Y, batch_size=16, num_steps=20)
+
+
+def cross_validation():
+    analysis.cross_validate(network, X, Y, folds=2, fit_arguments={"verbose": 0})
+
+
+KINDS = {
+    "builder": builder,
+    "one cycle": lambda: fit(network(), callbacks.OneCycle(0.1, max_momentum=None)),
+    "gradient monitor": lambda: fit(network(), callbacks.GradientMonitor()),
+    "range test": range_test,
+    "cross-validation": cross_validation,
+    "estimator": estimator,
+}
+
+
+def growth(train):
+    """Graphs that are added by each of the fits behind the second."""
+    counts = []
+    for _ in range(4):
+        train()
+        counts.append(graphs())
+    return set(np.diff(counts[1:]).tolist())
+
+
+@pytest.mark.first_quick
+@pytest.mark.parametrize("kind", KINDS)
+def test_fits_one_after_the_other_leave_no_graph_behind(kind):
+    assert growth(KINDS[kind]) == {0}
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(strict=True, reason="TensorFlow 2.21 keeps the graph of each fit")
+def test_fits_of_keras_alone_leave_no_graph_behind():
+    assert growth(lambda: fit(network())) == {0}
+
+
+@pytest.mark.slow
+def test_a_model_that_is_fitted_again_keeps_no_earlier_graph():
+    model = network()
+    assert growth(lambda: fit(model, callbacks.OneCycle(0.1, max_momentum=None))) == {0}
+
+
+def test_entries_that_go_while_the_registry_is_read_are_left_out(monkeypatch):
+    from tensorflow.python.framework import ops
+
+    class Shrinking(dict):
+        def get(self, name, default=None):
+            self.pop(name)  # as a collection of garbage does
+            return default
+
+    registry = Shrinking({"CustomGradient-1": {"type": len}})
+    monkeypatch.setattr(ops.gradient_registry, "_registry", registry)
+    release_graphs()
+    assert registry == {}
 
 
 def test_what_is_no_wrapper_of_tensorflow_is_left_alone(monkeypatch):
