@@ -4,11 +4,14 @@ import functools
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 from collections import Counter
 
 import h5py
+import hostile_files
+import keras
 import numpy as np
 import pytest
 import watches
@@ -29,6 +32,7 @@ OF_KERAS = {
     "no HDF5 inside": {"OSError"},
     # Any function of Keras may be named as an activation, and is called with a tensor.
     "plot, activation": {"AttributeError"},
+    "download, activation": {"RuntimeError"},  # torch: "Boolean value of Tensor ..."
 }
 # It makes the folder of its downloads before it refuses the tensor as a name.
 SEEN_OF_KERAS = {"download, activation": "os.mkdir"}
@@ -174,6 +178,16 @@ def test_a_secret_is_seen_however_it_is_opened(tmp_path):
         assert found["loaded"] == [1, 1, 1] and found["seen"] == [f"open {h5}"]
     assert watches.observed(text.read_text, watch, secrets)["seen"] == [f"open {text}"]
     assert watches.observed(other.read_text, watch, secrets)["seen"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(keras.config.backend() != "jax", reason="of XLA on JAX")
+def test_xla_still_ends_the_process_for_a_layer_that_no_tensor_can_hold():
+    """Where it raises an error, the file belongs to the others on JAX too."""
+    units = hostile_files.TOO_MANY
+    script = f"import keras; keras.layers.Dense({units}).build((None, 3))"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True)
+    assert run.returncode == -signal.SIGABRT
 
 
 @pytest.mark.slow
