@@ -86,12 +86,12 @@ def waited_for(children):
     return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
 
 
-def forked(function):
+def forked(function, seconds=240):
     """Starts the function in a fork and returns its number.
 
     The child collects nothing that its parent left: what a loaded SavedModel frees, it
     frees through threads of TensorFlow, which no fork has. A child that stands still
-    ends after four minutes and shows where.
+    ends after so many seconds and shows where.
     """
     gc.disable()
     with warnings.catch_warnings():
@@ -101,7 +101,7 @@ def forked(function):
         gc.freeze()
         gc.enable()
         faulthandler.register(signal.SIGALRM, sys.__stderr__, chain=True)
-        signal.alarm(240)
+        signal.alarm(seconds)
         try:
             function()
             os._exit(0)
