@@ -3,6 +3,7 @@
 import os
 import pathlib
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -28,14 +29,15 @@ def server(action, folder):
 
 
 @pytest.fixture
-def folder(tmp_path_factory):
-    """Of a server of this test alone, which its owner can reach."""
-    folder = tmp_path_factory.mktemp("server")
-    for place in [folder, *folder.parents]:
-        if place.owner() == folder.owner() and place != place.parent:
-            place.chmod(0o755)
-    yield folder
-    server("stop", folder)
+def folder():
+    """Of a server of this test alone, which its owner can reach.
+
+    Not one of pytest, which takes the rights of others away whenever it starts.
+    """
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as path:
+        os.chmod(path, 0o755)
+        yield path
+        server("stop", path)
 
 
 @pytest.mark.parametrize(
