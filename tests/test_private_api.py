@@ -29,6 +29,8 @@ OURS = {  # attributes of other objects than self that are the kit's own
     ("_train_state/writer.py", "_running"),
     ("_train_state/writer.py", "_thread"),
     ("analysis/hyperparameter_effects.py", "_rows"),
+    ("callbacks/train_state.py", "_let_go"),
+    ("callbacks/train_state.py", "_list"),
     ("estimators/feature_importances.py", "_goal"),
     ("estimators/feature_importances.py", "_known_target"),
     ("tuners/_configuration_tree.py", "_ends"),
