@@ -29,6 +29,7 @@ OURS = {  # attributes of other objects than self that are the kit's own
     ("_train_state/writer.py", "_running"),
     ("_train_state/writer.py", "_thread"),
     ("analysis/hyperparameter_effects.py", "_rows"),
+    ("callbacks/train_state.py", "_handler"),
     ("callbacks/train_state.py", "_let_go"),
     ("callbacks/train_state.py", "_list"),
     ("estimators/feature_importances.py", "_goal"),

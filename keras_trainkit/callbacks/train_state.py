@@ -178,6 +178,8 @@ class TrainState(keras.callbacks.Callback):
             callbacks.callbacks = [*others, self]
 
     def on_train_begin(self, logs: dict | None = None) -> None:
+        if threading.current_thread() is threading.main_thread():
+            _let_go_of_failed_fits()
         self._reset()
         self._list = calling_list(self)
         fit = running_fit(self._list)
@@ -484,7 +486,6 @@ class TrainState(keras.callbacks.Callback):
 
     def _catch_signal(self) -> None:
         if threading.current_thread() is threading.main_thread():
-            _let_go_of_failed_fits()
             self._pid = os.getpid()
             self._handler = signal.signal(signal.SIGTERM, self._on_signal)
 
@@ -518,7 +519,9 @@ def _let_go_of_failed_fits() -> None:
     """Takes back the handlers of fits that an error has ended, with their models."""
     while True:
         failed = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-        if not isinstance(failed, TrainState) or running_fit(failed._list) is not None:
+        if not isinstance(failed, TrainState) or failed._handler is None:
+            return
+        if running_fit(failed._list) is not None:
             return
         failed._let_go()
 

@@ -678,6 +678,17 @@ def test_fits_that_have_failed_are_let_go_of_by_the_next(folder):
     assert [model() for model in models] == [None] * 3
 
 
+def test_one_that_has_failed_may_be_used_again(folder):
+    before = signal.getsignal(signal.SIGTERM)
+    state = TrainState(folder)
+    for _ in range(2):
+        with pytest.raises(Killed):
+            fit(state, Kill(0), build=named_model)
+    fit(state, build=named_model, epochs=1)
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert not list(folder.glob("owner*"))
+
+
 def test_a_fit_whose_folder_another_process_has_taken_ends(folder):
     before = signal.getsignal(signal.SIGTERM)
 
