@@ -182,6 +182,9 @@ class GradientMonitor(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         _check_model(self.model)
+        # Monitors of a `fit` that an error has ended, which nobody took away.
+        while isinstance(self.model.train_function, _Measured):
+            self.model.train_function = self.model.train_function.function
         self._forget()
         release_graphs()
         if not self.model.optimizer.built:  # until then its scale is no variable
@@ -215,8 +218,7 @@ class GradientMonitor(keras.callbacks.Callback):
 
     def on_train_end(self, logs: dict | None = None) -> None:
         """Leaves the train function as it was."""
-        if isinstance(self.model.train_function, _Measured):
-            self.model.train_function = self.model.train_function.function
+        self.model.train_function = _without(self, self.model.train_function)
         self._taken = None
 
     def get_state(self) -> dict[str, Any]:
@@ -273,12 +275,13 @@ class GradientMonitor(keras.callbacks.Callback):
     def _take_part(self) -> None:
         """Stands before the train function, which another callback may have remade."""
         function = self.model.train_function
-        if not isinstance(function, _Measured):
-            self.model.train_function = _Measured(function, self._train)
+        self.model.train_function = _Measured(_without(self, function), self)
 
     def _train(self, function: Any, arguments: tuple) -> Any:
         """One call of the train function: `steps_per_execution` steps."""
         count = self._execution
+        if self._taken is None:  # left behind by a `fit` that an error has ended
+            return function(*arguments)
         due = self._next_due()
         if due >= self._step + count:
             self._step += count
@@ -383,14 +386,24 @@ class GradientMonitor(keras.callbacks.Callback):
 
 
 class _Measured:
-    """A train function that a monitor stands before."""
+    """A train function that a monitor stands before, or several, one behind another."""
 
-    def __init__(self, function: Any, train: Any):
+    def __init__(self, function: Any, monitor: GradientMonitor):
         self.function = function
-        self._train = train
+        self.monitor = monitor
 
     def __call__(self, *arguments: Any) -> Any:
-        return self._train(self.function, arguments)
+        return self.monitor._train(self.function, arguments)
+
+
+def _without(monitor: GradientMonitor, function: Any) -> Any:
+    """The train function without this monitor; others stay before it."""
+    if not isinstance(function, _Measured):
+        return function
+    behind = _without(monitor, function.function)
+    return (
+        behind if function.monitor is monitor else _Measured(behind, function.monitor)
+    )
 
 
 def _behind_the_first_gradient(gradients: dict[str, float]) -> set[str]:
@@ -408,6 +421,12 @@ def _check_model(model: keras.Model) -> None:
             "GradientMonitor computes the gradients of a step again and must know how: "
             "the model has Keras' own `train_step` (`compute_loss` may be another). "
             f"Received: {type(model).__name__} with a `train_step` of its own."
+        )
+    if not model.built:
+        raise ValueError(
+            "GradientMonitor watches the layers of a model, which must be built before "
+            "`fit`: by a `keras.Input`, or a call on one batch. Received: a "
+            f"{type(model).__name__} that is not built."
         )
     replicas = replicas_of(model)
     if replicas > 1:

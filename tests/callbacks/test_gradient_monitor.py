@@ -378,3 +378,74 @@ def test_sequences_of_unknown_length_are_watched():
     model.fit(np.ones((4, 3, 2)), np.ones((4, 1)), verbose=0, callbacks=[monitor])
     (shares,) = monitor.saturated_shares.values()
     assert monitor.steps == [0] and 0 <= shares[0] <= 1
+
+
+class Interrupt(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        raise KeyboardInterrupt
+
+
+def small_fit(model, *monitors, epochs=1):
+    x = np.random.default_rng(0).normal(size=(64, 3)).astype("float32")
+    arguments = {"epochs": epochs, "batch_size": 8, "verbose": 0, "shuffle": False}
+    return model.fit(x, x[:, :1], callbacks=list(monitors), **arguments)
+
+
+def small_model():
+    keras.utils.set_random_seed(0)
+    hidden = keras.layers.Dense(4, "relu", name="hidden")
+    model = keras.Sequential([keras.Input((3,)), hidden])
+    model.add(keras.layers.Dense(1, name="outputs"))
+    model.compile("sgd", "mse")
+    return model
+
+
+def test_a_monitor_measures_after_a_fit_that_was_interrupted():
+    model, first = small_model(), GradientMonitor(1)
+    with pytest.raises(KeyboardInterrupt):
+        small_fit(model, first, Interrupt())
+    second = GradientMonitor(1)
+    small_fit(model, second)
+    assert second.steps == list(range(8))
+    assert len(first.steps) == 1
+    assert small_fit(model).epoch == [0]
+
+
+def test_an_interrupted_monitor_may_watch_another_model_and_leaves_the_first():
+    model, monitor = small_model(), GradientMonitor(1)
+    with pytest.raises(KeyboardInterrupt):
+        small_fit(model, monitor, Interrupt())
+    small_fit(small_model(), monitor)
+    found = monitor.to_dict()
+    assert small_fit(model).epoch == [0]
+    assert monitor.to_dict() == found
+
+
+def test_two_monitors_measure_what_each_measures_alone():
+    alone = {every: GradientMonitor(every) for every in (2, 3)}
+    for monitor in alone.values():
+        small_fit(small_model(), monitor, epochs=2)
+    beside = {every: GradientMonitor(every) for every in (2, 3)}
+    model = small_model()
+    small_fit(model, *beside.values(), epochs=2)
+    plain = small_model()
+    small_fit(plain, epochs=2)
+    for every in (2, 3):
+        assert beside[every].to_dict() == alone[every].to_dict()
+    for ours, theirs in zip(model.weights, plain.weights, strict=True):
+        np.testing.assert_array_equal(
+            ops.convert_to_numpy(ours), ops.convert_to_numpy(theirs)
+        )
+    assert type(model.train_function) is type(plain.train_function)
+
+
+def test_a_model_that_is_not_built_is_refused_where_fit_has_not_built_it():
+    model = keras.Sequential([keras.layers.Dense(4), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    if keras.config.backend() == "tensorflow":
+        with pytest.raises(ValueError, match="must be built before `fit`.*not built"):
+            small_fit(model, GradientMonitor(1))
+    else:  # `fit` builds it before the callbacks begin
+        monitor = GradientMonitor(1)
+        small_fit(model, monitor)
+        assert monitor.steps == list(range(8))
