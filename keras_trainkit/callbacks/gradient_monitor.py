@@ -275,7 +275,9 @@ class GradientMonitor(keras.callbacks.Callback):
     def _take_part(self) -> None:
         """Stands before the train function, which another callback may have remade."""
         function = self.model.train_function
-        self.model.train_function = _Measured(_without(self, function), self)
+        self.model.train_function = _Measured(
+            _without(self, function), self, self._train
+        )
 
     def _train(self, function: Any, arguments: tuple) -> Any:
         """One call of the train function: `steps_per_execution` steps."""
@@ -388,12 +390,13 @@ class GradientMonitor(keras.callbacks.Callback):
 class _Measured:
     """A train function that a monitor stands before, or several, one behind another."""
 
-    def __init__(self, function: Any, monitor: GradientMonitor):
+    def __init__(self, function: Any, monitor: GradientMonitor, train: Any):
         self.function = function
         self.monitor = monitor
+        self.train = train
 
     def __call__(self, *arguments: Any) -> Any:
-        return self.monitor._train(self.function, arguments)
+        return self.train(self.function, arguments)
 
 
 def _without(monitor: GradientMonitor, function: Any) -> Any:
@@ -401,9 +404,9 @@ def _without(monitor: GradientMonitor, function: Any) -> Any:
     if not isinstance(function, _Measured):
         return function
     behind = _without(monitor, function.function)
-    return (
-        behind if function.monitor is monitor else _Measured(behind, function.monitor)
-    )
+    if function.monitor is monitor:
+        return behind
+    return _Measured(behind, function.monitor, function.train)
 
 
 def _behind_the_first_gradient(gradients: dict[str, float]) -> set[str]:

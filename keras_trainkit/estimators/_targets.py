@@ -30,8 +30,8 @@ def read_target(y: Any, rows: int, owner: str) -> np.ndarray:
     array = as_array(y)
     if array.ndim not in (1, 2) or len(array) != rows:
         _refuse(
-            f"must have an entry, or a row of entries, for each of the {rows} rows of "
-            "`X`",
+            f"must have an entry for each of the {rows} rows of `X`, a value or a row "
+            "of values",
             f"y of shape {array.shape}",
         )
     if array.dtype.kind in "OmM":

@@ -26,7 +26,7 @@ OF_Y = "^`y` is what is learned to be predicted and must "
 OF_S = "^`X` holds the sequences, one per row, and must "
 OF_T = "^`X` holds the texts, one per row, and m"
 OF_W = "^`sample_weight` says how much .* must be 30 finite numbers of at least 0.*"
-ENTRY = OF_Y + "have an entry, or a row of entries, for each of the 30 rows of `X`.*"
+ENTRY = OF_Y + "have an entry for each of the 30 rows of `X`, a value or a row.*"
 TABLE = {  # the words of scikit-learn where its own checks ask for them
     "one axis": (VALUES, CODES, {}, "Expected 2D array, got 1D"),
     "three axes": (STEPS, CODES, {}, "dim 3, while dim <= 2"),
