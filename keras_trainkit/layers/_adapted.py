@@ -1,6 +1,7 @@
 """Weights that `adapt` learns, which are NaN before, and the checks around them."""
 
 from concurrent import futures
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,17 +18,18 @@ def add_adapted_weight(layer: Layer, name: str, shape: Shape) -> Tensor:
         name=name,
         shape=shape,
         dtype="float32",
-        initializer=_nan,
+        initializer=_not_adapted(),
         trainable=False,
         autocast=False,
     )
 
 
-def _nan(shape: Shape, dtype: str) -> Tensor:
-    values = np.full(shape, np.nan, dtype)
+def _not_adapted() -> Any:
+    """Initializer of NaN."""
+    if not processes.train_together():
+        return keras.initializers.Constant(float("nan"))
     # JAX compares what its processes put into a variable, and NaN equals nothing.
-    together = processes.train_together()
-    return processes.replicated(values) if together else ops.convert_to_tensor(values)
+    return lambda shape, dtype: processes.replicated(np.full(shape, np.nan, dtype))
 
 
 def check_adapted(
