@@ -115,39 +115,36 @@ def glorot(folder, seeds):
 
 
 def search(folder, seeds, trials=16):
-    print("| set | hyperparameters | grid | random |")
-    print("| --- | --- | --- | --- |")
+    print("| set | hyperparameters | grid | random | random - grid, seed by seed |")
+    print("| --- | --- | --- | --- | --- |")
     for name, count in itertools.product(("digits", "california"), (2, 4)):
         ranges = dict(itertools.islice(RANGES.items(), count))
-        found = []
-        for draw in (grid, at_random):
-            best = [
-                min(
+        best = np.zeros((2, seeds))
+        for seed in range(seeds):
+            rows = rows_of(name, folder, seed, 2_000)
+            points = grid(count, trials), at_random(count, trials, seed)
+            for way, draws in enumerate(points):
+                best[way, seed] = min(
                     lowest_loss(
-                        *rows_of(name, folder, seed, 2_000),
-                        seed,
-                        epochs=EPOCHS["search"],
-                        **values,
+                        *rows, seed, epochs=EPOCHS["search"], **values_at(ranges, point)
                     )
-                    for values in draw(ranges, trials, seed)
+                    for point in draws
                 )
-                for seed in range(seeds)
-            ]
-            found.append(f"{np.mean(best):.4f} ± {np.std(best, ddof=1):.4f}")
+        gain = best[1] - best[0]
+        error = gain.std(ddof=1) / seeds**0.5
+        spreads = (f"{way.mean():.4f} ± {way.std(ddof=1):.4f}" for way in best)
+        found = [*spreads, f"{gain.mean():+.4f} ± {error:.4f}"]
         print(f"| {name} | {count} | {' | '.join(found)} |", flush=True)
 
 
-def grid(ranges, trials, seed):
-    """All combinations of values in the middles of equal parts of each range."""
-    each = round(trials ** (1 / len(ranges)))
-    shares = (np.arange(each) + 0.5) / each
-    for point in itertools.product(shares, repeat=len(ranges)):
-        yield values_at(ranges, point)
+def grid(count, trials):
+    """All combinations of the middles of equal parts of each range, as shares of it."""
+    each = round(trials ** (1 / count))
+    return itertools.product((np.arange(each) + 0.5) / each, repeat=count)
 
 
-def at_random(ranges, trials, seed):
-    for point in np.random.default_rng(seed).random((trials, len(ranges))):
-        yield values_at(ranges, point)
+def at_random(count, trials, seed):
+    return np.random.default_rng(seed).random((trials, count))
 
 
 def values_at(ranges, point):

@@ -2,9 +2,11 @@
 
     python benchmarks/augmentation.py --data FOLDER
     python benchmarks/augmentation.py --data FOLDER --wordnet DICT --sets mr --seeds 3
+    python benchmarks/augmentation.py --data FOLDER --apertium eng-spa --sets mr
 
 FOLDER holds a `load.py` with the loaders; DICT holds WordNet's `data.noun` and so on,
-whose synonyms `data.synonym_replacement` takes. Layers and functions have their default
+whose synonyms `data.synonym_replacement` takes; `--apertium` names the languages that
+an installed Apertium translates there and back. Layers and functions have their default
 strengths, which were settled on none of these sets. All settings of a set have the same
 number of steps, one cycle, and the same training rows, which differ by seed where the
 set has more. The test part is scored once, at the end. A run is a line of `--results`;
@@ -16,6 +18,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import subprocess
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -29,7 +32,9 @@ from sklearn.model_selection import train_test_split
 from keras_trainkit import callbacks, data, layers, models, optimizers
 
 BATCH_SIZE = 32
-COPIES = 3  # of each text, in other words, beside the text itself
+# Copies of each text, in other words, beside the text itself. Rules translate a text
+# in one way alone.
+COPIES = {"synonyms": 3, "sentences": 3, "translations": 1}
 SETTINGS = {
     "churn": {
         "none": None,
@@ -51,6 +56,7 @@ SETTINGS = {
             replacement=0, seed=seed
         ),
         "synonym_replacement": "synonyms",
+        "back_translation": "translations",
     },
     "imdb": {"none": None, "shuffle_sentences": "sentences"},
     "digits": {
@@ -111,7 +117,7 @@ def read(loaders, name):
     return np.array(x, object), np.array(y), list(x_test), np.array(y_test)
 
 
-def accuracy(folder, name, setting, seed, lexicon):
+def accuracy(folder, name, setting, seed, words):
     """Of the test part, after one training."""
     x, y, x_test, y_test = load(folder, name, seed)
     classes, y = np.unique(y, return_inverse=True)
@@ -119,7 +125,7 @@ def accuracy(folder, name, setting, seed, lexicon):
     epochs = SIZES[name][1]
     keras.utils.set_random_seed(seed)
     if isinstance(x[0], str):
-        x, y, epochs = in_other_words(list(x), y, kind, epochs, lexicon, seed)
+        x, y, epochs = in_other_words(list(x), y, kind, epochs, words, seed)
         x, x_test, size = tokens(x, x_test)
     else:
         size = None
@@ -151,18 +157,39 @@ def data_set(x, y, seed):
     return rows.shuffle(len(y), seed=seed).batch(BATCH_SIZE)
 
 
-def in_other_words(x, y, kind, epochs, lexicon, seed):
+def in_other_words(x, y, kind, epochs, words, seed):
     """The texts with copies in other words, and as many fewer epochs."""
-    if kind not in ("synonyms", "sentences"):
+    if kind not in COPIES:
         return x, y, epochs
-    texts = list(x)
-    for copy in range(COPIES):
+    texts, copies = list(x), COPIES[kind]
+    for copy in range(copies):
         of_copy = 100 * seed + copy
         if kind == "synonyms":
-            texts += data.synonym_replacement(x, lexicon, seed=of_copy)
+            texts += data.synonym_replacement(x, words[kind], seed=of_copy)
+        elif kind == "translations":
+            texts += data.back_translation(x, *words[kind], batch_size=len(x))
         else:
             texts += data.shuffle_sentences(x, seed=of_copy)
-    return texts, np.tile(y, COPIES + 1), epochs // (COPIES + 1)
+    return texts, np.tile(y, copies + 1), epochs // (copies + 1)
+
+
+def translators(languages):
+    """Functions there and back, by an Apertium that is installed."""
+    there, back = languages.split("-")
+
+    def along(pair):
+        command = ["apertium", "-u", "-f", "line", pair]
+
+        def translate(texts):
+            lines = "\n".join(" ".join(text.split()) for text in texts)
+            run = subprocess.run(
+                command, input=lines, capture_output=True, text=True, check=True
+            )
+            return run.stdout.split("\n")[: len(texts)]
+
+        return translate
+
+    return along(f"{there}-{back}"), along(f"{back}-{there}")
 
 
 def tokens(x, x_test, longest=200, words=8_000):
@@ -240,6 +267,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True)
     parser.add_argument("--wordnet")
+    parser.add_argument("--apertium", metavar="LANGUAGES")
     parser.add_argument("--sets", nargs="+", choices=SETTINGS, default=list(SETTINGS))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--results", default="out/augmentation.jsonl")
@@ -248,15 +276,19 @@ def main():
     path.parent.mkdir(parents=True, exist_ok=True)
     done = [json.loads(line) for line in path.open()] if path.exists() else []
     known = {(run["set"], run["setting"], run["seed"]) for run in done}
-    lexicon = wordnet(options.wordnet) if options.wordnet else None
+    words = {"sentences": None}
+    if options.wordnet:
+        words["synonyms"] = wordnet(options.wordnet)
+    if options.apertium:
+        words["translations"] = translators(options.apertium)
     for seed in range(options.seeds):
         for name in options.sets:
             for setting, kind in SETTINGS[name].items():
-                if kind == "synonyms" and lexicon is None:
+                if kind in COPIES and kind not in words:
                     continue
                 if (name, setting, seed) in known:
                     continue
-                score = accuracy(options.data, name, setting, seed, lexicon)
+                score = accuracy(options.data, name, setting, seed, words)
                 run = {"set": name, "setting": setting, "seed": seed, "accuracy": score}
                 done.append(run)
                 with path.open("a") as file:
