@@ -9,8 +9,10 @@ import contextlib
 import json
 import os
 import pathlib
+import threading
 import time
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 from keras_trainkit._disk import check_regular
@@ -61,6 +63,33 @@ class Owner:
             except FileNotFoundError:
                 self._announce()
                 self._refuse_others(spare_own=True)
+
+    @contextlib.contextmanager
+    def refreshed(self) -> Iterator[None]:
+        """Within it a thread says, once in a while, that the process still lives.
+
+        Raises:
+            ValueError: At the end; another owner has come meanwhile.
+        """
+        ended, errors = threading.Event(), []
+
+        def refresh() -> None:
+            while not ended.wait(_REFRESH_SECONDS):
+                try:
+                    self.refresh(now=True)
+                except ValueError as error:
+                    errors.append(error)
+                    return
+
+        thread = threading.Thread(target=refresh, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+        if errors:
+            raise errors[0]
 
     def release(self) -> None:
         """Lets others in."""

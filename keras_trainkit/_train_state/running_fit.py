@@ -6,6 +6,7 @@ running: the public class `CallbackList`, which calls the callback, and the argu
 """
 
 import inspect
+import sys
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any, NamedTuple
@@ -32,7 +33,7 @@ def calling_list(
 ) -> keras.callbacks.CallbackList | None:
     """The list that is calling a method of this callback."""
     for frame in _frames(inspect.currentframe()):
-        caller = frame.f_locals.get("self")
+        caller = _locals(frame).get("self")
         if isinstance(caller, keras.callbacks.CallbackList) and any(
             one is callback for one in caller.callbacks
         ):
@@ -51,7 +52,7 @@ def running_fit(
     for one in _frames(frame or inspect.currentframe()):
         if callbacks is None or one.f_code.co_name != "fit":
             continue
-        found = one.f_locals
+        found = _locals(one)
         if found.get("callbacks") is callbacks and "x" in found:
             return RunningFit(callbacks, found["x"], found.get("steps_per_epoch"))
     return None
@@ -63,8 +64,10 @@ def tries_batches() -> bool:
     It has not made the list of its callbacks by then.
     """
     for one in _frames(inspect.currentframe()):
-        found = one.f_locals
-        if one.f_code.co_name == "fit" and {"x", "callbacks"} <= found.keys():
+        if one.f_code.co_name != "fit":
+            continue
+        found = _locals(one)
+        if {"x", "callbacks"} <= found.keys():
             return not isinstance(found["callbacks"], keras.callbacks.CallbackList)
     return False
 
@@ -73,3 +76,18 @@ def _frames(frame: FrameType | None) -> Iterator[FrameType]:
     while frame is not None:
         yield frame
         frame = frame.f_back
+
+
+def _locals(frame: FrameType) -> dict[str, Any]:
+    """Local variables of a function that is running.
+
+    Before Python 3.13 its frame keeps the dict that it makes of them, and with it the
+    iterator of each epoch beyond its end: TensorFlow takes a second or two to end one
+    beside the next. Keras' frames let go of it; in others it may be what `locals()`
+    has returned.
+    """
+    found = dict(frame.f_locals)
+    is_of_keras = str(frame.f_globals.get("__name__")).startswith("keras.")
+    if is_of_keras and sys.version_info < (3, 13):
+        frame.f_locals.clear()
+    return found

@@ -50,6 +50,7 @@ def own_folder(
     begin(folder, description, RESUMED)
     owner = Owner(folder)
     try:
-        yield
+        with owner.refreshed():
+            yield
     finally:
         owner.release()

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -140,6 +141,46 @@ def test_a_folder_that_cannot_be_reached_for_a_while_ends_nothing(tmp_path):
     owner.refresh()
     assert list(folder.iterdir()) == [owner.file]
     owner.release()
+
+
+@pytest.fixture
+def often(monkeypatch):
+    """The thread of `refreshed` looks every 10 ms."""
+    monkeypatch.setattr(owner_module, "_REFRESH_SECONDS", 0.01)
+
+
+def until(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.mark.usefixtures("often")
+def test_an_owner_with_much_else_to_do_says_that_it_lives(tmp_path):
+    owner = Owner(tmp_path)
+    with owner.refreshed():
+        for _ in range(2):
+            os.utime(owner.file, (0, 0))
+            until(lambda: owner.file.stat().st_mtime > 0)
+    os.utime(owner.file, (0, 0))
+    time.sleep(0.05)
+    assert owner.file.stat().st_mtime == 0
+    owner.release()
+
+
+@pytest.mark.usefixtures("often")
+def test_an_owner_that_another_has_replaced_hears_of_it_at_the_end(tmp_path, other):
+    owner = Owner(tmp_path)
+    ran = []
+    owned = pytest.raises(ValueError, match=f"owned by the process {other.pid}")
+    with owned, owner.refreshed():
+        threads = threading.active_count()
+        leave(tmp_path, other.pid, started=started(other.pid))
+        owner.file.unlink()
+        until(lambda: threading.active_count() < threads)
+        ran.append("to its end")
+    assert ran == ["to its end"]
 
 
 def test_an_owner_on_another_host_is_believed_until_it_has_long_been_silent(tmp_path):
