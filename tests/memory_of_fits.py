@@ -1,14 +1,24 @@
-"""Memory that fits of small models, one after the other, leave in a process.
+"""Memory that fits, searches and exports leave in a process, one after the other.
 
-Run as a program, `python memory_of_fits.py KIND [COUNT]`: it prints the megabytes that
-the process grows by with each fit, after the first third of them, measured after a
-collection of garbage. `KIND` is one of `KINDS`; `keras clear_session` and the like
-call that function after each fit.
+Run as a program:
+
+    python tests/memory_of_fits.py KIND [COUNT]
+    python tests/memory_of_fits.py all --seconds 7200
+
+`KIND` is one of `KINDS`, done `COUNT` times; `keras clear_session` and the like call
+that function after each. It prints the megabytes that the process grows by with each:
+the slope of a line through the last two thirds, after collections of garbage. `all`
+does all kinds but Keras' own in turns for so many seconds and prints a line of JSON for
+each turn, with what each kind has added, and at last what one turn adds.
 """
 
+import argparse
+import collections
 import gc
+import json
 import os
-import sys
+import tempfile
+import time
 
 import keras
 import numpy as np
@@ -58,12 +68,47 @@ def estimator():
     estimators.TableRegressor(**small).fit(X, Y[:, 0])
 
 
+def sequences():
+    from keras_trainkit import callbacks, models, optimizers
+
+    model = models.bilstm_attention((6, 1), 1, (8,), task="regression")
+    model.compile(optimizers.AdamW(), models.loss_for(model))
+    model.fit(X[:, :, None], Y, callbacks=[callbacks.OneCycle(0.01)], **FIT)
+
+
+def search():
+    from keras_trainkit import hypermodels, tuners
+
+    space = {"layers": (1, 2), "units": [8, 16], "learning_rate": (1e-3, 1e-1)}
+    hypermodel = hypermodels.HyperMLP((6,), 1, task="regression", space=space)
+    with tempfile.TemporaryDirectory() as folder:
+        tuner = tuners.RandomSearch(
+            hypermodel, "val_loss", max_trials=3, directory=folder
+        )
+        tuner.search(X, Y, epochs=2, validation_data=(X, Y), verbose=0)
+
+
+def export():
+    from keras_trainkit import models, serving
+
+    model = models.mlp((6,), 1, (16,), task="regression")
+    model.compile("adam", "mse")
+    model.fit(X, Y, **FIT)
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(f"{folder}/model.keras")
+        loaded = keras.saving.load_model(f"{folder}/model.keras")
+        serving.export(loaded, f"{folder}/served", X[:4])
+
+
 KINDS = {
     "keras": fit_of_keras,
     "kit": fit_of_the_kit,
     "monitor": monitored_fit,
     "range": range_test,
+    "sequences": sequences,
     "estimator": estimator,
+    "search": search,
+    "export": export,
 }
 
 
@@ -74,18 +119,49 @@ def megabytes():
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def slope(seen):
+    """Of a line through the last two thirds."""
+    late = seen[len(seen) // 3 :]
+    return np.polyfit(range(len(late)), late, 1)[0]
+
+
 def growth(kind, count, after=""):
-    """Megabytes per fit, the slope of a line through the last two thirds."""
+    """Megabytes that each adds."""
     seen = []
     for _ in range(count):
         KINDS[kind]()
         if after:
             getattr(keras.backend, after)()
         seen.append(megabytes())
-    late = seen[count // 3 :]
-    return np.polyfit(range(len(late)), late, 1)[0]
+    return slope(seen)
+
+
+def growth_of_all(seconds):
+    """Megabytes that a turn of all kinds adds; prints a line for each turn."""
+    end, turns = time.monotonic() + seconds, []
+    added = collections.Counter()
+    while time.monotonic() < end:
+        for kind, function in KINDS.items():
+            if kind == "keras":
+                continue
+            before = megabytes()
+            function()
+            added[kind] += megabytes() - before
+        turns.append(megabytes())
+        by_kind = {kind: round(number, 1) for kind, number in added.items()}
+        turn = {"turn": len(turns), "megabytes": turns[-1], "added": by_kind}
+        print(json.dumps(turn), flush=True)
+    return slope(turns)
 
 
 if __name__ == "__main__":
-    kind, _, after = sys.argv[1].partition(" ")
-    print(growth(kind, int(sys.argv[2]) if sys.argv[2:] else 60, after))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("kind")
+    parser.add_argument("count", type=int, nargs="?", default=60)
+    parser.add_argument("--seconds", type=float)
+    options = parser.parse_args()
+    kind, _, after = options.kind.partition(" ")
+    if kind == "all":
+        print(growth_of_all(options.seconds or 180))
+    else:
+        print(growth(kind, options.count, after))
