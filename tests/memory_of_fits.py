@@ -7,15 +7,14 @@ Run as a program:
 
 `KIND` is one of `KINDS`, done `COUNT` times; `keras clear_session` and the like call
 that function after each. It prints the megabytes that the process grows by with each:
-the slope of a line through the last two thirds, after collections of garbage. `all`
-does all kinds but Keras' own in turns for so many seconds and prints a line of JSON for
-each turn, with what each kind has added, and at last what one turn adds.
+the slope of a line through the last two thirds, after collections of garbage.
+
+`all` does all kinds but Keras' own in turns for so many seconds. It prints megabytes
+after each turn, and at last what one turn adds.
 """
 
 import argparse
-import collections
 import gc
-import json
 import os
 import tempfile
 import time
@@ -137,20 +136,14 @@ def growth(kind, count, after=""):
 
 
 def growth_of_all(seconds):
-    """Megabytes that a turn of all kinds adds; prints a line for each turn."""
+    """Megabytes that a turn of all kinds adds; prints those in use after each turn."""
     end, turns = time.monotonic() + seconds, []
-    added = collections.Counter()
     while time.monotonic() < end:
         for kind, function in KINDS.items():
-            if kind == "keras":
-                continue
-            before = megabytes()
-            function()
-            added[kind] += megabytes() - before
+            if kind != "keras":
+                function()
         turns.append(megabytes())
-        by_kind = {kind: round(number, 1) for kind, number in added.items()}
-        turn = {"turn": len(turns), "megabytes": turns[-1], "added": by_kind}
-        print(json.dumps(turn), flush=True)
+        print(len(turns), turns[-1], flush=True)
     return slope(turns)
 
 

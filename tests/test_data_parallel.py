@@ -27,11 +27,20 @@ SAME += ["decay", "plateau", "scaled", "data set"]
 # Of TensorFlow's replicas each has a part of these to itself, or Keras cannot do them.
 WHOLE_BATCH = ["dropout", "batch normalization"]
 REFUSED = ["accumulated", "overwritten", "steps at once"]
-
-
-SHARED = ["mlp", "members", "words", "sequences"]  # by two processes of JAX
+SHARED = ["mlp", "sequences", "members", "words"]  # by two processes of JAX
 STOCK = ["stock clipped", "stock accumulated", "stock overwritten"]
 STOCK += ["stock steps at once"]
+# The others wait for `-m soak`.
+SLOW = ["clipped", "members", "sequences", "dropout", "accumulated", "stock clipped"]
+SLOW_SHARED = SHARED[:2]
+
+
+def cases(names, slow=SLOW):
+    """Each with the mark that says when it is run."""
+    marks = pytest.mark.slow, pytest.mark.soak
+    return pytest.mark.parametrize(
+        "case", [pytest.param(name, marks=marks[name not in slow]) for name in names]
+    )
 
 
 def start(folder, *cases, **variables):
@@ -83,6 +92,11 @@ def assert_same_on_two(case):
     assert case["one"]["attributes"] == case["two"]["attributes"]
 
 
+def refusals(found):
+    (messages,) = (v for name, v in found.items() if name.startswith("refused"))
+    return messages
+
+
 def distance(case):
     losses = (np.array(case[n]["history"]["loss"]) for n in ("one", "two"))
     return np.max(np.abs(np.subtract(*losses)))
@@ -90,40 +104,49 @@ def distance(case):
 
 @pytest.fixture(scope="module")
 def slow_cases(tmp_path_factory):
-    """All trainings of this file on two devices, in one process: it loads a backend."""
-    cases = [*SAME, *WHOLE_BATCH, "killed"]
+    """Trainings on two devices, all in one process: it loads a backend."""
+    on_jax = ["monitor", "refused: last batch, odd batch, judged, split off"]
+    on_tensorflow = ["refused: accumulated, overwritten, steps at once, monitor"]
+    names = [name for name in (*SAME, *WHOLE_BATCH) if name in SLOW]
     if backend() == "jax":
-        cases += [*REFUSED, "monitor"]
-        cases += ["refused: last batch, odd batch, judged, split off"]
-    else:
-        cases += ["refused: accumulated, overwritten, steps at once, monitor"]
-        cases += [
-            "masks",
-            "stock",
-            *STOCK,
-        ]  # the last ones, which fail while they are traced
-    return found(tmp_path_factory.mktemp("parallel"), *cases)
+        names += [name for name in REFUSED if name in SLOW] + on_jax
+    else:  # the last ones fail while they are traced
+        names += [*on_tensorflow, "masks", "stock clipped"]
+    return found(tmp_path_factory.mktemp("parallel"), *names, "killed")
+
+
+@pytest.fixture(scope="module")
+def soak_cases(tmp_path_factory):
+    """The rest of them."""
+    names = [*SAME, *WHOLE_BATCH]
+    names += REFUSED if backend() == "jax" else ["stock", *STOCK]
+    rest = [name for name in names if name not in SLOW]
+    return found(tmp_path_factory.mktemp("parallel"), *rest)
+
+
+@pytest.fixture
+def case_found(request, case):
+    cases = "slow_cases" if case in SLOW else "soak_cases"
+    return request.getfixturevalue(cases)[case]
 
 
 def test_two_devices_train_an_mlp_as_one_does(tmp_path):
     assert_same_on_two(found(tmp_path, "mlp")["mlp"])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("case", SAME)
-def test_two_devices_train_as_one_does(slow_cases, case):
-    assert_same_on_two(slow_cases[case])
+@cases(SAME)
+def test_two_devices_train_as_one_does(case_found, case):
+    assert_same_on_two(case_found)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("case", WHOLE_BATCH)
+@cases(WHOLE_BATCH)
 def test_dropout_and_batch_statistics_are_of_the_whole_batch_on_jax_alone(
-    slow_cases, case
+    case_found, case
 ):
     if backend() == "jax":
-        assert_same_on_two(slow_cases[case])
+        assert_same_on_two(case_found)
     else:
-        assert distance(slow_cases[case]) > 1e-3
+        assert distance(case_found) > 1e-3
 
 
 @pytest.mark.slow
@@ -136,15 +159,12 @@ def test_replicas_draw_the_same_dropout_mask_for_their_rows(slow_cases):
     assert slow_cases["masks"][0] != slow_cases["masks"][1]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("case", REFUSED)
-def test_what_keras_cannot_do_with_replicas_is_refused_and_done_on_jax(
-    slow_cases, case
-):
+@cases(REFUSED)
+def test_what_keras_cannot_do_with_replicas_is_refused_and_done_on_jax(request, case):
     if backend() == "jax":
-        assert_same_on_two(slow_cases[case])
+        assert_same_on_two(request.getfixturevalue("case_found"))
         return
-    (messages,) = (v for name, v in slow_cases.items() if name.startswith("refused"))
+    messages = refusals(request.getfixturevalue("slow_cases"))
     argument = {
         "accumulated": "gradient_accumulation_steps=2, with 2 replicas",
         "overwritten": "ema_overwrite_frequency=4, with 2 replicas",
@@ -158,8 +178,8 @@ def test_gradients_are_measured_on_two_devices_of_jax_and_refused_for_replicas(
     slow_cases,
 ):
     if backend() == "tensorflow":
-        (messages,) = (v for n, v in slow_cases.items() if n.startswith("refused"))
-        assert "Received: a model with 2 replicas" in messages["monitor"]
+        refused = refusals(slow_cases)["monitor"]
+        assert "Received: a model with 2 replicas" in refused
         return
     one, two = (slow_cases["monitor"][name] for name in ("one", "two"))
     assert_same(one, two)
@@ -174,7 +194,7 @@ def test_gradients_are_measured_on_two_devices_of_jax_and_refused_for_replicas(
 def test_rows_that_two_devices_of_jax_cannot_share_are_refused(slow_cases):
     if backend() != "jax":
         pytest.skip("replicas of TensorFlow may have unequal shares")
-    (messages,) = (v for name, v in slow_cases.items() if name.startswith("refused"))
+    messages = refusals(slow_cases)
     shared = "`batch_size` is the number of rows that the 2 devices of `keras.dist"
     assert len(messages) == 4
     assert all(shared in message for message in messages.values())
@@ -201,36 +221,49 @@ def test_a_killed_training_goes_on_with_another_number_of_devices(slow_cases, wa
     assert_same(killed["one"], killed[way])
 
 
-@pytest.fixture(scope="module")
-def processes(tmp_path_factory):
+def trained_together(folder, names):
     """What each of two processes finds, which train together on four devices."""
     if backend() != "jax":
         pytest.skip("Keras 3.15 trains over processes on JAX alone")
-    folder = tmp_path_factory.mktemp("processes")
     shared = {
         "KERAS_DISTRIBUTION_JOB_ADDRESSES": f"127.0.0.1:{free_port()}",
         "KERAS_DISTRIBUTION_NUM_PROCESSES": "2",
     }
-    cases = [f"together: {case}" for case in SHARED]
     folders = [folder / "first", folder / "second"]
     started = [
-        start(own, *cases, **shared, KERAS_DISTRIBUTION_PROCESS_ID=str(number))
+        start(own, *names, **shared, KERAS_DISTRIBUTION_PROCESS_ID=str(number))
         for number, own in enumerate(folders)
     ]
     try:
         pairs = zip(started, folders, strict=True)
-        return folder, [finish(process, own) for process, own in pairs]
+        return [finish(process, own) for process, own in pairs]
     finally:
         for process in started:
             process.kill()
             process.communicate()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("case", SHARED)
-def test_two_processes_train_as_one_device_does(slow_cases, processes, case):
-    single = slow_cases["killed" if case == "mlp" else case]["one"]
-    for one in processes[1]:
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("processes")
+    return folder, trained_together(folder, [f"together: {n}" for n in SLOW_SHARED])
+
+
+@pytest.fixture(scope="module")
+def soak_processes(tmp_path_factory):
+    rest = [f"together: {n}" for n in SHARED if n not in SLOW_SHARED]
+    folder = tmp_path_factory.mktemp("processes")
+    return folder, trained_together(folder, rest)
+
+
+@cases(SHARED, SLOW_SHARED)
+def test_two_processes_train_as_one_device_does(request, case):
+    kind = "processes" if case in SLOW_SHARED else "soak_processes"
+    _, both = request.getfixturevalue(kind)
+    name = "killed" if case == "mlp" else case
+    cases = "slow_cases" if name in (*SLOW, "killed") else "soak_cases"
+    single = request.getfixturevalue(cases)[name]["one"]
+    for one in both:
         together = one[f"together: {case}"]["all"]
         assert together["devices"] == 4
         assert_same(single, together)
@@ -258,28 +291,27 @@ def test_two_processes_measure_the_gradients_of_the_whole_batch(slow_cases, proc
             np.testing.assert_allclose(values, single[path], 1e-4, 1e-6, path)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.tensorflow_only
-def test_stock_keras_trains_with_replicas_as_on_one_device(slow_cases):
-    assert_same_on_two(slow_cases["stock"])
+def test_stock_keras_trains_with_replicas_as_on_one_device(soak_cases):
+    assert_same_on_two(soak_cases["stock"])
 
 
-@pytest.mark.slow
+@cases(STOCK)
 @pytest.mark.tensorflow_only
 @pytest.mark.xfail(strict=True, raises=(AssertionError, KeyError))
-@pytest.mark.parametrize("case", STOCK)
-def test_stock_keras_does_with_replicas_what_it_does_on_one_device(slow_cases, case):
+def test_stock_keras_does_with_replicas_what_it_does_on_one_device(case_found, case):
     """Keras 3.15 clips the gradients of each replica; to count steps is an error."""
-    assert_same_on_two(slow_cases[case])
+    assert_same_on_two(case_found)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.tensorflow_only
-def test_stock_keras_fails_within_tensorflow(slow_cases):
+def test_stock_keras_fails_within_tensorflow(slow_cases, soak_cases):
     """The cause, without which the test above would prove less."""
     for case in ("stock accumulated", "stock overwritten"):
-        assert "synchronization boundary" in slow_cases[case]["error"]
-    assert "Placeholder" in slow_cases["stock steps at once"]["error"]
+        assert "synchronization boundary" in soak_cases[case]["error"]
+    assert "Placeholder" in soak_cases["stock steps at once"]["error"]
     assert distance(slow_cases["stock clipped"]) > 1e-3
 
 
@@ -380,7 +412,7 @@ def workers(kind):
             one.communicate()
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.tensorflow_only
 @pytest.mark.xfail(strict=True, raises=KerasCannot, reason="Keras 3.15, issue 20585")
 def test_stock_keras_trains_in_two_processes_of_tensorflow():

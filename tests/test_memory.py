@@ -1,6 +1,6 @@
-"""Many fits in one process: the kit's leave no more behind than those of Keras alone.
+"""Much work in one process: the kit leaves no more behind than Keras alone does.
 
-What TensorFlow would keep of each, and what is let go of, is in
+What TensorFlow would keep of each fit, and what is let go of, is in
 tests/_tensorflow/test_custom_gradients.py.
 """
 
@@ -16,22 +16,19 @@ PROGRAM = pathlib.Path(__file__).with_name("memory_of_fits.py")
 FITS = 18
 JITTER = 1.0  # MB per fit: allocators take pages in blocks, XLA in larger ones
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not os.path.exists("/proc/self/statm"), reason="memory is read as on Linux"
-    ),
-]
+pytestmark = pytest.mark.skipif(
+    not os.path.exists("/proc/self/statm"), reason="memory is read as on Linux"
+)
 
 
-def growth(kind):
+def growth(*arguments):
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(sys.path),
         "MALLOC_ARENA_MAX": "1",
     }
     run = subprocess.run(
-        [sys.executable, str(PROGRAM), kind, str(FITS)],
+        [sys.executable, str(PROGRAM), *map(str, arguments)],
         env=environment,
         capture_output=True,
         text=True,
@@ -40,18 +37,36 @@ def growth(kind):
     return float(run.stdout.splitlines()[-1])
 
 
+@pytest.mark.tensorflow_only
+@pytest.mark.parametrize(
+    ("seconds", "most"),
+    [
+        pytest.param(180, 8.0, marks=pytest.mark.slow),
+        pytest.param(7200, 2.0, marks=pytest.mark.soak),
+    ],
+)
+def test_turns_of_everything_leave_little_behind(seconds, most):
+    """Megabytes by a turn of thirteen trainings: Keras' own leave six each.
+
+    The first turns still fill pools of TensorFlow, the allocator and Keras.
+    """
+    assert growth("all", "--seconds", seconds) < most
+
+
 @pytest.fixture(scope="module")
 def of_keras():
-    return growth("keras")
+    return growth("keras", FITS)
 
 
+@pytest.mark.soak
 def test_fits_grow_no_more_than_those_of_keras(of_keras):
-    of_the_kit = growth("kit")
+    of_the_kit = growth("kit", FITS)
     assert of_the_kit <= of_keras + JITTER
     if keras.config.backend() == "tensorflow":  # which keeps the graphs of Keras'
         assert of_the_kit < of_keras / 2
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("kind", ["monitor", "range"])
 def test_so_do_monitored_fits_and_range_tests(of_keras, kind):
-    assert growth(kind) <= of_keras + JITTER
+    assert growth(kind, FITS) <= of_keras + JITTER
