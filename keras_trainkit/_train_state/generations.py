@@ -66,7 +66,7 @@ class Generations:
             raise DamagedState("; ".join(remarks))
         return None, []  # the first was not finished
 
-    def write(self, files: dict[str, list[bytes]]) -> None:
+    def write(self, files: dict[str, list[Any]]) -> None:
         """Adds a state, and deletes what is older than the newest ones, or no state.
 
         Args:
@@ -115,7 +115,7 @@ class Generations:
         return name if is_whole and _NAME.fullmatch(name) else None
 
 
-def _write_manifest(generation: pathlib.Path, files: dict[str, list[bytes]]) -> None:
+def _write_manifest(generation: pathlib.Path, files: dict[str, list[Any]]) -> None:
     listed = {
         name: {"size": sum(map(len, parts)), "sha256": _sha256(*parts)}
         for name, parts in files.items()
@@ -158,7 +158,7 @@ def _delete(generation: pathlib.Path) -> None:
         shutil.rmtree(generation)
 
 
-def _sha256(*parts: bytes) -> str:
+def _sha256(*parts: Any) -> str:
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part)

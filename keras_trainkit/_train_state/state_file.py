@@ -35,23 +35,48 @@ class DamagedState(Exception):
     """Files that are not what was written; the message says which and why."""
 
 
-def packed(values: Any) -> dict[str, list[bytes]]:
+def packed(
+    values: Any, buffers: list[np.ndarray] | None = None
+) -> dict[str, list[Any]]:
     """The bytes of both files, by name; nothing of it changes with `values`.
 
     Args:
-        values: Dicts, lists, numbers, strings, None and arrays.
+        values: Dicts, lists, numbers, strings, None, and arrays or tensors.
+        buffers: List, empty at first, which keeps the bytes of the arrays for the next
+            call to overwrite: to take as much memory anew costs more than to copy.
 
     Raises:
         ValueError: Other things among them.
     """
-    arrays: list[np.ndarray] = []
-    content = {"values": _encoded(values, arrays, "state")}
-    content["arrays"] = [[str(a.dtype), list(a.shape)] for a in arrays]
-    text = json.dumps(content).encode()
-    return {VALUES: [text], ARRAYS: [array.tobytes() for array in arrays]}
+    arrays = _Arrays([] if buffers is None else buffers)
+    content = {"values": _encoded(values, arrays, "state"), "arrays": arrays.listed}
+    return {VALUES: [json.dumps(content).encode()], ARRAYS: arrays.parts()}
 
 
-def write(folder: pathlib.Path, files: dict[str, list[bytes]]) -> None:
+class _Arrays:
+    """Copies of arrays, in buffers of earlier ones where the size is the same."""
+
+    def __init__(self, buffers: list[np.ndarray]):
+        self.listed: list[list] = []
+        self._buffers = buffers
+
+    def add(self, array: np.ndarray) -> int:
+        """Number of the array."""
+        number = len(self.listed)
+        data = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        if number == len(self._buffers):
+            self._buffers.append(np.empty(data.size, np.uint8))
+        elif self._buffers[number].size != data.size:
+            self._buffers[number] = np.empty(data.size, np.uint8)
+        self._buffers[number][:] = data
+        self.listed.append([str(array.dtype), list(array.shape)])
+        return number
+
+    def parts(self) -> list[np.ndarray]:
+        return self._buffers[: len(self.listed)]
+
+
+def write(folder: pathlib.Path, files: dict[str, list[Any]]) -> None:
     """Writes what `packed` has returned."""
     for name, parts in files.items():
         with open(folder / name, "wb") as file:
@@ -75,7 +100,7 @@ def read(folder: pathlib.Path) -> Any:
         raise DamagedState(f"{VALUES} cannot be read ({error!r})") from error
 
 
-def _encoded(value: Any, arrays: list[np.ndarray], name: str) -> Any:
+def _encoded(value: Any, arrays: _Arrays, name: str) -> Any:
     if value is None or isinstance(value, (bool, str, int, float)):
         return value
     if isinstance(value, np.generic) and value.dtype.kind in "biuf":
@@ -93,8 +118,7 @@ def _encoded(value: Any, arrays: list[np.ndarray], name: str) -> Any:
             "be made of dicts with strings as keys, lists, numbers, strings, None and "
             f"arrays of numbers. Received: {name} of type {type(value).__name__}."
         )
-    arrays.append(array)
-    return {_MARK: len(arrays) - 1}
+    return {_MARK: arrays.add(array)}
 
 
 def _decoded(value: Any, arrays: list[np.ndarray]) -> Any:

@@ -13,9 +13,12 @@ GROUPS = ("model", "optimizer", "metrics")
 
 
 def take(model: Model) -> dict[str, list]:
-    """`[name, shape, dtype, array]` of each variable, in three groups."""
+    """`[name, shape, dtype, tensor]` of each variable, in three groups.
+
+    The tensors are for use at once: the next step may hand their buffers on.
+    """
     return {
-        group: [[v.path, list(v.shape), str(v.dtype), _copy(v)] for v in variables]
+        group: [[v.path, list(v.shape), str(v.dtype), _tensor(v)] for v in variables]
         for group, variables in _groups(model).items()
     }
 
@@ -74,9 +77,6 @@ def _without_counters(name: str) -> str:
     return re.sub(r"_\d+(?=[_/]|$)", "", name)
 
 
-def _copy(variable: Any) -> np.ndarray:
-    """A copy, no view: a training step may hand the buffer on (JAX) or reuse it.
-
-    As a tensor a metric of `tf.distribute` is the sum over its replicas.
-    """
-    return np.array(ops.convert_to_numpy(ops.convert_to_tensor(variable)))
+def _tensor(variable: Any) -> Any:
+    """As a tensor a metric of `tf.distribute` is the sum over its replicas."""
+    return ops.convert_to_tensor(variable)

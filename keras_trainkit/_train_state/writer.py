@@ -4,6 +4,8 @@ import pathlib
 import threading
 from typing import Any, ClassVar
 
+import numpy as np
+
 from keras_trainkit._train_state import state_file
 from keras_trainkit._train_state.generations import Generations
 
@@ -24,6 +26,7 @@ class Writer:
         self._generations = generations
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
+        self._buffers: list[np.ndarray] = []
 
     def write(self, values: Any) -> None:
         """Takes the bytes of a state and returns; waits for the state before.
@@ -33,7 +36,7 @@ class Writer:
             OSError: The state before could not be written.
         """
         self.wait()
-        files = state_file.packed(values)
+        files = state_file.packed(values, self._buffers)
         # Not a daemon: these are killed with the interpreter, within a file.
         self._thread = threading.Thread(target=self._write, args=(files,))
         self._running[self._generations.folder.resolve()] = self
@@ -54,7 +57,7 @@ class Writer:
             error, self._error = self._error, None
             raise error
 
-    def _write(self, files: dict[str, list[bytes]]) -> None:
+    def _write(self, files: dict[str, list[Any]]) -> None:
         try:
             self._generations.write(files)
         except BaseException as error:
