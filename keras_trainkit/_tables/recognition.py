@@ -25,6 +25,12 @@ DATE_LIKE = (
     "[./-][0-9]{1,2}|[0-9]{1,2}/[0-9]{1,2}/[0-9]{2})(?:[T ,].*)?"
 )
 YEAR = f"{SPACE}*[0-9]{{4}}{SPACE}*"
+WITH_UNIT = (
+    f"{SPACE}*[-+\u2212]?[0-9][0-9.,'\u2019]*{SPACE}*"
+    f"([^0-9.,'\u2019 :/-]{{1,12}}){SPACE}*"
+)
+UNIT_SHARE = 0.9  # of the values: numbers of houses have an A or a B here and there
+MOST_SIZES = 20  # of as many texts "4 doors" and the like are categories
 
 
 @dataclasses.dataclass(frozen=True)
@@ -295,13 +301,32 @@ def _as_texts(
         )
         return Recognition(None, stray, remark, doubtful=True)
     if (rows - stray.total()) * 2 < rows:
-        return Recognition(None, stray)
+        remark = _with_unit(counts, rows)
+        return Recognition(None, stray, remark, doubtful=bool(remark))
     remark = (
         f"stays text: not all values are numbers{' in ' * bool(notation.unit)}"
         f"{notation.unit}; {stray.total():,} of {rows:,} are none, such as "
         f"{most_frequent(stray)!r} (name them in `missing_values`)"
     )
     return Recognition(None, stray, remark, doubtful=True)
+
+
+def _with_unit(counts: Mapping[str, int], rows: int) -> str:
+    """A remark on numbers with the same unit behind most of them, else ""."""
+    texts: dict[str, Texts] = collections.defaultdict(collections.Counter)
+    for text, number in counts.items():
+        match = compiled(WITH_UNIT).fullmatch(text)
+        if match is not None:
+            texts[match[1]][text] = number
+    unit = max(texts, key=lambda unit: texts[unit].total(), default="")
+    found = texts.get(unit, collections.Counter())
+    if found.total() < UNIT_SHARE * rows or len(found) <= MOST_SIZES:
+        return ""
+    return (
+        f"stays text, of {len(counts):,} categories: most values are numbers with the "
+        f"unit {unit!r}, such as {most_frequent(found)!r} (take it away, by "
+        "`.str.replace` of pandas, and they are read as numbers)"
+    )
 
 
 def most_frequent(counts: Mapping[str, int]) -> str:

@@ -213,6 +213,38 @@ def test_doubtful_columns_stay_texts_with_a_warning(texts, words):
 
 
 @pytest.mark.parametrize(
+    ("form", "unit"),
+    [
+        ("{} kg", "kg"),
+        ("{}m\u00b2", "m\u00b2"),
+        (" {},5 \u00b0C ", "\u00b0C"),
+        ("-{}.5\u00a0h", "h"),
+    ],
+)
+def test_numbers_with_a_unit_of_measure_stay_texts_with_a_warning(form, unit):
+    texts = [form.format(number) for number in range(30)]
+    with pytest.warns(UserWarning, match=f"'x' stays text, of 30 .* unit '{unit}'"):
+        encoder = adapted({"x": texts})
+    assert encoder.category_sizes == (32,)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [f"{number} doors" for number in range(20)],
+        [f"{number}{'AB'[number % 5 == 0]}" for number in range(50)],
+        [f"{number} Oak Street" for number in range(50)],
+        [f"room {number}" for number in range(50)],
+        [f"{number}-{number}" for number in range(50)],
+    ],
+)
+def test_few_sizes_and_names_with_numbers_are_categories(texts):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        adapted({"x": texts})
+
+
+@pytest.mark.parametrize(
     ("most", "expected"), [("2.5", "numbers"), ("2024-01-31", "dates and times")]
 )
 def test_one_of_a_hundred_may_be_written_otherwise_and_is_missing(most, expected):
