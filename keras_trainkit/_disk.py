@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import glob
 import os
 import pathlib
 import stat
@@ -59,6 +60,42 @@ def replacing(temporary: pathlib.Path, path: pathlib.Path) -> Iterator[None]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Within it a file is written that takes the place of `path` at the end.
+
+    Its name has the same suffix. Where that fails `path` stays as it was, and what a
+    killed process has left of it goes with the next. A link keeps pointing where it
+    does; a device or a FIFO, which nothing may take the place of, is written itself.
+
+    Raises:
+        FileNotFoundError: There is no folder for it.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        yield path
+        return
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no such folder", str(path.parent))
+    for left in path.parent.glob(f".*.{glob.escape(path.name)}"):
+        number = left.name.split(".")[1]
+        if number.isdecimal() and not _is_alive(int(number)):
+            left.unlink(missing_ok=True)
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    with replacing(temporary, path):
+        yield temporary
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # of another user
+        pass
+    return True
 
 
 def replace(temporary: pathlib.Path, path: pathlib.Path) -> None:

@@ -109,6 +109,9 @@ class Owner:
         Args:
             spare_own: Bool, False to take the place of earlier ones of this process.
         """
+        for path in self._folder.glob(f".{_PREFIX}*.new"):
+            if _is_silent(path, self.file):  # of a process killed while it wrote
+                path.unlink(missing_ok=True)
         for path in self._folder.glob(f"{_PREFIX}*.json"):
             owner = _read(path)
             if path == self.file or owner is None:
@@ -139,7 +142,12 @@ def _read(path: pathlib.Path) -> dict[str, Any] | None:
 def _is_gone(owner: dict[str, Any], path: pathlib.Path, ours: pathlib.Path) -> bool:
     if is_on_this_host(owner):
         return is_dead(owner)
-    try:  # by the clock of the disk, which both hosts share
+    return _is_silent(path, ours)
+
+
+def _is_silent(path: pathlib.Path, ours: pathlib.Path) -> bool:
+    """By the clock of the disk, which all hosts share."""
+    try:
         silent = ours.stat().st_mtime - path.stat().st_mtime
     except OSError:
         return not path.exists()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_trainkit._disk import writing
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -142,7 +144,7 @@ def legend_below(axes: Any, columns: int = 2) -> None:
 
 
 def save(figure: "Figure", path: str | pathlib.Path) -> None:
-    """Writes the figure; the suffix of the path names the format.
+    """Writes the figure, whole or not at all; the suffix of the path names the format.
 
     Texts are drawn as they are, a `$` too. Letters that matplotlib's own font lacks are
     taken from the first of `_FONTS` that is installed and has them; one that none has
@@ -150,7 +152,8 @@ def save(figure: "Figure", path: str | pathlib.Path) -> None:
     """
     path = check_path(path)
     _write_every_letter(figure)
-    figure.savefig(path, dpi=150)
+    with writing(path) as file:
+        figure.savefig(file, dpi=150)
 
 
 def _write_every_letter(figure: "Figure") -> None:

@@ -5,6 +5,8 @@ import pathlib
 import textwrap
 from typing import Any
 
+from keras_trainkit._disk import writing
+
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
@@ -93,7 +95,8 @@ class Diagnosis:
         """The text of a JSON; with `path` it is written there too."""
         text = json.dumps(self.to_dict(), indent=2, allow_nan=False)
         if path is not None:
-            pathlib.Path(path).write_text(text + "\n", encoding="utf-8")
+            with writing(pathlib.Path(path)) as file:
+                file.write_text(text + "\n", encoding="utf-8")
         return text
 
     def __str__(self) -> str:

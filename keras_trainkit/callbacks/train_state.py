@@ -300,9 +300,9 @@ class TrainState(keras.callbacks.Callback):
         folder = pathlib.Path(self.directory)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            probe = folder / f".{os.getpid()}.new"
+            probe = folder / ".probe.new"
             probe.write_text("")
-            probe.unlink()
+            probe.unlink(missing_ok=True)  # of two processes one is the first
         except OSError as error:
             raise ValueError(
                 "`directory` is the folder of the state and must be one that this "

@@ -62,6 +62,16 @@ def test_a_number_that_another_process_has_now_is_no_owner(tmp_path, other):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_process_killed_while_it_wrote_has_left_goes_when_it_is_old(tmp_path):
+    old, young = tmp_path / ".owner.7.a.json.new", tmp_path / ".owner.7.b.json.new"
+    for path in (old, young):
+        path.touch()
+    long_ago = time.time() - STALE_SECONDS - 5
+    os.utime(old, (long_ago, long_ago))
+    Owner(tmp_path).release()
+    assert list(tmp_path.iterdir()) == [young]
+
+
 def test_the_same_process_may_begin_again(tmp_path):
     Owner(tmp_path)
     Owner(tmp_path).release()

@@ -54,6 +54,26 @@ def test_a_folder_in_the_place_of_a_picture_is_refused(tmp_path):
         plot_attention([0.5, 0.5], tmp_path / "a.png")
 
 
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+def test_an_error_in_drawing_leaves_the_old_picture(tmp_path, monkeypatch, suffix):
+    path = tmp_path / f"picture{suffix}"
+    path.write_bytes(b"old")
+    figure, _ = new_figure()
+
+    def drawn_in_part(file, **arguments):
+        pathlib.Path(file).write_bytes(b"a part")
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="no space"):
+        patch.setattr(figure, "savefig", drawn_in_part)
+        save(figure, path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+    save(figure, path)
+    assert path.stat().st_size > 500
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_letters_that_no_font_has_become_question_marks_and_are_named(tmp_path):
     figure, (axes,) = new_figure()
     axes.set(title=f"a {CHINESE}")
