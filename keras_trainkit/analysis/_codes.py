@@ -90,7 +90,7 @@ CODES = {
         "too noisy to tell",
         "error",
         f"the noise of the validation loss is above {NOISY:.0%} of its level in the "
-        "last half of the epochs",
+        "last half of the epochs, and the loss rises there twice or more",
         "Raise the batch size or lower the learning rate, and look at several seeds.",
     ),
     "KTK007": Code(
@@ -104,9 +104,9 @@ CODES = {
     "KTK008": Code(
         "overfitting",
         "warning",
-        f"the validation loss has risen by {RISE:.0%} from its lowest level, by "
-        f"{LEAST_RISE:.0%} of the baseline and by twice its noise, while training went "
-        f"on falling; or lies above training by {GAP:g} times the "
+        f"the validation loss has risen at the end by {RISE:.0%} from its lowest "
+        f"level, by {LEAST_RISE:.0%} of the baseline and by twice its noise, while "
+        f"training went on falling; or lies above training by {GAP:g} times the "
         "baseline and by half of itself",
         "Keep the weights of the best epoch (`callbacks.EarlyStopping`), then add "
         "dropout or weight decay, or more rows.",

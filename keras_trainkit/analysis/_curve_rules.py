@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from keras_trainkit.analysis import _codes as limits
-from keras_trainkit.analysis._curves import Curves, level, noise, tail
+from keras_trainkit.analysis._curves import Curves, ending, level, noise, tail
 from keras_trainkit.analysis.diagnosis import Finding
 
 _MIN_EPOCHS = 5
@@ -33,8 +33,9 @@ def _of_trends(curves: Curves) -> list[Finding]:
         return [slow]
     useless = no_better(curves)
     over = overfitting(curves)
-    found = [useless, over, too_noisy(curves)]
-    if not useless and not over:
+    noisy = too_noisy(curves)
+    found = [useless, over, noisy]
+    if not any(found):  # noise hides a trend
         found += [underfitting(curves), still_improving(curves), plateau(curves)]
     return [finding for finding in found if finding]
 
@@ -135,7 +136,8 @@ def too_noisy(curves: Curves) -> Finding | None:
     losses = tail(curves.judged, 0.5)
     middle = float(np.median(losses))
     share = noise(losses) / max(abs(middle), 1e-12)
-    if share <= limits.NOISY:
+    rises = int((np.diff(losses) > 0).sum())
+    if share <= limits.NOISY or rises < 2:  # a steep fall bends as noise does
         return None
     why = (
         f"The {curves.judged_name} jumps by {share:.0%} of its level {middle:.4g} from "
@@ -167,7 +169,7 @@ def overfitting(curves: Curves) -> Finding | None:
         return None
     smooth = level(curves.validation)
     best = int(smooth.argmin())
-    low, end = float(smooth[best]), float(smooth[-1])
+    low, end = float(smooth[best]), ending(curves.validation)
     trained = np.interp(curves.judged_epochs, curves.epochs, level(curves.training))
     numbers = {
         "lowest": low,
@@ -288,8 +290,7 @@ def easy_validation(curves: Curves) -> Finding | None:
     """Validation well below training at the end."""
     if curves.validation is None or len(curves.validation) < _MIN_EPOCHS:
         return None
-    ends = (float(level(c)[-1]) for c in (curves.training, curves.validation))
-    training, validation = ends
+    training, validation = map(ending, (curves.training, curves.validation))
     if training <= 0 or validation >= limits.EASY * training:
         return None
     why = f"Validation ends at {validation:.4g}, training at {training:.4g}."

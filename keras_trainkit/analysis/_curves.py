@@ -121,3 +121,12 @@ def noise(values: np.ndarray) -> float:
 def tail(values: np.ndarray, share: float) -> np.ndarray:
     """The last part of a curve, two values at least."""
     return values[-max(2, round(share * len(values))) :]
+
+
+def ending(values: np.ndarray) -> float:
+    """Where a curve ends: the median of the last tenth, of three values at least.
+
+    `level` has no values beyond the end, and follows there what the last one happens
+    to be.
+    """
+    return float(np.median(values[-max(3, len(values) // 10) :]))

@@ -1,3 +1,4 @@
+import collections
 import json
 import types
 
@@ -110,6 +111,41 @@ def test_fifty_rows_are_enough_to_validate(rows, is_found):
 
 def test_without_validation_there_is_no_good_fit():
     assert diagnose({"loss": GOOD["loss"]}).verdict == "no validation data"
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.4, 0.6, 1.0])
+@pytest.mark.parametrize("epochs", [10, 20, 40])
+def test_a_steep_smooth_fall_is_no_noise(rate, epochs):
+    falling = np.exp(-rate * np.arange(epochs)) + 1e-6
+    found = diagnose({"loss": falling, "val_loss": 1.05 * falling}, baseline=1.0)
+    assert "KTK006" not in found.codes
+
+
+def codes_of_noisy_runs(epochs, noise, runs=200):
+    """How often each code is found in runs that have levelled off."""
+    rng = np.random.default_rng(epochs)
+    level = 0.3 + 0.7 * np.exp(-8 * np.arange(epochs) / epochs)
+    found = collections.Counter()
+    for _ in range(runs):
+        training = 0.95 * level * (1 + 0.01 * rng.normal(size=epochs))
+        validation = level * (1 + noise * rng.normal(size=epochs))
+        curves = {"loss": training, "val_loss": validation}
+        found.update(diagnose(curves, baseline=1.0).codes)
+    return {code: count / runs for code, count in found.items()}
+
+
+@pytest.mark.parametrize("epochs", [15, 30, 60, 120])
+def test_what_chance_makes_of_a_good_fit_is_rarely_called_anything_else(epochs):
+    found = codes_of_noisy_runs(epochs, noise=0.05)
+    assert found["KTK017"] > 0.85
+    assert found.get("KTK008", 0) <= 0.015
+
+
+@pytest.mark.parametrize("epochs", [15, 30, 60])
+def test_noise_is_told_and_no_trend_is_read_into_it(epochs):
+    found = codes_of_noisy_runs(epochs, noise=0.2)
+    assert found["KTK006"] > 0.85
+    assert max(found.get(code, 0) for code in ("KTK008", "KTK011")) < 0.05
 
 
 def test_few_epochs_show_no_trend():
