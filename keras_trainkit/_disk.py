@@ -2,12 +2,17 @@
 
 import contextlib
 import errno
-import glob
+import hashlib
 import os
 import pathlib
+import shutil
 import stat
+import time
+import uuid
 import zipfile
 from collections.abc import Iterator
+
+_OLD_SECONDS = 3600
 
 
 def sync(path: pathlib.Path) -> None:
@@ -66,36 +71,53 @@ def replacing(temporary: pathlib.Path, path: pathlib.Path) -> Iterator[None]:
 def writing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """Within it a file is written that takes the place of `path` at the end.
 
-    Its name has the same suffix. Where that fails `path` stays as it was, and what a
-    killed process has left of it goes with the next. A link keeps pointing where it
-    does; a device or a FIFO, which nothing may take the place of, is written itself.
+    Its name has the same suffix. Where that fails `path` stays as it was; what a killed
+    process has left goes with a later file of that name. A link keeps pointing where it
+    does, and the file keeps its mode. What no file may take the place of is written
+    itself: a device, a FIFO, all below /dev and /proc, a file in a folder that is
+    closed to this process, a mount.
 
     Raises:
         FileNotFoundError: There is no folder for it.
     """
-    path = path.resolve()
-    if path.exists() and not path.is_file():
+    target = pathlib.Path(os.path.realpath(path))
+    if _is_written_itself(path, target):
         yield path
         return
-    if not path.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "no such folder", str(path.parent))
-    for left in path.parent.glob(f".*.{glob.escape(path.name)}"):
-        number = left.name.split(".")[1]
-        if number.isdecimal() and not _is_alive(int(number)):
-            left.unlink(missing_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    with replacing(temporary, path):
-        yield temporary
-
-
-def _is_alive(process: int) -> bool:
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no such folder", str(target.parent))
+    start = f".ktk-{hashlib.sha256(target.name.encode()).hexdigest()[:16]}-"
+    _clear_old(target.parent, start)
+    temporary = target.parent / f"{start}{uuid.uuid4().hex}{target.suffix}"
     try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:  # of another user
-        pass
-    return True
+        yield temporary
+        if target.exists():
+            shutil.copymode(target, temporary)
+        try:
+            replace(temporary, target)
+        except OSError as error:
+            if error.errno != errno.EBUSY:  # the file is a mount
+                raise
+            shutil.copyfile(temporary, target)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _is_written_itself(path: pathlib.Path, target: pathlib.Path) -> bool:
+    if os.path.abspath(path).startswith(("/dev/", "/proc/")):
+        return True
+    if path.exists() and not path.is_file():
+        return True
+    return target.exists() and not os.access(target.parent, os.W_OK)
+
+
+def _clear_old(folder: pathlib.Path, start: str) -> None:
+    """Deletes files of processes that were killed, old enough that none writes them."""
+    with contextlib.suppress(OSError):
+        for left in folder.glob(f"{start}*"):
+            if time.time() - left.stat().st_mtime > _OLD_SECONDS:
+                left.unlink(missing_ok=True)
 
 
 def replace(temporary: pathlib.Path, path: pathlib.Path) -> None:

@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -43,16 +44,72 @@ def test_an_error_leaves_the_old_file_alone(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_a_killed_process_has_left_goes_with_the_next(tmp_path):
-    path = tmp_path / "a [1].png"
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    others = [f".{os.getppid()}.{path.name}", f".{dead.pid}.b.png", f".x.{path.name}"]
-    for name in (f".{dead.pid}.{path.name}", *others):
+def test_what_a_killed_process_has_left_goes_when_it_is_old(tmp_path):
+    path, others = tmp_path / "a [1].png", [".2023.a [1].png", ".ktk-b.png"]
+    for name in others:
         (tmp_path / name).touch()
+    left = []
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt), writing(path) as file:
+            left.append(file.with_name(file.name + ".kept"))
+            left[-1].touch()
+            raise KeyboardInterrupt
+    os.utime(left[0], (0, 0))
     with writing(path) as file:
         file.write_text("new")
-    assert {f.name for f in tmp_path.iterdir()} == {path.name, *others}
+    assert {f.name for f in tmp_path.iterdir()} == {path.name, left[1].name, *others}
+
+
+def test_of_several_writers_the_last_one_wins(tmp_path):
+    path = tmp_path / "picture.png"
+    with writing(path) as first, writing(path) as second:
+        first.write_text("1")
+        second.write_text("2")
+    assert path.read_text() == "1"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_file_keeps_its_mode(tmp_path):
+    path = tmp_path / "picture.png"
+    path.touch(0o600)
+    with writing(path) as file:
+        file.write_text("new")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_mount_is_written_itself(tmp_path, monkeypatch):
+    path = tmp_path / "picture.png"
+    path.write_text("old")
+
+    def busy(temporary, target):
+        raise OSError(errno.EBUSY, "busy")
+
+    monkeypatch.setattr(os, "replace", busy)
+    with writing(path) as file:
+        file.write_text("new")
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="a system without it")
+@pytest.mark.parametrize("to_file", [False, True])
+def test_standard_output_is_written_itself(tmp_path, to_file):
+    program = (
+        "import pathlib; from keras_trainkit import _disk\n"
+        "print('before', flush=True)\n"
+        "with _disk.writing(pathlib.Path('/dev/stdout')) as path:\n"
+        "    with path.open('a') as file: file.write('new\\n')\n"
+    )
+    out = tmp_path / "out.txt"
+    with out.open("w") as file:
+        run = subprocess.run(
+            [sys.executable, "-c", program],
+            stdout=file if to_file else subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            text=True,
+            check=True,
+        )
+    assert (out.read_text() if to_file else run.stdout) == "before\nnew\n"
 
 
 def test_a_link_keeps_pointing_where_it_does(tmp_path):

@@ -46,7 +46,7 @@ def growth(*arguments):
     ],
 )
 def test_turns_of_everything_leave_little_behind(seconds, most):
-    """Megabytes by a turn of thirteen trainings: Keras' own leave six each.
+    """Megabytes by a turn of ten trainings: Keras' own leave six each.
 
     The first turns still fill pools of TensorFlow, the allocator and Keras.
     """

@@ -8,7 +8,9 @@ from typing import TypeAlias
 
 from keras_trainkit._tables.notation import (
     BOOLEANS,
+    GAP,
     MOMENT,
+    PLAIN,
     SPACE,
     UNITS,
     Notation,
@@ -25,11 +27,15 @@ DATE_LIKE = (
     "[./-][0-9]{1,2}|[0-9]{1,2}/[0-9]{1,2}/[0-9]{2})(?:[T ,].*)?"
 )
 YEAR = f"{SPACE}*[0-9]{{4}}{SPACE}*"
+# A number, and what stands behind it: 5 kg, 80 m\u00b2, 7 km/h.
 WITH_UNIT = (
-    f"{SPACE}*[-+\u2212]?[0-9][0-9.,'\u2019]*{SPACE}*"
-    f"([^0-9.,'\u2019 :/-]{{1,12}}){SPACE}*"
+    f"([-+\u2212]?[.,]?[0-9](?:[0-9.,'\u2019]|{GAP}(?=[0-9]))*)({SPACE}*)"
+    "([^0-9,;:#*() ][^,;:#*()]{0,15})"
 )
-UNIT_SHARE = 0.9  # of the values: numbers of houses have an A or a B here and there
+LONGEST_WITH_UNIT = 40
+UNIT_SIGNS = "\u00b0\u20ac$\"'\u2032\u2033"  # degrees, feet and inches too
+ORDINALS = ("st", "nd", "rd", "th")
+UNIT_SHARE = 0.9  # of the texts with a unit
 MOST_SIZES = 20  # of as many texts "4 doors" and the like are categories
 
 
@@ -312,21 +318,46 @@ def _as_texts(
 
 
 def _with_unit(counts: Mapping[str, int], rows: int) -> str:
-    """A remark on numbers with the same unit behind most of them, else ""."""
+    """A remark on numbers with the same unit behind almost all of them, else ""."""
     texts: dict[str, Texts] = collections.defaultdict(collections.Counter)
+    others = 0
     for text, number in counts.items():
-        match = compiled(WITH_UNIT).fullmatch(text)
-        if match is not None:
-            texts[match[1]][text] = number
-    unit = max(texts, key=lambda unit: texts[unit].total(), default="")
-    found = texts.get(unit, collections.Counter())
-    if found.total() < UNIT_SHARE * rows or len(found) <= MOST_SIZES:
+        unit = _unit_behind(text)
+        if unit:
+            texts[unit.casefold()][text] = number
+        elif _has_digit(text) and math.isnan(PLAIN.value(text)):
+            others += number
+    found = max(texts.values(), key=lambda some: some.total(), default=None)
+    if found is None or len(found) <= MOST_SIZES or found.total() * 2 <= rows:
         return ""
+    with_digits = others + sum(some.total() for some in texts.values())
+    if found.total() < UNIT_SHARE * with_digits:
+        return ""
+    shown = most_frequent(found)
     return (
         f"stays text, of {len(counts):,} categories: most values are numbers with the "
-        f"unit {unit!r}, such as {most_frequent(found)!r} (take it away, by "
-        "`.str.replace` of pandas, and they are read as numbers)"
+        f"unit {_unit_behind(shown)!r}, such as {shown!r} (take it away, by `.str.replace` of "
+        'pandas, and they are read as numbers; "categorical" in `kinds` keeps them so)'
     )
+
+
+def _unit_behind(text: str) -> str:
+    """The unit of measure behind the number in a text, "" if it is no such text."""
+    text = text.strip()
+    match = None
+    if len(text) <= LONGEST_WITH_UNIT:
+        match = compiled(WITH_UNIT).fullmatch(text)
+    if match is None:
+        return ""
+    number, gap, unit = match.groups()
+    values = (Notation("number", mark).value(number) for mark in ".,")
+    is_number = number[-1] not in ".," and not all(map(math.isnan, values))
+    words = unit.split()
+    is_name = not (unit[0].isalpha() or unit[0] in UNIT_SIGNS)
+    is_name |= len(words) > 1 and max(map(len, words)) > 3  # 12 Oak Street
+    is_name |= not gap and len(unit) == 1 and unit.isupper()  # bus 10A
+    is_name |= unit.lower() in ORDINALS
+    return "" if not is_number or is_name or _matches(CODE, number) else unit
 
 
 def most_frequent(counts: Mapping[str, int]) -> str:

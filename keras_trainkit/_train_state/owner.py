@@ -109,9 +109,6 @@ class Owner:
         Args:
             spare_own: Bool, False to take the place of earlier ones of this process.
         """
-        for path in self._folder.glob(f".{_PREFIX}*.new"):
-            if _is_silent(path, self.file):  # of a process killed while it wrote
-                path.unlink(missing_ok=True)
         for path in self._folder.glob(f"{_PREFIX}*.json"):
             owner = _read(path)
             if path == self.file or owner is None:
@@ -121,6 +118,10 @@ class Owner:
                 self.release()
                 raise ValueError(_refusal(self._folder, owner, path))
             path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            for path in self._folder.glob(f".{_PREFIX}*.new"):
+                if _is_silent(path, self.file):  # of a process killed while it wrote
+                    path.unlink(missing_ok=True)
 
 
 def _read(path: pathlib.Path) -> dict[str, Any] | None:

@@ -87,7 +87,8 @@ def _locals(frame: FrameType) -> dict[str, Any]:
     has returned.
     """
     found = dict(frame.f_locals)
+    is_function = frame.f_code.co_flags & inspect.CO_OPTIMIZED  # no module
     is_of_keras = str(frame.f_globals.get("__name__")).startswith("keras.")
-    if is_of_keras and sys.version_info < (3, 13):
+    if is_function and is_of_keras and sys.version_info < (3, 13):
         frame.f_locals.clear()
     return found

@@ -52,7 +52,6 @@ class Writer:
             return
         self._thread.join()
         self._thread = None
-        self._running.pop(self._generations.folder.resolve(), None)
         if self._error is not None:
             error, self._error = self._error, None
             raise error
@@ -62,6 +61,8 @@ class Writer:
             self._generations.write(files)
         except BaseException as error:
             self._error = error
+        finally:  # with it its buffers may go
+            self._running.pop(self._generations.folder.resolve(), None)
 
 
 def wait_for_folder(folder: pathlib.Path) -> None:

@@ -2,6 +2,7 @@ import contextlib
 import os
 import pathlib
 import signal
+import tempfile
 import threading
 import warnings
 import weakref
@@ -300,9 +301,8 @@ class TrainState(keras.callbacks.Callback):
         folder = pathlib.Path(self.directory)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            probe = folder / ".probe.new"
-            probe.write_text("")
-            probe.unlink(missing_ok=True)  # of two processes one is the first
+            with tempfile.TemporaryFile(dir=folder):
+                pass
         except OSError as error:
             raise ValueError(
                 "`directory` is the folder of the state and must be one that this "
@@ -512,6 +512,7 @@ class TrainState(keras.callbacks.Callback):
             self._handler = None
         if self._owner is not None:
             self._owner.release()
+        self._writer = None  # and the bytes of a state with it
         self._list = None
 
 

@@ -72,6 +72,18 @@ def test_what_a_process_killed_while_it_wrote_has_left_goes_when_it_is_old(tmp_p
     assert list(tmp_path.iterdir()) == [young]
 
 
+def test_what_cannot_be_deleted_hides_no_other_owner(tmp_path, other):
+    kept = tmp_path / ".owner.7.a.json.new"
+    kept.mkdir()
+    long_ago = time.time() - STALE_SECONDS - 5
+    os.utime(kept, (long_ago, long_ago))
+    Owner(tmp_path).release()
+    path = leave(tmp_path, other.pid, started=started(other.pid))
+    with pytest.raises(ValueError, match=f"owned by the process {other.pid}"):
+        Owner(tmp_path)
+    assert sorted(tmp_path.iterdir()) == [kept, path]
+
+
 def test_the_same_process_may_begin_again(tmp_path):
     Owner(tmp_path)
     Owner(tmp_path).release()
@@ -184,11 +196,12 @@ def test_an_owner_that_another_has_replaced_hears_of_it_at_the_end(tmp_path, oth
     owner = Owner(tmp_path)
     ran = []
     owned = pytest.raises(ValueError, match=f"owned by the process {other.pid}")
+    before = threading.enumerate()
     with owned, owner.refreshed():
-        threads = threading.active_count()
+        (thread,) = (one for one in threading.enumerate() if one not in before)
         leave(tmp_path, other.pid, started=started(other.pid))
         owner.file.unlink()
-        until(lambda: threading.active_count() < threads)
+        until(lambda: not thread.is_alive())
         ran.append("to its end")
     assert ran == ["to its end"]
 

@@ -65,3 +65,11 @@ def test_what_locals_has_returned_stays_as_it_is():
 
     kept = fit(keras.callbacks.CallbackList(), X)
     assert kept["x"] is X
+
+
+def test_names_of_a_module_stay_as_they_are():
+    """Its frame has no others: a kit of one's own may be called `keras.something`."""
+    scope = {"__name__": "keras.own", "calling_list": calling_list}
+    exec("found = calling_list(None)", scope)
+    assert scope["found"] is None
+    assert scope["__name__"] == "keras.own"

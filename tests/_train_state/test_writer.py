@@ -1,6 +1,8 @@
 """States that are written beside the training."""
 
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -87,3 +89,15 @@ def test_the_next_fit_of_the_folder_waits_for_the_last_state(tmp_path, held):
 def test_a_value_that_is_no_state_is_refused_at_once(tmp_path):
     with pytest.raises(ValueError, match="files that run no code"):
         Writer(Generations(tmp_path, 2)).write({"step": object()})
+
+
+def test_a_writer_that_has_ended_is_let_go_of_with_its_bytes(tmp_path):
+    """Also where an error has ended its `fit`, and nobody waits."""
+    writer = Writer(Generations(tmp_path, 2))
+    writer.write({"step": 1, "weights": np.ones(3)})
+    writer._thread.join(SECONDS)
+    alive = weakref.ref(writer)
+    del writer
+    gc.collect()
+    assert alive() is None
+    assert step_in(tmp_path) == 1

@@ -1,5 +1,6 @@
 import collections
 import json
+import pathlib
 import types
 
 import keras
@@ -94,6 +95,22 @@ def test_the_report_reads_and_goes_into_a_json(tmp_path):
     read = json.loads((tmp_path / "found.json").read_text())
     assert read == found.to_dict()
     assert read["findings"][0]["numbers"] == {"epoch": 2, "loss": "nan"}
+
+
+def test_an_error_in_writing_leaves_the_old_json(tmp_path, monkeypatch):
+    path = tmp_path / "found.json"
+    path.write_text("old")
+
+    def written_in_part(file, text, **arguments):
+        file.write_bytes(b"a part")
+        raise OSError("no space left")
+
+    found = diagnose(GOOD)
+    monkeypatch.setattr(pathlib.Path, "write_text", written_in_part)
+    with pytest.raises(OSError, match="no space"):
+        found.to_json(path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_validation_accuracy_tells_how_few_rows_it_comes_from():

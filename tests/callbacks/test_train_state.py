@@ -822,3 +822,16 @@ def test_control_keras_own_backup_trains_too_much_after_two_kills(tmp_path):
             begin(Kill(*at))
     steps = begin()["variables"]
     assert 9 in [int(v) for v in steps if v.shape == () and v.dtype.kind == "i"]
+
+
+def test_a_file_of_ones_own_in_the_folder_is_not_written_to(tmp_path, blobs):
+    (tmp_path / "thesis").write_text("words")
+    (tmp_path / "run").mkdir()
+    for name in (".probe.new", f".{os.getpid()}.new"):
+        (tmp_path / "run" / name).symlink_to(tmp_path / "thesis")
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    state = TrainState(tmp_path / "run")
+    model.fit(*blobs, verbose=0, callbacks=[state])
+    assert (tmp_path / "thesis").read_text() == "words"
+    assert state._writer is None
