@@ -2,9 +2,10 @@
 
     python benchmarks/train_state_cost.py
 
-Fits of about a minute, a state for every epoch, and after every 20 batches. A save is
-timed as a whole, in the thread that trains, with the `fsync` of each file: while it
-lasts, nothing is trained. "disk" is what the folder holds with `keep=2`.
+Fits of about a minute, a state for every epoch, and after every 20 batches. Timed is
+what the thread that trains spends on a save: taking the bytes, and waiting for the disk
+where the state before is still being written. "disk" is what the folder holds with
+`keep=2`.
 """
 
 import argparse

@@ -85,8 +85,10 @@ class TableEncoder(keras.layers.Layer):
     |                                            | warning, if under 1 % show the   |
     |                                            | decimal mark, or over 1 % of     |
     |                                            | these contradict the others      |
-    | `31.01.2024`, `12 kg`, `1.2.3`, `5` beside | texts, with a warning if most    |
-    | `x`, and all others                        | are numbers or dates             |
+    | `12 kg`, `80,0 m²`, and the like           | texts, with a warning if over 20 |
+    |                                            | differ, of mostly one unit       |
+    | `31.01.2024`, `1.2.3`, `5` beside `x`, and | texts, with a warning if most    |
+    | all others                                 | are numbers or dates             |
 
     Texts of pandas' category stay texts, unless `kinds` says otherwise. A column may
     hold numbers beside texts if all texts are numbers (`read_csv` gives such columns).
