@@ -336,8 +336,9 @@ def _with_unit(counts: Mapping[str, int], rows: int) -> str:
     shown = most_frequent(found)
     return (
         f"stays text, of {len(counts):,} categories: most values are numbers with the "
-        f"unit {_unit_behind(shown)!r}, such as {shown!r} (take it away, by `.str.replace` of "
-        'pandas, and they are read as numbers; "categorical" in `kinds` keeps them so)'
+        f"unit {_unit_behind(shown)!r}, such as {shown!r} (take it away, by "
+        "`.str.replace` of pandas, and they are read as numbers; "
+        '"categorical" in `kinds` keeps them so)'
     )
 
 

@@ -124,7 +124,7 @@ def tail(values: np.ndarray, share: float) -> np.ndarray:
 
 
 def ending(values: np.ndarray) -> float:
-    """Where a curve ends: the median of the last tenth, of three values at least.
+    """End of a curve: the median of the last tenth, of three values at least.
 
     `level` has no values beyond the end, and follows there what the last one happens
     to be.
