@@ -4,6 +4,7 @@ import fractions
 import gc
 import pickle
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -408,14 +409,39 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path):
         assert_equal(one.numpy(), other.numpy())
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_parts_of_an_epoch_add_up_to_one():
     batches = training_batches(batch_size=20)  # 16 of them
-    model = line()
-    model.fit(batches, steps_per_epoch=4, epochs=3, verbose=0)
-    assert batches.epoch in (0, 1)  # TensorFlow reads ahead
-    batches = training_batches(batch_size=20)
-    model.fit(batches, steps_per_epoch=8, epochs=4, verbose=0)
-    assert batches.epoch == 2
+    came, expected = line(), line()
+    for batches.epoch in range(3):
+        x, y = arrays_of(batches)
+        expected.fit(x, y, 20, 1, 0, shuffle=False)
+    batches.epoch = 0
+    came.fit(batches, steps_per_epoch=4, epochs=12, shuffle=False, verbose=0)
+    assert batches.epoch >= 3  # TensorFlow reads ahead
+    assert_same_weights(came, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_thread_that_reads_ahead_goes_on_to_the_next_epoch_after_the_last_batch():
+    batches, expected = training_batches(), training_batches()  # 5 of them
+    expected.epoch = 1
+    with ThreadPoolExecutor(1) as thread:
+
+        def read(numbers):
+            return list(thread.map(batches.__getitem__, numbers))
+
+        batches.on_epoch_begin()
+        read(range(3))
+        batches.on_epoch_end()
+        read([3, 4])  # before the next part begins
+        ahead = read([0, 1])
+        batches.on_epoch_begin()
+        ahead += read([2, 3, 4])
+        assert batches.epoch == 1
+        batches.on_epoch_end()
+        assert batches.epoch == 2
+    for one, other in zip(ahead, expected, strict=True):
+        assert_equal(one[1], other[1])
 
 
 def test_looking_at_batches_does_not_go_on_to_the_next_epoch():
