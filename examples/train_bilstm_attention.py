@@ -34,6 +34,7 @@ import re
 
 import keras
 import numpy as np
+from served_folder import check_folder, note_data
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
@@ -69,6 +70,11 @@ def main(
         + "; to predict: "
         + ("a number" if classes is None else f"one of {len(classes)} classes")
     )
+    about = {
+        "inputs": "texts" if text else f"steps of {x[0].shape[1]} features",
+        "outputs": "a number" if classes is None else f"{len(classes)} classes",
+    }
+    check_folder(out, about)
     x_train, x_test, y_train, y_test = train_test_split(
         x, y, test_size=0.2, stratify=None if classes is None else y, random_state=seed
     )
@@ -93,6 +99,7 @@ def main(
     if text:
         keras.saving.save_model(estimator.vectorization_, out / "text.keras")
     served = estimator.export(out / "saved_model", x_test[:4])
+    note_data(out, about)
     scores = scores_of(estimator, x_test, y_test)
     print("test", *(f"{name} {value:.4g}" for name, value in scores.items()))
     print(f"Saved {out / 'model.keras'} and {served}")

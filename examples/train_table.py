@@ -37,6 +37,7 @@ import pathlib
 import keras
 import numpy as np
 import pandas as pd
+from served_folder import check_folder, note_data
 from sklearn import ensemble
 from sklearn.datasets import load_breast_cancer
 
@@ -62,6 +63,9 @@ def main(
 
     # File to rows. The test rows are not looked at until the end.
     table, y, task, classes = read_table(csv, target, task, sep, drop)
+    outputs = task if classes is None else f"{len(classes)} classes"
+    about = {"columns": sorted(table), "outputs": outputs}
+    check_folder(out, about)
     strata = None if task == "regression" else y
     parts = data.split(table, validation=None, stratify=strata, seed=seed)
 
@@ -88,6 +92,7 @@ def main(
     model.save(out / "model.keras")
     keras.saving.save_model(encoder, out / "encoder.keras")
     served = estimator.export(out / "saved_model", table.iloc[parts.test[:8]])
+    note_data(out, about)
 
     known = table[list(encoder.column_names)]  # all that had a value to learn from
     train, test = ((known.iloc[part], y[part]) for part in (parts.train, parts.test))

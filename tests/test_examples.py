@@ -33,7 +33,7 @@ def test_every_example_is_tested():
     trained = {"train_table", "train_bilstm_attention", "track_runs"}
     trained |= {"compare_optimizers"}
     searched = {"search_mlp", "search_bilstm_attention"}  # test_search_examples.py
-    others = {"quiet_start", "methods_of_search"}  # what they share
+    others = {"quiet_start", "methods_of_search", "served_folder"}  # what they share
     files = {file.stem for file in EXAMPLES.glob("*.py")}
     assert files == trained | searched | others
 
@@ -55,7 +55,8 @@ def test_an_example_starts_without_lines_of_tensorflow():
 
 
 @pytest.mark.slow
-def test_train_table_beats_chance_and_leaves_its_files(train_table, tmp_path):
+def test_train_table_beats_chance_and_leaves_its_files(train_table, houses, tmp_path):
+    tmp_path /= "out"
     scores = train_table.main(out=tmp_path, members=3, epochs=6, verbose=0)
     assert scores["as served"]["accuracy"] > 0.9
     assert scores["as served"]["accuracy"] == scores["as trained"]["accuracy"]
@@ -63,6 +64,23 @@ def test_train_table_beats_chance_and_leaves_its_files(train_table, tmp_path):
     names = {file.name for file in tmp_path.iterdir()}
     assert names >= {"model.keras", "encoder.keras", "learning_curves.png"}
     assert (tmp_path / "saved_model" / "1" / "saved_model.pb").exists()
+    # The folder of one table is not another's, and that is said before it is touched.
+    left = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")}
+    with pytest.raises(ValueError, match="'mean area'.*there and \\['age'.*now"):
+        train_table.main(houses, "price", out=tmp_path)
+    assert left == {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")}
+
+
+def test_a_folder_is_refused_for_other_data_alone(tmp_path):
+    folder = load("served_folder")
+    about = {"inputs": "texts", "outputs": "2 classes"}
+    folder.check_folder(tmp_path, about)  # nothing is served there
+    folder.note_data(tmp_path, about)
+    folder.check_folder(tmp_path, about)
+    with pytest.raises(ValueError, match="outputs 2 classes there and a number now"):
+        folder.check_folder(tmp_path, about | {"outputs": "a number"})
+    with pytest.raises(ValueError, match="inputs texts there and steps of 3 f"):
+        folder.check_folder(tmp_path, about | {"inputs": "steps of 3 features"})
 
 
 @pytest.fixture

@@ -7,9 +7,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from keras_trainkit._arrays import BlockBuffer
-from keras_trainkit._statistics import DistinctShare, Extremes, Moments, Quantiles
-from keras_trainkit._statistics.centers import mean_and_deviation, median_and_spread
+from keras_trainkit._statistics import Extremes
 from keras_trainkit._tables.column_state import CYCLES, DAY, ColumnState
 from keras_trainkit._tables.columns import (
     Column,
@@ -26,8 +24,16 @@ from keras_trainkit._tables.kinds import (
     refuse_values,
     values_as_kind,
 )
+from keras_trainkit._tables.levels import (
+    MAX_LEVELS,
+    by_frequency,
+    check_exact,
+    check_unicode,
+    refuse_levels,
+    variants_remark,
+)
 from keras_trainkit._tables.notation import MISSING_WORDS, Notation
-from keras_trainkit._tables.objects import EXACT
+from keras_trainkit._tables.number_statistics import BLOCK, NumberStatistics
 from keras_trainkit._tables.recognition import (
     MAX_STRAY_SHARE,
     Recognition,
@@ -38,9 +44,6 @@ from keras_trainkit._tables.recognition import (
 )
 from keras_trainkit._tables.text_counts import TextCounts
 
-BLOCK = 2**16  # values that enter the statistics together
-QUANTILE_VALUES = 2**18  # kept per column, 2 MiB
-MAX_LEVELS = 1_000_000
 MIN_ID_ROWS = 20
 MIN_ID_SHARE = 0.95  # of different values in a column of identifiers
 MIN_CYCLE_SHARE = 0.01  # of a cycle that values must vary by
@@ -156,7 +159,7 @@ class ColumnLearner:
         self._missing = 0
         self._num_values = 0  # that came as numbers, booleans or datetimes
         self._levels: collections.Counter = collections.Counter()
-        self._numbers = _NumberStatistics(scaling == "standard")
+        self._numbers = NumberStatistics(scaling == "standard")
         self._phases = {cycle: Extremes() for cycle in CYCLES}
         self._texts = TextCounts(self.missing_words, MAX_LEVELS)
 
@@ -182,7 +185,7 @@ class ColumnLearner:
             if self._texts.is_full and not self._texts.is_finished:
                 self._recognize_texts()
                 if self._texts.notation is None:
-                    _refuse_levels(self.name, self._texts.counts)
+                    refuse_levels(self.name, self._texts.counts)
             if self._texts.notation is not None and len(rest):
                 self._take_numbers(self._texts.read(rest, self._texts.notation))
 
@@ -201,7 +204,7 @@ class ColumnLearner:
             _check_finite(self.name, present)
         if self._kind == "categorical":
             if not has_text_levels:
-                _check_exact(self.name, present)
+                check_exact(self.name, present)
             self._count_levels(present)
             return
         if self._kind == "numeric":
@@ -213,7 +216,7 @@ class ColumnLearner:
         for start in range(0, len(values), BLOCK):
             self._levels.update(values[start : start + BLOCK].tolist())
             if len(self._levels) > MAX_LEVELS:
-                _refuse_levels(self.name, self._levels)
+                refuse_levels(self.name, self._levels)
 
     def _take_numbers(self, present: np.ndarray) -> None:
         self._numbers.update(present)
@@ -240,6 +243,8 @@ class ColumnLearner:
             )
         notation = self._texts.notation
         is_categorical = self._kind == "categorical"
+        variants = self._variants_remark()
+        self.warning = self.warning or variants
         fields = self._level_fields() if is_categorical else self._number_fields()
         return ColumnState(
             self.name,
@@ -249,16 +254,15 @@ class ColumnLearner:
             **fields,
             absent=self.missing_words,
             notation=None if notation is None else notation.plain(),
-            remark="; ".join(filter(None, [self._remark, self._id_remark()])),
+            remark="; ".join(filter(None, [self._remark, variants, self._id_remark()])),
         )
 
     def _level_fields(self) -> dict[str, Any]:
-        counts = self._levels
-        ordered = sorted(counts, key=lambda level: (-counts[level], level))
+        ordered = by_frequency(self._levels)
         known = ordered[: self.max_categories]
         if self._level_type != "number":
             for level in ordered:
-                _check_unicode(self.name, level)
+                check_unicode(self.name, level)
         are_texts_of = self._level_type in ("datetime", "other")
         return {
             "levels": known,
@@ -287,6 +291,11 @@ class ColumnLearner:
             if (span >= CYCLES[cycle] or (is_time and cycle == "day"))
             and phase.highest[0] - phase.lowest[0] > MIN_CYCLE_SHARE
         ]
+
+    def _variants_remark(self) -> str:
+        if self._kind != "categorical" or self._level_type != "text":
+            return ""
+        return variants_remark(by_frequency(self._levels))
 
     def _id_remark(self) -> str:
         """Remark on a column that seems to hold identifiers; "" for others."""
@@ -377,56 +386,6 @@ class ColumnLearner:
             _refuse_stray(self.name, self._kind, stray)
 
 
-class _NumberStatistics:
-    """Statistics of the numbers of one column, fed in blocks of equal length."""
-
-    def __init__(self, with_moments: bool):
-        self._buffer = BlockBuffer(BLOCK)
-        self._extremes = Extremes()
-        self._quantiles = Quantiles(QUANTILE_VALUES)
-        self._moments = Moments() if with_moments else None
-        self._distinct: DistinctShare | None = (
-            DistinctShare()
-        )  # None: some are not whole
-
-    def update(self, values: np.ndarray) -> None:
-        for block in self._buffer.add(values):
-            self._take(block)
-
-    def fields(self, scaling: str | None) -> dict[str, Any]:
-        """Fields of the column state, after the last update."""
-        self._take(self._buffer.take_rest())
-        center, spread = np.zeros(1), np.ones(1)
-        if scaling == "robust":
-            center, spread = median_and_spread(self._extremes, self._quantiles)
-        elif self._moments is not None and scaling == "standard":
-            center, spread = mean_and_deviation(self._extremes, self._moments)
-        return {
-            "fill": float(self._quantiles.quantile(0.5)[0]),
-            "center": float(center[0]),
-            "spread": float(min(spread[0], np.finfo("float64").max)),
-            "lowest": float(self._extremes.lowest[0]),
-            "highest": float(self._extremes.highest[0]),
-        }
-
-    def distinct_whole_share(self) -> float:
-        """Share of different numbers; 0 if one of them is not whole."""
-        return self._distinct.share if self._distinct else 0.0
-
-    def _take(self, values: np.ndarray) -> None:
-        if self._distinct and (values != np.floor(values)).any():
-            self._distinct = None
-        if self._distinct:
-            self._distinct.update(values)
-        rows = values[:, np.newaxis]
-        block = Quantiles(QUANTILE_VALUES)
-        block.update(rows)
-        self._quantiles.merge(block)  # leaves nothing waiting, unlike `update`
-        self._extremes.update(rows)
-        if self._moments is not None:
-            self._moments.update(rows)
-
-
 def _check_finite(name: str, values: np.ndarray) -> None:
     if np.isinf(values).any():
         _refuse_infinite(name)
@@ -437,33 +396,6 @@ def _refuse_infinite(name: str) -> NoReturn:
         f"The column {name!r} is scaled by its values and must hold finite numbers "
         "(below 1.8e308; datetimes before the year 290,000) or missing ones. "
         "Received: an infinite number."
-    )
-
-
-def _check_exact(name: str, values: np.ndarray) -> None:
-    if (np.abs(values) >= EXACT).any():
-        raise ValueError(
-            f"The column {name!r} is encoded by its levels, compared as float64, and "
-            "must hold numbers below 2^53 (longer ones as texts). "
-            f"Received: {np.abs(values).max():.17g}."
-        )
-
-
-def _check_unicode(name: str, level: str) -> None:
-    try:
-        level.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"The column {name!r} is served as texts in UTF-8 and must hold no other "
-            f"bytes or surrogates. Received: {level!r}."
-        ) from error
-
-
-def _refuse_levels(name: str, levels: Mapping[Any, int]) -> NoReturn:
-    raise ValueError(
-        f"The column {name!r} is encoded by its levels and must have at most "
-        f"{MAX_LEVELS:,} different ones (an identifier is better dropped). "
-        f"Received: {len(levels):,} or more, such as {next(iter(levels))!r}."
     )
 
 

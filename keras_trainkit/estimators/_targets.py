@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 from sklearn.exceptions import DataConversionWarning
 
+from keras_trainkit._tables.levels import by_frequency, variants_remark
 from keras_trainkit._tables.objects import is_missing
 
 PURPOSE = "`y` is what is learned to be predicted and"
@@ -91,7 +92,16 @@ def read_classes(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         _refuse("must have two classes or more", f"one class, {classes.tolist()[0]!r}")
+    if types == {str}:
+        _tell_variants(classes.tolist(), codes)
     return classes, codes
+
+
+def _tell_variants(classes: list[str], codes: np.ndarray) -> None:
+    rows = dict(zip(classes, np.bincount(codes).tolist(), strict=True))
+    remark = variants_remark(by_frequency(rows), "classes")
+    if remark:
+        warnings.warn(f"`y` {remark}.", stacklevel=6)
 
 
 def read_numbers(y: np.ndarray) -> np.ndarray:

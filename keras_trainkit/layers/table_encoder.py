@@ -56,7 +56,8 @@ class TableEncoder(keras.layers.Layer):
     codes. Missing are None, NaN, NaT and `pandas.NA`; texts that are blank; and, in any
     case of letters, `? - -- . na n/a #n/a nan nat <na> null none` (`missing_values`).
     Levels are those of the adapted rows; pandas' list of categories, which holds the
-    levels of the test rows too, is not used.
+    levels of the test rows too, is not used. `"Ulm"`, `" Ulm"` and `"ULM"` are three of
+    them, and a UserWarning says so.
 
     All texts of a column that are not missing decide together what it is; if up to 1 %
     of them do not fit, these count as missing and a UserWarning says so. The order of

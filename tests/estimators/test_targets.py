@@ -49,6 +49,17 @@ def test_a_column_of_classes_is_read_with_scikit_learns_warning():
         assert read_classes(np.array([[1], [2]]))[1].tolist() == [0, 1]
 
 
+def test_classes_that_only_their_spelling_tells_apart_are_told():
+    y = np.array(["yes", "no", "yes", "Yes", "no ", "no"], object)
+    with pytest.warns(
+        UserWarning,
+        match="`y` takes 'yes' and 'Yes' .and 1 more. for different classes",
+    ):
+        classes, codes = read_classes(read_target(y, 6, "X"))
+    assert classes.tolist() == ["Yes", "no", "no ", "yes"]
+    assert codes.tolist() == [3, 1, 3, 0, 2, 1]
+
+
 @pytest.mark.parametrize(
     ("y", "words"),
     [

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from table_limits import set_limits
 
 from keras_trainkit._tables import learning
 from keras_trainkit.layers import TableEncoder
@@ -36,15 +37,15 @@ def learned(data, **arguments):
 @pytest.mark.parametrize("scaling", ["robust", "standard"])
 @pytest.mark.parametrize("rows", [1, 7, 500])
 def test_chunks_give_what_one_call_gives(monkeypatch, scaling, rows):
-    monkeypatch.setattr(learning, "BLOCK", 64)  # several are filled
+    set_limits(monkeypatch, BLOCK=64)  # several are filled
     frame = table_of()
     chunks = (frame[start : start + rows] for start in range(0, 500, rows))
     assert learned(chunks, scaling=scaling) == learned(frame, scaling=scaling)
 
 
 def test_chunks_give_what_one_call_gives_beyond_what_quantiles_keep(monkeypatch):
-    monkeypatch.setattr(learning, "BLOCK", 64)
-    monkeypatch.setattr(learning, "QUANTILE_VALUES", 128)
+    set_limits(monkeypatch, BLOCK=64)
+    set_limits(monkeypatch, QUANTILE_VALUES=128)
     frame = table_of()
     assert learned(frame[i : i + 9] for i in range(0, 500, 9)) == learned(frame)
 
@@ -77,7 +78,7 @@ def test_a_chunk_of_another_kind_or_with_other_columns_is_refused():
 
 
 def test_too_many_levels_end_the_reading(monkeypatch):
-    monkeypatch.setattr(learning, "MAX_LEVELS", 1000)
+    set_limits(monkeypatch, MAX_LEVELS=1000)
     read = []
 
     def endless():
@@ -105,8 +106,8 @@ def test_a_failed_adapt_leaves_what_was_learned():
 
 
 def test_what_is_kept_of_a_long_column_is_bounded(monkeypatch):
-    monkeypatch.setattr(learning, "BLOCK", 256)
-    monkeypatch.setattr(learning, "QUANTILE_VALUES", 1024)
+    set_limits(monkeypatch, BLOCK=256)
+    set_limits(monkeypatch, QUANTILE_VALUES=1024)
     rng = np.random.default_rng(0)
     learner = learning.ColumnLearner("x", None, "robust", 9)
     from keras_trainkit._tables.columns import read

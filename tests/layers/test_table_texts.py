@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from table_limits import set_limits
 
-from keras_trainkit._tables import learning
 from keras_trainkit._tables.recognition import recognize
 from keras_trainkit.layers import TableEncoder
 
@@ -392,7 +392,7 @@ def test_a_dirty_copy_of_a_table_gives_the_arrays_of_the_clean_one(scaling):
 
 @pytest.mark.parametrize("rows", [1, 7, 100])
 def test_chunks_of_texts_give_what_one_call_gives(monkeypatch, rows):
-    monkeypatch.setattr(learning, "BLOCK", 64)
+    set_limits(monkeypatch, BLOCK=64)
     dirty, _ = dirty_and_clean()
     whole = adapted(dirty).get_build_config()
     chunks = (dirty[start : start + rows] for start in range(0, len(dirty), rows))
@@ -454,7 +454,7 @@ def test_a_column_of_numbers_reads_their_texts_later():
 
 
 def test_more_different_texts_than_are_counted_are_still_numbers(monkeypatch):
-    monkeypatch.setattr(learning, "MAX_LEVELS", 100)
+    set_limits(monkeypatch, MAX_LEVELS=100)
     texts = [f"${number:,}.50" for number in range(5000, 5400)]
     learned = adapted({"x": texts}).get_build_config()["columns"][0]
     assert (learned["lowest"], learned["fill"], learned["highest"]) == (
@@ -470,8 +470,8 @@ def test_more_different_texts_than_are_counted_are_still_numbers(monkeypatch):
 
 def test_more_different_dates_than_are_counted_are_still_datetimes(monkeypatch):
     """Rows that wait for their block are no numbers beside the texts."""
-    monkeypatch.setattr(learning, "BLOCK", 64)
-    monkeypatch.setattr(learning, "MAX_LEVELS", 100)
+    set_limits(monkeypatch, BLOCK=64)
+    set_limits(monkeypatch, MAX_LEVELS=100)
     days = np.datetime64("2024-01-01") + np.arange(400)
     texts = days.astype(str).tolist()
     learned = adapted({"x": texts}).get_build_config()["columns"][0]
@@ -593,3 +593,43 @@ def test_four_digits_are_no_dates():
     assert recognize({"1234": 60, "x1": 40}).remark.startswith(
         "stays text: not all values are numbers; 40 of 100 are none"
     )
+
+
+# Levels that are spelled alike
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Köln", " köln"),
+        ("Köln", "Köln "),
+        ("Köln", "KÖLN"),
+        ("Köln", "Ko\u0308ln"),
+        ("New York", "New  York"),
+        ("New York", "New\xa0York"),
+        ("a", "a "),
+    ],
+)
+def test_levels_that_only_their_spelling_tells_apart_are_told(one, other):
+    encoder = TableEncoder()
+    table = {"x": [one] * 3 + [other] * 2 + ["Ulm"]}
+    with pytest.warns(UserWarning, match="The column 'x' takes") as told:
+        encoder.adapt(table)
+    assert f"{one!r} and {other!r} for different levels" in str(told[0].message)
+    assert f"{one!r} and {other!r}" in encoder.summary()
+    assert encoder(table)["categorical"][:, 0].tolist() == [2, 2, 2, 3, 3, 4]
+
+
+def test_of_many_such_levels_the_most_frequent_pair_is_named():
+    encoder = TableEncoder()
+    table = {"x": ["yes"] * 5 + ["Yes"] * 4 + ["no"] + [" no"] * 3 + ["YES"]}
+    with pytest.warns(UserWarning, match=r"'yes' and 'Yes' \(and 2 more\) for"):
+        encoder.adapt({"x": table["x"] + ["maybe"]})
+
+
+def test_codes_may_differ_by_capitals():
+    encoder = TableEncoder()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        encoder.adapt({"x": ["a", "A", "aB", "Ab", "AB"], "y": [*"vwxyz"]})
+    assert "different levels" not in encoder.summary()
