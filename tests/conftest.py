@@ -12,6 +12,7 @@ import pytest  # noqa: E402
 
 # Keras is imported where it is used: the process that only hands out tests, which loads
 # this file first, has no need of it.
+LONGEST = ("test_readme.py", "test_memory.py")
 MOST_WORKERS = 4  # each of them loads a backend: a second and half a gigabyte
 
 
@@ -51,10 +52,10 @@ def backend():
 def pytest_collection_modifyitems(items):
     """Skips what the backend under test cannot do; the reason names the marker.
 
-    The blocks of the pages take longest, so they begin first.
+    The longest begin first, so that none of them is alone at the end.
     """
     mark_further_cases_slow(items)
-    items.sort(key=lambda item: item.path.name != "test_readme.py")
+    items.sort(key=lambda item: item.path.name not in LONGEST)
     excluded = {"tensorflow_only"} if backend() != "tensorflow" else set()
     if backend() == "torch":
         excluded.add("not_torch")
