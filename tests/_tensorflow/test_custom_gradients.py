@@ -174,8 +174,14 @@ def growth(train):
     return set(np.diff(counts[1:]).tolist())
 
 
-@pytest.mark.first_quick
-@pytest.mark.parametrize("kind", KINDS)
+WAITING = {"estimator": pytest.mark.slow}  # the others: tests/test_memory.py has them
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["builder"]
+    + [pytest.param(k, marks=WAITING.get(k, pytest.mark.soak)) for k in [*KINDS][1:]],
+)
 def test_fits_one_after_the_other_leave_no_graph_behind(kind):
     assert growth(KINDS[kind]) == {0}
 
