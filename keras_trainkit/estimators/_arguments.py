@@ -14,15 +14,15 @@ from keras_trainkit._tables.kinds import (
     check_kinds,
     check_missing_values,
 )
+from keras_trainkit.estimators._read_length import ENDS, PURPOSE
 from keras_trainkit.estimators._recipe import PRESETS
 from keras_trainkit.estimators._search_folder import check_directory
 
-_ENDS = ("start", "end")
 _COUNTS = {
     "members": "is the number of members of the ensemble",
     "epochs": "is the number of epochs, at most,",
     "batch_size": "is the number of rows per step",
-    "max_length": "is the number of steps, or words, that are read of a row, at most,",
+    "max_length": PURPOSE,
     "pool_size": "is the number of steps that become one behind the convolutions",
     "embedding_units": "is the number of units per word",
 }
@@ -68,14 +68,7 @@ def check_sequence_arguments(given: dict[str, Any]) -> None:
             check_counts(name, given[name], purpose, 1)
     if given["keep"] is not None:
         purpose = "is the end that stays of longer rows"
-        check_choice("keep", given["keep"], purpose, _ENDS)
-
-
-def check_read_length(recipe: dict[str, Any]) -> None:
-    """Refuses a recipe, of a file, that does not say what is read of a longer row."""
-    length, keep = recipe["max_length"]["value"], recipe["keep"]["value"]
-    check_count("max_length", length, _COUNTS["max_length"])
-    check_choice("keep", keep, "is the end that stays of longer rows", _ENDS)
+        check_choice("keep", given["keep"], purpose, ENDS)
 
 
 def _check_search(given: dict[str, Any]) -> None:

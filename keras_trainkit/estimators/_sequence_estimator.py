@@ -11,10 +11,7 @@ from sklearn.utils import Tags
 
 from keras_trainkit._checks import check_number
 from keras_trainkit._types import Layer, Model
-from keras_trainkit.estimators._arguments import (
-    check_read_length,
-    check_sequence_arguments,
-)
+from keras_trainkit.estimators._arguments import check_sequence_arguments
 from keras_trainkit.estimators._estimator import (
     Estimator,
     Plan,
@@ -22,6 +19,7 @@ from keras_trainkit.estimators._estimator import (
     trained_rows,
 )
 from keras_trainkit.estimators._parts import Rows
+from keras_trainkit.estimators._read_length import check_read_length, tell_unread
 from keras_trainkit.estimators._recipe import choice
 from keras_trainkit.estimators._sequence_recipe import (
     chosen_for_measurements,
@@ -104,6 +102,9 @@ class SequenceEstimator(Estimator):
         recipe = chosen_for_measurements(
             len(splits[0][0]), longest, goal.task, self.preset, self._given()
         )
+        if self.max_length is None:
+            lengths = source.take(np.union1d(*splits[0])).lengths()
+            tell_unread(lengths, recipe, "sequences", "steps")
         source = source.cut(recipe["max_length"]["value"], recipe["keep"]["value"])
         empty = source.take(trained).without_value()
         if empty:

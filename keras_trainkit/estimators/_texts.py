@@ -15,6 +15,18 @@ PURPOSE = "`X` holds the texts, one per row,"
 READ_AT_ONCE = 1024  # texts: an array is as wide as the longest of them
 
 
+class Words(NamedTuple):
+    """Numbers of the words of each text.
+
+    Args:
+        numbers: Of each text int32 `(words,)`, without padding, those that are read.
+        lengths: `(rows,)`. Words of each, read or not.
+    """
+
+    numbers: list[np.ndarray]
+    lengths: np.ndarray
+
+
 class Texts(NamedTuple):
     """Texts, none missing.
 
@@ -63,20 +75,21 @@ def word_numbers(
     texts: np.ndarray,
     max_length: int,
     keep: str,
-) -> list[np.ndarray]:
-    """Numbers of the words of each text, int32, without padding.
+) -> Words:
+    """The numbers of the words of each text.
 
     Args:
         max_length: Int >= 1. Words that are kept of each.
         keep: "start" or "end", of longer texts.
     """
-    found = []
+    found, lengths = [], []
     for start in range(0, len(texts), READ_AT_ONCE):
         numbers = vectorization(texts[start : start + READ_AT_ONCE].tolist())
         for row in ops.convert_to_numpy(numbers):
             words = row[row > 0].astype("int32")
+            lengths.append(len(words))
             found.append(words[:max_length] if keep == "start" else words[-max_length:])
-    return found
+    return Words(found, np.array(lengths))
 
 
 def padded_words(words: Sequence[np.ndarray]) -> np.ndarray:

@@ -9,10 +9,7 @@ from sklearn.utils import Tags
 
 from keras_trainkit._checks import check_choice, check_count
 from keras_trainkit._types import Layer, Model
-from keras_trainkit.estimators._arguments import (
-    check_read_length,
-    check_sequence_arguments,
-)
+from keras_trainkit.estimators._arguments import check_sequence_arguments
 from keras_trainkit.estimators._classifier import Classifier
 from keras_trainkit.estimators._estimator import (
     Estimator,
@@ -21,6 +18,7 @@ from keras_trainkit.estimators._estimator import (
     trained_rows,
 )
 from keras_trainkit.estimators._parts import Rows
+from keras_trainkit.estimators._read_length import check_read_length, tell_unread
 from keras_trainkit.estimators._sequence_recipe import chosen_for_texts
 from keras_trainkit.estimators._texts import (
     PURPOSE,
@@ -254,9 +252,10 @@ class TextClassifier(Classifier, Estimator):
             )
         used = np.union1d(*splits[0])
         length, keep = values["max_length"], values["keep"]
-        ids = padded_words(
-            word_numbers(vectorization, source.values[used], length, keep)
-        )
+        words = word_numbers(vectorization, source.values[used], length, keep)
+        if self.max_length is None:
+            tell_unread(words.lengths, recipe, "texts", "words")
+        ids = padded_words(words.numbers)
         return Plan(
             recipe,
             lambda rows: ids[np.searchsorted(used, rows)],
@@ -268,7 +267,7 @@ class TextClassifier(Classifier, Estimator):
         texts = read_texts(X).values
         names = ("max_length", "keep")
         values = {name: self.recipe_[name]["value"] for name in names}
-        return padded_words(word_numbers(self.vectorization_, texts, **values))
+        return padded_words(word_numbers(self.vectorization_, texts, **values).numbers)
 
     def _served_rows(self, examples: Any) -> np.ndarray:
         if examples is None:

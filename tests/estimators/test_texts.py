@@ -64,9 +64,10 @@ def test_what_are_no_texts_is_refused(data, words):
 def test_words_become_numbers_and_the_end_of_a_long_text_stays():
     vectorization = keras.layers.TextVectorization(vocabulary=["good", "so"])
     texts = read_texts(["So good!", "", "so bad, so good"]).values
-    ends = word_numbers(vectorization, texts, 3, "end")
+    ends, lengths = word_numbers(vectorization, texts, 3, "end")
+    assert lengths.tolist() == [2, 0, 4]
     assert [row.tolist() for row in ends] == [[3, 2], [], [1, 3, 2]]
-    starts = word_numbers(vectorization, texts, 3, "start")
+    starts = word_numbers(vectorization, texts, 3, "start").numbers
     assert starts[2].tolist() == [3, 1, 3]
     assert padded_words(ends).tolist() == [[3, 2, 0], [0, 0, 0], [1, 3, 2]]
     assert padded_words(ends[1:2]).tolist() == [[0]]
