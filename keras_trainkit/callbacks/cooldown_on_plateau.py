@@ -55,6 +55,10 @@ class CooldownOnPlateau(keras.callbacks.Callback):
         cooldown_fraction: Float > 0. Epochs of the cooldown, as a share of those up to
             the best one.
         min_cooldown_epochs: Int >= 1. Epochs of the cooldown, at least.
+        min_epoch_steps: Int >= 1. Steps of an epoch, at least: in epochs of fewer, on
+            few rows, `patience`, `warmup_epochs` and `min_cooldown_epochs` stand for as
+            many times more of them as it takes. The last two then have a tenth and a
+            quarter of all epochs, at most.
         mode: `"min"`, `"max"`, or `"auto"`: a loss falls, a metric goes the way that
             Keras knows for it, and any other value is an error.
 
@@ -100,6 +104,7 @@ class CooldownOnPlateau(keras.callbacks.Callback):
         warmup_epochs: int = 2,
         cooldown_fraction: float = 0.35,
         min_cooldown_epochs: int = 4,
+        min_epoch_steps: int = 1,
         mode: str = "auto",
     ):
         super().__init__()
@@ -115,6 +120,8 @@ class CooldownOnPlateau(keras.callbacks.Callback):
         check_number("cooldown_fraction", cooldown_fraction, purpose, above=0)
         purpose = "is the number of epochs of the cooldown, at least,"
         check_count("min_cooldown_epochs", min_cooldown_epochs, purpose)
+        purpose = "is the number of steps of an epoch, at least,"
+        check_count("min_epoch_steps", min_epoch_steps, purpose)
         purpose = "says which way the monitored value gets better"
         check_choice("mode", mode, purpose, ("auto", "min", "max"))
         self.monitor = monitor
@@ -123,6 +130,7 @@ class CooldownOnPlateau(keras.callbacks.Callback):
         self.warmup_epochs = warmup_epochs
         self.cooldown_fraction = cooldown_fraction
         self.min_cooldown_epochs = min_cooldown_epochs
+        self.min_epoch_steps = min_epoch_steps
         self.mode = mode
         self._forget()
 
@@ -148,7 +156,7 @@ class CooldownOnPlateau(keras.callbacks.Callback):
             left = self.cooldown_epoch + self._length - epoch
             share = left / self._length
         else:
-            share = min(1.0, (epoch + 1) / (self.warmup_epochs + 1))
+            share = min(1.0, (epoch + 1) / (self._stretched("warmup_epochs", 10) + 1))
         self._optimizer().learning_rate = self._rate * share
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -228,8 +236,8 @@ class CooldownOnPlateau(keras.callbacks.Callback):
 
     def _is_plateau(self, epoch: int) -> bool:
         best = self.best_epoch if self.best is not None else self._first_epoch - 1
-        waited = epoch - best
-        return waited >= max(self.patience, self.patience_fraction * (epoch + 1))
+        patience = self._stretched("patience", 1)
+        return epoch - best >= max(patience, self.patience_fraction * (epoch + 1))
 
     def _must_begin(self, epoch: int) -> bool:
         """True if as many epochs are left as the cooldown takes."""
@@ -237,7 +245,14 @@ class CooldownOnPlateau(keras.callbacks.Callback):
 
     def _cooldown_length(self) -> int:
         needed = round(self.cooldown_fraction * (self.best_epoch + 1))
-        return max(self.min_cooldown_epochs, needed)
+        return max(self._stretched("min_cooldown_epochs", 4), needed)
+
+    def _stretched(self, name: str, part: int) -> int:
+        """An argument in epochs of `min_epoch_steps`, up to a part of all epochs."""
+        epochs = getattr(self, name)
+        steps = self.params.get("steps") or self.min_epoch_steps
+        stretched = epochs * math.ceil(self.min_epoch_steps / steps)
+        return max(epochs, min(stretched, self.params["epochs"] // part))
 
     def _begin_cooldown(self, epoch: int) -> None:
         self.cooldown_epoch = epoch

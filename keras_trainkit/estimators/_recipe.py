@@ -1,5 +1,6 @@
-"""Choices of a recipe with their reasons, and the one that all recipes share: folds."""
+"""Choices of a recipe with their reasons, and those that recipes share."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,8 @@ from keras_trainkit._checks import check_count
 
 PRESETS = ("default", "fast")
 FOLDS = 5
+LEAST_EPOCHS, MOST_EPOCHS = 30, 135
+MIN_EPOCH_STEPS = 16  # in shorter ones a training waits and goes on for more of them
 
 
 def choice(value: Any, reason: str) -> dict[str, Any]:
@@ -34,6 +37,25 @@ def with_given(
         if given.get(name) is not None:
             found[name] = (given[name], "given")
     return {name: choice(*pair) for name, pair in found.items()}
+
+
+def most_epochs(rows: int, seen: int, batch_size: int) -> tuple[int, str]:
+    """The epochs of a training, at most, and the reason.
+
+    Args:
+        rows: Int. Training rows.
+        seen: Int. Rows times epochs, at most.
+    """
+    most = min(MOST_EPOCHS, max(LEAST_EPOCHS, seen // rows))
+    why = (
+        f"the most: {rows:,} training rows are seen {seen:,} times in all, from "
+        f"{LEAST_EPOCHS} to {MOST_EPOCHS} epochs; ended where validation gets no better"
+    )
+    steps = math.ceil(rows / batch_size)
+    if steps >= MIN_EPOCH_STEPS:
+        return most, why
+    times = math.ceil(MIN_EPOCH_STEPS / steps)
+    return times * most, f"{why}. Times {times}, for an epoch has {steps} steps alone"
 
 
 def folds_for(

@@ -99,8 +99,9 @@ class SequenceEstimator(Estimator):
         check_resolution(source)
         trained = trained_rows(splits)
         longest = int(source.take(trained).lengths().max())
+        rows, channels = len(splits[0][0]), source.channels
         recipe = chosen_for_measurements(
-            len(splits[0][0]), longest, goal.task, self.preset, self._given()
+            rows, longest, channels, goal.task, self.preset, self._given()
         )
         if self.max_length is None:
             lengths = source.take(np.union1d(*splits[0])).lengths()

@@ -3,12 +3,16 @@
 Where they come from is in docs/figures/sequences.md.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from keras_trainkit.estimators._recipe import with_given
+from keras_trainkit.estimators._recipe import most_epochs, with_given
 
 MOST_STEPS = 500
+MOST_CONVOLVED = 2_000  # steps, of which the recurrence sees some hundred
+STEPS_BEHIND = 250  # of the longest sequence, at most, behind the convolutions
+SHAPES = ((64, 8), (128, 5), (64, 3))
 MOST_WORDS = 250
 SEQUENCES_SEEN = 540_000  # sequences times epochs, at most
 TEXTS_SEEN = 120_000
@@ -19,6 +23,7 @@ FAST = 'of the preset "fast"'
 def chosen_for_measurements(
     rows: int,
     longest: int,
+    channels: int,
     task: str,
     preset: str,
     given: Mapping[str, Any],
@@ -28,23 +33,29 @@ def chosen_for_measurements(
     Args:
         rows: Int. Training rows.
         longest: Int. Steps of the longest training row.
+        channels: Int. Values of each step.
         task: As in `Goal`.
         preset: One of `_recipe.PRESETS`.
         given: As in `_recipe.with_given`.
     """
+    batch_size = given.get("batch_size") or _batch_size(rows)[0]
+    convolutions, why = given.get("convolutions"), "given"
+    if convolutions is None:
+        convolutions = SHAPES if channels == 1 else ()
+        why = "one channel, whose shapes tell" if convolutions else "several channels"
     found: dict[str, tuple[Any, str]] = {
         "units": ((64, 64), EVERY),
         "max_length": (
-            MOST_STEPS,
+            MOST_CONVOLVED if convolutions else MOST_STEPS,
             f"{EVERY}; the longest training row has {longest:,} steps",
         ),
         "keep": ("end", EVERY),
         "scales": ((1,), EVERY),
-        "convolutions": ((), EVERY),
-        "pool_size": (1, EVERY),
+        "convolutions": (convolutions, why),
+        "pool_size": _pool_size(convolutions, longest),
         "dropout": (0.2, EVERY),
         "recurrent_dropout": (0.1, EVERY),
-        "epochs": _epochs(rows, SEQUENCES_SEEN),
+        "epochs": most_epochs(rows, SEQUENCES_SEEN, batch_size),
         "batch_size": _batch_size(rows),
         "learning_rate": (0.002, EVERY),
         "weight_decay": (0.02, EVERY),
@@ -61,6 +72,7 @@ def chosen_for_texts(
     rows: int, preset: str, given: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
     """Each number for texts, as `chosen_for_measurements`."""
+    batch_size = given.get("batch_size") or _batch_size(rows)[0]
     found: dict[str, tuple[Any, str]] = {
         "max_tokens": (8_000, f"{EVERY}: at most, the most frequent words"),
         "embedding_units": (128, EVERY),
@@ -69,7 +81,7 @@ def chosen_for_texts(
         "keep": ("end", EVERY),
         "dropout": (0.5, EVERY),
         "recurrent_dropout": (0.2, EVERY),
-        "epochs": _epochs(rows, TEXTS_SEEN),
+        "epochs": most_epochs(rows, TEXTS_SEEN, batch_size),
         "batch_size": _batch_size(rows),
         "learning_rate": (0.003, EVERY),
         "weight_decay": (0.02, EVERY),
@@ -82,13 +94,16 @@ def chosen_for_texts(
     return with_given(found, given)
 
 
-def _epochs(rows: int, seen: int) -> tuple[int, str]:
-    most = min(135, max(30, seen // rows))
-    return most, (
-        f"the most: {rows:,} training rows are seen {seen:,} times in all, from 30 to "
-        "135 epochs; ended where validation gets no better"
+def _pool_size(convolutions: Sequence, longest: int) -> tuple[int, str]:
+    if not convolutions:
+        return 1, "no convolutions"
+    times = math.ceil(min(longest, MOST_CONVOLVED) / STEPS_BEHIND)
+    return max(2, times), (
+        f"half of the steps, or at most {STEPS_BEHIND} of the {longest:,} of the "
+        "longest training row"
     )
 
 
 def _batch_size(rows: int) -> tuple[int, str]:
-    return 32 if rows < 1_000 else 64, f"{rows:,} training rows, 64 from 1,000 on"
+    size = 64 if rows >= 1_000 else max(8, min(32, rows // 8))
+    return size, f"of {rows:,} training rows an eighth, from 8 to 32; 64 from 1,000 on"

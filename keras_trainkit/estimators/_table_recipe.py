@@ -6,7 +6,7 @@ One recipe for every table; where its numbers come from is in docs/figures/table
 from collections.abc import Mapping
 from typing import Any
 
-from keras_trainkit.estimators._recipe import with_given
+from keras_trainkit.estimators._recipe import most_epochs, with_given
 
 ROWS_SEEN = 540_000  # rows times epochs, at most
 NUMBERS_SEEN = 1_200_000  # likewise, where numbers are learned
@@ -37,22 +37,17 @@ def chosen(
     """
     every = "the recipe's for every table"
     seen = NUMBERS_SEEN if task == "regression" else ROWS_SEEN
+    batch_size = min(256, max(16, min(64, rows // 8), rows // 40))
     found: dict[str, tuple[Any, str]] = {
         "members": (16, every),
         "hidden_units": ((256, 256, 256), every),
-        "dropout": (
-            0.0 if rows > MANY_ROWS else 0.1,
-            f"{rows:,} training rows, of which more than {MANY_ROWS:,} need none",
-        ),
+        "dropout": _dropout(rows, task),
         "numeric_embedding": (True, every),
-        "epochs": (
-            min(135, max(30, seen // rows)),
-            f"the most: {rows:,} training rows are seen {seen:,} times in all, "
-            "from 30 to 135 epochs; ended where validation gets no better",
-        ),
+        "epochs": most_epochs(rows, seen, given.get("batch_size") or batch_size),
         "batch_size": (
-            min(256, max(64, rows // 40)),
-            f"a fortieth of {rows:,} training rows, from 64 to 256",
+            batch_size,
+            f"of {rows:,} training rows an eighth, from 16 to 64, or a fortieth, up to "
+            "256",
         ),
         "learning_rate": (
             0.006 if task != "regression" and rows > MANY_LABELS else 0.003,
@@ -68,6 +63,13 @@ def chosen(
     if preset == "fast":
         found |= _fast(rows, found["epochs"][0])
     return with_given(found, given)
+
+
+def _dropout(rows: int, task: str) -> tuple[float, str]:
+    if task == "regression":
+        return 0.0, "numbers are learned, which the noise of dropout blurs"
+    why = f"{rows:,} training rows, of which more than {MANY_ROWS:,} need none"
+    return 0.0 if rows > MANY_ROWS else 0.1, why
 
 
 def _fast(rows: int, epochs: int) -> dict[str, tuple[Any, str]]:

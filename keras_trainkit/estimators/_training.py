@@ -18,6 +18,7 @@ from keras_trainkit._optimizer_access import averages_weights, learning_rate_sch
 from keras_trainkit._types import Model
 from keras_trainkit.callbacks import CooldownOnPlateau, EarlyStopping, TrainState
 from keras_trainkit.estimators._parts import Part, Rows
+from keras_trainkit.estimators._recipe import MIN_EPOCH_STEPS
 from keras_trainkit.models import ensemble, loss_for, metrics_for
 from keras_trainkit.optimizers import AdamW
 
@@ -207,7 +208,7 @@ def ending_of(model: Model, monitor: str, epochs: int) -> keras.callbacks.Callba
     optimizer = model.optimizer
     if learning_rate_schedule(optimizer) or averages_weights(optimizer):
         return EarlyStopping(monitor, patience=epochs)
-    return CooldownOnPlateau(monitor)
+    return CooldownOnPlateau(monitor, min_epoch_steps=MIN_EPOCH_STEPS)
 
 
 def _unused(metric: Any) -> Any:

@@ -57,6 +57,23 @@ def test_the_cooldown_goes_on_from_the_best_weights_and_the_best_are_kept():
     np.testing.assert_array_equal(model.get_weights()[0], best[0])
 
 
+def test_where_epochs_are_of_few_steps_more_of_them_count_as_one():
+    values = [3, 2, 1] + [2.0] * 57  # one step each
+    arguments = {"patience": 3, "patience_fraction": 0.0, "min_cooldown_epochs": 2}
+    script, _, cooldown = train(values, min_epoch_steps=3, **arguments)
+    assert (cooldown.best_epoch, cooldown.cooldown_epoch) == (2, 12)
+    shares = [*np.arange(1, 7) / 7, 1, 1, 1, 1, 1, 1, *np.arange(6, 0, -1) / 6]
+    np.testing.assert_allclose(script.rates, np.multiply(RATE, shares), rtol=1e-6)
+    assert len(train(values, **arguments)[0].rates) < len(script.rates)
+
+
+def test_warmup_and_cooldown_leave_room_in_a_short_training():
+    script, _, cooldown = train([3.0] * 20, min_epoch_steps=99, patience=50)
+    assert cooldown.cooldown_epoch == 15  # a quarter, beside the warmup's tenth
+    shares = [1 / 3, 2 / 3, *[1] * 13, 1, 4 / 5, 3 / 5, 2 / 5, 1 / 5]
+    np.testing.assert_allclose(script.rates, np.multiply(RATE, shares), rtol=1e-6)
+
+
 def test_an_epoch_of_the_cooldown_may_be_the_best():
     script, model, cooldown = train([3, 1, 2, 2, 0.9, 0.5, 0.7, 0.8, 9], patience=2)
     assert (cooldown.cooldown_epoch, cooldown.best_epoch, cooldown.best) == (4, 5, 0.5)
@@ -156,6 +173,7 @@ def test_a_key_that_is_missing_is_named():
         ({"warmup_epochs": -1}, "`warmup_epochs`"),
         ({"cooldown_fraction": 0}, "`cooldown_fraction`"),
         ({"min_cooldown_epochs": 0}, "`min_cooldown_epochs`"),
+        ({"min_epoch_steps": 0}, "`min_epoch_steps`"),
         ({"mode": "up"}, "`mode`"),
         ({"monitor": ""}, "`monitor`"),
     ],

@@ -165,7 +165,7 @@ def test_the_same_lines_in_keras_give_the_same_weights(frame, dear, members):
             ),
             epochs=3,
             batch_size=32,
-            callbacks=[callbacks.CooldownOnPlateau()],
+            callbacks=[callbacks.CooldownOnPlateau(min_epoch_steps=16)],
             verbose=0,
         )
         networks.append(network)

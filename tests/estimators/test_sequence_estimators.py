@@ -384,7 +384,7 @@ def in_plain_keras(sequences, y, recipe, **task):
         validation_data=(x[parts.validation], y[parts.validation]),
         epochs=chosen["epochs"],
         batch_size=chosen["batch_size"],
-        callbacks=[callbacks.CooldownOnPlateau("val_loss")],
+        callbacks=[callbacks.CooldownOnPlateau("val_loss", min_epoch_steps=16)],
         verbose=0,
     )
     return model

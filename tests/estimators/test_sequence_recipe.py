@@ -11,7 +11,7 @@ pytestmark = pytest.mark.backend_free
 
 
 def measurements(task="binary", preset="default", **given):
-    return chosen_for_measurements(400, 30, task, preset, given)
+    return chosen_for_measurements(400, 30, 2, task, preset, given)
 
 
 def texts(preset="default", **given):
@@ -52,10 +52,43 @@ def test_the_fast_preset_has_smaller_networks_and_fewer_epochs(recipe):
         assert fast[name]["value"] < default[name]["value"]
 
 
-def test_length_and_batch_follow_the_rows():
-    for rows, epochs, batch_size in [(50, 135, 32), (6_000, 90, 64), (50_000, 30, 64)]:
-        found = chosen_for_measurements(rows, 30, "binary", "default", {})
-        assert found["epochs"]["value"] == epochs
-        assert found["batch_size"]["value"] == batch_size
+@pytest.mark.parametrize(
+    ("rows", "epochs", "batch_size"),
+    [
+        (30, 4 * 135, 8),
+        (100, 2 * 135, 12),
+        (150, 2 * 135, 18),
+        (500, 135, 32),
+        (6_000, 90, 64),
+        (50_000, 30, 64),
+    ],
+)
+def test_length_and_batch_follow_the_rows(rows, epochs, batch_size):
+    found = chosen_for_measurements(rows, 30, 2, "binary", "default", {})
+    assert found["epochs"]["value"] == epochs
+    assert found["batch_size"]["value"] == batch_size
+
+
+def test_a_given_batch_sets_the_steps_of_an_epoch():
+    assert measurements(batch_size=200)["epochs"]["value"] == 8 * 135
+    assert texts(batch_size=4_000)["epochs"]["value"] == 16 * 30
     assert chosen_for_texts(1_000, "default", {})["epochs"]["value"] == 120
     assert chosen_for_texts(8_000, "default", {})["epochs"]["value"] == 30
+
+
+@pytest.mark.parametrize(
+    ("longest", "pool_size"), [(8, 2), (500, 2), (501, 3), (1_460, 6), (9_999, 8)]
+)
+def test_one_channel_is_seen_by_its_shapes(longest, pool_size):
+    found = chosen_for_measurements(400, longest, 1, "binary", "default", {})
+    values = {name: choice["value"] for name, choice in found.items()}
+    assert len(values["convolutions"]) == 3
+    assert values["pool_size"] == pool_size
+    assert values["max_length"] == 2_000
+
+
+def test_without_convolutions_no_steps_are_pooled():
+    for channels, given in [(2, {}), (1, {"convolutions": ()})]:
+        found = chosen_for_measurements(400, 900, channels, "binary", "fast", given)
+        assert found["convolutions"]["value"] == ()
+        assert (found["pool_size"]["value"], found["max_length"]["value"]) == (1, 500)

@@ -37,12 +37,24 @@ def test_the_fast_preset_has_one_member_and_larger_batches():
 
 @pytest.mark.parametrize(
     ("rows", "epochs", "batch_size", "dropout"),
-    [(50, 135, 64, 0.1), (5_400, 100, 135, 0.1), (50_000, 30, 256, 0.0)],
+    [
+        (50, 4 * 135, 16, 0.1),
+        (200, 2 * 135, 25, 0.1),
+        (1_000, 135, 64, 0.1),
+        (5_400, 100, 135, 0.1),
+        (50_000, 30, 256, 0.0),
+    ],
 )
 def test_length_batch_and_dropout_follow_the_rows(rows, epochs, batch_size, dropout):
     found = values(rows, 5, "classification", "default", {})
     expected = {"epochs": epochs, "batch_size": batch_size, "dropout": dropout}
     assert {name: found[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("rows", [50, 5_400, 50_000])
+def test_numbers_are_trained_on_without_dropout(rows):
+    assert values(rows, 5, "regression", "default", {})["dropout"] == 0
+    assert values(rows, 5, "regression", "fast", {})["dropout"] == 0
 
 
 @pytest.mark.parametrize(
@@ -190,7 +202,7 @@ def in_plain_keras(frame, y, recipe):
         validation_data=(x_valid, y[parts.validation]),
         epochs=chosen["epochs"],
         batch_size=chosen["batch_size"],
-        callbacks=[callbacks.CooldownOnPlateau("val_loss")],
+        callbacks=[callbacks.CooldownOnPlateau("val_loss", min_epoch_steps=16)],
         verbose=0,
     )
     return model
@@ -214,7 +226,7 @@ def test_the_same_lines_in_keras_give_the_same_weights(kind, frame, request):
     [
         (12_800, "regression", 93),
         (12_800, "classification", 42),
-        (100, "regression", 135),
+        (2_000, "regression", 135),
         (90_000, "regression", 30),
     ],
 )
