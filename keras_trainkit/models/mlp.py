@@ -97,7 +97,9 @@ def mlp(
             bias, which its shift would only repeat), "layer" for layer normalization
             (for small batches), None for none.
         dropout: Float in [0, 1). Share of units set to 0 while training; 0 adds no
-            layer.
+            layer. Numbers are learned better without, where training ends by
+            validation: the units behind it vary more in training than afterwards (Li et
+            al., 2019, arXiv:1801.05134), and so does the output.
         l1: Float >= 0. Adds `l1 * sum(abs(w))` to the loss, for every kernel.
         l2: Float >= 0. Adds `l2 * sum(w ** 2)`, without a factor of one half, for every
             kernel; with `l1` an elastic net. Biases and normalization are free.
