@@ -69,6 +69,7 @@ LIBRARIES = {
 
 def main(data, results, sets, methods, seeds, ablation, other_rows, panel, automl):
     results = pathlib.Path(results)
+    results.parent.mkdir(parents=True, exist_ok=True)
     usual = load_module(pathlib.Path(data, "panel.py")).NAMES if panel else [*ASKED]
     if ablation:
         sets, methods = ablation, list(CHANGES)
