@@ -9,7 +9,7 @@ from keras_trainkit._checks import check_count
 PRESETS = ("default", "fast")
 FOLDS = 5
 LEAST_EPOCHS, MOST_EPOCHS = 30, 135
-MIN_EPOCH_STEPS = 16  # in shorter ones a training waits and goes on for more of them
+MIN_EPOCH_STEPS = 16
 
 
 def choice(value: Any, reason: str) -> dict[str, Any]:
@@ -39,23 +39,28 @@ def with_given(
     return {name: choice(*pair) for name, pair in found.items()}
 
 
-def most_epochs(rows: int, seen: int, batch_size: int) -> tuple[int, str]:
-    """The epochs of a training, at most, and the reason.
+def lengths_of(
+    rows: int, seen: int, batch_size: int, min_epoch_steps: int = MIN_EPOCH_STEPS
+) -> dict[str, tuple[int, str]]:
+    """The epochs of a training, at most, and how many steps one has at least.
 
     Args:
         rows: Int. Training rows.
         seen: Int. Rows times epochs, at most.
+        batch_size: Int. Rows per step.
+        min_epoch_steps: Int. As in `callbacks.CooldownOnPlateau`.
     """
+    steps = math.ceil(rows / batch_size)
+    times = math.ceil(min_epoch_steps / steps)
     most = min(MOST_EPOCHS, max(LEAST_EPOCHS, seen // rows))
     why = (
         f"the most: {rows:,} training rows are seen {seen:,} times in all, from "
         f"{LEAST_EPOCHS} to {MOST_EPOCHS} epochs; ended where validation gets no better"
     )
-    steps = math.ceil(rows / batch_size)
-    if steps >= MIN_EPOCH_STEPS:
-        return most, why
-    times = math.ceil(MIN_EPOCH_STEPS / steps)
-    return times * most, f"{why}. Times {times}, for an epoch has {steps} steps alone"
+    if times > 1:
+        why += f". Times {times}, for an epoch has {steps} steps alone"
+    waits = f"the plateau is waited for in epochs of at least {min_epoch_steps} steps"
+    return {"epochs": (times * most, why), "min_epoch_steps": (min_epoch_steps, waits)}
 
 
 def folds_for(

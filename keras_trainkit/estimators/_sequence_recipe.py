@@ -7,11 +7,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from keras_trainkit.estimators._recipe import most_epochs, with_given
+from keras_trainkit.estimators._recipe import MIN_EPOCH_STEPS, lengths_of, with_given
 
 MOST_STEPS = 500
 MOST_CONVOLVED = 2_000  # steps, of which the recurrence sees some hundred
 STEPS_BEHIND = 250  # of the longest sequence, at most, behind the convolutions
+STEPS_FOR_SHAPES = 64  # as `MIN_EPOCH_STEPS`: shapes are learned for longer
 SHAPES = ((64, 8), (128, 5), (64, 3))
 MOST_WORDS = 250
 SEQUENCES_SEEN = 540_000  # sequences times epochs, at most
@@ -55,7 +56,12 @@ def chosen_for_measurements(
         "pool_size": _pool_size(convolutions, longest),
         "dropout": (0.2, EVERY),
         "recurrent_dropout": (0.1, EVERY),
-        "epochs": most_epochs(rows, SEQUENCES_SEEN, batch_size),
+        **lengths_of(
+            rows,
+            SEQUENCES_SEEN,
+            batch_size,
+            STEPS_FOR_SHAPES if convolutions else MIN_EPOCH_STEPS,
+        ),
         "batch_size": _batch_size(rows),
         "learning_rate": (0.002, EVERY),
         "weight_decay": (0.02, EVERY),
@@ -81,7 +87,7 @@ def chosen_for_texts(
         "keep": ("end", EVERY),
         "dropout": (0.5, EVERY),
         "recurrent_dropout": (0.2, EVERY),
-        "epochs": most_epochs(rows, TEXTS_SEEN, batch_size),
+        **lengths_of(rows, TEXTS_SEEN, batch_size),
         "batch_size": _batch_size(rows),
         "learning_rate": (0.003, EVERY),
         "weight_decay": (0.02, EVERY),

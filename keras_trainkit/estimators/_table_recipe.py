@@ -6,7 +6,7 @@ One recipe for every table; where its numbers come from is in docs/figures/table
 from collections.abc import Mapping
 from typing import Any
 
-from keras_trainkit.estimators._recipe import most_epochs, with_given
+from keras_trainkit.estimators._recipe import lengths_of, with_given
 
 ROWS_SEEN = 540_000  # rows times epochs, at most
 NUMBERS_SEEN = 1_200_000  # likewise, where numbers are learned
@@ -43,7 +43,7 @@ def chosen(
         "hidden_units": ((256, 256, 256), every),
         "dropout": _dropout(rows, task),
         "numeric_embedding": (True, every),
-        "epochs": most_epochs(rows, seen, given.get("batch_size") or batch_size),
+        **lengths_of(rows, seen, given.get("batch_size") or batch_size),
         "batch_size": (
             batch_size,
             f"of {rows:,} training rows an eighth, from 16 to 64, or a fortieth, up to "

@@ -18,7 +18,6 @@ from keras_trainkit._optimizer_access import averages_weights, learning_rate_sch
 from keras_trainkit._types import Model
 from keras_trainkit.callbacks import CooldownOnPlateau, EarlyStopping, TrainState
 from keras_trainkit.estimators._parts import Part, Rows
-from keras_trainkit.estimators._recipe import MIN_EPOCH_STEPS
 from keras_trainkit.models import ensemble, loss_for, metrics_for
 from keras_trainkit.optimizers import AdamW
 
@@ -145,7 +144,7 @@ def trained_networks(
             epochs=values["epochs"],
             batch_size=values["batch_size"],
             callbacks=[
-                ending_of(first, monitor, values["epochs"]),
+                ending_of(first, monitor, values),
                 *goal.watch,
                 *goal.callbacks,
                 *([] if folder is None else [TrainState(folder / f"network_{number}")]),
@@ -203,12 +202,14 @@ def _assign(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
         variable.assign(value)
 
 
-def ending_of(model: Model, monitor: str, epochs: int) -> keras.callbacks.Callback:
+def ending_of(
+    model: Model, monitor: str, values: Mapping[str, Any]
+) -> keras.callbacks.Callback:
     """Callback that ends the training and keeps the weights of the best epoch."""
     optimizer = model.optimizer
     if learning_rate_schedule(optimizer) or averages_weights(optimizer):
-        return EarlyStopping(monitor, patience=epochs)
-    return CooldownOnPlateau(monitor, min_epoch_steps=MIN_EPOCH_STEPS)
+        return EarlyStopping(monitor, patience=values["epochs"])
+    return CooldownOnPlateau(monitor, min_epoch_steps=values["min_epoch_steps"])
 
 
 def _unused(metric: Any) -> Any:

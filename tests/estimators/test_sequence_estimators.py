@@ -384,7 +384,9 @@ def in_plain_keras(sequences, y, recipe, **task):
         validation_data=(x[parts.validation], y[parts.validation]),
         epochs=chosen["epochs"],
         batch_size=chosen["batch_size"],
-        callbacks=[callbacks.CooldownOnPlateau("val_loss", min_epoch_steps=16)],
+        callbacks=[
+            callbacks.CooldownOnPlateau(min_epoch_steps=chosen["min_epoch_steps"])
+        ],
         verbose=0,
     )
     return model

@@ -135,10 +135,10 @@ def test_an_optimizer_with_rates_or_weights_of_its_own_runs_for_all_epochs():
     rate = schedules.WarmupStableDecay(0.01, warmup_steps=0, decay_steps=1)
     for optimizer in (optimizers.AdamW(rate), optimizers.AdamW(use_ema=True)):
         model.compile(optimizer, "mse")
-        ending = ending_of(model, "val_loss", epochs=9)
+        ending = ending_of(model, "val_loss", {"epochs": 9, "min_epoch_steps": 16})
         assert isinstance(ending, callbacks.EarlyStopping) and ending.patience == 9
     model.compile("sgd", "mse")
-    ending = ending_of(model, "val_loss", epochs=9)
+    ending = ending_of(model, "val_loss", {"epochs": 9, "min_epoch_steps": 16})
     assert isinstance(ending, callbacks.CooldownOnPlateau)
 
 
@@ -202,7 +202,9 @@ def in_plain_keras(frame, y, recipe):
         validation_data=(x_valid, y[parts.validation]),
         epochs=chosen["epochs"],
         batch_size=chosen["batch_size"],
-        callbacks=[callbacks.CooldownOnPlateau("val_loss", min_epoch_steps=16)],
+        callbacks=[
+            callbacks.CooldownOnPlateau(min_epoch_steps=chosen["min_epoch_steps"])
+        ],
         verbose=0,
     )
     return model

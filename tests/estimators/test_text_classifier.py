@@ -201,7 +201,9 @@ def test_the_same_lines_in_keras_give_the_same_weights(classifier):
         validation_data=(x[parts.validation], y[parts.validation]),
         epochs=chosen["epochs"],
         batch_size=chosen["batch_size"],
-        callbacks=[callbacks.CooldownOnPlateau("val_loss", min_epoch_steps=16)],
+        callbacks=[
+            callbacks.CooldownOnPlateau(min_epoch_steps=chosen["min_epoch_steps"])
+        ],
         verbose=0,
     )
     pairs = zip(model.weights, classifier.model_.weights, strict=True)
