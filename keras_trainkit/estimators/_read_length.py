@@ -1,4 +1,4 @@
-"""How much of a long row is read, and the warning where that is not all of it."""
+"""The part of a long row that is read, and a warning where that is not all."""
 
 import warnings
 from collections.abc import Mapping
