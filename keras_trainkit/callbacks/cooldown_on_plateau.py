@@ -58,7 +58,8 @@ class CooldownOnPlateau(keras.callbacks.Callback):
         min_epoch_steps: Int >= 1. Steps of an epoch, at least: in epochs of fewer, on
             few rows, `patience`, `warmup_epochs` and `min_cooldown_epochs` stand for as
             many times more of them as it takes. The last two then have a tenth and a
-            quarter of all epochs, at most.
+            quarter of all epochs, at most. Not where the data do not say how many steps
+            an epoch has, as a generator.
         mode: `"min"`, `"max"`, or `"auto"`: a loss falls, a metric goes the way that
             Keras knows for it, and any other value is an error.
 
