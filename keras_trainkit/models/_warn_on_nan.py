@@ -1,4 +1,5 @@
 import math
+import threading
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -9,13 +10,15 @@ import numpy as np
 from keras_trainkit._arrays import as_numpy
 
 _MOST_NAMED = 5
+_WARNING = threading.Lock()
 
 
 class WarnOnNaN(keras.callbacks.Callback):
-    """Warns once: after the first batch with a loss of NaN, or at the end of an epoch.
+    """Warns once: after a batch with a loss of NaN, or at the end of an epoch.
 
-    Keras hands the loss of each batch to callbacks, in a thread of its own where the
-    backend has one, so that training does not wait. At the end of an epoch weights are
+    Keras hands the loss of each batch to callbacks, in threads of its own where the
+    backend has them, so that training does not wait; the second batch with a loss of
+    NaN may come before the first. At the end of an epoch weights are
     looked at too: TensorFlow's relu makes 0 of NaN, so the loss stays finite while the
     gradient is NaN. The data are read when it warns, not before, for a model may have
     been given NaN on purpose.
@@ -52,7 +55,10 @@ class WarnOnNaN(keras.callbacks.Callback):
             self._warn(f"The val_loss is NaN {when}.", "val_loss")
 
     def _warn(self, found: str, key: str) -> None:
-        self.has_warned = True
+        with _WARNING:
+            if self.has_warned:
+                return
+            self.has_warned = True
         warnings.warn(_with_cause(found, self.data[key]), stacklevel=2)
 
 
