@@ -7,6 +7,7 @@ running: the public class `CallbackList`, which calls the callback, and the argu
 
 import inspect
 import sys
+import uuid
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any, NamedTuple
@@ -70,6 +71,16 @@ def tries_batches() -> bool:
         if {"x", "callbacks"} <= found.keys():
             return not isinstance(found["callbacks"], keras.callbacks.CallbackList)
     return False
+
+
+def name_of_fit() -> str | None:
+    """A name that the `fit` which is running has to itself; None outside of one."""
+    for one in _frames(inspect.currentframe()):
+        if one.f_code.co_name == "fit":
+            callbacks = _locals(one).get("callbacks")
+            if isinstance(callbacks, keras.callbacks.CallbackList):
+                return callbacks.__dict__.setdefault("name_of_fit", uuid.uuid4().hex)
+    return None
 
 
 def _frames(frame: FrameType | None) -> Iterator[FrameType]:

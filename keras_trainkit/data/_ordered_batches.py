@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from keras_trainkit._checks import check_count
-from keras_trainkit._train_state.running_fit import tries_batches
+from keras_trainkit._train_state.running_fit import name_of_fit, tries_batches
 
 _COUNTING = threading.Lock()
 
@@ -33,6 +33,7 @@ class OrderedBatches(keras.utils.PyDataset):
         self._given = np.zeros(len(self), bool)
         self._in_epoch = False
         self._thread_of_fit: int | None = None
+        self._fit: str | None = None
 
     def __len__(self) -> int:
         return math.ceil(self.num_rows / self.batch_size)
@@ -57,6 +58,9 @@ class OrderedBatches(keras.utils.PyDataset):
         Replicas of `tf.distribute` may read all batches ahead even then.
         """
         self._in_epoch = not tries_batches()
+        before, self._fit = self._fit, name_of_fit()
+        if self._fit is None or self._fit != before:
+            self._given[:] = False  # of a pass that came to no end
         self._thread_of_fit = threading.get_ident() if self._in_epoch else None
 
     def on_epoch_end(self) -> None:

@@ -14,7 +14,7 @@ import pytest
 from comparing import assert_close, assert_equal
 
 from keras_trainkit import callbacks, layers, models, optimizers
-from keras_trainkit.data import TableBatches, _row_store
+from keras_trainkit.data import TableBatches, _ordered_batches, _row_store
 
 TOWNS = np.array(["Ulm", "Bonn", "Kiel"])
 
@@ -422,7 +422,22 @@ def test_parts_of_an_epoch_add_up_to_one():
     assert_same_weights(came, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_a_thread_that_reads_ahead_goes_on_to_the_next_epoch_after_the_last_batch():
+@pytest.mark.usefixtures("eagerly")
+def test_a_fit_begins_anew_after_one_that_ended_within_an_epoch():
+    batches, expected = training_batches(), training_batches()  # 5 of them
+    line().fit(batches, steps_per_epoch=3, shuffle=False, verbose=0)
+    expected.epoch = batches.epoch
+    came, other = line(), line()
+    other.fit(expected, shuffle=False, verbose=0)
+    came.fit(batches, shuffle=False, verbose=0)
+    assert batches.epoch == expected.epoch
+    assert_same_weights(came, other, rtol=1e-5, atol=1e-6)
+
+
+def test_a_thread_that_reads_ahead_goes_on_to_the_next_epoch_after_the_last_batch(
+    monkeypatch,
+):
+    monkeypatch.setattr(_ordered_batches, "name_of_fit", lambda: "one fit")
     batches, expected = training_batches(), training_batches()  # 5 of them
     expected.epoch = 1
     with ThreadPoolExecutor(1) as thread:
