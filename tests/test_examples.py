@@ -77,6 +77,10 @@ def test_a_folder_is_refused_for_other_data_alone(tmp_path):
     folder.check_folder(tmp_path, about)  # nothing is served there
     folder.note_data(tmp_path, about)
     folder.check_folder(tmp_path, about)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / folder.NAME).write_text("{")
+    with pytest.raises(ValueError, match="inputs None there and texts now"):
+        folder.check_folder(tmp_path / "broken", about)
     with pytest.raises(ValueError, match="outputs 2 classes there and a number now"):
         folder.check_folder(tmp_path, about | {"outputs": "a number"})
     with pytest.raises(ValueError, match="inputs texts there and steps of 3 f"):

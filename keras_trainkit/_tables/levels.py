@@ -43,9 +43,9 @@ def variants_remark(levels: Sequence[str], called: str = "levels") -> str:
 
 def _spelling(level: str) -> str:
     if not level.isascii():
-        level = unicodedata.normalize("NFKC", level)
+        level = unicodedata.normalize("NFC", level)
     spelling = " ".join(level.split())
-    return spelling if len(spelling) < MIN_WORD else spelling.casefold()
+    return spelling if len(spelling) < MIN_WORD else spelling.lower()
 
 
 def check_exact(name: str, values: np.ndarray) -> None:

@@ -58,7 +58,7 @@ def lengths_of(
         f"{LEAST_EPOCHS} to {MOST_EPOCHS} epochs; ended where validation gets no better"
     )
     if times > 1:
-        why += f". Times {times}, for an epoch has {steps} steps alone"
+        why += f"; {times} times as many, since the steps of an epoch are {steps}"
     waits = f"the plateau is waited for in epochs of at least {min_epoch_steps} steps"
     return {"epochs": (times * most, why), "min_epoch_steps": (min_epoch_steps, waits)}
 

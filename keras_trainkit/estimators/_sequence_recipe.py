@@ -53,7 +53,9 @@ def chosen_for_measurements(
         "keep": ("end", EVERY),
         "scales": ((1,), EVERY),
         "convolutions": (convolutions, why),
-        "pool_size": _pool_size(convolutions, longest),
+        "pool_size": _pool_size(
+            convolutions, min(longest, given.get("max_length") or MOST_CONVOLVED)
+        ),
         "dropout": (0.2, EVERY),
         "recurrent_dropout": (0.1, EVERY),
         **lengths_of(
@@ -71,6 +73,7 @@ def chosen_for_measurements(
         found["label_smoothing"] = (0.1, EVERY)
     if preset == "fast":
         found |= {"units": ((32,), FAST), "epochs": (40, f"the most {FAST}")}
+        found["min_epoch_steps"] = (1, FAST)
     return with_given(found, given)
 
 
@@ -97,16 +100,17 @@ def chosen_for_texts(
     if preset == "fast":
         found |= {"units": ((32,), FAST), "embedding_units": (64, FAST)}
         found["epochs"] = (10, f"the most {FAST}")
+        found["min_epoch_steps"] = (1, FAST)
     return with_given(found, given)
 
 
-def _pool_size(convolutions: Sequence, longest: int) -> tuple[int, str]:
+def _pool_size(convolutions: Sequence, steps: int) -> tuple[int, str]:
     if not convolutions:
         return 1, "no convolutions"
-    times = math.ceil(min(longest, MOST_CONVOLVED) / STEPS_BEHIND)
+    times = math.ceil(steps / STEPS_BEHIND)
     return max(2, times), (
-        f"half of the steps, or at most {STEPS_BEHIND} of the {longest:,} of the "
-        "longest training row"
+        f"half of the {steps:,} steps that are read of the longest training row, or at "
+        f"most {STEPS_BEHIND}"
     )
 
 

@@ -80,6 +80,7 @@ def _fast(rows: int, epochs: int) -> dict[str, tuple[Any, str]]:
         "members": (1, why),
         "hidden_units": ((128, 128, 128), why),
         "epochs": (min(60, epochs), f"the most {why}"),
+        "min_epoch_steps": (1, why),
         "learning_rate": (0.003, why),
         "batch_size": (batch_size, f"a twelfth of the rows, from 64 to 256, {why}"),
     }

@@ -87,6 +87,13 @@ def test_one_channel_is_seen_by_its_shapes(longest, pool_size):
     assert values["max_length"] == 2_000
 
 
+def test_pooling_follows_the_steps_that_are_read():
+    for most, pool_size in [(100, 2), (2_500, 10), (10_000, 40)]:
+        given = {"max_length": most}
+        found = chosen_for_measurements(400, 10_000, 1, "binary", "default", given)
+        assert found["pool_size"]["value"] == pool_size
+
+
 def test_without_convolutions_no_steps_are_pooled():
     for channels, given in [(2, {}), (1, {"convolutions": ()})]:
         found = chosen_for_measurements(400, 900, channels, "binary", "fast", given)

@@ -627,6 +627,13 @@ def test_of_many_such_levels_the_most_frequent_pair_is_named():
         encoder.adapt({"x": table["x"] + ["maybe"]})
 
 
+def test_other_words_and_numbers_are_not_told():
+    encoder = TableEncoder()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        encoder.adapt({"x": ["Maße", "Masse", "10⁵ km", "105 km"]})
+
+
 def test_codes_may_differ_by_capitals():
     encoder = TableEncoder()
     with warnings.catch_warnings():
