@@ -1,3 +1,4 @@
+import operator
 import random
 
 import keras
@@ -60,18 +61,20 @@ def state_of(model):
     held = model.variables + model.optimizer.variables + model.metrics_variables
     arrays = [np.array(keras.ops.convert_to_numpy(variable)) for variable in held]
     inner = getattr(model.optimizer, "inner_optimizer", model.optimizer)
-    objects = [id(inner._learning_rate), id(model.train_function), model.stop_training]
-    objects += [random.getstate(), np.random.get_state()[1].tolist(), len(held)]
+    objects = [inner._learning_rate, model.train_function]
+    values = [random.getstate(), np.random.get_state()[1].tolist()]
+    values += [model.stop_training, len(held)]
     if BACKEND == "torch":
         import torch
 
         arrays.append(torch.get_rng_state().numpy())
-    return arrays, objects
+    return arrays, objects, values
 
 
 def assert_same(model, before):
-    arrays, objects = state_of(model)
-    assert objects == before[1]
+    arrays, objects, values = state_of(model)
+    assert all(map(operator.is_, objects, before[1]))
+    assert values == before[2]
     assert all(map(np.array_equal, arrays, before[0]))
 
 
