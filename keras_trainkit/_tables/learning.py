@@ -244,7 +244,8 @@ class ColumnLearner:
         notation = self._texts.notation
         is_categorical = self._kind == "categorical"
         variants = self._variants_remark()
-        self.warning = self.warning or variants
+        if variants not in self.warning:
+            self.warning = "; ".join(filter(None, [self.warning, variants]))
         fields = self._level_fields() if is_categorical else self._number_fields()
         return ColumnState(
             self.name,

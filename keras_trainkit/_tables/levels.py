@@ -10,6 +10,8 @@ from keras_trainkit._tables.objects import EXACT
 
 MAX_LEVELS = 1_000_000
 MIN_WORD = 3  # letters; of shorter codes capitals are part
+# Soft hyphen, space without width, word joiner, byte order mark.
+UNSEEN = str.maketrans("", "", "\u00ad\u200b\u2060\ufeff")
 
 
 def by_frequency(counts: Mapping[Any, int]) -> list:
@@ -36,14 +38,14 @@ def variants_remark(levels: Sequence[str], called: str = "levels") -> str:
     more = f" (and {len(pairs) - 1:,} more)" if len(pairs) > 1 else ""
     return (
         f"takes {one!r} and {other!r}{more} for different {called}, though only "
-        "blanks, capitals or the bytes of a letter tell them apart: write them alike "
-        "where they mean the same"
+        "blanks, unseen characters, capitals or the bytes of a letter tell them apart: "
+        "write them alike where they mean the same"
     )
 
 
 def _spelling(level: str) -> str:
     if not level.isascii():
-        level = unicodedata.normalize("NFC", level)
+        level = unicodedata.normalize("NFC", level.translate(UNSEEN))
     spelling = " ".join(level.split())
     return spelling if len(spelling) < MIN_WORD else spelling.lower()
 

@@ -40,10 +40,10 @@ class CooldownOnPlateau(keras.callbacks.Callback):
     also in the files of callbacks that stand behind this one.
 
     Every epoch must be validated. A value that is not finite is never the best. The
-    optimizer's moments are not restored with the weights. A resumed `fit`
-    (`initial_epoch`) begins to look anew, its first epochs without warm-up, and with
-    `TrainState` goes on where it was. An interrupt within an epoch leaves the rate of
-    that epoch in the optimizer.
+    optimizer's moments are not restored with the weights. A `fit` from a later
+    `initial_epoch` on begins to look anew, and warms up only as far as that epoch is
+    one of the first; with `TrainState` it goes on where it was. An interrupt within an
+    epoch leaves the rate of that epoch in the optimizer.
 
     Args:
         monitor: String. Key of the epoch's logs.
@@ -57,9 +57,9 @@ class CooldownOnPlateau(keras.callbacks.Callback):
         min_cooldown_epochs: Int >= 1. Epochs of the cooldown, at least.
         min_epoch_steps: Int >= 1. Steps of an epoch, at least: in epochs of fewer, on
             few rows, `patience`, `warmup_epochs` and `min_cooldown_epochs` stand for as
-            many times more of them as it takes. The last two then have a tenth and a
-            quarter of all epochs, at most. Not where the data do not say how many steps
-            an epoch has, as a generator.
+            many times more of them as it takes, up to all epochs of `fit`, a tenth and
+            a quarter of them. Not where the data do not say how many steps an epoch
+            has, as a generator.
         mode: `"min"`, `"max"`, or `"auto"`: a loss falls, a metric goes the way that
             Keras knows for it, and any other value is an error.
 

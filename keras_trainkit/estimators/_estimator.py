@@ -18,7 +18,11 @@ from keras_trainkit._types import Layer, Model
 from keras_trainkit.estimators._parts import Part, Rows, parts_of
 from keras_trainkit.estimators._random_state import new_seed, seeded
 from keras_trainkit.estimators._recipe import choice, folds_for
-from keras_trainkit.estimators._resumed_fit import own_folder, seed_begun_with
+from keras_trainkit.estimators._resumed_fit import (
+    check_same_recipe,
+    own_folder,
+    seed_begun_with,
+)
 from keras_trainkit.estimators._saved_folder import (
     loaded,
     packed,
@@ -51,6 +55,7 @@ from keras_trainkit.estimators._validation_rows import (
 )
 
 _PLACES = ("directory",)  # no file of anybody else says where this one writes
+_LATER_NUMBERS = {"min_epoch_steps": choice(1, "saved before there was such a number")}
 Recipe = dict[str, dict[str, Any]]  # of `choice`
 Splits = list[tuple[np.ndarray, np.ndarray]]  # row numbers: training, validation
 
@@ -124,7 +129,7 @@ class Estimator(BaseEstimator, abc.ABC):
             estimator = cls(**{k: given[k] for k in given if k not in _PLACES})
             cls._check_arguments(estimator)
             model, *layers = files
-            recipe = loaded(fields["recipe"])
+            recipe = {**_LATER_NUMBERS, **loaded(fields["recipe"])}
             check_seed("seed", recipe["seed"]["value"])
             state = {
                 "model_": model,
@@ -283,6 +288,7 @@ class Estimator(BaseEstimator, abc.ABC):
         data = Data(source, given, sample_weight, groups, order, validated, began)
         with own_folder(folder, self, seed, data), seeded(seed):
             plan = self._plan(source, splits, goal, folds["value"])
+            check_same_recipe(folder, seed, plan.recipe)
             parts, seen = parts_of(plan.encoded, y, weights, splits)
             build = functools.partial(plan.network, seen)
             trained, recipe = self._train(

@@ -2,14 +2,16 @@
 
 import contextlib
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from keras_trainkit._train_state.owner import Owner
+from keras_trainkit.estimators._saved_folder import saved
 from keras_trainkit.estimators._search_folder import (
     FORMAT,
+    RECIPE,
     RESUMED,
     begin,
     described_arguments,
@@ -54,3 +56,12 @@ def own_folder(
             yield
     finally:
         owner.release()
+
+
+def check_same_recipe(
+    folder: pathlib.Path | None, seed: int, recipe: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Refuses to go on by another recipe, as that of another version may be."""
+    if folder is not None:
+        values = {name: saved(choice["value"]) for name, choice in recipe.items()}
+        begin(folder, {"format": FORMAT, "seed": seed, "the recipe's": values}, RECIPE)

@@ -38,6 +38,7 @@ SEARCH = Kind(
 RESUMED = Kind(
     "fit.json", "`resume` is the folder of the fit and", "a fit", ("verbose",)
 )
+RECIPE = dataclasses.replace(RESUMED, marker="recipe.json")
 MARKER, PURPOSE = SEARCH.marker, SEARCH.purpose
 
 

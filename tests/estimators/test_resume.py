@@ -20,6 +20,7 @@ from keras_trainkit.estimators import (
     TableClassifier,
     TableRegressor,
     TextClassifier,
+    _table_estimator,
 )
 
 RNG = np.random.default_rng(0)
@@ -99,6 +100,23 @@ def check_refusals(folder):
     (folder / "owner.1.json").write_text(json.dumps(owner))
     with pytest.raises(ValueError, match=r"\b1\b"):
         table_classifier().fit(TABLE, CLASSES, resume=folder)
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_a_recipe_that_has_changed_is_named(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        stop_at_save(patch, 1)
+        table_classifier().fit(TABLE, CLASSES, resume=tmp_path)
+    chosen = _table_estimator.chosen
+
+    def of_another_version(*arguments, **keywords):
+        found = chosen(*arguments, **keywords)
+        return found | {"dropout": {"value": 0.05, "reason": "another version"}}
+
+    monkeypatch.setattr(_table_estimator, "chosen", of_another_version)
+    words = "^`resume` is .*the recipe's 'dropout' was 0.1 and is 0.05"
+    with pytest.raises(ValueError, match=words):
+        table_classifier().fit(TABLE, CLASSES, resume=tmp_path)
 
 
 def test_a_search_has_its_own_folder(tmp_path):

@@ -112,6 +112,16 @@ def test_an_edited_folder_is_refused(edit, saved, tmp_path):
         TableClassifier.load(path)
 
 
+def test_a_recipe_of_fewer_numbers_is_read_by_the_documented_lines(saved, tmp_path):
+    path = copied(saved, tmp_path / "earlier")
+    fields = json.loads((path / "estimator.json").read_text())
+    kept = [pair for pair in fields["recipe"]["dict"] if pair[0] != "min_epoch_steps"]
+    assert len(kept) == len(fields["recipe"]["dict"]) - 1
+    fields["recipe"]["dict"] = kept
+    (path / "estimator.json").write_text(json.dumps(fields))
+    assert TableClassifier.load(path).recipe_["min_epoch_steps"]["value"] == 1
+
+
 @pytest.mark.parametrize("name", ["model.keras", "encoder.keras", "estimator.json"])
 @pytest.mark.parametrize("content", [None, b"", b"cos\nsystem\n(S'true'\ntR."])
 def test_a_folder_with_a_foreign_or_missing_file_is_refused(

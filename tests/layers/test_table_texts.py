@@ -608,6 +608,9 @@ def test_four_digits_are_no_dates():
         ("New York", "New  York"),
         ("New York", "New\xa0York"),
         ("a", "a "),
+        ("Köln", "Köln\u200b"),
+        ("Köln", "\ufeffKöln"),
+        ("Köln", "Kö\u00adln"),
     ],
 )
 def test_levels_that_only_their_spelling_tells_apart_are_told(one, other):
@@ -618,6 +621,15 @@ def test_levels_that_only_their_spelling_tells_apart_are_told(one, other):
     assert f"{one!r} and {other!r} for different levels" in str(told[0].message)
     assert f"{one!r} and {other!r}" in encoder.summary()
     assert encoder(table)["categorical"][:, 0].tolist() == [2, 2, 2, 3, 3, 4]
+
+
+def test_a_column_with_another_warning_tells_of_them_too():
+    encoder = TableEncoder()
+    with pytest.warns(UserWarning, match="'x'") as told:
+        encoder.adapt({"x": ["1,5"] * 6 + ["Köln", "köln"] * 2})
+    (message,) = [str(warning.message) for warning in told]
+    assert message.startswith("The column 'x' stays text: ")
+    assert "takes 'Köln' and 'köln' for different levels" in message
 
 
 def test_of_many_such_levels_the_most_frequent_pair_is_named():
