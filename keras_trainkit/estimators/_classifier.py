@@ -241,13 +241,9 @@ def _probabilities(logits: np.ndarray) -> np.ndarray:
 def _temperature(logits: np.ndarray, codes: np.ndarray) -> tuple[float, str]:
     """The temperature, and the reason for it."""
     scaling = TemperatureScaling()
-    try:
-        scaling.adapt(logits, codes)
-    except ValueError:
-        why = "the validation rows are too easy, too few, or no better than chance"
-        return 1.0, f"{why}, to find another"
+    scaling.adapt(logits, codes, prior_stddev=1.0)
     found = float(keras.ops.convert_to_numpy(scaling.temperature))
-    return found, "makes the validation rows most probable"
+    return found, "makes the validation rows most probable; of few rows it is near 1"
 
 
 def _calibrated(model: Model, temperature: float) -> Model:

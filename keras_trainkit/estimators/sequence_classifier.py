@@ -68,9 +68,8 @@ class SequenceClassifier(Classifier, SequenceEstimator):
         model_: `keras.Model` from padded sequences `(rows, time, channels)` to
             logits; `recipe_["mask_value"]` in every channel is padding.
         calibrated_model_: The same with corrected probabilities, which predicts.
-        temperature_: Float, by which logits are divided; at most 1 with folds. 1 where
-            the validation rows cannot tell one: too easy, too few, or no better than
-            chance.
+        temperature_: Float, by which logits are divided; at most 1 with folds. Near
+            1 where the validation rows are few.
         history_: Dict of name to one value per epoch. With folds one training after
             the other, its number as "fold".
         recipe_: Dict of name to `{"value": ..., "reason": ...}`: what was chosen.

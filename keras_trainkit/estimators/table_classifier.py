@@ -84,9 +84,8 @@ class TableClassifier(Classifier, TableEstimator):
         model_: `keras.Model` from encoded columns to logits.
         calibrated_model_: The same with corrected probabilities, which predicts.
         encoder_: `layers.TableEncoder`.
-        temperature_: Float, by which logits are divided; at most 1 with folds. 1 where
-            the validation rows cannot tell one: too easy, too few, or no better than
-            chance.
+        temperature_: Float, by which logits are divided; at most 1 with folds. Near
+            1 where the validation rows are few.
         history_: Dict of name to one value per epoch. With folds one training after
             the other, its number as "fold"; of a search the trainings in its ensemble,
             the number of each trial as "trial", from 0, the recipe.

@@ -93,9 +93,8 @@ class TextClassifier(Classifier, Estimator):
             logits.
         vectorization_: `keras.layers.TextVectorization`, from texts to these numbers.
         calibrated_model_: The same with corrected probabilities, which predicts.
-        temperature_: Float, by which logits are divided; at most 1 with folds. 1 where
-            the validation rows cannot tell one: too easy, too few, or no better than
-            chance.
+        temperature_: Float, by which logits are divided; at most 1 with folds. Near
+            1 where the validation rows are few.
         history_: Dict of name to one value per epoch. With folds one training after
             the other, its number as "fold".
         recipe_: Dict of name to `{"value": ..., "reason": ...}`: what was chosen.

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_trainkit._arrays import class_labels
+from keras_trainkit._checks import check_number
 from keras_trainkit._serialization import serializable
 from keras_trainkit._tables.numbers import number_array
 from keras_trainkit._tensorflow.data_map import call_in_data_map
@@ -70,24 +71,34 @@ class TemperatureScaling(keras.layers.Layer):
     def build(self, input_shape: Shape | None = None) -> None:
         self.temperature = add_adapted_weight(self, "temperature", ())
 
-    def adapt(self, logits: Any, y: Any) -> None:
+    def adapt(self, logits: Any, y: Any, prior_stddev: float | None = None) -> None:
         """Finds the temperature, in float64, afresh at every call.
 
         Args:
             logits: Array `(rows, 1)` or `(rows, classes)`, what the model gives for
                 rows that it was not trained on.
             y: Labels `(rows,)` or `(rows, 1)`: 0 and 1, or class numbers from 0.
+            prior_stddev: Float > 0. The logarithm of T is believed to be 0, give or
+                take so much, before a row is seen. Few rows, or rows that are all
+                right, then say little, and many rows what they say without it: one
+                temperature is always most probable. None: the likelihood alone.
 
         Raises:
-            ValueError: No temperature is best, since all rows are right or the logits
-                say nothing about the labels; infinite logits; labels that are none of
-                the classes; lengths that differ.
+            ValueError: No temperature is best, without `prior_stddev`, since all rows
+                are right or the logits say nothing about the labels; infinite logits;
+                labels that are none of the classes; lengths that differ.
         """
+        if prior_stddev is not None:
+            purpose = "is how far the logarithm of the temperature may be from 0"
+            check_number("prior_stddev", prior_stddev, purpose, above=0)
         logits = _logits(number_array(logits, LOGITS))
         labels = class_labels(number_array(y, LABELS), *logits.shape)
         if logits.shape[1] == 1:
             logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
-        found = _best_temperature(logits, labels)
+        if prior_stddev is None:
+            found = _best_temperature(logits, labels)
+        else:
+            found = _most_probable_temperature(logits, labels, prior_stddev)
         if not self.built:
             self.build()
         self.temperature.assign(found)
@@ -143,7 +154,7 @@ def _best_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     logits = logits - logits.max(axis=1, keepdims=True)
     scale = np.abs(logits).max() or 1.0
     logits = logits / scale
-    truth = np.take_along_axis(logits, labels[:, np.newaxis], axis=1).mean()
+    truth = _mean_of_labels(logits, labels)
     if logits.mean() >= truth:
         _refuse("say less about the labels than equal probabilities do", "lowest")
     if truth == 0:
@@ -158,6 +169,38 @@ def _best_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
         if abs(inverse - previous) <= PRECISION * inverse:
             break
     return scale / inverse
+
+
+def _most_probable_temperature(
+    logits: np.ndarray, labels: np.ndarray, stddev: float
+) -> float:
+    """The T at which likelihood times prior is highest, as seen from T = 1.
+
+    Its logarithm lies between 0 and where the slope along it has changed sign.
+    """
+    logits = logits - logits.max(axis=1, keepdims=True)
+    truth, precision = _mean_of_labels(logits, labels), 1 / (len(logits) * stddev**2)
+
+    def slope(log_t: float) -> float:
+        inverse = np.exp(-log_t)
+        by_rows, _ = _derivatives(inverse, logits, truth)
+        return log_t * precision - inverse * by_rows
+
+    start = slope(0.0)
+    if start == 0:
+        return 1.0
+    low, high = 0.0, -np.sign(start)
+    while slope(high) * start > 0:
+        low, high = high, 2 * high
+    while abs(high - low) > PRECISION:
+        middle = (low + high) / 2
+        low, high = (middle, high) if slope(middle) * start > 0 else (low, middle)
+    return float(np.exp(high))
+
+
+def _mean_of_labels(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The mean logit of the label."""
+    return np.take_along_axis(logits, labels[:, np.newaxis], axis=1).mean()
 
 
 def _derivatives(

@@ -85,6 +85,56 @@ def test_a_huge_logit_beside_small_ones_is_no_obstacle():
     )
 
 
+def most_probable(logits, y, stddev):
+    """With the prior, by a search that knows nothing of derivatives."""
+
+    def loss(log_t):
+        logs = log_softmax(logits / np.exp(log_t), axis=1)
+        return -logs[np.arange(len(y)), y].sum() + log_t**2 / (2 * stddev**2)
+
+    return np.exp(minimize_scalar(loss, bounds=(-6, 6), options={"xatol": 1e-10}).x)
+
+
+@pytest.mark.parametrize("stddev", [0.3, 1.0])
+@pytest.mark.parametrize(("temperature", "rows"), [(0.3, 12), (4.0, 12), (1.7, 400)])
+def test_a_prior_draws_few_rows_to_1(temperature, rows, stddev):
+    logits, y = drawn(temperature, rows)
+    layer = TemperatureScaling()
+    layer.adapt(logits, y, prior_stddev=stddev)
+    came = float(ops.convert_to_numpy(layer.temperature))
+    assert came == pytest.approx(most_probable(logits, y, stddev), rel=1e-5)
+    likelihood = temperature_of(logits, y)
+    assert abs(np.log(came)) < abs(np.log(likelihood))
+    if rows == 400:
+        assert came == pytest.approx(likelihood, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("logits", "y"),
+    [
+        ([[0.04], [-0.04]] * 5, [1, 0] * 5),  # all right
+        ([[0.04], [-0.04]] * 5 + [[-0.002]], [1, 0] * 5 + [1]),  # but for a tie
+        ([[0.04], [-0.04]] * 5, [0, 1] * 5),  # all wrong
+        ([[0.0], [0.0]], [1, 0]),
+        ([[1e30], [-5.0]], [1, 0]),
+        ([[-1e30], [-5.0]], [1, 0]),
+    ],
+)
+def test_with_a_prior_there_is_always_a_temperature(logits, y):
+    layer, logits = TemperatureScaling(), np.array(logits)
+    layer.adapt(logits, y, prior_stddev=1.0)
+    came = float(ops.convert_to_numpy(layer.temperature))
+    assert np.isfinite(came)
+    if np.abs(logits).max() < 1:
+        assert 0.2 < came < 5  # ten rows do not overrule what was trained
+
+
+@pytest.mark.parametrize("stddev", [0, -1.0, float("nan"), "1"])
+def test_refuses_a_prior_that_is_none(stddev):
+    with pytest.raises(ValueError, match="`prior_stddev` is how far .* above 0"):
+        TemperatureScaling().adapt([[2.0]] * 4, [1, 1, 0, 1], prior_stddev=stddev)
+
+
 def test_few_steps_are_enough(monkeypatch):
     logits, y = drawn(0.3)
     expected = temperature_of(logits, y)
