@@ -120,7 +120,7 @@ class SequenceEstimator(Estimator):
             recipe,
             lambda rows: source.take(rows).padded(time),
             functools.partial(_network, goal, missing["value"]),
-            {"n_features_in_": source.channels},
+            _channels(source.channels, source.names),
             {
                 "missing": missing,
                 "mask_value": choice(PADDING, "in each channel of a padded step"),
@@ -141,6 +141,13 @@ class SequenceEstimator(Estimator):
                 f"Received: X has {found.channels} features, but {owner} is expecting "
                 f"{self.n_features_in_} features as input."
             )
+        trained = getattr(self, "feature_names_in_", None)
+        if trained is not None and found.names not in (None, trained.tolist()):
+            raise ValueError(
+                f"{PURPOSE} and must have the columns that {owner} was trained on, in "
+                f"the same order, where it has names: {trained.tolist()}. "
+                f"Received: columns {found.names}."
+            )
         values = {name: self.recipe_[name]["value"] for name in ("max_length", "keep")}
         found = found.cut(values["max_length"], values["keep"])
         if self.recipe_["missing"]["value"] is None and found.has_missing():
@@ -159,7 +166,11 @@ class SequenceEstimator(Estimator):
         return None
 
     def _input_fields(self) -> dict[str, Any]:
-        return {"channels": self.n_features_in_}
+        names = getattr(self, "feature_names_in_", None)
+        return {
+            "channels": self.n_features_in_,
+            "names": None if names is None else names.tolist(),
+        }
 
     @classmethod
     def _restored_input(
@@ -177,7 +188,26 @@ class SequenceEstimator(Estimator):
         check_number("mask_value", values["mask_value"], "marks padded steps")
         if values["missing"] not in (None, "indicator"):
             raise ValueError(f"missing={values['missing']!r}")
-        return {"n_features_in_": channels}
+        return _channels(channels, _checked_names(fields.get("names"), channels))
+
+
+def _channels(number: int, names: list[str] | None) -> dict[str, Any]:
+    """What an estimator keeps of the channels, by name."""
+    found: dict[str, Any] = {"n_features_in_": number}
+    if names is not None:
+        found["feature_names_in_"] = np.array(names, dtype=object)
+    return found
+
+
+def _checked_names(names: Any, channels: int) -> list[str] | None:
+    """Names of the channels from a file that may be edited."""
+    if names is None:
+        return None
+    if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+        raise ValueError("names of channels that are no texts")
+    if len(names) != channels:
+        raise ValueError(f"{len(names)} names of {channels} channels")
+    return names
 
 
 def _missing(used: Sequences) -> dict[str, Any]:

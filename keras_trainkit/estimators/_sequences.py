@@ -32,11 +32,13 @@ class Sequences:
         channels: Int.
         lost: Numbers of the channels in which most changes from step to step are too
             small for float32.
+        names: Names of the channels, where DataFrames told them, or None.
     """
 
     steps: Sequence[np.ndarray]
     channels: int
     lost: Sequence[int] = ()
+    names: list[str] | None = None
 
     @property
     def rows(self) -> int:
@@ -44,7 +46,7 @@ class Sequences:
 
     def take(self, rows: np.ndarray) -> "Sequences":
         """The sequences of these numbers, in this order."""
-        return Sequences([self.steps[row] for row in rows], self.channels)
+        return dataclasses.replace(self, steps=[self.steps[row] for row in rows])
 
     def lengths(self) -> np.ndarray:
         """Steps of each, `(rows,)`."""
@@ -66,7 +68,7 @@ class Sequences:
             keep: "start" or "end", of sequences of more steps than `time`.
         """
         at = slice(time) if keep == "start" else slice(-time, None)
-        return Sequences([steps[at] for steps in self.steps], self.channels)
+        return dataclasses.replace(self, steps=[steps[at] for steps in self.steps])
 
     def padded(self, time: int, padding: float = PADDING) -> np.ndarray:
         """`(rows, time, channels)`: `padding` behind what is shorter than `time`."""
@@ -85,10 +87,10 @@ def read_sequences(data: Any) -> Sequences:
     """
     if isinstance(data, Sequences):
         return data
-    array = _as_array(data)
+    array, names = _as_array(data), None
     if array is None or (array.dtype.kind == "O" and array.ndim == 1):
         entries = _entries(data if array is None else array)
-        _check_names(entries)
+        names = _names_of(entries)
         given = [_steps(number, entry) for number, entry in enumerate(entries)]
         steps = [_narrow(values, f"X[{row}]") for row, values in enumerate(given)]
     else:
@@ -98,7 +100,7 @@ def read_sequences(data: Any) -> Sequences:
         values = values if values.ndim == 3 else values[..., None]
         given, steps = list(values), list(_narrow(values, "X"))
     _check_steps(steps)
-    return Sequences(steps, steps[0].shape[1], _lost_channels(given, steps))
+    return Sequences(steps, steps[0].shape[1], _lost_channels(given, steps), names)
 
 
 def check_resolution(sequences: Sequences) -> None:
@@ -135,16 +137,18 @@ def _entries(data: Any) -> Any:
     return data
 
 
-def _check_names(entries: Any) -> None:
-    """Refuses frames that name other channels, or the same in another order."""
-    names = [list(e.columns) if hasattr(e, "columns") else None for e in entries]
-    known = [found for found in names if found is not None]
+def _names_of(entries: Any) -> list[str] | None:
+    """The names of the channels, the same in all frames; None if none has texts."""
+    frames = (nw.from_native(e, eager_only=True, pass_through=True) for e in entries)
+    known = [frame.columns for frame in frames if isinstance(frame, nw.DataFrame)]
     other = next((found for found in known if found != known[0]), None)
     if other is not None:
         _refuse(
             "must have the same columns in the same order in each DataFrame",
             f"columns {known[0]}, then {other}",
         )
+    are_texts = bool(known) and all(isinstance(name, str) for name in known[0])
+    return known[0] if are_texts else None
 
 
 def _steps(number: int, entry: Any) -> np.ndarray:

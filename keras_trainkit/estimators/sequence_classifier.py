@@ -65,6 +65,7 @@ class SequenceClassifier(Classifier, SequenceEstimator):
     Attributes, after `fit` or `load`:
         classes_: `(classes,)`. The classes, sorted, of the type of `y`.
         n_features_in_: Int. Channels of the sequences.
+        feature_names_in_: `(channels,)` of texts, where sequences are DataFrames.
         model_: `keras.Model` from padded sequences `(rows, time, channels)` to
             logits; `recipe_["mask_value"]` in every channel is padding.
         calibrated_model_: The same with corrected probabilities, which predicts.

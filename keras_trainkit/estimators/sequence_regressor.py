@@ -58,6 +58,7 @@ class SequenceRegressor(Regressor, SequenceEstimator):
 
     Attributes, after `fit` or `load`:
         n_features_in_: Int. Channels of the sequences.
+        feature_names_in_: `(channels,)` of texts, where sequences are DataFrames.
         model_: `keras.Model` from padded sequences `(rows, time, channels)` to
             predictions; `recipe_["mask_value"]` in every channel is padding.
         history_: Dict of name to one value per epoch. With folds one training after

@@ -5,6 +5,7 @@ import pickle
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import DataConversionWarning, NotFittedError
@@ -123,6 +124,29 @@ def test_pickled_and_saved_it_predicts_the_same(fitted, sequences, tmp_path):
         assert same.n_features_in_ == 2
 
 
+@pytest.mark.usefixtures("eagerly")
+def test_names_of_channels_are_those_of_fit(sequences, levels, tmp_path):
+    pl, pa = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
+    frames = [pd.DataFrame(steps, columns=["temp", "hum"]) for steps in sequences]
+    classifier = SequenceClassifier(**SMALL).fit(frames, levels)
+    assert classifier.feature_names_in_.tolist() == ["temp", "hum"]
+    expected = classifier.predict(sequences)
+    loaded = SequenceClassifier.load(classifier.save(tmp_path / "named"))
+    for found in (classifier, loaded):
+        for kind in (pl.from_pandas, pa.Table.from_pandas):
+            assert (found.predict(list(map(kind, frames))) == expected).all()
+        for other in (
+            [frame[["hum", "temp"]] for frame in frames],
+            [pl.from_pandas(frame.rename(columns={"hum": "b"})) for frame in frames],
+        ):
+            with pytest.raises(ValueError, match="^`X` .*names: .'temp', 'hum'"):
+                found.predict(other)
+    classifier.fit(sequences, levels)
+    assert not hasattr(classifier, "feature_names_in_")
+    numbered = [pd.DataFrame(steps) for steps in sequences]
+    assert not hasattr(classifier.fit(numbered, levels), "feature_names_in_")
+
+
 @pytest.fixture(scope="module")
 def saved(classifier, tmp_path_factory):
     return classifier.save(tmp_path_factory.mktemp("saved") / "levels")
@@ -140,6 +164,9 @@ def with_choice(fields, name, value):
     [
         lambda fields: {**fields, "channels": 3},
         lambda fields: {**fields, "channels": "two"},
+        lambda fields: {**fields, "names": ["a"]},
+        lambda fields: {**fields, "names": [1, 2]},
+        lambda fields: {**fields, "names": "ab"},
         lambda fields: {k: v for k, v in fields.items() if k != "channels"},
         lambda fields: with_choice(fields, "max_length", 0),
         lambda fields: with_choice(fields, "max_length", "long"),
