@@ -192,7 +192,7 @@ class SequenceEstimator(Estimator):
 
 
 def _channels(number: int, names: list[str] | None) -> dict[str, Any]:
-    """What an estimator keeps of the channels, by name."""
+    """Attributes of the channels, by name."""
     found: dict[str, Any] = {"n_features_in_": number}
     if names is not None:
         found["feature_names_in_"] = np.array(names, dtype=object)
