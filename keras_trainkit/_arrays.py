@@ -8,8 +8,33 @@ from keras import ops
 
 
 def as_numpy(values: Any) -> np.ndarray:
-    """`values` as an array; a tensor may lie on another device."""
-    return ops.convert_to_numpy(values) if ops.is_tensor(values) else np.asarray(values)
+    """`values` as an array, without masks; a tensor may lie on another device."""
+    if ops.is_tensor(values):
+        return ops.convert_to_numpy(values)
+    return np.asarray(without_masks(values))
+
+
+def without_masks(values: Any) -> Any:
+    """Masked arrays, and lists of them, with NaN where a number is masked, else None.
+
+    Other values stay as they are. NumPy drops masks: the number below is taken instead.
+    """
+    if isinstance(values, list | tuple):
+        if any(isinstance(value, np.ma.MaskedArray) for value in values):
+            return [without_masks(value) for value in values]
+        return values
+    if not isinstance(values, np.ma.MaskedArray):
+        return values
+    if values is np.ma.masked:
+        return np.nan
+    mask, array = np.ma.getmaskarray(values), values.data
+    if array.dtype.kind == "V" or not mask.any():
+        return array
+    if array.dtype.kind in "biuf":
+        return np.where(mask, np.nan, array)
+    array = array.astype(object)
+    array[mask] = None
+    return array
 
 
 def rows_of(data: Any, numbers: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 from keras import ops
 
+from keras_trainkit._row_labels import check_columns_in_order
 from keras_trainkit._tables.objects import (
     EXACT,
     PURPOSE,
@@ -83,6 +84,8 @@ def raw_columns(table: Any) -> dict[str, Any]:
             "(numbers: `frame.rename(columns=str)`), at least one of them. "
             f"Received: columns {names}."
         )
+    if isinstance(table, Mapping):
+        check_columns_in_order(table, PURPOSE)
     return {name: table[name] for name in names}
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 EXACT = 2.0**53  # float64 tells all integers apart below this one
 PURPOSE = "`table` holds one column per name and"  # begins errors about columns
-MISSING_TYPES = ("NoneType", "NAType", "NaTType")  # of pandas, which is not imported
+MISSING_TYPES = ("NoneType", "NAType", "NaTType", "MaskedConstant")  # pandas', NumPy's
 OTHER_TYPES = (tuple, datetime.time, datetime.timedelta, np.timedelta64)
 OTHER_TYPE_NAMES = ("Interval", "Period")  # of pandas
 

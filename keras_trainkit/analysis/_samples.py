@@ -8,11 +8,13 @@ import keras
 import numpy as np
 
 from keras_trainkit._arrays import as_numpy
+from keras_trainkit._row_labels import check_row_orders
 from keras_trainkit.data._rows import column_of
 
 
 def read_samples(x: Any, y: Any, sample_weight: Any = None) -> tuple[Any, Any, Any]:
     """Arrays and frames of as many rows; lists of values as arrays."""
+    check_row_orders(x, "x", y=y, sample_weight=sample_weight)
     x, y = as_arrays(x), as_arrays(y)
     rows = count_rows("x", x, None)
     count_rows("y", y, rows)

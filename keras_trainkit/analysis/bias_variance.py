@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_trainkit._arrays import as_numpy, rows_of
 from keras_trainkit._checks import check_choice, check_count, check_given_seed
+from keras_trainkit._row_labels import check_row_order, check_row_orders
 from keras_trainkit._tensorflow.custom_gradients import release_graphs
 from keras_trainkit.analysis._new_models import NewModels
 from keras_trainkit.analysis._restoration import random_numbers_kept
@@ -116,6 +117,8 @@ def bias_variance(
             f"Received: {build!r}."
         )
     given = checked_fit_arguments(fit_arguments, _GIVEN)
+    check_row_orders(x, "x", y=y, sample_weight=given.get("sample_weight"))
+    check_row_order("y_test", y_test, x_test, "x_test")
     x, y, x_test = as_arrays(x), as_arrays(y), as_arrays(x_test)
     available = count_rows("x", x, None)
     count_rows("y", y, available)

@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_trainkit._arrays import rows_of
 from keras_trainkit._checks import check_count, check_number
+from keras_trainkit._row_labels import check_row_orders
 from keras_trainkit._tensorflow.custom_gradients import release_graphs
 from keras_trainkit.analysis._new_models import NewModels
 from keras_trainkit.analysis._restoration import random_numbers_kept
@@ -126,6 +127,7 @@ def cross_validate(
     arguments = checked_fit_arguments(fit_arguments, _OF_FOLDS, why)
     _check_functions(build, prepare)
     x, y, sample_weight = read_samples(x, y, sample_weight)
+    check_row_orders(x, "x", stratify=stratify, groups=groups, order=order)
     if order is not None and not isinstance(order, str):
         order = column_of("order", order, row_count(y), "gives the times of the rows")
     splits = _folds(

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from keras_trainkit._arrays import BlockBuffer, as_numpy
+from keras_trainkit._resolution import check_finite
 
 BLOCK_BYTES = 2**24
 
@@ -83,8 +84,11 @@ def _checked_array(leaf: Any, rows: int) -> np.ndarray:
             f"for each of its {rows} rows. "
             f"Received: {array.dtype} of the shape {array.shape}."
         )
+    dtype = keras.config.floatx() if array.dtype == "float64" else array.dtype.name
+    purpose = "`encoder` turns each chunk into arrays and"
+    check_finite(array, purpose, dtype)
     if array.dtype == "float64":  # as `fit` does with arrays
-        array = array.astype(keras.config.floatx())
+        array = array.astype(dtype)
     return array
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_trainkit._arrays import as_numpy
 from keras_trainkit._checks import check_count
-from keras_trainkit._tables.objects import is_missing, unmasked
+from keras_trainkit._tables.objects import is_missing
 
 
 def row_count(data: Any) -> int:
@@ -31,8 +31,6 @@ def column_of(name: str, values: Any, rows: int, purpose: str) -> np.ndarray:
         name: Argument that gives the values, for messages.
         purpose: Its purpose, as in `_checks`.
     """
-    if isinstance(values, np.ma.MaskedArray):
-        values = unmasked(values)
     array = as_numpy(values)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
@@ -41,13 +39,18 @@ def column_of(name: str, values: Any, rows: int, purpose: str) -> np.ndarray:
             f"`{name}` {purpose} and must hold one entry for each of the {rows} rows. "
             f"Received: {name} of shape {array.shape}."
         )
+    refuse_missing(name, array, purpose)
+    return array
+
+
+def refuse_missing(name: str, array: np.ndarray, purpose: str) -> None:
+    """Refuses entries that are missing; arguments as of `column_of`."""
     missing = sum(map(is_missing, array.ravel() if _may_miss(array) else ()))
     if missing:
         raise ValueError(
             f"`{name}` {purpose}, so none may be missing (drop or name these rows "
-            f"first). Received: {name} with {missing} of {rows} missing."
+            f"first). Received: {name} with {missing} of {len(array)} missing."
         )
-    return array
 
 
 def codes_of(column: np.ndarray) -> tuple[list, np.ndarray]:

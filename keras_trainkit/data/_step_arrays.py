@@ -7,6 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_trainkit._arrays import as_numpy
+from keras_trainkit._resolution import changes, check_finite, keeps_all
+
 
 def step_arrays(sequences: Iterable) -> list[np.ndarray]:
     """An array `(time, ...)` of each sequence, all with steps of the same shape.
@@ -26,7 +29,7 @@ def step_arrays(sequences: Iterable) -> list[np.ndarray]:
 
 def _as_array(number: int, steps: Any) -> np.ndarray:
     try:
-        array = np.asarray(steps)
+        array = as_numpy(steps)
     except ValueError:  # rows of unequal length
         array = np.array("no array")
     if array.ndim == 0 or (len(array) and array.dtype.kind not in "biuf"):
@@ -57,12 +60,12 @@ def common_dtype(arrays: list[np.ndarray], value: float) -> str:
     """The type that holds all steps and the padding.
 
     Raises:
-        ValueError: A `value` that is none of the whole numbers of `arrays`, or numbers
-            beyond int64.
+        ValueError: A `value` that is none of the whole numbers of `arrays`, numbers
+            beyond int64, infinite ones, or too large for Keras' float type.
     """
     arrays = [array for array in arrays if len(array)]
     if any(array.dtype.kind == "f" for array in arrays):
-        return keras.config.floatx()
+        return _float_type(arrays, value)
     if value != int(value):
         raise ValueError(
             "`value` fills the padding and must be a whole number where the sequences "
@@ -78,3 +81,29 @@ def common_dtype(arrays: list[np.ndarray], value: float) -> str:
         "`sequences` and `value` become one array of whole numbers and must fit into "
         f"int64. Received: numbers from {lowest} to {highest}."
     )
+
+
+def _float_type(arrays: list[np.ndarray], value: float) -> str:
+    dtype, together = keras.config.floatx(), np.concatenate(arrays)
+    purpose = "`sequences` become one array of numbers and"
+    check_finite(together, purpose, dtype)
+    with np.errstate(over="ignore"):
+        if np.isinf(np.float64(value).astype(dtype)):
+            raise ValueError(
+                f"`value` fills the padding and must be finite in {dtype}. "
+                f"Received: value={value!r}."
+            )
+    if dtype == "float64" or all(keeps_all(array.dtype) for array in arrays):
+        return dtype
+    wide = together.reshape(len(together), -1)
+    starts = np.cumsum([len(array) for array in arrays])[:-1]
+    found, lost = changes(wide, wide.astype("float32"), starts)
+    features = np.flatnonzero(2 * lost > found).tolist()
+    if features:
+        raise ValueError(
+            f"{purpose} must change from step to step by more than 6e-8 of their "
+            "size, which networks in float32 cannot tell apart otherwise (of times "
+            "take those since the first step). "
+            f"Received: smaller changes in feature {features}."
+        )
+    return dtype

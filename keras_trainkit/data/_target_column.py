@@ -7,9 +7,16 @@ import keras
 import numpy as np
 
 from keras_trainkit._checks import check_number
+from keras_trainkit._resolution import (
+    Spread,
+    check_finite,
+    check_spread,
+    weights_as,
+)
 from keras_trainkit._tables.objects import is_whole, numbers_in
 from keras_trainkit.data._rows import column_of
 
+_TARGET = "`target` is what is predicted and"
 _INT32 = np.iinfo("int32")
 
 
@@ -23,6 +30,7 @@ class TargetColumn:
     def __init__(self, labels: Any):
         self._labels = None if labels is None else _checked(labels)
         self._is_whole = True
+        self._spread = Spread()
 
     @property
     def dtype(self) -> str:
@@ -42,10 +50,15 @@ class TargetColumn:
                 f"Received: {values.dtype}, such as {values[0]!r}."
             )
         found = values.astype("float64")
-        _check_finite("target", "is what is predicted", found)
+        check_finite(found, _TARGET, keras.config.floatx())
+        self._spread.update(values[:, None])
         fits = (found >= _INT32.min) & (found <= _INT32.max)
         self._is_whole &= is_whole and bool(fits.all())
         return found
+
+    def check_spread(self) -> None:
+        """Refuses targets, once all are read, whose differences their type loses."""
+        check_spread(self._spread, _TARGET, keras.config.floatx(), self._is_whole)
 
 
 def weights_of(column: Any, rows: int) -> np.ndarray:
@@ -57,13 +70,12 @@ def weights_of(column: Any, rows: int) -> np.ndarray:
             f"`sample_weight` {purpose} and must hold a number of at least 0 in each "
             f"row. Received: {values.dtype}."
         )
-    _check_finite("sample_weight", purpose, values)
     if (values < 0).any():
         raise ValueError(
             f"`sample_weight` {purpose} and must hold a number of at least 0 in each "
             f"row. Received: {values.min()}."
         )
-    return values.astype("float32")
+    return weights_as("float32", values, f"`sample_weight` {purpose} and")
 
 
 def _labelled(entries: list, labels: Mapping) -> np.ndarray:
@@ -101,12 +113,3 @@ def _checked(labels: Any) -> dict:
     for number in labels.values():
         check_number("labels", number, "tell the number of each entry of the target")
     return dict(labels)
-
-
-def _check_finite(name: str, purpose: str, values: np.ndarray) -> None:
-    infinite = int(np.isinf(values).sum())
-    if infinite:
-        raise ValueError(
-            f"`{name}` {purpose} and must be finite. "
-            f"Received: {infinite} infinite ones."
-        )

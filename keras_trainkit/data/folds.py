@@ -3,6 +3,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_trainkit._checks import check_count, check_seed
+from keras_trainkit._row_labels import check_row_orders
 from keras_trainkit.data._rows import codes_of, column_of, row_count
 
 
@@ -55,6 +56,7 @@ def folds(
     a class may have fewer rows than there are folds.
     """
     rows = row_count(data)
+    check_row_orders(data, "data", stratify=stratify, groups=groups)
     check_seed("seed", seed)
     classes, of_groups = np.zeros(rows, int), None
     if stratify is not None:

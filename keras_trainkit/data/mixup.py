@@ -3,7 +3,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_trainkit._arrays import as_numpy
 from keras_trainkit._checks import check_count, check_number, check_seed
+from keras_trainkit._resolution import check_finite
 from keras_trainkit._tensorflow.mixup import mixed_data_set
 
 
@@ -104,11 +106,12 @@ def _mixed_arrays(
     share = rng.beta(alpha, alpha, len(x))
     inputs = _mixed(x, other, share)
     if weight is None:
-        return _floatx(inputs), _floatx(_mixed(y, other, share))
+        return _floatx("x", inputs), _floatx("y", _mixed(y, other, share))
     mean = _mixed(weight, other, share)
     of_target = share * weight / np.where(mean > 0, mean, 1)
     of_target = np.where(mean > 0, of_target, share)
-    return _floatx(inputs), _floatx(_mixed(y, other, of_target)), _floatx(mean)
+    targets = _mixed(y, other, of_target)
+    return _floatx("x", inputs), _floatx("y", targets), _floatx("sample_weight", mean)
 
 
 def _mixed(values: np.ndarray, other: np.ndarray, share: np.ndarray) -> np.ndarray:
@@ -116,12 +119,14 @@ def _mixed(values: np.ndarray, other: np.ndarray, share: np.ndarray) -> np.ndarr
     return share * values + (1 - share) * values[other]
 
 
-def _floatx(values: np.ndarray) -> np.ndarray:
+def _floatx(name: str, values: np.ndarray) -> np.ndarray:
+    purpose = f"`{name}` is mixed by a weighted mean and"
+    check_finite(values, purpose, keras.config.floatx())
     return values.astype(keras.config.floatx())
 
 
 def _numbers(name: str, values: Any) -> np.ndarray:
-    values = np.asarray(values)
+    values = as_numpy(values)
     if values.ndim < 1 or not np.issubdtype(values.dtype, np.floating):
         raise ValueError(
             f"`{name}` is mixed by a weighted mean and must be an array of floats, "
@@ -133,8 +138,8 @@ def _numbers(name: str, values: Any) -> np.ndarray:
 
 def _targets(y: Any, num_classes: int | None) -> np.ndarray:
     if num_classes is None:
-        return _numbers("y", _one_hot_as_floats(np.asarray(y)))
-    y = np.asarray(y)
+        return _numbers("y", _one_hot_as_floats(as_numpy(y)))
+    y = as_numpy(y)
     whole = y.ndim == 1 and np.issubdtype(y.dtype, np.integer)
     if not whole or ((y < 0) | (y >= num_classes)).any():
         raise ValueError(
@@ -151,7 +156,7 @@ def _one_hot_as_floats(y: np.ndarray) -> np.ndarray:
 
 
 def _weights(sample_weight: Any) -> np.ndarray:
-    weight = np.asarray(sample_weight, "float64")
+    weight = np.asarray(as_numpy(sample_weight), "float64")
     if weight.ndim != 1 or not (np.isfinite(weight) & (weight >= 0)).all():
         raise ValueError(
             "`sample_weight` is what a row counts and must be finite numbers of at "

@@ -19,8 +19,9 @@ def pad_sequences(
 
     Args:
         sequences: Iterable of sequences: token ids, `(time,)`, or features,
-            `(time, features)`, all with the same features. One without steps becomes
-            padding only; at least one must have a step.
+            `(time, features)`, all with the same features. NaN (masked) is a value that
+            is missing. One without steps becomes padding only; at least one must have a
+            step.
         max_length: Int >= 1. Steps of the result; longer sequences are cut, shorter
             ones padded up to it. None: the length of the longest sequence.
         padding: `"post"` or `"pre"`: padding goes after a sequence, or before it.
@@ -38,8 +39,8 @@ def pad_sequences(
         are not padding, int32, `(sequences,)`.
 
     Raises:
-        ValueError: No sequence, no step, unequal features, text, or an argument
-            outside its range.
+        ValueError: No sequence, no step, unequal features, text, numbers that are
+            infinite or too large for their type, or an argument outside its range.
 
     Example:
 

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_trainkit._arrays import as_numpy
 from keras_trainkit._checks import (
     check_choice,
     check_count,
@@ -12,8 +13,10 @@ from keras_trainkit._checks import (
     check_number,
     check_seed,
 )
+from keras_trainkit._row_labels import check_row_orders
 from keras_trainkit.data._ordered_batches import OrderedBatches
 from keras_trainkit.data._step_arrays import common_dtype, step_arrays
+from keras_trainkit.data._step_targets import targets_and_weights
 
 _MOST_CUTS = 512  # places where groups may end, whose sums are compared
 
@@ -72,8 +75,10 @@ class SequenceBatches(OrderedBatches):
         num_rows: Int. Number of sequences.
 
     Raises:
-        ValueError: No sequence, no step, unequal features, text, targets or weights of
-            another number of rows, or an argument outside its range.
+        ValueError: No sequence, no step, unequal features, text, numbers that are
+            infinite or too large for their type, or whose differences are lost in it,
+            targets or weights that are missing or of another number of rows, or an
+            argument outside its range.
 
     Example:
 
@@ -112,6 +117,8 @@ class SequenceBatches(OrderedBatches):
         check_number("value", value, "fills the padding")
         check_flag("shuffle", shuffle, "draws the order of the rows")
         check_seed("seed", seed)
+        parts = {"targets": targets, "sample_weight": sample_weight}
+        check_row_orders(sequences, "sequences", **parts)
         if lengths is not None:
             sequences = _unpadded(sequences, lengths, padding)
         arrays = step_arrays(sequences)
@@ -123,7 +130,7 @@ class SequenceBatches(OrderedBatches):
         with_steps = [array for array in arrays if len(array)]
         self._steps = np.concatenate(with_steps).astype(self._dtype)
         self._padding, self._value = padding, value
-        self._others = _others(targets, sample_weight, self.num_rows)
+        self._others = targets_and_weights(targets, sample_weight, self.num_rows)
         ordered = np.sort(self._lengths)
         self._ends = _ends_of_groups(ordered, batch_size, num_lengths)
         self._padded_lengths = np.maximum(ordered[self._ends - 1], 1)
@@ -214,7 +221,7 @@ def _cut(
 def _unpadded(padded: Any, lengths: Any, padding: str) -> list[np.ndarray]:
     """The rows of a padded array without their padding."""
     try:
-        padded, lengths = np.asarray(padded), np.asarray(lengths)
+        padded, lengths = as_numpy(padded), as_numpy(lengths)
     except ValueError:  # sequences of unequal length
         padded = np.empty(0)
     if padded.ndim < 2 or padded.dtype.kind not in "biuf":
@@ -237,49 +244,6 @@ def _unpadded(padded: Any, lengths: Any, padding: str) -> list[np.ndarray]:
     if padding == "post":
         return [row[:length] for row, length in zip(padded, lengths, strict=True)]
     return [row[time - length :] for row, length in zip(padded, lengths, strict=True)]
-
-
-def _others(targets: Any, sample_weight: Any, rows: int) -> list:
-    """Targets and weights, as far as there are any."""
-    if targets is None:
-        if sample_weight is not None:
-            raise ValueError(
-                "`sample_weight` weighs the rows in the loss and must be None without "
-                f"targets. Received: sample_weight={reprlib.repr(sample_weight)}."
-            )
-        return []
-    if isinstance(targets, dict):
-        named: Any = {
-            name: _rows_of(f"targets[{name!r}]", targets[name], rows)
-            for name in targets
-        }
-    else:
-        named = _rows_of("targets", targets, rows)
-    if sample_weight is None:
-        return [named]
-    weights = _rows_of("sample_weight", sample_weight, rows)
-    valid = weights.ndim == 1 and weights.dtype.kind in "biuf"
-    if not valid or not (np.isfinite(weights) & (weights >= 0)).all():
-        raise ValueError(
-            "`sample_weight` weighs the rows in the loss and must be finite numbers of "
-            "at least 0, one per row. "
-            f"Received: sample_weight={reprlib.repr(sample_weight)}."
-        )
-    return [named, weights.astype(keras.config.floatx())]
-
-
-def _rows_of(name: str, values: Any, rows: int) -> np.ndarray:
-    try:
-        array = np.asarray(values)
-    except ValueError:  # rows of unequal length
-        array = np.empty(())
-    if array.ndim == 0 or len(array) != rows or array.dtype.kind not in "biuf":
-        raise ValueError(
-            f"`{name}` stands beside the sequences and must be an array of numbers "
-            f"with one entry for each of the {rows} sequences. "
-            f"Received: {name}={reprlib.repr(values)}."
-        )
-    return array.astype(keras.config.floatx()) if array.dtype.kind == "f" else array
 
 
 def _ends_of_groups(ordered: np.ndarray, batch_size: int, groups: int) -> np.ndarray:

@@ -3,6 +3,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_trainkit._checks import check_count, check_number, check_seed
+from keras_trainkit._row_labels import check_row_orders
 from keras_trainkit.data._rows import refuse_empty, row_count
 from keras_trainkit.data._splitters import split_at_random, split_by_time
 
@@ -85,6 +86,7 @@ def split(
     rows. Its `GroupShuffleSplit` counts groups where this counts rows.
     """
     rows = row_count(data)
+    check_row_orders(data, "data", stratify=stratify, groups=groups, order=order)
     validation_rows = _part_rows("validation", validation, rows)
     test_rows = _part_rows("test", test, rows)
     check_count("gap", gap, "is the number of rows left out between parts", at_least=0)

@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 
 from keras_trainkit._checks import check_count, check_flag, check_seed
+from keras_trainkit._row_labels import check_columns_in_order
 from keras_trainkit._tables.columns import chunks_of
+from keras_trainkit._tables.objects import PURPOSE
 from keras_trainkit.data._ordered_batches import OrderedBatches
 from keras_trainkit.data._row_store import RowFile, RowOrder, RowPacker, store_rows
 from keras_trainkit.data._target_column import TargetColumn, weights_of
@@ -61,8 +63,10 @@ class TableBatches(OrderedBatches):
         num_rows: Int. Rows of the table.
 
     Raises:
-        ValueError: No rows, a column that is not there, missing targets, entries
-            without label, an encoder whose arrays change or do not fit the rows.
+        ValueError: No rows, a column that is not there, targets or weights that are
+            missing, infinite or too large for their type, targets whose differences
+            are lost in it, entries without label, an encoder whose arrays change, are
+            infinite or do not fit the rows.
 
     Example:
 
@@ -101,6 +105,7 @@ class TableBatches(OrderedBatches):
         self._target = TargetColumn(labels)
         self._packer = RowPacker()
         self._file = _stored(self._pieces(table, encoder), seeds, directory)
+        self._target.check_spread()
         run = max(1, batch_size // 16)
         self._order = RowOrder(self._file.rows, run, seeds)
         super().__init__(self._file.rows, batch_size)
@@ -158,6 +163,7 @@ def _divided(
             )
     kept = [name for name in columns if name not in names.values()]
     if isinstance(chunk, Mapping):
+        check_columns_in_order(chunk, PURPOSE)
         inputs = {name: chunk[name] for name in kept}
     else:
         inputs = chunk[kept]

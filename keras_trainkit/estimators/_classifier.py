@@ -59,6 +59,22 @@ class Classifier(ClassifierMixin, Estimator):
         """
         return _probabilities(self._outputs(X))
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: N803
+        """The share of the rows of which `predict` gives the class.
+
+        Args:
+            X: As in `predict`.
+            y: The class of each row, `(rows,)`, none missing.
+            sample_weight: `(rows,)`, at least 0, or None: all rows count the same.
+
+        Returns:
+            0 to 1.
+
+        Raises:
+            ValueError: As `fit`, for what it would refuse of the three.
+        """
+        return float(super().score(*self._scored(X, y, sample_weight)))
+
     def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:  # noqa: N803
         """The classes that a row may be of: the true one is among them so often.
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from keras_trainkit._row_labels import check_row_orders
 from keras_trainkit._types import Model
 from keras_trainkit.estimators._file_estimator import FileEstimator
 from keras_trainkit.estimators._parts import Part, Rows, parts_of
@@ -21,11 +22,7 @@ from keras_trainkit.estimators._resumed_fit import (
     seed_begun_with,
 )
 from keras_trainkit.estimators._search_folder import RESUMED, check_directory
-from keras_trainkit.estimators._targets import (
-    check_row_order,
-    read_target,
-    read_weights,
-)
+from keras_trainkit.estimators._targets import read_target, read_weights
 from keras_trainkit.estimators._time_limit import now
 from keras_trainkit.estimators._training import (
     PREDICTED_AT_ONCE,
@@ -109,8 +106,9 @@ class Estimator(FileEstimator):
         self._check_arguments()
         folder = check_directory(resume, RESUMED)
         source = self._read(X)
-        for name, values in (("y", y), ("sample_weight", sample_weight)):
-            check_row_order(name, values, X)
+        check_row_orders(
+            X, y=y, sample_weight=sample_weight, groups=groups, order=order
+        )
         y = given = read_target(y, source.rows, type(self).__name__)
         weights = read_weights(sample_weight, source.rows)
         rows = np.arange(source.rows) if weights is None else np.flatnonzero(weights)
@@ -205,6 +203,14 @@ class Estimator(FileEstimator):
         check_is_fitted(self)
         x = self._encoded(X)
         return self._served_model().predict(x, batch_size=PREDICTED_AT_ONCE, verbose=0)
+
+    def _scored(self, X: Any, y: Any, sample_weight: Any) -> tuple:  # noqa: N803
+        """What `score` of scikit-learn takes, checked as `fit` does."""
+        check_is_fitted(self)
+        check_row_orders(X, y=y, sample_weight=sample_weight)
+        source = self._read(X)
+        y = read_target(y, source.rows, type(self).__name__)
+        return source, y, read_weights(sample_weight, source.rows)
 
     def _goal_of(self, task: str, classes: list | None) -> Goal:
         return Goal(

@@ -9,10 +9,12 @@ import numpy as np
 from keras import ops
 from sklearn.utils import check_array
 
+from keras_trainkit._arrays import without_masks
+from keras_trainkit._row_labels import check_columns_in_order
 from keras_trainkit._tables.columns import read
 from keras_trainkit._tables.objects import object_array
 
-PURPOSE = "`X` is the table, a row per sample,"
+PURPOSE = "`X` is the table, a row per sample, and"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +87,8 @@ def taken(column: Any, rows: np.ndarray) -> Any:
     """The entries of a column with these numbers."""
     if isinstance(column, np.ndarray):
         return column[rows]
-    return nw.from_native(column, series_only=True)[rows].to_native()
+    found = nw.from_native(column, series_only=True)[rows]
+    return nw.maybe_reset_index(found).to_native()
 
 
 def read_table(data: Any, owner: str) -> Table:
@@ -105,6 +108,7 @@ def read_table(data: Any, owner: str) -> Table:
         return _of_frame(frame)
     is_sparse = hasattr(type(data), "toarray")  # SciPy's by keys are dicts
     if isinstance(data, Mapping) and not is_sparse:
+        check_columns_in_order(data, PURPOSE)
         columns = {name: _column(name, data[name]) for name in data}
         return _table(_checked_names(list(columns)), list(columns.values()), True)
     return _of_array(data, owner)
@@ -132,7 +136,7 @@ def _of_array(data: Any, owner: str) -> Table:
     if ops.is_tensor(data):
         data = ops.convert_to_numpy(data)
     if isinstance(data, list | tuple):
-        data = _of_rows(data)
+        data = _of_rows(without_masks(data))
     array = data if isinstance(data, np.ma.MaskedArray) else None
     checked = check_array(
         data, dtype=None, ensure_all_finite=False, estimator=owner, input_name="X"
@@ -209,4 +213,4 @@ def _is_empty(name: str, column: Any, words: list[str]) -> bool:
 
 
 def _refuse(allowed: str, received: str) -> Any:
-    raise ValueError(f"{PURPOSE} and {allowed}. Received: {received}.")
+    raise ValueError(f"{PURPOSE} {allowed}. Received: {received}.")

@@ -33,6 +33,22 @@ class Regressor(RegressorMixin, Estimator):
         """
         return self._shaped(self._outputs(X))
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: N803
+        """R²: the share of the variance of `y` that `predict` accounts for.
+
+        Args:
+            X: As in `predict`.
+            y: What is true of the rows, `(rows,)` or `(rows, outputs)`, none missing.
+            sample_weight: `(rows,)`, at least 0, or None: all rows count the same.
+
+        Returns:
+            1 at best; 0 for the mean of `y`, below 0 for worse.
+
+        Raises:
+            ValueError: As `fit`, for what it would refuse of the three.
+        """
+        return float(super().score(*self._scored(X, y, sample_weight)))
+
     def predict_interval(
         self,
         X: Any,  # noqa: N803
@@ -81,7 +97,7 @@ class Regressor(RegressorMixin, Estimator):
         self, y: np.ndarray, rows: np.ndarray
     ) -> tuple[dict[str, Any], np.ndarray]:
         numbers = read_numbers(y)
-        check_resolution(numbers[rows])
+        check_resolution(y.reshape(numbers.shape)[rows])
         return {"_one_axis": y.ndim == 1}, numbers
 
     def _known_target(self, y: np.ndarray) -> np.ndarray:

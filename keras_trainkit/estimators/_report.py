@@ -9,6 +9,7 @@ from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from keras_trainkit._arrays import as_numpy
+from keras_trainkit._row_labels import check_row_order
 from keras_trainkit.analysis import report, run_description
 from keras_trainkit.analysis._figures import new_figure, save
 from keras_trainkit.analysis._report_page import (
@@ -23,7 +24,6 @@ from keras_trainkit.analysis._report_scores import (
     residual_section,
 )
 from keras_trainkit.analysis._report_sections import data_section
-from keras_trainkit.estimators._targets import check_row_order
 
 
 def report_of(

@@ -11,6 +11,8 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from keras import ops
 
+from keras_trainkit._arrays import as_numpy
+from keras_trainkit._resolution import changes, keeps_all
 from keras_trainkit._tables.objects import is_missing
 
 PURPOSE = "`X` holds the sequences, one per row,"
@@ -119,7 +121,7 @@ def _as_array(data: Any) -> np.ndarray | None:
     if ops.is_tensor(data):
         return ops.convert_to_numpy(data)
     if isinstance(data, np.ma.MaskedArray):
-        return np.ma.filled(data.astype("float64"), np.nan)
+        return as_numpy(data)
     frame = nw.from_native(data, eager_only=True, pass_through=True)
     if isinstance(frame, nw.DataFrame):
         return np.asarray(frame.to_numpy())
@@ -159,7 +161,7 @@ def _steps(number: int, entry: Any) -> np.ndarray:
         series = nw.from_native(entry, series_only=True, pass_through=True)
         entry = series.to_numpy() if isinstance(series, nw.Series) else entry
         try:
-            array = np.asarray(entry)
+            array = as_numpy(entry)
         except ValueError:  # lists of unequal lengths
             channels = "must have as many channels in each step"
             _refuse(channels, f"{where}={reprlib.repr(entry)}")
@@ -201,16 +203,12 @@ def _of_objects(array: np.ndarray, where: str) -> np.ndarray:
 
 def _lost_channels(given: Sequence[np.ndarray], steps: Sequence[np.ndarray]) -> list:
     """Channels of which more than half of the changes are 0 in float32."""
-    changes = lost = np.zeros(steps[0].shape[1], int)
+    found = lost = np.zeros(steps[0].shape[1], int)
     for wide, narrow in zip(given, steps, strict=True):
-        if wide.dtype.itemsize <= 2 or wide.dtype in ("float32", "bool"):
-            continue
-        size = np.abs(wide[1:]).astype("float64")
-        # What float64 itself has rounded off is no change.
-        is_change = np.abs(np.diff(wide.astype("float64"), axis=0)) > 1e-11 * size
-        changes = changes + is_change.sum(axis=0)
-        lost = lost + (is_change & (np.diff(narrow, axis=0) == 0)).sum(axis=0)
-    return np.flatnonzero(2 * lost > changes).tolist()
+        if not keeps_all(wide.dtype):
+            of_these, lost_of_these = changes(wide, narrow)
+            found, lost = found + of_these, lost + lost_of_these
+    return np.flatnonzero(2 * lost > found).tolist()
 
 
 def _check_steps(steps: list[np.ndarray]) -> None:

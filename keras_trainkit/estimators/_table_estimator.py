@@ -14,6 +14,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from keras_trainkit._checks import check_count, check_flag
+from keras_trainkit._row_labels import check_row_order
 from keras_trainkit._tables.kinds import missing_words
 from keras_trainkit._types import Layer, Model
 from keras_trainkit.estimators._arguments import check_table_arguments
@@ -39,11 +40,7 @@ from keras_trainkit.estimators._search_folder import (
     seed_in,
 )
 from keras_trainkit.estimators._table_recipe import FEW_ROWS, NO_NUMBERS, chosen
-from keras_trainkit.estimators._targets import (
-    check_row_order,
-    read_target,
-    read_weights,
-)
+from keras_trainkit.estimators._targets import read_target, read_weights
 from keras_trainkit.estimators._time_limit import Clock
 from keras_trainkit.estimators._training import Goal, Trained, targets, train
 from keras_trainkit.estimators._typical_row import typical_row

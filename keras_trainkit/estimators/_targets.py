@@ -10,11 +10,12 @@ import numpy as np
 from keras import ops
 from sklearn.exceptions import DataConversionWarning
 
+from keras_trainkit._arrays import without_masks
+from keras_trainkit._resolution import Spread
 from keras_trainkit._tables.levels import by_frequency, variants_remark
 from keras_trainkit._tables.objects import is_missing
 
 PURPOSE = "`y` is what is learned to be predicted and"
-LEAST_SPREAD = 1e-5  # of the largest target: a hundred steps of float32
 
 
 def read_target(y: Any, rows: int, owner: str) -> np.ndarray:
@@ -42,28 +43,6 @@ def read_target(y: Any, rows: int, owner: str) -> np.ndarray:
     if missing:
         _refuse("must miss none (leave these rows out)", f"{missing} missing, or NaN")
     return _of_one_type(array)
-
-
-def check_row_order(name: str, values: Any, table: Any) -> None:
-    """Refuses a Series of pandas that has the labels of the table in another order.
-
-    Rows belong together by position.
-
-    Args:
-        name: Argument that gives the values, for the message.
-    """
-    own: Any = getattr(values, "index", None)
-    other: Any = getattr(table, "index", None)
-    if not (hasattr(own, "is_unique") and hasattr(other, "is_unique")):
-        return
-    if own.equals(other) or not (own.is_unique and other.is_unique):
-        return
-    if len(own) == len(other) and own.isin(other).all():
-        raise ValueError(
-            f"`{name}` belongs to the rows of `X` by position and must be in their "
-            f"order: `{name}.loc[X.index]` brings it there, `{name}.to_numpy()` leaves "
-            "it as it is. Received: the labels of `X` in another order."
-        )
 
 
 def read_classes(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -122,15 +101,9 @@ def read_numbers(y: np.ndarray) -> np.ndarray:
 
 def check_resolution(numbers: np.ndarray) -> None:
     """Refuses targets whose differences float32, in which networks compute, loses."""
-    spread, size = numbers.std(axis=0), np.abs(numbers).max(axis=0)
-    lost = np.flatnonzero((spread > 0) & (spread < LEAST_SPREAD * size))
-    if len(lost):
-        at = lost[0]
-        _refuse(
-            f"must differ by more than {LEAST_SPREAD:g} of its size, which networks in "
-            "float32 cannot tell apart otherwise (subtract what all rows share)",
-            f"a standard deviation of {spread[at]:.3g} beside {size[at]:.3g}",
-        )
+    spread = Spread()
+    spread.update(numbers)
+    spread.check(PURPOSE)
 
 
 def read_weights(sample_weight: Any, rows: int) -> np.ndarray | None:
@@ -208,9 +181,11 @@ def weights_of_classes(
 
 
 def as_array(values: Any) -> np.ndarray:
-    """An array, in which values that are no texts do not become texts."""
+    """An array, in which values that are no texts do not become texts, or masked ones
+    values."""
     if ops.is_tensor(values):
         return ops.convert_to_numpy(values)
+    values = without_masks(values)
     native = nw.from_native(
         values, eager_only=True, allow_series=True, pass_through=True
     )
@@ -256,6 +231,6 @@ def _refuse(allowed: str, received: str) -> NoReturn:
 
 def _refuse_weights(allowed: str, received: str) -> NoReturn:
     raise ValueError(
-        f"`sample_weight` says how much each row counts in training and {allowed}. "
+        f"`sample_weight` says how much each row counts and {allowed}. "
         f"Received: {received}."
     )

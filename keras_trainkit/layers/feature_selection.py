@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_trainkit._checks import check_choice, check_count, check_number, check_seed
+from keras_trainkit._row_labels import check_row_order
 from keras_trainkit._serialization import serializable
 from keras_trainkit._tensorflow.data_map import call_in_data_map
 from keras_trainkit._types import Shape, Tensor
@@ -136,6 +137,7 @@ class FeatureSelection(keras.layers.Layer):
                 of features than the layer has.
         """
         check_choice("task", task, "is what the targets are for", TASKS)
+        check_row_order("targets", targets, data, "data")
         x, y = row_sample(data, targets, self.max_rows, self.seed)
         if not self.built:
             self.build((None, x.shape[1]))

@@ -14,6 +14,7 @@ import numpy as np
 
 from keras_trainkit._arrays import as_numpy
 from keras_trainkit._checks import check_count, check_number
+from keras_trainkit._row_labels import check_row_orders
 from keras_trainkit.layers import SequenceTruncation
 from keras_trainkit.models._compile_arguments import named
 from keras_trainkit.models._nan_reading import nan_is_read
@@ -103,6 +104,7 @@ def _check_rows(model: keras.Model, of: str, x: Any, y: Any, weights: Any) -> No
     if rows == 0:
         _refuse(of, "x", f"{_INPUTS} {model.name}", "have a row", "x of no rows")
     _check_lengths(of, leaves, y, weights)
+    check_row_orders(x, "x", y=y, sample_weight=weights)
     losses = _keras_losses(model)
     if losses is None:
         return  # a loss of one's own may read NaN, and any shape

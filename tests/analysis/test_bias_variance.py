@@ -5,6 +5,7 @@ import re
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import LinearRegression
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
@@ -305,3 +306,15 @@ def test_each_model_gets_the_weights_of_its_rows():
     given = {"sample_weight": X[:39, 0]}
     with pytest.raises(ValueError, match="sample_weight"):
         analysis.bias_variance(Weighted, *found, resamples=3, fit_arguments=given)
+
+
+def test_labels_of_the_rows_in_another_order_are_refused():
+    table, back = pd.DataFrame(X), pd.Series(Y)[::-1]
+    words = "^`{}` belongs to the rows of `{}` by position"
+    with pytest.raises(ValueError, match=words.format("y", "x")):
+        analysis.bias_variance(LinearRegression, table, back, X, Y)
+    with pytest.raises(ValueError, match=words.format("y_test", "x_test")):
+        analysis.bias_variance(LinearRegression, X, Y, table, back)
+    weights = {"fit_arguments": {"sample_weight": back.abs()}}
+    with pytest.raises(ValueError, match=words.format("sample_weight", "x")):
+        analysis.bias_variance(LinearRegression, table, Y, X, Y, **weights)

@@ -4,6 +4,7 @@ import random
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 from keras_trainkit import analysis, data, layers, models
@@ -332,3 +333,11 @@ def test_tables_are_cut_by_rows(library):
         network, table, Y, 2, prepare=encoded, fit_arguments=QUIET
     )
     assert np.isfinite(found.scores["loss"]).all()
+
+
+@pytest.mark.parametrize("name", ["y", "sample_weight", "stratify", "groups", "order"])
+def test_labels_of_the_rows_in_another_order_are_refused(name):
+    back = pd.Series(np.arange(30) // 3)[::-1]
+    given = {"y": Y, name: back}
+    with pytest.raises(ValueError, match=f"^`{name}` belongs to the rows of `x`"):
+        analysis.cross_validate(build, pd.DataFrame(X), **given, folds=2)

@@ -1,6 +1,7 @@
 """Each row is validated in one fold; classes and groups are spread over them."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from keras_trainkit.data import Fold, folds
@@ -67,3 +68,11 @@ def test_the_seed_decides():
 def test_what_cannot_be_is_refused(arguments, words):
     with pytest.raises(ValueError, match=words):
         folds(ROWS, **arguments)
+
+
+@pytest.mark.parametrize("name", ["stratify", "groups"])
+def test_labels_of_the_rows_in_another_order_are_refused(name):
+    table, back = pd.DataFrame({"a": GROUPS}), pd.Series(GROUPS)[::-1]
+    with pytest.raises(ValueError, match=f"^`{name}` belongs to the rows of `data`"):
+        folds(table, 2, **{name: back})
+    folds(table, 2, **{name: back.to_numpy()})

@@ -81,3 +81,21 @@ def test_the_rows_given_stay_as_they_are():
 def test_refuses_arguments_outside_their_range(arguments, words):
     with pytest.raises(ValueError, match=words):
         mixup(**{"x": X, "y": np.ones(300), **arguments})
+
+
+def test_masked_numbers_are_missing():
+    x = np.ma.array([[1.0], [-9.0]], mask=[[False], [True]])
+    mixed, _ = mixup(x, np.ones(2), seed=0)
+    assert np.isnan(mixed).any()
+    weights = np.ma.array([1.0, 5.0], mask=[False, True])
+    with pytest.raises(ValueError, match="^`sample_weight` .*finite numbers"):
+        mixup(np.eye(2), np.ones(2), weights)
+    with pytest.raises(ValueError, match="^`y` holds class numbers.*float64"):
+        mixup(np.eye(2), np.ma.array([0, 1], mask=[0, 1]), num_classes=2)
+
+
+def test_numbers_that_become_infinite_are_refused():
+    with pytest.raises(
+        ValueError, match="^`y` is mixed .*finite. Received: 2 infinite"
+    ):
+        mixup(np.eye(2), np.full(2, 1e39))

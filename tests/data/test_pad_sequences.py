@@ -123,3 +123,33 @@ def test_refuses_whole_numbers_that_no_integer_holds():
 def test_refuses_arguments_outside_their_range(arguments, words):
     with pytest.raises(ValueError, match=words):
         pad_sequences(IDS, **arguments)
+
+
+def test_masked_values_are_nan_and_not_what_lies_below_the_mask():
+    masked = np.ma.array([1.5, -99999.0], mask=[False, True])
+    padded, _ = pad_sequences([masked, np.ma.array([-9, 4], mask=[True, False])])
+    np.testing.assert_array_equal(padded, [[1.5, np.nan], [np.nan, 4]])
+    steps = [np.ma.array([1.0, -9.0], mask=[False, True])] * 2
+    padded, _ = pad_sequences([steps])
+    np.testing.assert_array_equal(padded, [[[1, np.nan]] * 2])
+
+
+@pytest.mark.parametrize("value", [1e39, -1e300, np.inf])
+def test_numbers_that_are_infinite_in_the_float_of_keras_are_refused(value):
+    with pytest.raises(ValueError, match="^`sequences` .*finite. Received: 1 infinite"):
+        pad_sequences([[0.5, value], [2]])
+
+
+def test_padding_that_is_infinite_in_the_float_of_keras_is_refused():
+    with pytest.raises(ValueError, match="^`value` .*finite in float32.*value=1e.39"):
+        pad_sequences([[0.5], [2.0, 3.0]], value=1e39)
+
+
+def test_steps_that_the_float_of_keras_does_not_tell_apart_are_refused():
+    """Seconds since 1970: float32 has steps of 128 there."""
+    times = [1.6e9 + np.arange(5.0), 1.7e9 + np.arange(3.0)]
+    with pytest.raises(ValueError, match="^`sequences` .*float32.*in feature .0"):
+        pad_sequences(times)
+    padded, _ = pad_sequences([steps - steps[0] for steps in times])
+    np.testing.assert_array_equal(padded, [[0, 1, 2, 3, 4], [0, 1, 2, 0, 0]])
+    pad_sequences([[1e9], [1e9 + 1]])  # between sequences nothing changes

@@ -3,6 +3,8 @@ import re
 
 import keras
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from comparing import assert_equal
 
@@ -289,3 +291,68 @@ def test_arguments_out_of_range_are_refused(arguments, message):
     arguments = {"sequences": [[1], [2, 3], [4]], **arguments}
     with pytest.raises(ValueError, match=re.escape(message)):
         SequenceBatches(**arguments)
+
+
+MASKED = np.ma.array([1.0, -9.0, 2.0], mask=[False, True, False])
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        MASKED,
+        [1.0, np.nan, 2.0],
+        [1, None, 2],
+        pd.Series([1, None, 2], dtype="Int64"),
+        pl.Series([1, None, 2]),
+    ],
+)
+def test_missing_targets_and_weights_are_refused(missing):
+    sequences = [[1], [2, 3], [4]]
+    with pytest.raises(ValueError, match="`targets` is what .* with 1 of 3 missing"):
+        SequenceBatches(sequences, missing)
+    with pytest.raises(ValueError, match=r"`targets\['y'\]` .* with 1 of 3 missing"):
+        SequenceBatches(sequences, {"y": missing})
+    with pytest.raises(ValueError, match="`sample_weight` .* with 1 of 3 missing"):
+        SequenceBatches(sequences, [1, 2, 3], missing)
+
+
+def test_masked_steps_are_nan():
+    (x,) = SequenceBatches([MASKED, [5.0]], shuffle=False)[0]
+    assert_equal(x, [[1, np.nan, 2], [5, 0, 0]])
+    padded = np.ma.array([[1.5, -9], [3, 4]], mask=[[0, 1], [0, 0]])
+    (x,) = SequenceBatches(padded, lengths=[2, 1], shuffle=False)[0]
+    assert_equal(x, [[1.5, np.nan], [3, 0]])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"targets": [1.0, np.inf, 2.0]}, "`targets` .*finite. Received: 1 infinite"),
+        ({"targets": [[1e39], [1.0], [2.0]]}, "`targets` .*finite. Received: 1 inf"),
+        ({"targets": [1e9, 1e9 + 1, 1e9 + 2]}, "`targets` .*must differ.*float32"),
+        ({"targets": [2**60, 2**60 + 1, 2**60]}, "`targets` .*must differ.*float32"),
+        ({"sample_weight": [1, 1e39, 1]}, "`sample_weight` .*finite. Received: 1 inf"),
+        ({"sample_weight": [1, 1e-300, 1]}, "`sample_weight` .*1 that become 0"),
+        ({"sequences": [[1e39], [2, 3], [4]]}, "`sequences` .*finite. Received: 1 inf"),
+        ({"sequences": [[0.5], [2, 3], [4]], "value": 1e39}, "value=1e.39"),
+    ],
+)
+def test_numbers_that_the_float_of_keras_does_not_hold_are_refused(arguments, words):
+    arguments = {"sequences": [[1], [2, 3], [4]], "targets": [1, 2, 3], **arguments}
+    with pytest.raises(ValueError, match=words):
+        SequenceBatches(**arguments)
+
+
+def test_numbers_of_classes_and_steps_beside_each_other_pass():
+    """Float32 holds both exactly, and targets of steps differ along the steps."""
+    SequenceBatches([[1], [2]], [10**7, 10**7 + 1])
+    SequenceBatches([[1], [2]], np.array([[[0.5], [1e7]], [[0.5], [1e7 + 1]]]))
+
+
+def test_labels_of_the_sequences_in_another_order_are_refused():
+    sequences = pd.Series([[1], [2, 3], [4]])
+    back = pd.Series([1, 2, 3], index=[2, 1, 0])
+    with pytest.raises(ValueError, match="^`targets` belongs .* `sequences`"):
+        SequenceBatches(sequences, back)
+    with pytest.raises(ValueError, match="^`sample_weight` belongs .* `sequences`"):
+        SequenceBatches(sequences, [1, 2, 3], back)

@@ -299,3 +299,18 @@ def test_refuses_groups_that_leave_a_part_without_rows():
     people = np.repeat([1, 2, 3], [50, 49, 1])
     with pytest.raises(ValueError, match="validation part .* groups that are larger"):
         split(100, groups=people, test=0.2, validation=1, seed=3)
+
+
+@pytest.mark.parametrize("name", ["stratify", "groups", "order"])
+def test_labels_of_the_rows_in_another_order_are_refused(name):
+    table, back = pd.DataFrame({"a": PEOPLE}), pd.Series(PEOPLE // 4)[::-1]
+    with pytest.raises(ValueError, match=f"^`{name}` belongs to the rows of `data`"):
+        split(table, **{name: back})
+    split(table, **{name: back.to_numpy()})
+
+
+@pytest.mark.parametrize("name", ["stratify", "groups", "order"])
+def test_masked_entries_are_missing(name):
+    masked = np.ma.array(np.arange(60) // 15, mask=np.arange(60) < 4)
+    with pytest.raises(ValueError, match=f"`{name}` .* with 4 of 60 missing"):
+        split(60, **{name: masked})

@@ -241,6 +241,57 @@ def test_targets_beyond_float64_are_infinite(targets):
         with_targets(np.array(targets, object))
 
 
+def frame_of(y, weights=1.0):
+    return pd.DataFrame({"row": range(len(y)), "y": y, "w": weights})
+
+
+@pytest.mark.parametrize("targets", [[1e39, 1.5, 2], [1e300, -1e300, 2]])
+def test_targets_that_become_infinite_are_refused(targets):
+    number = sum(abs(value) > 3.5e38 for value in targets)
+    words = f"`target` .* finite. Received: {number} infinite ones, or too large"
+    with pytest.raises(ValueError, match=words):
+        with_targets(np.array(targets))
+
+
+@pytest.mark.parametrize("rows", [3, 40, 100])
+@pytest.mark.parametrize("start", [1e9 + 0.5, 2**31, 2**60])
+def test_targets_that_become_one_value_are_refused_however_cut(start, rows):
+    numbers = np.arange(100) + start if start % 1 else np.arange(100) + int(start)
+    table = frame_of(numbers)
+    with pytest.raises(ValueError, match="^`target` is what .* must differ .* float32"):
+        batches_of(chunks(table, rows), "y")
+
+
+def test_targets_that_the_float_of_keras_tells_apart_pass():
+    batches_of(frame_of(np.arange(100) + 10**7), "y")
+    batches_of(frame_of(np.full(100, 1e9 + 0.1)), "y")
+    batches_of(chunks(frame_of(1e9 + 1e6 * np.arange(100.0)), 7), "y")
+
+
+@pytest.mark.parametrize(
+    ("weight", "words"),
+    [(1e300, "finite. Received: 1 infinite"), (1e-300, "1 that become 0, such as 1e")],
+)
+def test_weights_that_float32_does_not_hold_are_refused(weight, words):
+    table = frame_of([1, 2, 3], [1, weight, 1])
+    with pytest.raises(ValueError, match=f"^`sample_weight` weighs .*{words}"):
+        batches_of(table, "y", sample_weight="w")
+
+
+@pytest.mark.parametrize("value", [np.inf, 1e39])
+def test_inputs_that_become_infinite_are_refused(value):
+    with pytest.raises(ValueError, match="^`encoder` .*finite. Received: 3 infinite"):
+        TableBatches(frame_of([1, 2, 3]), lambda chunk: np.full((3, 2), [1, value]))
+
+
+def test_columns_with_their_labels_in_another_order_are_refused():
+    table = frame_of([1, 2, 3])
+    columns = {"row": table["row"], "y": table["y"][::-1]}
+    with pytest.raises(ValueError, match="one order in all columns.*another .* in 'y'"):
+        batches_of(columns, "y")
+    batches_of({"row": table["row"], "y": table["y"][::-1].to_numpy()}, "y")
+
+
 def test_entries_that_cannot_be_labels_are_shown():
     made = np.empty(3, object)
     made[:] = [[1], [1], [2]]

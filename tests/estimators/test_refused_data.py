@@ -12,6 +12,7 @@ X = RNG.normal(size=(30, 3))
 FRAME = pd.DataFrame(X, columns=["a", "b", "c"])
 CODES = np.arange(30) % 2
 VALUES = X[:, 0]
+X_AS_DICT = dict(FRAME)
 STEPS = RNG.normal(size=(30, 5, 2))
 TEXTS = [f"word{row % 7} other{row % 3}" for row in range(30)]
 
@@ -182,3 +183,88 @@ def test_sequences_are_refused(case):
 def test_texts_are_refused(case):
     x, y, words = WORDS[case]
     refuses(estimators.TextClassifier, {}, x, y, words)
+
+
+# Rows whose labels are in another order
+
+
+BACK = pd.Series(np.arange(30) // 5, index=np.arange(30)[::-1])
+CLASSES_BACK = pd.Series(CODES, index=BACK.index)
+
+
+@pytest.mark.parametrize("name", ["sample_weight", "groups", "order"])
+def test_labels_of_the_table_in_another_order_are_refused(name):
+    words = rf"^`{name}` belongs to the rows of `X` by position.*{name}\.loc\[X\.index"
+    refuses(estimators.TableClassifier, {}, FRAME, CODES, words, {name: BACK})
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows"),
+    [
+        (estimators.SequenceClassifier, pd.Series(list(STEPS))),
+        (estimators.TextClassifier, pd.Series(TEXTS)),
+    ],
+)
+def test_labels_of_other_rows_in_another_order_are_refused(kind, rows):
+    words = "^`groups` belongs to the rows of `X` by position"
+    refuses(kind, {}, rows, CODES, words, {"groups": BACK})
+
+
+def test_columns_of_a_dict_with_their_labels_in_another_order_are_refused():
+    words = "^`X` is the table.*one order in all columns.*'a'.*another order in 'b'"
+    x = {"a": FRAME["a"], "b": pd.Series(VALUES, index=BACK.index)}
+    refuses(estimators.TableClassifier, {}, x, CODES, words)
+    words = r"^`y` belongs to the rows of `X` .*`y\.loc\[X\['a'\]\.index\]`"
+    x = {"c": X[:, 2], "a": FRAME["a"]}
+    refuses(estimators.TableClassifier, {}, x, CLASSES_BACK, words)
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    arguments = {"epochs": 1, "validation": 0.3, "members": 1, "hidden_units": (2,)}
+    return estimators.TableClassifier(**arguments, random_state=0).fit(FRAME, CODES)
+
+
+def test_score_refuses_rows_in_another_order(classifier):
+    with pytest.raises(ValueError, match="^`y` belongs to the rows of `X` by position"):
+        classifier.score(FRAME, CLASSES_BACK)
+    with pytest.raises(ValueError, match="^`sample_weight` belongs to the rows of `X`"):
+        classifier.score(FRAME, CODES, sample_weight=BACK)
+    x = {"a": FRAME["a"], "b": pd.Series(VALUES, BACK.index), "c": FRAME["c"]}
+    with pytest.raises(ValueError, match="one order in all columns"):
+        classifier.predict(x)
+
+
+def test_score_refuses_missing_answers_and_weights(classifier):
+    y = np.ma.array(CODES, mask=np.arange(30) < 4)
+    with pytest.raises(ValueError, match=OF_Y + "miss none.*Received: 4 missing"):
+        classifier.score(FRAME, y)
+    weights = np.ma.array(np.ones(30), mask=np.arange(30) < 4)
+    with pytest.raises(ValueError, match=OF_W + "4 NaN or infinite"):
+        classifier.score(FRAME, CODES, weights)
+
+
+def test_score_is_the_weighted_share_of_rows_that_are_right(classifier):
+    right = classifier.predict(FRAME) == CODES
+    weights = 1 + np.arange(30)
+    labelled = pd.Series(CODES, index=FRAME.index)
+    expected = (right * weights).sum() / weights.sum()
+    assert classifier.score(FRAME, labelled, weights) == pytest.approx(expected)
+    assert classifier.score(X_AS_DICT, CODES.tolist()) == pytest.approx(right.mean())
+
+
+@pytest.mark.parametrize("name", ["sample_weight", "groups", "order"])
+def test_masked_entries_are_refused_before_training(name):
+    values = np.ma.array(np.arange(30.0), mask=np.arange(30) < 4)
+    words = f"^`{name}` .*Received: 4 "
+    refuses(estimators.TableClassifier, {}, X, CODES, words, {name: values})
+
+
+def test_masks_of_rows_in_lists_are_missing_values():
+    """A column whose values are all masked has none, and so has a channel."""
+    rows = [np.ma.array([7.0], mask=[True])] * 30
+    words = "^`X` is the table.*Received: missing values alone"
+    refuses(estimators.TableClassifier, {}, rows, CODES, words)
+    sequences = [[np.ma.array([7.0, 1.0], mask=[True, False])] * 3] * 30
+    words = r"missing values alone in channel \[0\]"
+    refuses(estimators.SequenceClassifier, {}, sequences, CODES, words)

@@ -10,7 +10,6 @@ from sklearn.exceptions import DataConversionWarning
 
 from keras_trainkit.estimators._targets import (
     check_resolution,
-    check_row_order,
     read_classes,
     read_numbers,
     read_target,
@@ -171,21 +170,6 @@ def test_texts_with_nul_are_no_classes():
         read_target(np.array(["x\0", "x", "y"], object), 3, "X")
 
 
-@pytest.mark.parametrize(
-    "library", [pd.Series, lambda y, index: pd.DataFrame(y, index)]
-)
-def test_labels_of_the_table_in_another_order_are_refused(library):
-    table = pd.DataFrame({"a": [1, 2, 3]}, index=["u", "v", "w"])
-    with pytest.raises(
-        ValueError, match=r"^`y` belongs .*by position.*\.loc\[X.index\]"
-    ):
-        check_row_order("y", library([1, 2, 3], index=["w", "u", "v"]), table)
-    for index in (["u", "v", "w"], ["k", "l", "m"], ["u", "u", "v"], [0, 1, 2]):
-        check_row_order("y", library([1, 2, 3], index=index), table)
-    check_row_order("y", [1, 2, 3], table)
-    check_row_order("y", pd.Series([1, 2, 3]), {"a": [1, 2, 3]})
-
-
 def test_targets_that_differ_less_than_float32_shows_are_refused():
     """1e9 + 1 is 1e9 in float32, whose steps are of 64 there."""
     spread = np.array([[0.0], [1.0], [2.0]])
@@ -193,3 +177,56 @@ def test_targets_that_differ_less_than_float32_shows_are_refused():
         check_resolution(1e9 + spread)
     check_resolution(1e9 + 1e5 * spread)
     check_resolution(np.full((3, 1), 1e9))
+
+
+def test_integers_beyond_float64_that_differ_by_little_are_refused():
+    """2^60 and 2^60 + 1 are one number as floats, of which no spread is left."""
+    y = np.array([[2**60], [2**60 + 1], [2**60 + 2]])
+    with pytest.raises(ValueError, match="`y` .*float32.*0 beside 1.15e"):
+        check_resolution(y)
+
+
+def test_a_constant_target_is_not_lost_by_the_rounding_of_its_mean():
+    assert np.full(1000, 0.1).std() > 0
+    check_resolution(np.full((1000, 1), 0.1))
+
+
+def masked(values, rows=(1,)):
+    mask = np.zeros(len(values), bool)
+    mask[list(rows)] = True
+    return np.ma.array(values, mask=mask)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1.5, -99.0, 2.5],
+        [0, -9, 1],
+        ["a", "?", "b"],
+        [True, False, True],
+        np.array(["2020", "1900", "2021"], "datetime64[Y]"),
+    ],
+)
+def test_a_masked_target_is_missing(values):
+    with pytest.raises(ValueError, match="^`y` .*must miss none.*Received: 1 missing"):
+        read_target(masked(values), 3, "X")
+    rows = list(masked(values))  # the constant `np.ma.masked` among values
+    with pytest.raises(ValueError, match="^`y` .*must miss none.*Received: 1 missing"):
+        read_target(rows, 3, "X")
+
+
+def test_masked_rows_of_targets_are_missing():
+    rows = [np.ma.array([1.0, 2.0], mask=[0, 1]), np.ma.array([3.0, 4.0])]
+    with pytest.raises(ValueError, match="must miss none.*Received: 1 missing"):
+        read_target(rows, 2, "X")
+
+
+def test_masks_that_hide_nothing_change_nothing():
+    y = read_target(np.ma.array([3, 1, 2]), 3, "X")
+    assert (type(y), y.tolist(), y.dtype.kind) == (np.ndarray, [3, 1, 2], "i")
+
+
+@pytest.mark.parametrize("weights", [[1.0, 5.0, 1.0], [1, 5, 1]])
+def test_a_masked_weight_is_refused_as_nan_is(weights):
+    with pytest.raises(ValueError, match="^`sample_weight` .*Received: 1 NaN"):
+        read_weights(masked(weights), 3)

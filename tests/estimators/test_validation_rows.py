@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from keras_trainkit.estimators._validation_rows import (
+    entries_of,
     folds_of,
     group_numbers,
     training_and_validation,
@@ -121,3 +122,13 @@ def test_folds_of_rows_that_count():
     splits = folds_of(3, rows, CODES, None, seed=0)
     assert sorted(np.concatenate([part for _, part in splits])) == rows.tolist()
     assert set(splits[0][0]) <= set(rows)
+
+
+@pytest.mark.parametrize("name", ["groups", "order"])
+@pytest.mark.parametrize("values", [range(20), list("ab") * 10, np.linspace(0, 1, 20)])
+def test_masked_groups_and_times_are_missing(name, values):
+    masked = np.ma.array(values, mask=np.arange(20) < 3)
+    with pytest.raises(ValueError, match=f"^`{name}` .*Received: 3 missing"):
+        entries_of(name, masked, 20, ROWS)
+    shown = entries_of(name, np.ma.array(values), 20, ROWS[5:])
+    assert shown.tolist() == list(values)[5:]

@@ -2,6 +2,7 @@ import json
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from comparing import assert_close, assert_equal
 from keras import ops
@@ -258,3 +259,15 @@ def test_refuses_arguments_outside_their_range(arguments, words):
 def test_discrete_features_are_numbers_in_a_list(wrong):
     with pytest.raises(ValueError, match="`discrete_features` numbers the features"):
         FeatureSelection(2, discrete_features=wrong)
+
+
+def test_labels_of_the_rows_in_another_order_are_refused():
+    table, back = pd.DataFrame(ROWS), pd.Series(LABELS)[::-1]
+    with pytest.raises(ValueError, match="^`targets` belongs to the rows of `data`"):
+        adapted(data=table, targets=back)
+
+
+def test_masked_targets_are_missing():
+    masked = np.ma.array(AMOUNTS, mask=np.arange(300) < 4)
+    with pytest.raises(ValueError, match="^`targets` .*finite and present.*: 4 that"):
+        adapted(targets=masked, task="regression")

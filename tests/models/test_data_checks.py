@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 from keras_trainkit import hypermodels, models, tuners
@@ -414,3 +415,13 @@ def test_tensors_of_the_backend_are_read():
     accepted(model, x, keras.ops.ones((4, 1)))
     with pytest.raises(ValueError, match="must be finite"):
         accepted(model, x * np.nan, keras.ops.ones((4, 1)))
+
+
+@pytest.mark.parametrize("name", ["y", "sample_weight"])
+def test_labels_of_the_table_in_another_order_are_refused(name, built):
+    table, back = pd.DataFrame(X), pd.Series(VALUES[:, 0])[::-1]
+    given = {"x": table, "y": VALUES, name: back}
+    words = f"^`{name}` belongs to the rows of `x` by position"
+    with pytest.raises(ValueError, match=words):
+        built["values"].fit(**given, verbose=0, callbacks=[NoTraining()])
+    accepted(built["values"], table, VALUES, **{"sample_weight": back.abs().to_numpy()})
