@@ -11,7 +11,7 @@ _EXACT = 2**24  # float32 tells all whole numbers apart up to this one
 
 
 class Spread:
-    """How far the numbers of each output lie apart, beside their size.
+    """Distance of the numbers of each output from each other, beside their size.
 
     Takes in rows in any portions.
     """

@@ -181,8 +181,7 @@ def weights_of_classes(
 
 
 def as_array(values: Any) -> np.ndarray:
-    """An array, in which values that are no texts do not become texts, or masked ones
-    values."""
+    """An array, in which a masked value is missing, and only texts are texts."""
     if ops.is_tensor(values):
         return ops.convert_to_numpy(values)
     values = without_masks(values)
