@@ -205,7 +205,7 @@ class Estimator(FileEstimator):
         return self._served_model().predict(x, batch_size=PREDICTED_AT_ONCE, verbose=0)
 
     def _scored(self, X: Any, y: Any, sample_weight: Any) -> tuple:  # noqa: N803
-        """What `score` of scikit-learn takes, checked as `fit` does."""
+        """Arguments of `score` of scikit-learn, checked as `fit` does."""
         check_is_fitted(self)
         check_row_orders(X, y=y, sample_weight=sample_weight)
         source = self._read(X)
