@@ -129,6 +129,8 @@ def read(name: str, column: Any) -> Column:
         column = object_array(column)
     elif not hasattr(column, "dtype") and hasattr(column, "__array__"):  # pyarrow
         column = np.asarray(_decoded(column))
+    elif hasattr(getattr(column, "dtype", None), "fill_value"):  # pandas' sparse
+        column = np.asarray(column)
     dtype = getattr(column, "dtype", None)
     if dtype is None or np.ndim(column) != 1:
         raise ValueError(

@@ -65,6 +65,7 @@ FRAMES = {
             "c": objects(X[:, 2], bool),
         }
     ),
+    "sparse": pd.DataFrame(X, columns=["a", "b", "c"]).astype("Sparse[float]"),
     "a name twice": pd.DataFrame(X, columns=["a", "a", "b"]).astype("Float64"),
     "booleans beside floats": pd.DataFrame(
         {"a": X[:, 0], "b": X[:, 1], "c": X[:, 2] == 1}

@@ -39,6 +39,8 @@ def plain(column, kind=None):
         pd.Series([4, None, -2], dtype="Float32"),
         pd.Series([4, None, -2], dtype=object),
         pd.Series([4, None, -2], index=[9, 9, 9]),
+        pd.arrays.SparseArray(NUMBERS),
+        pd.Series(pd.arrays.SparseArray(NUMBERS, fill_value=-2.0)),
         np.ma.array([4, 77, -2], mask=[False, True, False]),
         [decimal.Decimal(4), decimal.Decimal("sNaN"), -2],
         arrow([4, None, -2], pa.int8()),
@@ -312,6 +314,25 @@ def test_tables_of_pyarrow_are_read_by_their_names():
         np.testing.assert_array_equal(values, same[name])
 
 
+@pytest.mark.parametrize(
+    ("values", "fill"),
+    [
+        ([1, 0, 7], 0),
+        ([True, False, True], False),
+        (["Ulm", "Bonn", "Ulm"], "Ulm"),
+        (np.array(["2020-01-01", "NaT", "2020-03-01"], "datetime64[ns]"), None),
+    ],
+)
+def test_sparse_columns_are_read_as_dense_ones(values, fill):
+    given = pd.arrays.SparseArray(values, fill_value=fill)
+    sparse, dense = TableEncoder(), TableEncoder()
+    sparse.adapt(pd.DataFrame({"x": given}))
+    dense.adapt({"x": values})
+    assert sparse.summary() == dense.summary()
+    for name, found in sparse({"x": given}).items():
+        np.testing.assert_array_equal(found, dense({"x": values})[name])
+
+
 LONG = 2**60 + np.arange(40)
 
 
@@ -323,6 +344,7 @@ LONG = 2**60 + np.arange(40)
         pd.array([*LONG, None], "Int64"),
         [*LONG.tolist(), None],
         arrow(LONG, pa.int64()),
+        pd.arrays.SparseArray(LONG, fill_value=2**60),
     ],
 )
 def test_integers_that_float64_rounds_are_told_by_name(column):
