@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from keras_trainkit._libraries import readable
+
 
 def as_numpy(values: Any) -> np.ndarray:
     """`values` as an array, without masks; a tensor may lie on another device."""
     if ops.is_tensor(values):
         return ops.convert_to_numpy(values)
-    return np.asarray(without_masks(values))
+    return np.asarray(readable(without_masks(values)))
 
 
 def without_masks(values: Any) -> Any:
@@ -50,7 +52,8 @@ def rows_of(data: Any, numbers: Any) -> Any:
     if type(data).__module__.split(".")[0] in ("polars", "pyarrow"):
         import narwhals
 
-        frame = narwhals.from_native(data, eager_only=True, allow_series=True)
+        given = readable(data)
+        frame = narwhals.from_native(given, eager_only=True, allow_series=True)
         return frame[numbers].to_native()
     return as_numpy(data)[numbers]
 

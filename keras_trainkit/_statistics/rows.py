@@ -5,6 +5,7 @@ import keras
 import numpy as np
 
 from keras_trainkit._arrays import as_numpy
+from keras_trainkit._libraries import is_lazy
 from keras_trainkit._tables.numbers import number_array
 
 CHUNK_VALUES = 2**21  # 16 MiB are converted at a time
@@ -97,6 +98,11 @@ def _first_input(batch: Any) -> Any:
 
 def _check_ends(data: Any) -> None:
     """Refuses data that is no iterable, or one without end."""
+    if is_lazy(data):
+        raise ValueError(
+            "`data` is what the statistics are learned from and must hold its rows "
+            f"(`.collect()` reads them). Received: {type(data).__name__}."
+        )
     if isinstance(data, dict) or not hasattr(data, "__iter__"):
         raise ValueError(
             "`data` is what the statistics are learned from and must be one array or "

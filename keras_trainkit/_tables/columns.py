@@ -8,14 +8,15 @@ from typing import Any, NoReturn
 import numpy as np
 from keras import ops
 
+from keras_trainkit._libraries import is_lazy, long_integers, names_of, readable
 from keras_trainkit._row_labels import check_columns_in_order
 from keras_trainkit._tables.objects import (
-    EXACT,
     PURPOSE,
     check_types,
     in_utc,
     is_infinite,
     is_missing,
+    is_rounded,
     mixed_text,
     object_array,
     object_text,
@@ -61,22 +62,21 @@ def is_table(data: Any) -> bool:
 
 def chunks_of(data: Any) -> Iterator[Any]:
     """Yields `data` itself if it is one table, else the tables that it yields."""
-    if is_table(data):
+    if is_lazy(data) or is_table(data):
+        _check_table(data)
         yield data
         return
     if isinstance(data, str | bytes | np.ndarray) or not hasattr(data, "__iter__"):
         _refuse_table(data, ", or an iterable of these")
     for chunk in data:
-        if not is_table(chunk):
-            _refuse_table(chunk, ", or an iterable of these")
+        _check_table(chunk, ", or an iterable of these")
         yield chunk
 
 
 def raw_columns(table: Any) -> dict[str, Any]:
     """The columns of one table by name, in its order, not read yet."""
-    if not is_table(table):
-        _refuse_table(table, " (in `adapt` also an iterable of these)")
-    names = list(table if isinstance(table, Mapping) else _names_of(table))
+    _check_table(table, " (in `adapt` also an iterable of these)")
+    names = list(table) if isinstance(table, Mapping) else names_of(table)
     wrong = [name for name in names if not isinstance(name, str) or not name]
     if wrong or len(set(names)) < len(names) or not names:
         raise ValueError(
@@ -87,11 +87,6 @@ def raw_columns(table: Any) -> dict[str, Any]:
     if isinstance(table, Mapping):
         check_columns_in_order(table, PURPOSE)
     return {name: table[name] for name in names}
-
-
-def _names_of(frame: Any) -> Any:
-    """Names of the columns, of which pyarrow's `columns` has the values."""
-    return getattr(frame, "column_names", frame.columns)
 
 
 def read_columns(columns: dict[str, Any], names: Sequence[str]) -> dict[str, Column]:
@@ -127,9 +122,12 @@ def read(name: str, column: Any) -> Column:
         column = unmasked(column)
     if isinstance(column, Sequence) and not isinstance(column, str | bytes):
         column = object_array(column)
-    elif not hasattr(column, "dtype") and hasattr(column, "__array__"):  # pyarrow
-        column = np.asarray(_decoded(column))
-    elif hasattr(getattr(column, "dtype", None), "fill_value"):  # pandas' sparse
+    column = readable(column)
+    found = long_integers(column)
+    if found is not None:
+        values, missing = found
+        return _number_column("number", np.where(missing, np.nan, values), values)
+    if _is_read_by_numpy(column):
         column = np.asarray(column)
     dtype = getattr(column, "dtype", None)
     if dtype is None or np.ndim(column) != 1:
@@ -144,10 +142,11 @@ def read(name: str, column: Any) -> Column:
     return _extension_column(name, column)
 
 
-def _decoded(column: Any) -> Any:
-    """pyarrow's dictionaries as their values; its arrays make a null the last value."""
-    kind: Any = getattr(column, "type", None)
-    return column.cast(kind.value_type) if hasattr(kind, "index_type") else column
+def _is_read_by_numpy(column: Any) -> bool:
+    """True for pyarrow's arrays, and for pandas' sparse ones, which become dense."""
+    if not hasattr(column, "dtype"):
+        return hasattr(column, "__array__")
+    return hasattr(column.dtype, "fill_value")
 
 
 def seconds(array: np.ndarray) -> np.ndarray:
@@ -293,12 +292,21 @@ def _number_column(
 def _is_rounded(given: np.ndarray) -> bool:
     """True if one of the integers is another number in float64."""
     if given.dtype.kind == "O":
-        long = [v for v in given.tolist() if isinstance(v, int) and abs(v) > EXACT]
-        return any(v.bit_length() > 1000 or int(float(v)) != v for v in long)
+        return any(map(is_rounded, given))
     if given.dtype.kind not in "iu" or given.dtype.itemsize < 8:
         return False
     with np.errstate(invalid="ignore"):  # the largest float64 is beyond the largest int
         return bool((given.astype("float64").astype(given.dtype) != given).any())
+
+
+def _check_table(data: Any, also: str = "") -> None:
+    if is_lazy(data):
+        raise ValueError(
+            "`table` is what the columns are read from and must hold its rows "
+            f"(`.collect()` reads them). Received: {type(data).__name__}."
+        )
+    if not is_table(data):
+        _refuse_table(data, also)
 
 
 def _refuse_table(data: Any, also: str) -> NoReturn:

@@ -82,6 +82,14 @@ def is_whole(value: Any) -> bool:
     return isinstance(value, numbers.Integral | np.bool_)
 
 
+def is_rounded(value: Any) -> bool:
+    """True for an integer that is another number in float64."""
+    number = _float(value)
+    if abs(number) < EXACT or not is_whole(value):
+        return False
+    return math.isinf(number) or int(number) != int(value)
+
+
 def real_numbers(array: np.ndarray) -> np.ndarray:
     """Objects that are real numbers as float64; infinity beyond its range."""
     try:

@@ -20,7 +20,7 @@ def step_arrays(sequences: Iterable) -> list[np.ndarray]:
     if not isinstance(sequences, Iterable):
         raise ValueError(
             "`sequences` are what is padded and must be a list or another iterable of "
-            f"sequences. Received: sequences={sequences!r}."
+            f"sequences. Received: sequences={reprlib.repr(sequences)}."
         )
     arrays = [_as_array(number, steps) for number, steps in enumerate(sequences)]
     shape = _shape_of_a_step(arrays)
@@ -29,7 +29,7 @@ def step_arrays(sequences: Iterable) -> list[np.ndarray]:
 
 def _as_array(number: int, steps: Any) -> np.ndarray:
     try:
-        array = as_numpy(steps)
+        array = as_numpy(steps.as_py() if hasattr(steps, "as_py") else steps)
     except ValueError:  # rows of unequal length
         array = np.array("no array")
     if array.ndim == 0 or (len(array) and array.dtype.kind not in "biuf"):

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from keras_trainkit._checks import check_count, check_flag, check_seed
+from keras_trainkit._libraries import names_of
 from keras_trainkit._row_labels import check_columns_in_order
 from keras_trainkit._tables.columns import chunks_of
 from keras_trainkit._tables.objects import PURPOSE
@@ -40,8 +41,9 @@ class TableBatches(OrderedBatches):
 
     Args:
         table: Iterable of chunks (`pandas.read_csv(path, chunksize=100_000)`, a
-            generator), each a DataFrame or a dict of column names to arrays; or one
-            table. Chunks without rows are skipped.
+            generator), each a DataFrame, a table or a batch of rows of pyarrow, or a
+            dict of column names to arrays; or one of these. Chunks without rows are
+            skipped.
         encoder: Function of a chunk without target and weights that gives an array
             `(rows, ...)`, or a dict, tuple or list of them: an adapted
             `layers.TableEncoder`.
@@ -154,7 +156,7 @@ def _divided(
     Args:
         names: Dict of argument to the column that it names, None for no column.
     """
-    columns = list(chunk if isinstance(chunk, Mapping) else chunk.columns)
+    columns = list(chunk) if isinstance(chunk, Mapping) else names_of(chunk)
     for argument, name in names.items():
         if name is not None and name not in columns:
             raise ValueError(
@@ -166,7 +168,7 @@ def _divided(
         check_columns_in_order(chunk, PURPOSE)
         inputs = {name: chunk[name] for name in kept}
     else:
-        inputs = chunk[kept]
+        inputs = chunk.select(kept) if hasattr(chunk, "select") else chunk[kept]
     taken = {a: None if name is None else chunk[name] for a, name in names.items()}
     rows = len(chunk[columns[0]]) if columns else 0
     return inputs, taken, rows

@@ -10,6 +10,7 @@ from keras import ops
 from sklearn.utils import check_array
 
 from keras_trainkit._arrays import without_masks
+from keras_trainkit._libraries import is_lazy, names_of, readable
 from keras_trainkit._row_labels import check_columns_in_order
 from keras_trainkit._tables.columns import read
 from keras_trainkit._tables.objects import object_array
@@ -116,9 +117,10 @@ def read_table(data: Any, owner: str) -> Table:
 
 def _frame_of(data: Any) -> nw.DataFrame | None:
     """The narwhals frame of a DataFrame; None for other data."""
-    if hasattr(type(data), "collect"):  # a lazy frame of polars, say
+    if is_lazy(data):
         _refuse("must hold its rows (`.collect()` reads them)", type(data).__name__)
-    names = list(data.columns) if hasattr(data, "columns") else []
+    data = readable(data)
+    names = names_of(data) if hasattr(data, "columns") else []
     if len(set(map(str, names))) < len(names):
         _refuse("must have columns of different names", f"columns {names}")
     frame = nw.from_native(data, eager_only=True, pass_through=True)
@@ -165,6 +167,7 @@ def _positions(columns: Sequence) -> list[str]:
 def _column(name: Any, values: Any) -> Any:
     if ops.is_tensor(values):
         values = ops.convert_to_numpy(values)
+    values = readable(values)
     if isinstance(values, np.ndarray):
         return values
     if isinstance(values, Sequence) and not isinstance(values, str | bytes):

@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from keras_trainkit._arrays import as_numpy
+from keras_trainkit._libraries import is_lazy, readable
 from keras_trainkit._resolution import changes, keeps_all
 from keras_trainkit._tables.objects import is_missing
 
@@ -122,14 +123,16 @@ def _as_array(data: Any) -> np.ndarray | None:
         return ops.convert_to_numpy(data)
     if isinstance(data, np.ma.MaskedArray):
         return as_numpy(data)
-    frame = nw.from_native(data, eager_only=True, pass_through=True)
+    if is_lazy(data):
+        _refuse("must hold their rows (`.collect()` reads them)", type(data).__name__)
+    frame = nw.from_native(readable(data), eager_only=True, pass_through=True)
     if isinstance(frame, nw.DataFrame):
         return np.asarray(frame.to_numpy())
     return data if isinstance(data, np.ndarray) else None
 
 
 def _entries(data: Any) -> Any:
-    series = nw.from_native(data, series_only=True, pass_through=True)
+    series = nw.from_native(readable(data), series_only=True, pass_through=True)
     if isinstance(series, nw.Series):
         return series.to_list()
     if isinstance(data, str | bytes | Mapping) or not isinstance(
@@ -141,7 +144,8 @@ def _entries(data: Any) -> Any:
 
 def _names_of(entries: Any) -> list[str] | None:
     """The names of the channels, the same in all frames; None if none has texts."""
-    frames = (nw.from_native(e, eager_only=True, pass_through=True) for e in entries)
+    given = {"eager_only": True, "pass_through": True}
+    frames = (nw.from_native(readable(entry), **given) for entry in entries)
     known = [frame.columns for frame in frames if isinstance(frame, nw.DataFrame)]
     other = next((found for found in known if found != known[0]), None)
     if other is not None:
@@ -158,7 +162,7 @@ def _steps(number: int, entry: Any) -> np.ndarray:
     where = f"X[{number}]"
     array = _as_array(entry)
     if array is None:
-        series = nw.from_native(entry, series_only=True, pass_through=True)
+        series = nw.from_native(readable(entry), series_only=True, pass_through=True)
         entry = series.to_numpy() if isinstance(series, nw.Series) else entry
         try:
             array = as_numpy(entry)

@@ -11,6 +11,7 @@ from keras import ops
 from sklearn.exceptions import DataConversionWarning
 
 from keras_trainkit._arrays import without_masks
+from keras_trainkit._libraries import is_lazy, readable
 from keras_trainkit._resolution import Spread
 from keras_trainkit._tables.levels import by_frequency, variants_remark
 from keras_trainkit._tables.objects import is_missing
@@ -29,6 +30,8 @@ def read_target(y: Any, rows: int, owner: str) -> np.ndarray:
             "must be given",
             f"this {owner} estimator requires y to be passed, but the target y is None",
         )
+    if is_lazy(y):
+        _refuse("must hold its rows (`.collect()` reads them)", type(y).__name__)
     array = as_array(y)
     if array.ndim not in (1, 2) or len(array) != rows:
         _refuse(
@@ -184,7 +187,7 @@ def as_array(values: Any) -> np.ndarray:
     """An array, in which a masked value is missing, and only texts are texts."""
     if ops.is_tensor(values):
         return ops.convert_to_numpy(values)
-    values = without_masks(values)
+    values = readable(without_masks(values))
     native = nw.from_native(
         values, eager_only=True, allow_series=True, pass_through=True
     )

@@ -9,6 +9,8 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from keras import ops
 
+from keras_trainkit._arrays import as_numpy
+from keras_trainkit._libraries import is_lazy, readable
 from keras_trainkit._tables.objects import is_missing, object_array
 
 PURPOSE = "`X` holds the texts, one per row,"
@@ -109,14 +111,19 @@ def _is_unicode(text: str) -> bool:
 
 
 def _values(data: Any) -> Sequence:
+    one_column = "must be a list, a Series, an array or a column of texts"
+    if is_lazy(data):
+        _refuse("must hold its rows (`.collect()` reads them)", type(data).__name__)
+    data = readable(data)
     data = nw.from_native(data, eager_only=True, allow_series=True, pass_through=True)
     if isinstance(data, nw.Series):
         return data.to_list()
-    one_column = "must be a list, a Series, an array or a column of texts"
     if isinstance(data, nw.DataFrame):
         if len(data.columns) != 1:
             _refuse(one_column, f"columns {data.columns}")
         return data[:, 0].to_list()
+    if hasattr(data, "dtype") and not isinstance(data, np.ndarray):
+        data = as_numpy(data).astype(object)  # arrays and indices of pandas, tensors
     if isinstance(data, np.ndarray):
         if data.ndim != 1 and data.shape[1:] != (1,):
             _refuse(one_column, f"X of shape {data.shape}")

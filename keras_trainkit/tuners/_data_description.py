@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_trainkit._libraries import names_of, readable
 from keras_trainkit.tuners._cross_validation import data_of
 
 _MAX_BYTES = 2**21
@@ -135,7 +136,7 @@ def _parts_of_list(data: list | tuple, share: float) -> Iterator[bytes]:
 
 
 def _parts_of_table(table: Any, share: float) -> Iterator[bytes]:
-    names = list(getattr(table, "column_names", table.columns))  # pyarrow has both
+    names = names_of(table)
     share /= max(1, len(names))
     for number, name in enumerate(names):
         yield str(name).encode()
@@ -147,6 +148,8 @@ def _parts_of_table(table: Any, share: float) -> Iterator[bytes]:
 
 def _parts_of_array(array: Any, share: float) -> Iterator[bytes]:
     """Rows that lie evenly apart, as bytes; objects as what they say of themselves."""
+    if not hasattr(array, "num_chunks"):
+        array = readable(array)
     rows = _length(array)
     dtype = str(getattr(array, "dtype", getattr(array, "type", "")))
     yield f"{dtype} {tuple(getattr(array, 'shape', (rows,)))}".encode()
@@ -176,6 +179,6 @@ def _as_numpy(array: Any) -> Any:
 
 def _length(data: Any) -> int | None:
     if not hasattr(data, "__getitem__") or not hasattr(data, "dtype"):
-        return len(data) if hasattr(data, "num_chunks") else None
+        return len(data) if hasattr(data, "null_count") else None  # pyarrow's
     shape = getattr(data, "shape", None)
     return int(shape[0]) if shape else None

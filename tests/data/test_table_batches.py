@@ -304,6 +304,50 @@ def test_whole_targets_become_floats_where_a_later_chunk_has_a_fraction():
     assert [y.dtype for _, y in batches_of(rows, "y")] == ["float32"]
 
 
+def arrow_table():
+    columns = {name: FRAME[name].tolist() for name in ("row", "town", "price")}
+    table = pa.table(columns)
+    return table.set_column(1, "town", table["town"].dictionary_encode())
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        arrow_table,
+        lambda: arrow_table().to_batches(max_chunksize=70),
+        lambda: arrow_table().to_batches()[0],
+        lambda: arrow_table().to_reader(),
+    ],
+)
+def test_tables_and_batches_of_rows_of_arrow_are_read(table):
+    labels = {"Ulm": 3, "Bonn": 5, "Kiel": 8}
+    for target, given in (("price", None), ("town", labels)):
+        batches = batches_of(table(), target, labels=given, shuffle=False)
+        x, y = (np.concatenate(part) for part in zip(*batches, strict=True))
+        assert_equal(x, FRAME["row"])
+        expected = FRAME[target] if given is None else FRAME[target].map(labels)
+        assert_close(y, np.float32(expected))
+
+
+def test_columns_of_an_arrow_table_are_named_where_the_target_is_none():
+    words = r"one of \['row', 'town', 'price'\]. Received: target='cost'"
+    with pytest.raises(ValueError, match=words):
+        batches_of(arrow_table(), "cost")
+
+
+def test_a_null_of_arrows_dictionary_is_a_missing_target():
+    town = pa.chunked_array([pa.array(["Ulm", None]).dictionary_encode()])
+    with pytest.raises(ValueError, match="target with 1 of 2 missing"):
+        batches_of({"row": [0, 1], "town": town}, "town", labels={"Ulm": 3})
+
+
+def test_a_table_that_has_not_read_its_rows_is_refused():
+    lazy = pytest.importorskip("polars").DataFrame({"row": [0, 1]}).lazy()
+    for table in (lazy, [lazy]):
+        with pytest.raises(ValueError, match="`table` .*collect.*LazyFrame"):
+            batches_of(table)
+
+
 def test_features_of_arrows_types_go_through_an_encoder():
     days = [datetime.date(2020, 1, 1), None, datetime.date(2020, 1, 3)]
     frame = pd.DataFrame(

@@ -34,13 +34,24 @@ def of_pyarrow():
     return table.set_column(4, "kind", table["kind"].dictionary_encode())
 
 
+def of_a_batch():
+    return of_pyarrow().to_batches()[0]
+
+
+def of_arrays():
+    return {name: of_a_batch()[name] for name in COLUMNS}
+
+
 def of_polars():
     polars = pytest.importorskip("polars")
     frame = polars.DataFrame(COLUMNS)
     return frame.with_columns(polars.col("kind").cast(polars.Categorical))
 
 
-@pytest.mark.parametrize("make", [of_pandas, of_pyarrow, of_polars, lambda: COLUMNS])
+@pytest.mark.parametrize(
+    "make",
+    [of_pandas, of_pyarrow, of_a_batch, of_arrays, of_polars, lambda: COLUMNS],
+)
 def test_rows_are_taken_by_number_from_tables_of_any_library(make):
     rows = read_table(make(), "X").take(np.array([2, 0, 1, 1]))
     assert (rows.rows, rows.named, list(rows.columns)) == (4, True, list(COLUMNS))
@@ -117,6 +128,11 @@ def test_a_frame_that_has_not_read_its_rows_is_refused():
     polars = pytest.importorskip("polars")
     with pytest.raises(ValueError, match="collect.*Received: LazyFrame"):
         read_table(polars.DataFrame({"a": [1]}).lazy(), "X")
+
+
+def test_columns_of_pyarrow_with_equal_values_have_their_own_names():
+    table = read_table(pa.table({"a": [1, 2], "b": [1, 2]}), "X")
+    assert list(table.columns) == ["a", "b"]
 
 
 @pytest.mark.parametrize("name", ["collect", "toarray"])

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from keras_trainkit.estimators import SequenceClassifier
@@ -15,6 +16,10 @@ SHORT = [[7, 8]]
 def of_polars():
     polars = pytest.importorskip("polars")
     return polars.Series([LONG, SHORT])
+
+
+def of_pyarrow(steps):
+    return pa.table(dict(zip("ab", np.transpose(steps), strict=True)))
 
 
 def of_objects():
@@ -33,6 +38,10 @@ def of_objects():
         lambda: pd.Series([np.array(LONG), np.array(SHORT)], index=[7, 7]),
         of_objects,
         of_polars,
+        lambda: pa.array([LONG, SHORT]),
+        lambda: pa.chunked_array([[LONG], [SHORT]]),
+        lambda: [of_pyarrow(LONG), of_pyarrow(SHORT)],
+        lambda: [of_pyarrow(LONG).to_batches()[0], SHORT],
     ],
 )
 def test_sequences_of_any_container_and_length_are_read(data):
@@ -50,6 +59,7 @@ def test_sequences_of_any_container_and_length_are_read(data):
         lambda: np.array([[1.0, 2], [3, 4]]),
         lambda: [[True, 2], [3, 4]],
         lambda: pd.DataFrame({"a": [1, 3], "b": [2, 4]}),
+        lambda: pa.record_batch({"a": [1, 3], "b": [2, 4]}),
         lambda: [pd.Series([1, 2]), np.array([3, 4])],
         lambda: np.array([[1, 2], [3, 4]], object),
     ],
@@ -57,6 +67,14 @@ def test_sequences_of_any_container_and_length_are_read(data):
 def test_rows_of_numbers_have_one_channel(data):
     found = read_sequences(data())
     assert np.stack(found.steps).tolist() == [[[1], [2]], [[3], [4]]]
+
+
+@pytest.mark.backend_free
+def test_tables_that_have_not_read_their_rows_are_refused():
+    lazy = pytest.importorskip("polars").DataFrame({"a": [1, 2]}).lazy()
+    for data in (lazy, [lazy, lazy]):
+        with pytest.raises(ValueError, match="`X` .*collect.*Received: LazyFrame"):
+            read_sequences(data)
 
 
 def test_tensors_are_read():

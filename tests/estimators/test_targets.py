@@ -27,6 +27,8 @@ pytestmark = pytest.mark.backend_free
         (["b", "a", "b"], ["a", "b"]),
         (pd.Series(["b", "a", "b"], dtype="category"), ["a", "b"]),
         (pa.chunked_array([["b", "a", "b"]]), ["a", "b"]),
+        (pa.array(["b", "a", "b"]).dictionary_encode(), ["a", "b"]),
+        (pa.record_batch({"y": [3, -1, 3]})["y"], [-1, 3]),
         ([3, -1, 3], [-1, 3]),
         (pd.array([3, -1, 3], dtype="Int64"), [-1, 3]),
         (np.array([3, -1, 3], dtype=object), [-1, 3]),
@@ -41,6 +43,30 @@ def test_classes_are_sorted_and_keep_their_type(y, classes):
     assert found.tolist() == classes
     assert [type(name) for name in found.tolist()] == [type(c) for c in classes]
     assert codes.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        pa.chunked_array([pa.array(["b", "a", None]).dictionary_encode()]),
+        pa.table({"y": pa.array(["b", "a", None]).dictionary_encode()}),
+    ],
+)
+def test_a_null_of_arrows_dictionary_is_missing(y):
+    with pytest.raises(ValueError, match="must miss none .*Received: 1 missing"):
+        read_target(y, 3, "X")
+
+
+def test_targets_that_have_not_been_read_are_refused():
+    polars = pytest.importorskip("polars")
+    with pytest.raises(ValueError, match="`y` .*collect.*Received: LazyFrame"):
+        read_target(polars.DataFrame({"y": [1, 2, 3]}).lazy(), 3, "X")
+
+
+def test_integers_of_128_bits_are_integers():
+    polars = pytest.importorskip("polars")
+    y = polars.Series([3, -1, 3], dtype=polars.Int128)
+    assert read_target(y, 3, "X").tolist() == [3, -1, 3]
 
 
 def test_a_column_of_classes_is_read_with_scikit_learns_warning():

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from keras_trainkit.estimators._texts import padded_words, read_texts, word_numbers
@@ -12,6 +13,11 @@ TEXTS = ["so good", "", "né 好"]
 
 def of_polars():
     return pytest.importorskip("polars").Series(TEXTS)
+
+
+def of_polars_categories():
+    polars = pytest.importorskip("polars")
+    return polars.Series(TEXTS, dtype=polars.Categorical)
 
 
 @pytest.mark.backend_free
@@ -27,6 +33,16 @@ def of_polars():
         lambda: pd.Series(TEXTS, dtype="category"),
         lambda: pd.DataFrame({"text": TEXTS}),
         of_polars,
+        of_polars_categories,
+        lambda: pd.array(TEXTS, "string"),
+        lambda: pd.Index(TEXTS),
+        lambda: pd.Categorical(TEXTS),
+        lambda: pa.array(TEXTS),
+        lambda: pa.array(TEXTS, pa.string_view()),
+        lambda: pa.array(TEXTS).dictionary_encode(),
+        lambda: pa.chunked_array([TEXTS[:1], TEXTS[1:]]),
+        lambda: pa.table({"text": TEXTS}),
+        lambda: pa.record_batch({"text": TEXTS}),
     ],
 )
 def test_texts_of_any_container_are_read(data):
@@ -42,6 +58,10 @@ def test_texts_of_any_container_are_read(data):
         (["a", None, "b", None], "may miss none .*2 missing, the first in row 1"),
         ([np.nan], "may miss none .*1 missing"),
         (pd.Series(["a", pd.NA]), "may miss none .*1 missing"),
+        (pa.array(["a", None]), "may miss none .*1 missing, the first in row 1"),
+        (pa.array(["a", None]).dictionary_encode(), "may miss none .*1 missing"),
+        (np.ma.array(["a", "b"], mask=[False, True]), "may miss none .*1 missing"),
+        (pa.array([1, 2]), "must hold texts alone. Received: int values, such as 1"),
         ([1, 2], "must hold texts alone. Received: int values, such as 1"),
         (np.zeros((3, 1)), "must hold texts alone. Received: float values"),
         ([b"a"], "must hold texts alone. Received: bytes values"),
@@ -59,6 +79,13 @@ def test_texts_of_any_container_are_read(data):
 def test_what_are_no_texts_is_refused(data, words):
     with pytest.raises(ValueError, match=f"^`X` holds the texts, .*{words}"):
         read_texts(data)
+
+
+@pytest.mark.backend_free
+def test_a_column_that_has_not_read_its_rows_is_refused():
+    polars = pytest.importorskip("polars")
+    with pytest.raises(ValueError, match="`X` .*collect.*Received: LazyFrame"):
+        read_texts(polars.DataFrame({"text": TEXTS}).lazy())
 
 
 def test_words_become_numbers_and_the_end_of_a_long_text_stays():

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from keras_trainkit.layers import TableEncoder
+from keras_trainkit.layers import StandardScaling, TableEncoder
 
 NAN, NAT = float("nan"), pd.NaT
 NUMBERS = [4.0, NAN, -2.0]
@@ -304,6 +304,26 @@ def test_texts_that_utf8_cannot_hold_are_unseen_afterwards():
     assert encoder({"x": plain_texts})["categorical"].ravel().tolist() == [3, 1, 1]
 
 
+def test_integers_with_gaps_keep_their_values():
+    for kind in (pa.int64(), pa.uint64()):
+        assert plain(pa.array([4, None, 2], kind))[[0, 2]].tolist() == [4, 2]
+        assert np.isnan(plain(pa.chunked_array([[4, None], [2]], kind))[1])
+
+
+def test_a_table_that_has_not_read_its_rows_is_refused():
+    lazy = pytest.importorskip("polars").DataFrame({"x": [1.0, 2.0]}).lazy()
+    words = "`table` .*collect.*Received: LazyFrame"
+    encoder = TableEncoder()
+    for table in (lazy, [lazy]):
+        with pytest.raises(ValueError, match=words):
+            encoder.adapt(table)
+    encoder.adapt(lazy.collect())
+    with pytest.raises(ValueError, match=words):
+        encoder(lazy)
+    with pytest.raises(ValueError, match="`data` .*collect.*Received: LazyFrame"):
+        StandardScaling().adapt(lazy)
+
+
 def test_tables_of_pyarrow_are_read_by_their_names():
     encoder = TableEncoder()
     table = pa.table({"size": [1.0, 2.0, 3.0], "town": ["Ulm", "Bonn", "Ulm"]})
@@ -336,6 +356,11 @@ def test_sparse_columns_are_read_as_dense_ones(values, fill):
 LONG = 2**60 + np.arange(40)
 
 
+def of_polars(kind):
+    polars = pytest.importorskip("polars")
+    return polars.Series([*LONG.tolist(), None], dtype=getattr(polars, kind))
+
+
 @pytest.mark.parametrize(
     "column",
     [
@@ -344,6 +369,14 @@ LONG = 2**60 + np.arange(40)
         pd.array([*LONG, None], "Int64"),
         [*LONG.tolist(), None],
         arrow(LONG, pa.int64()),
+        pa.array([*LONG, None]),
+        pa.array([*LONG, None]).dictionary_encode(),
+        pa.chunked_array([[None], LONG], pa.uint64()),
+        pa.array([*map(decimal.Decimal, LONG.tolist()), None]),
+        [np.int64(2**60 + 1), None, *LONG],
+        of_polars("Int64"),
+        of_polars("UInt64"),
+        of_polars("Int128"),
         pd.arrays.SparseArray(LONG, fill_value=2**60),
     ],
 )
@@ -354,7 +387,14 @@ def test_integers_that_float64_rounds_are_told_by_name(column):
 
 @pytest.mark.parametrize(
     "column",
-    [LONG * 1.0, np.arange(40) * 2**55, np.arange(40), [2**52 + 1, 7] * 20],
+    [
+        LONG * 1.0,
+        np.arange(40) * 2**55,
+        np.arange(40),
+        [2**52 + 1, 7] * 20,
+        pa.array([2**60, 2**53, None]),
+        [decimal.Decimal(2**60), decimal.Decimal("NaN"), 2**53],
+    ],
 )
 def test_numbers_that_float64_holds_are_not(column):
     TableEncoder(kinds={"number": "numeric"}).adapt({"number": column})

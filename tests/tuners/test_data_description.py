@@ -55,6 +55,7 @@ KINDS = {
     "pandas": frame,
     "a column of pandas": lambda v: frame(v)["b"],
     "pyarrow": arrow,
+    "a batch of rows of pyarrow": lambda v: arrow(v).to_batches()[0],
     "sparse": sparse,
 }
 
