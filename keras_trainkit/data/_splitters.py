@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from keras_trainkit._checks import check_choice
 from keras_trainkit.data._rows import codes_of, column_of, refuse_empty
 
 MAX_ORDERS = 20  # of groups that are tried, unless one comes within a row
@@ -44,7 +43,11 @@ def split_by_time(order: Any, sizes: Sizes, gap: int) -> Parts:
 def _times(order: Any, rows: int) -> np.ndarray:
     purpose = "gives the times of the rows"
     if isinstance(order, str):
-        check_choice("order", order, purpose, ("rows",))
+        if order != "rows":
+            raise ValueError(
+                f"`order` {purpose} and must be times `({rows},)`, one per row, or "
+                f'"rows" if the rows are in order. Received: order={order!r}.'
+            )
         return np.arange(rows)
     times = column_of("order", order, rows, purpose)
     if times.ndim != 1:

@@ -75,6 +75,7 @@ def training_and_validation(
         check_number("validation", validation, PURPOSE, above=0, below=1)
     free, codes = free_rows(rows, codes, groups, order)
     size = _size(validation, len(free), codes)
+    _check_room(validation, size, len(free), codes)
     parts = split(
         len(free),
         validation=size,
@@ -142,6 +143,24 @@ def _size(validation: Any, rows: int, codes: np.ndarray | None) -> Any:
         return validation
     size, classes = round(float(validation) * rows), len(np.unique(codes))
     return classes if size < classes <= rows / 2 else validation
+
+
+def _check_room(
+    validation: Any, size: Any, rows: int, codes: np.ndarray | None
+) -> None:
+    """Refuses parts that are too small for a row of each class."""
+    if codes is None:
+        return
+    classes = len(np.unique(codes))
+    is_share = isinstance(size, float | np.floating)
+    validated = round(float(size) * rows) if is_share else int(size)
+    if not classes <= validated <= rows - classes:
+        raise ValueError(
+            f"`validation` {PURPOSE} and must leave a row of each of the {classes} "
+            f"classes to both parts: {classes} to {rows - classes} rows, or such a "
+            f"share, or row numbers. Received: validation={validation!r}, {validated} "
+            f"of {rows} rows."
+        )
 
 
 def _check_alone(groups: Any, order: Any) -> None:

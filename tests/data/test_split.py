@@ -239,7 +239,11 @@ def test_rows_of_one_time_stay_in_one_part(times):
         ({"seed": -1}, "repeatable"),
         ({"gap": 3}, "must be 0 without `order`. Received: gap=3"),
         ({"gap": -3, "order": "rows"}, "left out between parts.*gap=-3"),
-        ({"order": "time"}, "times of the rows .*'rows'"),
+        (
+            {"order": "time"},
+            r"times of the rows and must be times `\(100,\)`.* or \"rows\" if .*"
+            "Received: order='time'",
+        ),
         ({"order": "rows", "groups": range(100)}, "None with it. .*order and groups"),
         ({"order": "rows", "stratify": LABELS}, "None with it.*order and stratify"),
         ({"order": np.zeros(100)}, "The train part.* order with 1 different times"),

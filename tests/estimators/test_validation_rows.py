@@ -82,6 +82,18 @@ def test_sizes_that_leave_a_part_empty_are_refused(validation):
         parts(validation)
 
 
+@pytest.mark.parametrize(
+    ("validation", "received"),
+    [(1, "1 of 20"), (19, "19 of 20"), (np.int64(1), "1 of 20"), (0.97, "19 of 20")],
+)
+def test_sizes_without_room_for_each_class_are_refused(validation, received):
+    words = f"^`validation` chooses .* 2 classes .*: 2 to 18 rows.*{received} rows"
+    with pytest.raises(ValueError, match=words):
+        parts(validation, codes=CODES)
+    assert len(parts(2, codes=CODES)[1]) == 2
+    assert len(parts(18, codes=CODES)[0]) == 2
+
+
 def test_row_numbers_stand_alone():
     with pytest.raises(ValueError, match="Received: row numbers, and groups"):
         parts([1, 2], groups=ROWS)
