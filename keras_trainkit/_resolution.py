@@ -1,5 +1,6 @@
 """Numbers in the type in which networks compute: none infinite, differences kept."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from keras_trainkit._statistics import Moments
 
 LEAST_SPREAD = 1e-5  # of the largest number: a hundred steps of float32
+LEAST_EXTENT = 1e-35  # a thousand times the smallest number that is 0 nowhere
 _EXACT = 2**24  # float32 tells all whole numbers apart up to this one
 
 
@@ -19,6 +21,7 @@ class Spread:
     def __init__(self) -> None:
         self._moments = Moments()
         self._size = np.array(0.0)
+        self._lowest, self._highest = np.array(np.inf), np.array(-np.inf)
         self._first: Any = None
         self._differ = np.array(False)
 
@@ -32,14 +35,17 @@ class Spread:
         numbers = rows.astype("float64")
         self._moments.update(numbers)
         self._size = np.maximum(self._size, np.abs(numbers).max(axis=0))
+        self._lowest = np.minimum(self._lowest, numbers.min(axis=0))
+        self._highest = np.maximum(self._highest, numbers.max(axis=0))
 
     def check(self, purpose: str, least_size: float = 0) -> None:
-        """Refuses numbers whose differences float32 loses.
+        """Refuses numbers that float32 loses, or whose differences it loses.
 
         Args:
             purpose: Beginning of the message: what the numbers are for.
             least_size: Float. Numbers up to this one pass.
         """
+        self._check_extent(purpose)
         moments = self._moments
         variance = np.maximum(moments.squares, 0) / np.maximum(moments.count, 1)
         spread, size = np.sqrt(variance), self._size
@@ -52,6 +58,19 @@ class Spread:
                 "which networks in float32 cannot tell apart otherwise (subtract what "
                 "all rows share). "
                 f"Received: a standard deviation of {spread:.3g} beside {size:.3g}."
+            )
+
+    def _check_extent(self, purpose: str) -> None:
+        lowest, highest = self._lowest, self._highest
+        extent = np.where(self._differ, highest - lowest, self._size)
+        small = np.flatnonzero((extent > 0) & (extent < LEAST_EXTENT))
+        if len(small):
+            at = small[0]
+            raise ValueError(
+                f"{purpose} must reach further than {LEAST_EXTENT:g}, which networks "
+                "in float32 take for 0, or nearly so (give it in a smaller unit). "
+                f"Received: numbers from {np.ravel(lowest)[at]:.3g} to "
+                f"{np.ravel(highest)[at]:.3g}."
             )
 
 
@@ -83,6 +102,18 @@ def changes(
     is_change[np.asarray(starts, int) - 1] = False
     lost = is_change & (np.diff(narrow, axis=0) == 0)
     return is_change.sum(axis=0), lost.sum(axis=0)
+
+
+def small_features(arrays: Sequence[np.ndarray]) -> list[int]:
+    """Features whose lowest and highest number differ by less than float32 shows.
+
+    Args:
+        arrays: `(time, features)` each.
+    """
+    lowest = np.fmin.reduce([np.fmin.reduce(values) for values in arrays])
+    highest = np.fmax.reduce([np.fmax.reduce(values) for values in arrays])
+    extent = highest.astype("float64") - lowest.astype("float64")
+    return np.flatnonzero((extent > 0) & (extent < LEAST_EXTENT)).tolist()
 
 
 def keeps_all(dtype: np.dtype) -> bool:

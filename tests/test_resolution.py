@@ -6,6 +6,7 @@ from keras_trainkit._resolution import (
     changes,
     check_finite,
     check_spread,
+    small_features,
     weights_as,
 )
 
@@ -43,6 +44,30 @@ def test_whole_numbers_pass_that_float32_tells_apart():
     with pytest.raises(ValueError, match="^It must differ"):
         larger = spread_of(np.array([[10**8], [10**8 + 1]]))
         check_spread(larger, "It", "float32", True)
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3])
+@pytest.mark.parametrize("numbers", [[-3.0, 2.0, 4.0], [3.0, 3.0, 3.0]])
+def test_numbers_that_are_all_but_0_in_float32_are_refused(numbers, cut):
+    """Processors take numbers below 1.2e-38, which are not normal, for 0."""
+    beside = np.array([[1.0], [2.0], [3.0]])
+    for unit in (1e-38, 1e-60, 1e-200, 1e-320):
+        rows = np.hstack([beside, np.array(numbers)[:, None] * unit])
+        words = f"^It must reach further than 1e-35.* from {rows[:, 1].min():.3g} to"
+        with pytest.raises(ValueError, match=words):
+            spread_of(rows[:cut], rows[cut:]).check("It")
+    rows[:, 1] = np.array(numbers) * 1e-34
+    spread_of(rows[:cut], rows[cut:]).check("It")
+    rows[:, 1] = 0
+    spread_of(rows[:cut], rows[cut:]).check("It")
+
+
+def test_features_that_are_all_but_0_are_found_whatever_is_missing():
+    steps = [
+        np.array([[1.0, 1e-60, 1e-60, np.nan, 0.0], [2.0, 2e-60, 1e-60, np.nan, 0]])
+    ]
+    assert small_features(steps) == [1]
+    assert small_features([steps[0] * [1, 1e30, 1, 1, 1]]) == []
 
 
 def test_float64_keeps_what_float32_loses():

@@ -8,7 +8,13 @@ import keras
 import numpy as np
 
 from keras_trainkit._arrays import as_numpy
-from keras_trainkit._resolution import changes, check_finite, keeps_all
+from keras_trainkit._resolution import (
+    LEAST_EXTENT,
+    changes,
+    check_finite,
+    keeps_all,
+    small_features,
+)
 
 
 def step_arrays(sequences: Iterable) -> list[np.ndarray]:
@@ -96,6 +102,13 @@ def _float_type(arrays: list[np.ndarray], value: float) -> str:
     if dtype == "float64" or all(keeps_all(array.dtype) for array in arrays):
         return dtype
     wide = together.reshape(len(together), -1)
+    small = small_features([wide])
+    if small:
+        raise ValueError(
+            f"{purpose} must reach further than {LEAST_EXTENT:g} in each feature, "
+            "which networks in float32 take for 0, or nearly so (give it in a smaller "
+            f"unit). Received: smaller numbers in feature {small}."
+        )
     starts = np.cumsum([len(array) for array in arrays])[:-1]
     found, lost = changes(wide, wide.astype("float32"), starts)
     features = np.flatnonzero(2 * lost > found).tolist()

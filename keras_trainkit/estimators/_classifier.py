@@ -20,7 +20,6 @@ from keras_trainkit.estimators._saved_folder import loaded_classes, saved_classe
 from keras_trainkit.estimators._targets import read_classes, weights_of_classes
 from keras_trainkit.estimators._training import PREDICTED_AT_ONCE, Goal
 from keras_trainkit.layers import TemperatureScaling
-from keras_trainkit.layers._classes import plain_classes
 
 
 class Classifier(ClassifierMixin, Estimator):
@@ -122,7 +121,6 @@ class Classifier(ClassifierMixin, Estimator):
         self, y: np.ndarray, rows: np.ndarray
     ) -> tuple[dict[str, Any], np.ndarray]:
         classes, found = read_classes(y[rows])
-        plain_classes(classes, "classification")
         codes = np.zeros(len(y), int)
         codes[rows] = found
         return {"classes_": classes}, codes

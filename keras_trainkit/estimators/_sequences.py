@@ -13,7 +13,12 @@ from keras import ops
 
 from keras_trainkit._arrays import as_numpy
 from keras_trainkit._libraries import is_lazy, readable
-from keras_trainkit._resolution import changes, keeps_all
+from keras_trainkit._resolution import (
+    LEAST_EXTENT,
+    changes,
+    keeps_all,
+    small_features,
+)
 from keras_trainkit._tables.objects import is_missing
 
 PURPOSE = "`X` holds the sequences, one per row,"
@@ -36,12 +41,15 @@ class Sequences:
         lost: Numbers of the channels in which most changes from step to step are too
             small for float32.
         names: Names of the channels, where DataFrames told them, or None.
+        small: Numbers of the channels whose values are all but 0 in float32, and
+            differ.
     """
 
     steps: Sequence[np.ndarray]
     channels: int
     lost: Sequence[int] = ()
     names: list[str] | None = None
+    small: Sequence[int] = ()
 
     @property
     def rows(self) -> int:
@@ -103,11 +111,18 @@ def read_sequences(data: Any) -> Sequences:
         values = values if values.ndim == 3 else values[..., None]
         given, steps = list(values), list(_narrow(values, "X"))
     _check_steps(steps)
-    return Sequences(steps, steps[0].shape[1], _lost_channels(given, steps), names)
+    lost, small = _lost_channels(given, steps), small_features(given)
+    return Sequences(steps, steps[0].shape[1], lost, names, small)
 
 
 def check_resolution(sequences: Sequences) -> None:
     """Refuses channels of which float32, in which networks compute, keeps little."""
+    if sequences.small:
+        _refuse(
+            f"must reach further than {LEAST_EXTENT:g} in each channel, which networks "
+            "in float32 take for 0, or nearly so (give it in a smaller unit)",
+            f"smaller numbers in channel {list(sequences.small)}",
+        )
     if sequences.lost:
         _refuse(
             "must change from step to step by more than 6e-8 of its size in each "

@@ -1,5 +1,6 @@
 """Targets, weights and class weights as arrays, with an entry for each row."""
 
+import reprlib
 import warnings
 from decimal import Decimal
 from numbers import Real
@@ -14,7 +15,8 @@ from keras_trainkit._arrays import without_masks
 from keras_trainkit._libraries import is_lazy, readable
 from keras_trainkit._resolution import Spread
 from keras_trainkit._tables.levels import by_frequency, variants_remark
-from keras_trainkit._tables.objects import is_missing
+from keras_trainkit._tables.objects import is_missing, real_numbers
+from keras_trainkit.layers._classes import can_be_saved
 
 PURPOSE = "`y` is what is learned to be predicted and"
 
@@ -72,6 +74,13 @@ def read_classes(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         names = sorted(found.__name__ for found in types)
         _refuse(f"{allowed}, all of one type", f"y with values of {', '.join(names)}")
     classes, codes = np.unique(y, return_inverse=True)
+    lost = [name for name in classes.tolist() if not can_be_saved(name)]
+    if lost:
+        _refuse(
+            "must be classes that a file can hold: integers of 64 bits with a sign "
+            "(longer ones as texts, `.astype(str)`), texts of whole characters",
+            f"{reprlib.repr(lost[0])} and {len(lost) - 1} more",
+        )
     if len(classes) < 2:
         _refuse("must have two classes or more", f"one class, {classes.tolist()[0]!r}")
     if types == {str}:
@@ -93,7 +102,7 @@ def read_numbers(y: np.ndarray) -> np.ndarray:
         values = y.ravel().tolist()
         if not all(isinstance(value, Real | Decimal) for value in values):
             _refuse(allowed, f"y of dtype {y.dtype}, such as {values[0]!r}")
-    numbers = y.astype("float64")
+    numbers = np.reshape(real_numbers(y.ravel()), y.shape)
     with np.errstate(over="ignore"):
         if not np.isfinite(numbers.astype("float32")).all():
             _refuse(allowed, "infinite ones, or over 3.4e38")
@@ -116,8 +125,8 @@ def read_weights(sample_weight: Any, rows: int) -> np.ndarray | None:
     allowed = f"must be {rows} finite numbers of at least 0, not all of them zero"
     try:
         weights = as_array(sample_weight).astype("float64")
-    except (TypeError, ValueError):
-        _refuse_weights(allowed, repr(sample_weight))
+    except (TypeError, ValueError, OverflowError):
+        _refuse_weights(allowed, reprlib.repr(sample_weight))
     if weights.shape != (rows,):
         _refuse_weights(allowed, f"weights of shape {weights.shape}")
     strange = int((~np.isfinite(weights)).sum())

@@ -40,7 +40,7 @@ def plain_classes(classes: Any, task: str | None) -> list:
         _refuse("None where the task has no classes", classes, f"task={task!r}")
     values = [_plain(value) for value in _listed(classes)]
     types = {type(value) for value in values}
-    if len(types) != 1 or not types <= _TYPES or not all(map(_can_be_saved, values)):
+    if len(types) != 1 or not types <= _TYPES or not all(map(can_be_saved, values)):
         allowed = "strings, integers, True and False, or finite numbers, all alike"
         _refuse(allowed, classes)
     if len(set(values)) != len(values):
@@ -61,7 +61,7 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _can_be_saved(value: Any) -> bool:
+def can_be_saved(value: Any) -> bool:
     """True if both a SavedModel and JSON can hold the value."""
     if isinstance(value, str):
         return not any("\ud800" <= letter <= "\udfff" for letter in value)

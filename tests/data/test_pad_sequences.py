@@ -153,3 +153,9 @@ def test_steps_that_the_float_of_keras_does_not_tell_apart_are_refused():
     padded, _ = pad_sequences([steps - steps[0] for steps in times])
     np.testing.assert_array_equal(padded, [[0, 1, 2, 3, 4], [0, 1, 2, 0, 0]])
     pad_sequences([[1e9], [1e9 + 1]])  # between sequences nothing changes
+
+
+def test_sequences_that_are_all_but_0_in_float32_are_refused():
+    steps = [np.array([[1.0, 3e-60], [2.0, 1e-60]]), np.array([[3.0, 2e-60]])]
+    with pytest.raises(ValueError, match=r"reach further than 1e-35.*in feature \[1\]"):
+        pad_sequences(steps)

@@ -190,4 +190,17 @@ def test_changes_that_float32_loses_are_refused_before_training(as_list):
     ],
 )
 def test_channels_that_float32_holds_are_taken(x):
-    assert list(read_sequences(x).lost) == []
+    assert list(read_sequences(x).lost) == list(read_sequences(x).small) == []
+
+
+@pytest.mark.parametrize("unit", [1e-37, 1e-39, 1e-60, 1e-320])
+@pytest.mark.parametrize("as_list", [False, True])
+def test_channels_that_are_all_but_0_in_float32_are_refused_before_training(
+    unit, as_list
+):
+    x = np.random.default_rng(0).normal(size=(30, 6, 2)) * [1, unit]
+    x[3, 1, 1] = np.nan
+    x = list(x) if as_list else x
+    words = r"^`X` .*reach further than 1e-35 .*smaller numbers in channel \[1\]"
+    with pytest.raises(ValueError, match=words):
+        SequenceClassifier(epochs=1).fit(x, np.arange(30) % 2)

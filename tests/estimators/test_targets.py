@@ -96,6 +96,9 @@ def test_classes_that_only_their_spelling_tells_apart_are_told():
         (np.array([1, "a", 1], object), "of one type. Received: y with .* int, str"),
         (np.zeros((3, 2)), r"a class for each row.*\(3, 2\)"),
         (np.array(["2020", "2021", "2020"], "datetime64[D]"), "values of date"),
+        (np.array([2**63, 1, 1], "uint64"), f"of 64 bits .*texts.*Received: {2**63}"),
+        ([2**70, 1, -(2**70)], f"of 64 bits .*Received: -{2**70} and 1 more"),
+        (["a", "b\ud800", "a"], r"texts of whole characters.*Received: 'b.ud800'"),
     ],
 )
 def test_what_names_no_classes_is_refused(y, words):
@@ -128,7 +131,9 @@ def test_decimals_are_numbers():
     assert read_numbers(y).tolist() == [[1.5], [2.0]]
 
 
-@pytest.mark.parametrize("y", [["a", "b"], ["1", "2"], [1.0, np.inf], [1e39, 0.0]])
+@pytest.mark.parametrize(
+    "y", [["a", "b"], ["1", "2"], [1.0, np.inf], [1e39, 0.0], [10**400, 1]]
+)
 def test_what_is_no_finite_number_is_refused(y):
     with pytest.raises(ValueError, match="^`y` .*finite numbers"):
         read_numbers(np.array(y))
@@ -142,6 +147,7 @@ def test_what_is_no_finite_number_is_refused(y):
         ([1, np.nan, 2], "finite numbers"),
         ([0, 0, 0], "weights that are all zero"),
         ("abc", "Received: 'abc'"),
+        ([1, 10**400, 2], r"3 finite numbers .*Received: \[1, 10"),
     ],
 )
 def test_weights_that_do_not_count_are_refused(weights, words):
@@ -194,6 +200,18 @@ def test_integers_that_floats_would_merge_stay_apart():
 def test_texts_with_nul_are_no_classes():
     with pytest.raises(ValueError, match="without NUL"):
         read_target(np.array(["x\0", "x", "y"], object), 3, "X")
+
+
+@pytest.mark.parametrize("unit", [1e-38, 1e-39, 1e-60, 1e-200, 1e-320])
+@pytest.mark.parametrize("numbers", [[-3, 2, 4], [3, 3, 3]])
+def test_targets_that_are_all_but_0_in_float32_are_refused(unit, numbers):
+    small = np.array(numbers)[:, None] * unit
+    with pytest.raises(ValueError, match="`y` .*reach further than 1e-35.*smaller"):
+        check_resolution(small)
+    with pytest.raises(ValueError, match=f"numbers from {small.min():.3g} to"):
+        check_resolution(np.hstack([np.array([[1.0], [2.0], [3.0]]), small]))
+    check_resolution(small / unit * 1e-34)
+    check_resolution(np.zeros((3, 1)))
 
 
 def test_targets_that_differ_less_than_float32_shows_are_refused():
