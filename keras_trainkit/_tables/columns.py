@@ -44,6 +44,7 @@ class Column:
         mixed: Bool. True if some of the texts came as numbers or booleans.
         infinite: Bool. True if one of these numbers was infinite; its text is "".
         rounded: Bool. True if an integer beyond 2^53 is another one in float64.
+        coarse: Bool. True if a float is so large that its type has no fractions there.
     """
 
     holds: str | None
@@ -53,6 +54,7 @@ class Column:
     mixed: bool = False
     infinite: bool = False
     rounded: bool = False
+    coarse: bool = False
 
 
 def is_table(data: Any) -> bool:
@@ -285,8 +287,10 @@ def _number_column(
 ) -> Column:
     if np.isnan(values).all():
         holds = None
-    rounded = holds == "number" and given is not None and _is_rounded(given)
-    return Column(holds, values, rounded=rounded)
+    if holds != "number" or given is None:
+        return Column(holds, values)
+    rounded, coarse = _is_rounded(given), _is_coarse(given)
+    return Column(holds, values, rounded=rounded, coarse=coarse)
 
 
 def _is_rounded(given: np.ndarray) -> bool:
@@ -297,6 +301,17 @@ def _is_rounded(given: np.ndarray) -> bool:
         return False
     with np.errstate(invalid="ignore"):  # the largest float64 is beyond the largest int
         return bool((given.astype("float64").astype(given.dtype) != given).any())
+
+
+def _is_coarse(given: np.ndarray) -> bool:
+    """True if one of the floats is whole because no other number is near it."""
+    if given.dtype.kind == "O":
+        floats = [value for value in given.tolist() if isinstance(value, float)]
+        return any(2.0**53 <= abs(value) < np.inf for value in floats)
+    if given.dtype.kind != "f":
+        return False
+    limit = 2.0 ** (np.finfo(given.dtype).nmant + 1)
+    return bool(np.fmax.reduce(given) >= limit or np.fmin.reduce(given) <= -limit)
 
 
 def _check_table(data: Any, also: str = "") -> None:

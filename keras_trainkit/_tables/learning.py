@@ -152,7 +152,7 @@ class ColumnLearner:
         self._given_kind = kind
         self._kind = kind or ""  # "" until a value tells it
         self._level_type: str | None = None
-        self._is_declared = self._is_mixed = self._is_rounded = False
+        self._is_declared = self._is_mixed = self._is_rounded = self._is_coarse = False
         self._num_fractions = 0
         self._remark = ""
         self._rows = 0
@@ -209,6 +209,7 @@ class ColumnLearner:
             return
         if self._kind == "numeric":
             self._is_rounded |= column.rounded
+            self._is_coarse |= column.coarse
             self._num_fractions += int(np.count_nonzero(present != np.floor(present)))
         self._take_numbers(present)
 
@@ -304,12 +305,11 @@ class ColumnLearner:
         if present < MIN_ID_ROWS:
             return ""
         if self._level_type == "text":
-            share, values = len(self._levels) / present, "texts"
+            share, values, may_be = len(self._levels) / present, "texts", True
         else:
-            is_numeric = self._kind == "numeric"
-            share = self._numbers.distinct_whole_share() if is_numeric else 0.0
-            values = "whole numbers"
-        if share < MIN_ID_SHARE:
+            may_be = self._kind == "numeric" and not self._is_coarse
+            share, values = self._numbers.distinct_whole_share(), "whole numbers"
+        if share < MIN_ID_SHARE or not may_be:
             return ""
         return (
             f"has nearly as many different {values} as rows: drop it if it only names "

@@ -491,6 +491,16 @@ def test_more_different_dates_than_are_counted_are_still_datetimes(monkeypatch):
         (np.arange(40) % 35, False),
         (np.arange(40) / 7, False),
         (np.arange(19), False),
+        (np.arange(40.0), True),
+        ([*range(40), None], True),
+        (np.arange(40.0) + 2**52, True),
+        (np.linspace(1, 2, 40) * 1e17, False),  # floats have no fractions there
+        (np.linspace(-2, -1, 40) * 1e17, False),
+        ([*(np.linspace(1, 2, 40) * 1e17).tolist(), None], False),
+        (np.float32(np.linspace(1, 2, 40) * 1e9), False),
+        (pd.array(np.linspace(1, 2, 40) * 1e9, "Float32"), False),
+        (np.arange(40, dtype="float32"), True),
+        (np.linspace(1, 2, 40) * 1e300, False),
     ],
 )
 def test_the_summary_tells_columns_that_only_name_their_rows(column, told):
