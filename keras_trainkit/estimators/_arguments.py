@@ -18,6 +18,7 @@ from keras_trainkit.estimators._read_length import ENDS, PURPOSE
 from keras_trainkit.estimators._recipe import PRESETS
 from keras_trainkit.estimators._search_folder import check_directory
 
+_VERBOSE = ("auto", 0, 1, 2, True, False)  # what Keras' `fit` takes
 _COUNTS = {
     "members": "is the number of members of the ensemble",
     "epochs": "is the number of epochs, at most,",
@@ -94,6 +95,7 @@ def check_arguments(given: dict[str, Any]) -> None:
     None leaves a number to the recipe.
     """
     check_choice("preset", given["preset"], "is the cost of the recipe", PRESETS)
+    check_choice("verbose", given["verbose"], "is what `fit` prints", _VERBOSE)
     for name, purpose in _COUNTS.items():
         if given.get(name) is not None:
             check_count(name, given[name], purpose)

@@ -36,10 +36,20 @@ class Scoring:
         return value if self.direction == "max" else -value
 
 
-def scoring_for(name: str | None, task: str, outputs: int) -> Scoring:
+def scoring_for(
+    name: str | None,
+    task: str,
+    outputs: int,
+    purpose: str = "chooses between trials",
+    others: str = "",
+) -> Scoring:
     """The measure of this name for the task.
 
     None: log loss, RMSE, or for several numbers R2, which their units do not touch.
+
+    Args:
+        purpose: What the measure is for, for messages.
+        others: What else it may be, for messages.
 
     Raises:
         ValueError: No such name; a measure of another task.
@@ -52,12 +62,12 @@ def scoring_for(name: str | None, task: str, outputs: int) -> Scoring:
     if not isinstance(found, str) or found not in known:
         kind = "numbers" if numbers else "classes"
         raise ValueError(
-            f"`scoring` chooses between trials and must be, for {kind}, one of "
-            f"{', '.join(_names(known))}. Received: scoring={name!r}."
+            f"`scoring` {purpose} and must be, for {kind}, one of "
+            f"{', '.join(_names(known))}{others}. Received: scoring={name!r}."
         )
     if found == "f1" and task == "classification":
         raise ValueError(
-            "`scoring` chooses between trials and must be for more than two classes "
+            f"`scoring` {purpose} and must be for more than two classes "
             f'"f1_macro", the mean over them, not "f1". Received: scoring={name!r}.'
         )
     direction, measure = known[found]

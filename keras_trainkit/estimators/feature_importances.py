@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_BARS = 40
+_PURPOSE = "is what a shuffled column costs"
+_OTHERS = ", or a name of scikit-learn's (`sklearn.metrics.get_scorer_names()`)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +134,8 @@ def _scorer(estimator: Any, scoring: str) -> Any:
     if scoring in get_scorer_names() and scoring != "f1":
         return get_scorer(scoring)
     regression = not is_classifier(estimator)
-    measure = scoring_for(scoring, estimator._goal(dict(vars(estimator))).task, 1)
+    task = estimator._goal(dict(vars(estimator))).task
+    measure = scoring_for(scoring, task, 1, _PURPOSE, _OTHERS)
 
     def score(fitted: Any, table: Table, target: np.ndarray) -> float:
         truth = fitted._known_target(target)

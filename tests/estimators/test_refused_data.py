@@ -165,6 +165,22 @@ def test_arguments_that_do_not_go_with_the_rows_are_refused(case):
     refuses(estimators.TableClassifier, arguments, X, CODES, words)
 
 
+@pytest.mark.parametrize("verbose", ["x", 3, -1, None, 1.0, [1]])
+@pytest.mark.parametrize(
+    ("kind", "x", "y"),
+    [
+        ("TableClassifier", X, CODES),
+        ("TableRegressor", X, VALUES),
+        ("SequenceClassifier", STEPS, CODES),
+        ("SequenceRegressor", STEPS, VALUES),
+        ("TextClassifier", TEXTS, CODES),
+    ],
+)
+def test_what_keras_does_not_take_as_verbose_is_refused(kind, x, y, verbose):
+    words = "^`verbose` is what .* must be one of 'auto', 0, 1, 2, True, False"
+    refuses(getattr(estimators, kind), {"verbose": verbose}, x, y, words)
+
+
 @pytest.mark.parametrize("case", NUMBERS)
 def test_targets_that_are_no_numbers_are_refused(case):
     x, y, words = NUMBERS[case]

@@ -339,5 +339,6 @@ def test_importances_know_the_classes_and_the_names_of_scores(classifier, frame,
     truth, answers = dear == "dear", classifier.predict(frame) == "dear"
     found = classifier.feature_importances(frame, dear, 1, scoring="f1")
     assert found.score == pytest.approx(f1_score(truth, answers))
-    with pytest.raises(ValueError, match="`scoring` chooses.*'brightness'"):
+    words = "`scoring` is what a shuffled .*log_loss, .*get_scorer_names.*'brightness'"
+    with pytest.raises(ValueError, match=words):
         classifier.feature_importances(frame, dear, 1, scoring="brightness")
