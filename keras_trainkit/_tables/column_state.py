@@ -5,7 +5,9 @@ A `.keras` file holds the fields of `ColumnState`, so their names never change.
 
 import dataclasses
 import functools
+import itertools
 import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from keras_trainkit._tables.kinds import KINDS
@@ -217,3 +219,27 @@ def _shortened(fields: Any) -> str:
         return repr(fields)[:200]
     except ValueError:  # of integers beyond 4300 digits
         return f"{type(fields).__name__} of very large integers"
+
+
+def numeric_names(
+    measured: Sequence[ColumnState], flagged: Sequence[ColumnState]
+) -> tuple[str, ...]:
+    """Names of the encoded numbers: the columns, their cycles, their flags.
+
+    A column may have the name that is made for a cycle or a flag of another one, which
+    then gets a number behind it.
+
+    Args:
+        measured: States of the columns that become numbers.
+        flagged: Those of them with a flag.
+    """
+    names = dict.fromkeys(state.name for state in measured)
+    parts = ("sin", "cos")
+    made = [
+        f"{s.name}_{c}_{part}" for s in measured for c in s.cycles for part in parts
+    ]
+    for name in (*made, *(f"{state.name}_missing" for state in flagged)):
+        numbered = (f"{name}_{number}" for number in itertools.count(2))
+        free = (n for n in itertools.chain([name], numbered) if n not in names)
+        names[next(free)] = None
+    return tuple(names)

@@ -9,14 +9,14 @@ then rounds otherwise: neither may occur here.
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_trainkit._tables.column_state import CYCLES, ColumnState
+from keras_trainkit._tables.column_state import CYCLES, ColumnState, numeric_names
 from keras_trainkit._tables.columns import (
     Column,
     raw_columns,
@@ -160,7 +160,8 @@ class EncodingPlan:
         self._flagged = np.array(
             [i for i, s in enumerate(self.measured) if add_flags and s.missing], int
         )
-        self.numeric_names = tuple(self._numeric_names())
+        flagged = [self.measured[index] for index in self._flagged]
+        self.numeric_names = numeric_names(self.measured, flagged)
         self.vocabulary = sorted({level for s in self.texts for level in s.levels})
         self.text_codes = {s.name: TextCodes(s.levels, s.absent) for s in self.texts}
         self.number_codes = self._number_codes()
@@ -172,14 +173,6 @@ class EncodingPlan:
         for state in self.texts:
             levels[state.name] = [indices[level] for level in state.levels]
         return {name: NumberCodes(known) for name, known in levels.items()}
-
-    def _numeric_names(self) -> Iterator[str]:
-        yield from (state.name for state in self.measured)
-        for state in self.measured:
-            for cycle in state.cycles:
-                yield f"{state.name}_{cycle}_sin"
-                yield f"{state.name}_{cycle}_cos"
-        yield from (f"{self.measured[i].name}_missing" for i in self._flagged)
 
     def numeric(self, xp: Any, x: Tensor) -> Tensor:
         """`(rows, measured)` float64, to `(rows, len(numeric_names))` float32.

@@ -268,7 +268,7 @@ class TableEncoder(keras.layers.Layer):
 
     @property
     def numeric_names(self) -> tuple[str, ...]:
-        """Names of the columns of `numeric`: values, then cycles, then flags."""
+        """Different names of the columns of `numeric`: values, then cycles, flags."""
         return self._adapted_plan().numeric_names
 
     @property

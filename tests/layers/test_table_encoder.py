@@ -135,6 +135,31 @@ def test_datetimes_turn_with_the_cycles_they_went_round():
     np.testing.assert_allclose(encoded[0, 3], np.sin(2 * np.pi / 28), atol=1e-6)
 
 
+def test_names_of_cycles_and_flags_differ_from_those_of_columns():
+    hours = np.arange("2020-01-01", "2020-01-03", dtype="datetime64[h]")
+    columns = ("a", "a_missing", "a_missing_3", "at_day_sin", "a_missing_missing")
+    table = dict.fromkeys(columns, [1.0, np.nan] * 24)
+    encoder = adapted({**table, "at": hours}, scaling=None)
+    flags = ("a_missing_2", "a_missing_missing_2", "a_missing_3_missing")
+    assert encoder.numeric_names == (
+        *columns,
+        "at",
+        *("at_day_sin_2", "at_day_cos"),
+        *flags,
+        *("at_day_sin_missing", "a_missing_missing_missing"),
+    )
+    assert (
+        len(encoder.numeric_names) == encoder(table | {"at": hours})["numeric"].shape[1]
+    )
+
+
+def test_names_of_cycles_and_flags_are_as_ever_where_no_column_has_them():
+    encoder = adapted(
+        {"a": [1.0, None], "b_missing": [2.0, 3.0], "c": ["a_missing"] * 2}
+    )
+    assert encoder.numeric_names == ("a", "b_missing", "a_missing")
+
+
 def test_days_do_not_turn_with_the_hours():
     days = np.arange("2019-01-01", "2021-01-01", dtype="datetime64[D]")
     names = adapted({"at": days}).numeric_names
