@@ -132,7 +132,7 @@ def _scorer(estimator: Any, scoring: str) -> Any:
     """Scikit-learn's function of an estimator, rows and answers, or one of the kit."""
     # Its "f1" knows no classes but 0 and 1.
     if scoring in get_scorer_names() and scoring != "f1":
-        return get_scorer(scoring)
+        return _of_scikit_learn(scoring)
     regression = not is_classifier(estimator)
     task = estimator._goal(dict(vars(estimator))).task
     measure = scoring_for(scoring, task, 1, _PURPOSE, _OTHERS)
@@ -142,5 +142,21 @@ def _scorer(estimator: Any, scoring: str) -> Any:
         check_classes(measure, truth)
         found = fitted.predict(table) if regression else fitted.predict_proba(table)
         return measure.score(truth, np.reshape(found, (len(truth), -1)), None)
+
+    return score
+
+
+def _of_scikit_learn(scoring: str) -> Any:
+    """Its function; what it says of answers that it cannot score follows our words."""
+    scorer = get_scorer(scoring)
+
+    def score(fitted: Any, table: Table, target: np.ndarray) -> float:
+        try:
+            return scorer(fitted, table, target)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"`scoring` {_PURPOSE} and must be one that scikit-learn computes for "
+                f"such answers. Received: scoring={scoring!r}, where it says: {error}"
+            ) from error
 
     return score

@@ -342,3 +342,16 @@ def test_importances_know_the_classes_and_the_names_of_scores(classifier, frame,
     words = "`scoring` is what a shuffled .*log_loss, .*get_scorer_names.*'brightness'"
     with pytest.raises(ValueError, match=words):
         classifier.feature_importances(frame, dear, 1, scoring="brightness")
+
+
+def test_a_score_for_other_answers_is_refused(
+    classifier, regressor, frame, dear, price
+):
+    words = (
+        "^`scoring` .*computes for such answers. Received: scoring='{}', where it says"
+    )
+    with pytest.raises(ValueError, match=words.format("r2")):
+        classifier.feature_importances(frame, dear, 1, scoring="r2")
+    for name in ("roc_auc", "accuracy"):
+        with pytest.raises(ValueError, match=words.format(name)):
+            regressor.feature_importances(frame, price, 1, scoring=name)
