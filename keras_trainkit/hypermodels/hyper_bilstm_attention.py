@@ -114,6 +114,9 @@ _DOMAINS: dict[str, Domain] = {
         whole=True,
         bounds={"at_least": 1},
     ),
+    "convolution_mean": FlagDomain(
+        "shows the head the mean of the convolved steps", False
+    ),
     "train_embedding": FlagDomain("lets training change the word vectors", True),
     "members": NumberDomain(
         "is the number of networks that are trained together",
@@ -146,6 +149,8 @@ class HyperBiLSTMAttention(HyperNetwork):
     |                            | and lengths with commas, |                         |
     |                            | "64x8,128x5,64x3"        |                         |
     | `pool_size`                | fixed: 1                 | unless convolutions is  |
+    |                            |                          | none                    |
+    | `convolution_mean`         | fixed: False             | unless convolutions is  |
     |                            |                          | none                    |
     | `train_embedding`          | fixed: True              | with `embedding_matrix` |
     | `members`                  | fixed: 1                 |                         |
@@ -265,8 +270,9 @@ class HyperBiLSTMAttention(HyperNetwork):
         if len(self.input_shape) != 1:
             del domains["embedding_units"], domains["train_embedding"]
         convolved = _convolved(self.space)
-        pooling = dataclasses.replace(domains["pool_size"], when=convolved)
-        return {**domains, "pool_size": pooling}
+        for name in ("pool_size", "convolution_mean"):
+            domains[name] = dataclasses.replace(domains[name], when=convolved)
+        return domains
 
     def _network(self, values: dict[str, Any], parts: dict[str, Any]) -> keras.Model:
         parts = {
@@ -276,7 +282,10 @@ class HyperBiLSTMAttention(HyperNetwork):
         }
         _check_width(parts.get("embedding_matrix"), values)
         attention = values["attention"]
-        names = ("embedding_units", "query", "pool_size", "train_embedding")
+        names = (
+            *("embedding_units", "query", "pool_size", "convolution_mean"),
+            "train_embedding",
+        )
         optional = {name: values[name] for name in names if name in values}
         return bilstm_attention(
             outputs=self.outputs,

@@ -17,6 +17,7 @@ from keras_trainkit.layers.pca_projection import PCAProjection
 from keras_trainkit.layers.periodic_embedding import PeriodicEmbedding
 from keras_trainkit.layers.piecewise_linear_embedding import PiecewiseLinearEmbedding
 from keras_trainkit.layers.robust_scaling import RobustScaling
+from keras_trainkit.layers.sequence_mean import SequenceMean
 from keras_trainkit.layers.sequence_truncation import SequenceTruncation
 from keras_trainkit.layers.standard_scaling import StandardScaling
 from keras_trainkit.layers.table_encoder import TableEncoder
@@ -45,6 +46,7 @@ __all__ = [
     "PeriodicEmbedding",
     "PiecewiseLinearEmbedding",
     "RobustScaling",
+    "SequenceMean",
     "SequenceTruncation",
     "StandardScaling",
     "TableEncoder",

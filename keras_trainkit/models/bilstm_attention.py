@@ -7,6 +7,7 @@ from keras_trainkit._checks import (
     check_choice,
     check_count,
     check_counts,
+    check_flag,
     check_number,
 )
 from keras_trainkit._types import Tensor
@@ -14,6 +15,7 @@ from keras_trainkit.layers import (
     AttentionPooling,
     MaskedConv1D,
     MultiScale,
+    SequenceMean,
     SequenceTruncation,
     VariationalLSTM,
 )
@@ -58,6 +60,7 @@ def bilstm_attention(
     scales: Sequence[int] = (1,),
     convolutions: Sequence[tuple[int, int]] | None = None,
     pool_size: int = 1,
+    convolution_mean: bool = False,
     scaling: keras.layers.Layer | None = None,
     augmentation: keras.layers.Layer | Sequence[keras.layers.Layer] | None = None,
     missing: str | None = None,
@@ -82,7 +85,8 @@ def bilstm_attention(
     | convolved | `layers.MaskedConv1D`, batch normalization and relu per entry of ||
     |           | `convolutions`; then the largest of `pool_size` steps            ||
     | recurrent | one bidirectional `layers.VariationalLSTM` per entry of `units`  ||
-    | pooling   | `layers.AttentionPooling` over the last one's steps              ||
+    | pooling   | `layers.AttentionPooling` over the last one's steps; with        ||
+    |           | `convolution_mean` the mean of the convolved steps beside it     ||
     | head      | dropout, then one `Dense`, as in `models.mlp`                    ||
 
     Args:
@@ -91,7 +95,9 @@ def bilstm_attention(
         outputs: Int >= 1. Units of the head. Or the shape of one prediction, such
             as (24, 3) for 24 steps ahead of 3 series; for the task "regression" or
             None.
-        units: Sequence of ints >= 1. Units per direction of each recurrent layer.
+        units: Sequence of ints >= 1. Units per direction of each recurrent layer. ()
+            for none with `convolution_mean`: the head then sees that mean alone, as in
+            a fully convolutional network.
         vocabulary_size: Int >= 2, padding's id 0 included, for token ids; None for
             floats.
         embedding_units: Int >= 1. Numbers per token; not used for floats.
@@ -123,6 +129,9 @@ def bilstm_attention(
             one before the recurrence, by the largest value of each filter: 2 halves
             the time it takes. With `convolutions` only. `max_length` counts the steps
             before.
+        convolution_mean: Bool. The head also sees the mean over all steps of what the
+            convolutions find (`layers.SequenceMean`, before `pool_size`): how much
+            there is of each shape, wherever it is. With `convolutions` only.
         scaling: Adapted layer for float sequences, such as `layers.StandardScaling`.
         augmentation: Layer that changes steps or token ids while training, such as a
             `layers.TimeWarp` or `layers.TokenDropout`, or several, one after the
@@ -171,8 +180,8 @@ def bilstm_attention(
     Source: Zhou et al., 2016, P16-2034 (bidirectional LSTM with attention; there a
     learned query, "scaled" only by tanh); the dropout of Gal and Ghahramani, 2016,
     arXiv:1512.05287. Convolutions before the recurrence Ordonez and Roggen, 2016,
-    doi:10.3390/s16010115, without normalization and pooling; their blocks Karim et
-    al., 2017, arXiv:1709.05206, who put them beside the LSTM.
+    doi:10.3390/s16010115, without normalization and pooling; their blocks and the mean
+    of them Karim et al., 2017, arXiv:1709.05206, whose LSTM reads the sequence itself.
     """
     check_sequence_input(
         input_shape, vocabulary_size, embedding_units, mask_value, scaling, missing
@@ -180,11 +189,12 @@ def bilstm_attention(
     check_embedding_matrix(
         embedding_matrix, train_embedding, vocabulary_size, embedding_units
     )
-    check_counts("units", units, "gives the units per direction and layer", 1)
+    purpose = "gives the units per direction and layer"
+    check_counts("units", units, purpose, 0 if convolution_mean is True else 1)
     shape = prediction_shape(outputs, task)
     check_head(task, shape[-1], output_activation, classes)
     check_members(members, target_scaling, task)
-    _check_convolutions(convolutions, pool_size)
+    _check_convolutions(convolutions, pool_size, convolution_mean)
     check_choice("attention", attention, "compares the query with a step", _SCORES)
     check_choice("query", query, "is what the steps are compared with", _QUERIES)
     check_number(
@@ -221,9 +231,14 @@ def bilstm_attention(
     vectors = []
     for member in range(1, members + 1):
         prefix = f"member_{member}_" if members > 1 else ""
-        steps = _convolved(x, convolutions or (), pool_size, prefix)
-        steps, states = _recurrent(steps, units, rates, are_measurements, prefix)
-        vectors.append(_pooled(steps, states[::2], attention, query, prefix))
+        steps, parts = _convolved(x, convolutions or (), prefix), []
+        if convolution_mean:
+            parts = [SequenceMean(name=f"{prefix}convolution_mean")(steps)]
+        if units:
+            steps = _fewer(steps, pool_size, prefix)
+            steps, states = _recurrent(steps, units, rates, are_measurements, prefix)
+            parts = [_pooled(steps, states[::2], attention, query, prefix), *parts]
+        vectors.append(_joined(parts, prefix))
     x = vectors[0] if members == 1 else _side_by_side(vectors)
     if dropout:
         x = keras.layers.Dropout(dropout, name="dropout")(x)
@@ -237,15 +252,20 @@ def bilstm_attention(
 
 
 def _convolved(
-    x: Tensor, convolutions: Sequence[tuple[int, int]], pool_size: int, prefix: str
+    x: Tensor, convolutions: Sequence[tuple[int, int]], prefix: str
 ) -> Tensor:
-    """The steps behind the convolutions, `pool_size` of them as one."""
+    """The steps behind the convolutions."""
     for number, (filters, kernel_size) in enumerate(convolutions, start=1):
         name = f"{prefix}convolution_{number}"
         x = MaskedConv1D(int(filters), int(kernel_size), use_bias=False, name=name)(x)
         name = f"{prefix}normalization_{number}"
         x = keras.layers.BatchNormalization(momentum=_KEPT_STATISTICS, name=name)(x)
         x = keras.layers.Activation("relu", name=f"{prefix}activation_{number}")(x)
+    return x
+
+
+def _fewer(x: Tensor, pool_size: int, prefix: str) -> Tensor:
+    """The largest values of each `pool_size` steps."""
     if pool_size == 1:
         return x
     windows = MultiScale((int(pool_size),), "max", join=False, name=f"{prefix}pooling")
@@ -292,6 +312,13 @@ def _pooled(
     return pooled
 
 
+def _joined(parts: list[Tensor], prefix: str) -> Tensor:
+    """The attention's vector, the mean of convolved steps, or both in this order."""
+    if len(parts) == 1:
+        return parts[0]
+    return keras.layers.Concatenate(name=f"{prefix}with_convolution_mean")(parts)
+
+
 def _side_by_side(vectors: list[Tensor]) -> Tensor:
     """One vector per member, `(batch, members, width)`."""
     each = (1, vectors[0].shape[-1])
@@ -302,15 +329,23 @@ def _side_by_side(vectors: list[Tensor]) -> Tensor:
     return keras.layers.Concatenate(axis=1, name="member_vectors")(rows)
 
 
-def _check_convolutions(convolutions: Any, pool_size: Any) -> None:
+def _check_convolutions(
+    convolutions: Any, pool_size: Any, convolution_mean: Any
+) -> None:
     purpose = "is the number of steps that become one behind the convolutions"
     check_count("pool_size", pool_size, purpose)
+    shows = "shows the head the mean of the convolved steps"
+    check_flag("convolution_mean", convolution_mean, shows)
     if convolutions is None:
-        if pool_size != 1:
-            raise ValueError(
-                f"`pool_size` {purpose} and must be 1 without `convolutions`. "
-                f"Received: pool_size={pool_size}."
-            )
+        for name, value, off, what in (
+            ("pool_size", pool_size, 1, purpose),
+            ("convolution_mean", convolution_mean, False, shows),
+        ):
+            if value != off:
+                raise ValueError(
+                    f"`{name}` {what} and must be {off} without `convolutions`. "
+                    f"Received: {name}={value}."
+                )
         return
     pairs = convolutions if isinstance(convolutions, list | tuple) else []
     if not pairs or not all(isinstance(p, list | tuple) and len(p) == 2 for p in pairs):

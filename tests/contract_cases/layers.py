@@ -46,6 +46,7 @@ CASES: dict[str, dict] = {
     "AttentionPooling": {"score": "additive", "query": "learned", "units": 5},
     "MissingIndicator": {},
     "MultiScale": {"scales": [3, 5], "method": "stride", "join": False},
+    "SequenceMean": {},
     "SequenceTruncation": {"max_length": 70, "keep": "end"},
     "TableEncoder": {
         "categories": ["zip"],

@@ -58,7 +58,8 @@ def test_tokens_are_embedded():
 
 def test_convolutions_and_members_are_off_and_no_part_of_a_trial():
     _, hp, model = built()
-    asked = {"convolutions", "pool_size", "train_embedding", "members"}
+    asked = {"convolutions", "pool_size", "convolution_mean", "train_embedding"}
+    asked.add("members")
     assert not asked & set(hp.values)
     assert type(model) is TaskModel
     assert "convolution_1" not in [layer.name for layer in model.layers]
@@ -66,21 +67,26 @@ def test_convolutions_and_members_are_off_and_no_part_of_a_trial():
 
 def test_convolutions_and_members_are_what_the_values_say():
     space = {"convolutions": "5x4,6x3", "pool_size": 2, "members": 2}
+    space["convolution_mean"] = True
     _, hp, model = built(space=space)
     assert space.items() <= hp.values.items()
     for member in (1, 2):
         convolution = model.get_layer(f"member_{member}_convolution_2")
         assert (convolution.filters, convolution.kernel_size) == (6, 3)
         assert model.get_layer(f"member_{member}_pooling").scales == (2,)
+        assert model.get_layer(f"member_{member}_convolution_mean")
 
 
 def test_steps_are_pooled_only_where_there_are_convolutions():
     space = FIXED | {"convolutions": ["none", "5x4"], "pool_size": [1, 2]}
+    space["convolution_mean"] = [True, False]
     hypermodel = HyperBiLSTMAttention((6, 4), 3, space=space)
     hp = keras_tuner.HyperParameters()
     hypermodel.build(hp)
-    (condition,) = hp.space[[p.name for p in hp.space].index("pool_size")].conditions
-    assert (condition.name, condition.values) == ("convolutions", ["5x4"])
+    for name in ("pool_size", "convolution_mean"):
+        place = [p.name for p in hp.space].index(name)
+        (condition,) = hp.space[place].conditions
+        assert (condition.name, condition.values) == ("convolutions", ["5x4"])
 
 
 def test_word_vectors_come_from_prepare():

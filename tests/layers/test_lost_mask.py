@@ -15,6 +15,7 @@ each = pytest.mark.parametrize(
         lambda: layers.MultiScale(),
         lambda: layers.MultiScale(join=False),
         lambda: layers.MaskedConv1D(2, 3),
+        lambda: layers.SequenceMean(),
     ],
 )
 

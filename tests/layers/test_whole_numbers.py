@@ -16,6 +16,7 @@ CASES = {
     "windows": lambda: layers.MultiScale(),
     "largest of windows": lambda: layers.MultiScale(method="max"),
     "convolution": lambda: layers.MaskedConv1D(2, 3),
+    "mean of steps": lambda: layers.SequenceMean(),
     "recurrent": lambda: layers.VariationalLSTM(2),
     "swish": lambda: layers.LearnableSwish(),
     "members": lambda: layers.MemberDense(2),

@@ -17,12 +17,13 @@ PADDED = np.where(
     (np.arange(7) < LENGTHS[:, None])[..., None], FLOATS, np.float32(PADDING)
 )
 TOKENS = np.array([[5, 3, 9, 1, 0, 0], [2, 0, 0, 0, 0, 0], [4, 4, 8, 1, 7, 6]])
+SPACE = ((0, 0), (2, 5), (0, 0))  # padding before and after
 PAIRS = ((5, 4), (6, 3))  # the first kernel longer than some of the sequences
 
 
-def floats(**arguments):
+def floats(units=(4,), **arguments):
     arguments = {"convolutions": PAIRS, "mask_value": PADDING, **arguments}
-    return bilstm_attention((None, 2), 3, (4,), **arguments)
+    return bilstm_attention((None, 2), 3, units, **arguments)
 
 
 def tokens(**arguments):
@@ -91,7 +92,7 @@ def test_steps_before_the_recurrence_are_those_of_numpy():
 @pytest.mark.first_quick
 @pytest.mark.parametrize(("pool_size", "before"), [(1, 2), (2, 1), (3, 0)])
 def test_padding_of_floats_changes_nothing(pool_size, before):
-    model = drawn(floats(pool_size=pool_size))
+    model = drawn(floats(pool_size=pool_size, convolution_mean=pool_size > 1))
     space = ((0, 0), (before, 5), (0, 0))
     found = answers(model, np.pad(PADDED, space, constant_values=PADDING))
     for row, length in enumerate(LENGTHS):
@@ -120,8 +121,39 @@ def test_padding_does_not_count_in_the_statistics_of_training():
     assert sum(moved) == 4  # mean and variance of two blocks
 
 
-def test_a_sequence_without_steps_gets_the_answer_to_zeros():
-    model = drawn(floats(pool_size=2))
+@pytest.mark.parametrize("members", [1, 2])
+def test_the_head_sees_the_mean_of_the_convolved_steps(members):
+    model = drawn(floats(pool_size=2, convolution_mean=True, members=members))
+    for prefix in ("member_1_", "member_2_") if members > 1 else ("",):
+        outputs = [f"{prefix}{name}" for name in ("activation_2", "convolution_mean")]
+        outputs.append(f"{prefix}with_convolution_mean")
+        read = keras.Model(model.input, [model.get_layer(o).output for o in outputs])
+        steps, mean, beside = map(ops.convert_to_numpy, read(PADDED))
+        for row, length in enumerate(LENGTHS):
+            expected = steps[row, :length].mean(axis=0)
+            assert mean[row] == pytest.approx(expected, abs=1e-5)
+        assert beside.shape == (3, 8 + 8 + 6)  # attention, its query, and the mean
+        assert np.array_equal(beside[:, 16:], mean)
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_without_recurrent_layers_the_head_sees_the_mean_alone(members, tmp_path):
+    model = drawn(floats((), convolution_mean=True, members=members))
+    names = " ".join(layer.name for layer in model.layers)
+    assert not any(part in names for part in ("bilstm", "attention", "pooling"))
+    assert model.get_layer("dropout").input.shape[-1] == 6
+    found = answers(model, np.pad(PADDED, SPACE, constant_values=PADDING))
+    for row, length in enumerate(LENGTHS):
+        alone = answers(model, PADDED[row : row + 1, :length])
+        assert found[row] == pytest.approx(alone[0], abs=1e-5)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert np.array_equal(answers(loaded, PADDED), answers(model, PADDED))
+
+
+@pytest.mark.parametrize("mean", [False, True])
+def test_a_sequence_without_steps_gets_the_answer_to_zeros(mean):
+    model = drawn(floats(pool_size=2, convolution_mean=mean))
     bias = RNG.normal(size=3)
     model.get_layer("outputs").bias.assign(bias)
     for steps in (0, 1, 6):
@@ -159,7 +191,7 @@ def test_attention_is_shown_for_the_pooled_steps():
 
 
 def test_comes_back_from_a_file(tmp_path):
-    model = drawn(tokens(pool_size=2))
+    model = drawn(tokens(pool_size=2, convolution_mean=True))
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert np.array_equal(answers(loaded, TOKENS), answers(model, TOKENS))
@@ -197,7 +229,7 @@ def test_is_served(build, x, tmp_path):
     tf = pytest.importorskip("tensorflow")
     from keras_trainkit import serving
 
-    model = drawn(build(pool_size=2))
+    model = drawn(build(pool_size=2, convolution_mean=True))
     path = serving.export(model, tmp_path, x)
     served = tf.saved_model.load(path).signatures["serving_default"]
     for rows in (x, x[:1, :1], x[:0]):
@@ -217,6 +249,12 @@ def test_is_served(build, x, tmp_path):
         ({"convolutions": ((4, 8), (4, 0))}, r"`convolutions\[1\]\[1\]` is the length"),
         ({"pool_size": 0}, "`pool_size` is the number of steps that become one"),
         ({"convolutions": None, "pool_size": 2}, "must be 1 without `convolutions`"),
+        ({"units": ()}, "`units` gives the units .* at least 1"),
+        ({"convolution_mean": 1}, "`convolution_mean` shows the head .*Received"),
+        (
+            {"convolutions": None, "convolution_mean": True},
+            "`convolution_mean` shows .* must be False without `convolutions`",
+        ),
     ],
 )
 def test_refuses(arguments, message):

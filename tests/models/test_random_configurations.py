@@ -84,6 +84,9 @@ def sequences(draw):
     if draw(st.booleans()):
         arguments["convolutions"] = [(draw(st.integers(2, 3)), 2)]
         arguments["pool_size"] = draw(st.integers(1, 2))
+        arguments["convolution_mean"] = draw(st.booleans())
+        if arguments["convolution_mean"] and draw(st.booleans()):
+            arguments["units"] = ()
     if draw(st.booleans()):
         arguments |= {"input_shape": (None,), "vocabulary_size": 9}
         arguments["embedding_units"] = draw(st.integers(1, 3))
