@@ -10,7 +10,8 @@ texts `TextClassifier`.
 Without a file it reads scikit-learn's digits row by row: 8 steps of 8 pixels. `--npz`
 takes arrays x (sequences, time, features), y (sequences,) (whole numbers or texts:
 classes; other numbers: regression) and maybe lengths (sequences,), the steps of each
-that count; a sequence without a step is left out, and said.
+that count; a sequence without a step is left out, and said. Classes of sequences with
+one feature are told by convolutions alone, without attention, unless by `--units`.
 `--text` takes a CSV file of label and text (in quotes where it has the "," or ";"), or
 lines of label, tab, text. A first line such as `label,text` names the columns, in any
 order; other names are given by `--columns v1 v2`, other letters than UTF-8 by
@@ -92,7 +93,10 @@ def main(
     analysis.plot_learning_curves(estimator.history_, out / "learning_curves.png")
     words = estimator.vectorization_.get_vocabulary() if text else None
     x_encoded = encoded(estimator, x_test)
-    draw_attention(estimator.model_, x_encoded, words, out / "attention.png")
+    if estimator.recipe_["units"]["value"]:
+        draw_attention(estimator.model_, x_encoded, words, out / "attention.png")
+    else:
+        print("Classes of one channel are told without attention; see --units.")
 
     # Model to disk: one file to go on training, one folder to serve.
     estimator.model_.save(out / "model.keras")

@@ -301,6 +301,20 @@ def test_train_bilstm_attention_reads_an_npz_file_up_to_its_lengths(
     assert models.predict_labels(model, rising, verbose=0).tolist() == [True]
 
 
+@pytest.mark.slow
+def test_classes_of_one_feature_are_trained_without_attention(
+    train_bilstm_attention, ramps, capsys
+):
+    out = ramps / "out"
+    scores = train_bilstm_attention.main(ramps / "signs.npz", out=out, epochs=10)
+    assert scores["accuracy"] > 0.8
+    assert "without attention; see --units" in capsys.readouterr().out
+    assert (out / "learning_curves.png").is_file()
+    assert not (out / "attention.png").exists()
+    model = keras.saving.load_model(out / "model.keras")
+    assert not any("attention" in layer.name for layer in model.layers)
+
+
 @pytest.mark.soak
 def test_train_bilstm_attention_predicts_in_the_units_of_the_file(
     train_bilstm_attention, ramps

@@ -66,7 +66,10 @@ def check_sequence_arguments(given: dict[str, Any]) -> None:
     }
     for name, purpose in lists.items():
         if given.get(name) is not None:
-            check_counts(name, given[name], purpose, 1)
+            check_counts(name, given[name], purpose, 0 if name == "units" else 1)
+    if given.get("convolution_mean") is not None:
+        purpose = "shows the head the mean of the convolved steps"
+        check_flag("convolution_mean", given["convolution_mean"], purpose)
     if given["keep"] is not None:
         purpose = "is the end that stays of longer rows"
         check_choice("keep", given["keep"], purpose, ENDS)

@@ -23,7 +23,7 @@ from keras_trainkit.estimators._saved_folder import (
 )
 
 _PLACES = ("directory",)  # no file of anybody else says where this one writes
-_LATER_NUMBERS = {"min_epoch_steps": choice(1, "saved before there was such a number")}
+_EARLIER = "saved before there was such a number"
 
 
 class FileEstimator(BaseEstimator, abc.ABC):
@@ -34,6 +34,7 @@ class FileEstimator(BaseEstimator, abc.ABC):
     """
 
     _layers: ClassVar[tuple[str, ...]] = ()  # attributes with a file of their own
+    _later_numbers: ClassVar[dict[str, Any]] = {"min_epoch_steps": 1}  # of the recipe
     model_: Model
     history_: dict[str, list]
     recipe_: dict[str, dict[str, Any]]
@@ -57,7 +58,9 @@ class FileEstimator(BaseEstimator, abc.ABC):
             estimator = cls(**{k: given[k] for k in given if k not in _PLACES})
             cls._check_arguments(estimator)
             model, *layers = files
-            recipe = {**_LATER_NUMBERS, **loaded(fields["recipe"])}
+            recipe = loaded(fields["recipe"])
+            for name, value in cls._later_numbers.items():
+                recipe.setdefault(name, choice(value, _EARLIER))
             check_seed("seed", recipe["seed"]["value"])
             state = {
                 "model_": model,

@@ -41,6 +41,11 @@ class SequenceEstimator(Estimator):
 
     _few_rows = 0
     _steps_at_once = 1
+    _later_numbers = Estimator._later_numbers | {
+        "convolutions": (),
+        "pool_size": 1,
+        "convolution_mean": False,
+    }
     n_features_in_: int
 
     def fit(
@@ -237,6 +242,7 @@ def _network(
         scales=values["scales"],
         convolutions=values["convolutions"] or None,
         pool_size=values["pool_size"],
+        convolution_mean=values["convolution_mean"],
         scaling=scaling,
         missing=missing,
         target_scaling=target_scaling,

@@ -40,22 +40,16 @@ def chosen_for_measurements(
         given: As in `_recipe.with_given`.
     """
     batch_size = given.get("batch_size") or _batch_size(rows)[0]
-    convolutions, why = given.get("convolutions"), "given"
-    if convolutions is None:
-        convolutions = SHAPES if channels == 1 else ()
-        why = "one channel, whose shapes tell" if convolutions else "several channels"
+    parts = _parts(channels, longest, task, preset, given)
+    convolutions = parts["convolutions"][0]
     found: dict[str, tuple[Any, str]] = {
-        "units": ((64, 64), EVERY),
+        **parts,
         "max_length": (
             MOST_CONVOLVED if convolutions else MOST_STEPS,
             f"{EVERY}; the longest training row has {longest:,} steps",
         ),
         "keep": ("end", EVERY),
         "scales": ((1,), EVERY),
-        "convolutions": (convolutions, why),
-        "pool_size": _pool_size(
-            convolutions, min(longest, given.get("max_length") or MOST_CONVOLVED)
-        ),
         "dropout": (0.2, EVERY),
         "recurrent_dropout": (0.1, EVERY),
         **lengths_of(
@@ -72,7 +66,7 @@ def chosen_for_measurements(
     if task != "regression":
         found["label_smoothing"] = (0.1, EVERY)
     if preset == "fast":
-        found |= {"units": ((32,), FAST), "epochs": (40, f"the most {FAST}")}
+        found["epochs"] = (40, f"the most {FAST}")
         found["min_epoch_steps"] = (1, FAST)
     return with_given(found, given)
 
@@ -104,9 +98,34 @@ def chosen_for_texts(
     return with_given(found, given)
 
 
+def _parts(
+    channels: int, longest: int, task: str, preset: str, given: Mapping[str, Any]
+) -> dict[str, tuple[Any, str]]:
+    """The parts that the network has: convolutions, their mean, recurrent layers."""
+    convolutions, why = given.get("convolutions"), "given"
+    if convolutions is None:
+        convolutions = SHAPES if channels == 1 else ()
+        why = "one channel, whose shapes tell" if convolutions else "several channels"
+    units: tuple[Sequence[int], str]
+    units = ((32,), FAST) if preset == "fast" else ((64, 64), EVERY)
+    if channels == 1 and convolutions and task != "regression":
+        units = (), "classes of one channel are told by the mean of the convolutions"
+    is_recurrent = bool(units[0] if given.get("units") is None else given["units"])
+    read = min(longest, given.get("max_length") or MOST_CONVOLVED)
+    return {
+        "convolutions": (convolutions, why),
+        "convolution_mean": (
+            bool(convolutions) and not is_recurrent,
+            "by itself, where there are no recurrent layers",
+        ),
+        "pool_size": _pool_size(convolutions if is_recurrent else (), read),
+        "units": units,
+    }
+
+
 def _pool_size(convolutions: Sequence, steps: int) -> tuple[int, str]:
     if not convolutions:
-        return 1, "no convolutions"
+        return 1, "no convolutions that recurrent layers read"
     times = math.ceil(steps / STEPS_BEHIND)
     return max(2, times), (
         f"half of the {steps:,} steps that are read of the longest training row, or at "

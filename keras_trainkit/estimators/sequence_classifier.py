@@ -32,6 +32,7 @@ class SequenceClassifier(Classifier, SequenceEstimator):
         scales: Tuple of ints >= 1, as in `models.bilstm_attention`, or None.
         convolutions: Tuple of pairs of ints, as there; () for none. Or None.
         pool_size: Int >= 1, as there. Or None.
+        convolution_mean: Bool, as there. Or None.
         dropout: Float in [0, 1), or None.
         recurrent_dropout: Float in [0, 1). Share of the states dropped on their way
             into the gates, or None.
@@ -107,6 +108,7 @@ class SequenceClassifier(Classifier, SequenceEstimator):
         scales: Sequence[int] | None = None,
         convolutions: Sequence[tuple[int, int]] | None = None,
         pool_size: int | None = None,
+        convolution_mean: bool | None = None,
         dropout: float | None = None,
         recurrent_dropout: float | None = None,
         epochs: int | None = None,
@@ -131,6 +133,7 @@ class SequenceClassifier(Classifier, SequenceEstimator):
         self.scales = scales
         self.convolutions = convolutions
         self.pool_size = pool_size
+        self.convolution_mean = convolution_mean
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
         self.epochs = epochs

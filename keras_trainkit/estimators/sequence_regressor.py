@@ -31,6 +31,7 @@ class SequenceRegressor(Regressor, SequenceEstimator):
         scales: Tuple of ints >= 1, as in `models.bilstm_attention`, or None.
         convolutions: Tuple of pairs of ints, as there; () for none. Or None.
         pool_size: Int >= 1, as there. Or None.
+        convolution_mean: Bool, as there. Or None.
         dropout: Float in [0, 1), or None.
         recurrent_dropout: Float in [0, 1). Share of the states dropped on their way
             into the gates, or None.
@@ -93,6 +94,7 @@ class SequenceRegressor(Regressor, SequenceEstimator):
         scales: Sequence[int] | None = None,
         convolutions: Sequence[tuple[int, int]] | None = None,
         pool_size: int | None = None,
+        convolution_mean: bool | None = None,
         dropout: float | None = None,
         recurrent_dropout: float | None = None,
         epochs: int | None = None,
@@ -115,6 +117,7 @@ class SequenceRegressor(Regressor, SequenceEstimator):
         self.scales = scales
         self.convolutions = convolutions
         self.pool_size = pool_size
+        self.convolution_mean = convolution_mean
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
         self.epochs = epochs

@@ -76,22 +76,43 @@ def test_a_given_batch_sets_the_steps_of_an_epoch():
     assert chosen_for_texts(8_000, "default", {})["epochs"]["value"] == 30
 
 
+def of_one_channel(longest, task="regression", preset="default", **given):
+    found = chosen_for_measurements(400, longest, 1, task, preset, given)
+    return {name: choice["value"] for name, choice in found.items()}
+
+
 @pytest.mark.parametrize(
     ("longest", "pool_size"), [(8, 2), (500, 2), (501, 3), (1_460, 6), (9_999, 8)]
 )
-def test_one_channel_is_seen_by_its_shapes(longest, pool_size):
-    found = chosen_for_measurements(400, longest, 1, "binary", "default", {})
-    values = {name: choice["value"] for name, choice in found.items()}
+def test_numbers_of_one_channel_are_read_behind_convolutions(longest, pool_size):
+    values = of_one_channel(longest)
     assert len(values["convolutions"]) == 3
+    assert values["units"] == (64, 64)
     assert values["pool_size"] == pool_size
+    assert values["convolution_mean"] is False
     assert values["max_length"] == 2_000
+
+
+@pytest.mark.parametrize("preset", ["default", "fast"])
+@pytest.mark.parametrize("task", ["binary", "classification"])
+def test_classes_of_one_channel_are_told_by_the_mean_of_convolutions(task, preset):
+    values = of_one_channel(900, task, preset)
+    assert len(values["convolutions"]) == 3
+    assert (values["units"], values["pool_size"]) == ((), 1)
+    assert values["convolution_mean"] is True
+    with_units = of_one_channel(900, task, preset, units=(8,))
+    assert (with_units["units"], with_units["pool_size"]) == ((8,), 4)
+    assert with_units["convolution_mean"] is False
+    both = of_one_channel(900, task, preset, units=(8,), convolution_mean=True)
+    assert both["convolution_mean"] is True
+    neither = of_one_channel(900, task, preset, convolutions=())
+    assert len(neither["units"]) > 0
+    assert neither["convolution_mean"] is False
 
 
 def test_pooling_follows_the_steps_that_are_read():
     for most, pool_size in [(100, 2), (2_500, 10), (10_000, 40)]:
-        given = {"max_length": most}
-        found = chosen_for_measurements(400, 10_000, 1, "binary", "default", given)
-        assert found["pool_size"]["value"] == pool_size
+        assert of_one_channel(10_000, max_length=most)["pool_size"] == pool_size
 
 
 def test_without_convolutions_no_steps_are_pooled():
@@ -99,3 +120,4 @@ def test_without_convolutions_no_steps_are_pooled():
         found = chosen_for_measurements(400, 900, channels, "binary", "fast", given)
         assert found["convolutions"]["value"] == ()
         assert (found["pool_size"]["value"], found["max_length"]["value"]) == (1, 500)
+        assert found["convolution_mean"]["value"] is False
