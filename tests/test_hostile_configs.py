@@ -97,6 +97,7 @@ OF_ANY_SHAPE = {
     "MemberModel",
     "MissingIndicator",
     "MultiScale",
+    "SequenceMean",
     "SequenceTruncation",
     "TaskModel",
     "TemperatureScaling",

@@ -3,7 +3,7 @@
 import functools
 import os
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
@@ -41,7 +41,8 @@ class SequenceEstimator(Estimator):
 
     _few_rows = 0
     _steps_at_once = 1
-    _later_numbers = Estimator._later_numbers | {
+    _later_numbers: ClassVar[dict[str, Any]] = {
+        "min_epoch_steps": 1,
         "convolutions": (),
         "pool_size": 1,
         "convolution_mean": False,
