@@ -16,6 +16,10 @@ class SequenceClassifier(Classifier, SequenceEstimator):
     the same parts in a script, with the values of `recipe_`, give the same weights,
     bit for bit.
 
+    Classes of one channel are told by convolutions and the mean of what they find,
+    without recurrent layers and attention, unless `units` or `convolutions` say
+    otherwise.
+
     Rows kept for validation choose the best epoch, correct the probabilities
     (`layers.TemperatureScaling`) and size the sets of `predict_set`. With `folds` all
     rows do: each is left out by one of several networks.
@@ -25,8 +29,9 @@ class SequenceClassifier(Classifier, SequenceEstimator):
 
     Args:
         preset: "default", or "fast": one smaller network, for fewer epochs.
-        units: Tuple of ints >= 1. Units per direction of each recurrent layer. None,
-            here and below: by the recipe, see `recipe_`.
+        units: Tuple of ints >= 1. Units per direction of each recurrent layer; () for
+            none, behind convolutions. None, here and below: by the recipe, see
+            `recipe_`.
         max_length: Int >= 1. Steps that are read of a longer sequence, or None.
         keep: "end" or "start" of a longer sequence is read. Or None.
         scales: Tuple of ints >= 1, as in `models.bilstm_attention`, or None.
@@ -95,7 +100,7 @@ class SequenceClassifier(Classifier, SequenceEstimator):
     ```
 
     Source: the recipe is that of docs/figures/sequences.md; the network after Zhou et
-    al., 2016, P16-2034.
+    al., 2016, P16-2034; of one channel after Wang et al., 2016, arXiv:1611.06455.
     """
 
     def __init__(
