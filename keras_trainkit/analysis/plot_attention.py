@@ -64,7 +64,9 @@ def _draw(
     label = f"even: {even:.3g} at {valid} steps"
     axes.axhline(even, color="0.4", linestyle=":", label=label)
     axes.set(title=title, ylabel="weight", xlim=(-0.5, len(steps) - 0.5))
-    if labels is not None:
+    if labels is None:
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    else:
         _write_labels(axes, weights, labels)
     lowest = axes
     if sequence is not None:

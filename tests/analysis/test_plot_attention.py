@@ -24,6 +24,12 @@ def test_dotted_line_is_the_even_share_of_the_steps_that_count():
     assert "at 3 steps" in line.get_label()
 
 
+@pytest.mark.parametrize("sequence", [None, np.ones((20, 2))])
+def test_steps_are_whole_numbers_in_both_panels(sequence):
+    for axes in _draw(np.ones(20) / 20, sequence).axes:
+        assert (axes.get_xticks() % 1 == 0).all()
+
+
 def test_words_stand_under_their_steps():
     (axes,) = _draw(WEIGHTS, labels=["not", "a", "bad", ""]).axes
     assert ticks(axes) == ["not", "a", "bad", ""]
