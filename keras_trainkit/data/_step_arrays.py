@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_trainkit._arrays import as_numpy
+from keras_trainkit._libraries import names_of
 from keras_trainkit._resolution import (
     LEAST_EXTENT,
     changes,
@@ -21,16 +22,32 @@ def step_arrays(sequences: Iterable) -> list[np.ndarray]:
     """An array `(time, ...)` of each sequence, all with steps of the same shape.
 
     Raises:
-        ValueError: No sequence, no step, unequal features, text.
+        ValueError: No sequence, no step, unequal features, text, frames with other
+            columns.
     """
     if not isinstance(sequences, Iterable):
         raise ValueError(
             "`sequences` are what is padded and must be a list or another iterable of "
             f"sequences. Received: sequences={reprlib.repr(sequences)}."
         )
-    arrays = [_as_array(number, steps) for number, steps in enumerate(sequences)]
+    arrays, columns = [], None
+    for number, steps in enumerate(sequences):
+        columns = _same_columns(columns, number, steps)
+        arrays.append(_as_array(number, steps))
     shape = _shape_of_a_step(arrays)
     return [array if len(array) else np.zeros((0, *shape)) for array in arrays]
+
+
+def _same_columns(known: list | None, number: int, steps: Any) -> list | None:
+    """The columns that frames have, which are the features of their steps."""
+    found = names_of(steps) if hasattr(steps, "columns") else known
+    if known is not None and found != known:
+        raise ValueError(
+            "`sequences` become one array by position, so frames must have the same "
+            "columns in the same order. "
+            f"Received: columns {known}, then {found} in sequences[{number}]."
+        )
+    return found
 
 
 def _as_array(number: int, steps: Any) -> np.ndarray:

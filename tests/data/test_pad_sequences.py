@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_trainkit.data import pad_sequences
+from keras_trainkit.data import SequenceBatches, pad_sequences
 
 IDS = [[3, 1], [4, 1, 5, 9], [2]]
 
@@ -159,3 +159,15 @@ def test_sequences_that_are_all_but_0_in_float32_are_refused():
     steps = [np.array([[1.0, 3e-60], [2.0, 1e-60]]), np.array([[3.0, 2e-60]])]
     with pytest.raises(ValueError, match=r"reach further than 1e-35.*in feature \[1\]"):
         pad_sequences(steps)
+
+
+def test_frames_have_the_same_columns_in_the_same_order():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"u": [1.0, 2.0], "v": [3.0, 4.0]})
+    padded, _ = pad_sequences([frame, frame[:1], np.array([[5.0, 6.0]])])
+    assert padded[:, 0].tolist() == [[1, 3], [1, 3], [5, 6]]
+    for other in (frame[["v", "u"]], frame.rename(columns={"v": "w"})):
+        with pytest.raises(ValueError, match=r"same columns .*in sequences\[2\]"):
+            pad_sequences([frame, frame, other])
+        with pytest.raises(ValueError, match=r"same columns .*in sequences\[1\]"):
+            SequenceBatches([frame, other], batch_size=1)
