@@ -107,6 +107,39 @@ def check_embedding_matrix(
         )
 
 
+def check_convolutions(
+    convolutions: Any, pool_size: Any, convolution_mean: Any
+) -> None:
+    """Refuses what is no convolution, and what needs one where there is none."""
+    purpose = "is the number of steps that become one behind the convolutions"
+    check_count("pool_size", pool_size, purpose)
+    shows = "shows the head the mean of the convolved steps"
+    check_flag("convolution_mean", convolution_mean, shows)
+    if convolutions is None:
+        for name, value, off, what in (
+            ("pool_size", pool_size, 1, purpose),
+            ("convolution_mean", convolution_mean, False, shows),
+        ):
+            if value != off:
+                raise ValueError(
+                    f"`{name}` {what} and must be {off} without `convolutions`. "
+                    f"Received: {name}={value}."
+                )
+        return
+    pairs = convolutions if isinstance(convolutions, list | tuple) else []
+    if not pairs or not all(isinstance(p, list | tuple) and len(p) == 2 for p in pairs):
+        raise ValueError(
+            "`convolutions` are those before the recurrence and must be None or pairs "
+            "(filters, kernel_size), at least one, in a tuple or list. "
+            f"Received: convolutions={convolutions!r}."
+        )
+    for index, (filters, kernel_size) in enumerate(pairs):
+        # Keras 3.15 cannot normalize one masked channel on JAX and torch.
+        name = f"convolutions[{index}]"
+        check_count(f"{name}[0]", filters, "is the number of filters", at_least=2)
+        check_count(f"{name}[1]", kernel_size, "is the length of a filter in steps")
+
+
 def _vectors(matrix: Any) -> np.ndarray:
     """The matrix in Keras' float type, where too large a number is infinite."""
     with np.errstate(over="ignore"):

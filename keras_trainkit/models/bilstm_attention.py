@@ -5,9 +5,7 @@ import keras
 
 from keras_trainkit._checks import (
     check_choice,
-    check_count,
     check_counts,
-    check_flag,
     check_number,
 )
 from keras_trainkit._types import Tensor
@@ -28,6 +26,7 @@ from keras_trainkit.models._heads import (
     shaped_head,
 )
 from keras_trainkit.models._sequence_input import (
+    check_convolutions,
     check_embedding_matrix,
     check_sequence_input,
     sequence_input,
@@ -194,7 +193,7 @@ def bilstm_attention(
     shape = prediction_shape(outputs, task)
     check_head(task, shape[-1], output_activation, classes)
     check_members(members, target_scaling, task)
-    _check_convolutions(convolutions, pool_size, convolution_mean)
+    check_convolutions(convolutions, pool_size, convolution_mean)
     check_choice("attention", attention, "compares the query with a step", _SCORES)
     check_choice("query", query, "is what the steps are compared with", _QUERIES)
     check_number(
@@ -327,35 +326,3 @@ def _side_by_side(vectors: list[Tensor]) -> Tensor:
         for number, vector in enumerate(vectors, start=1)
     ]
     return keras.layers.Concatenate(axis=1, name="member_vectors")(rows)
-
-
-def _check_convolutions(
-    convolutions: Any, pool_size: Any, convolution_mean: Any
-) -> None:
-    purpose = "is the number of steps that become one behind the convolutions"
-    check_count("pool_size", pool_size, purpose)
-    shows = "shows the head the mean of the convolved steps"
-    check_flag("convolution_mean", convolution_mean, shows)
-    if convolutions is None:
-        for name, value, off, what in (
-            ("pool_size", pool_size, 1, purpose),
-            ("convolution_mean", convolution_mean, False, shows),
-        ):
-            if value != off:
-                raise ValueError(
-                    f"`{name}` {what} and must be {off} without `convolutions`. "
-                    f"Received: {name}={value}."
-                )
-        return
-    pairs = convolutions if isinstance(convolutions, list | tuple) else []
-    if not pairs or not all(isinstance(p, list | tuple) and len(p) == 2 for p in pairs):
-        raise ValueError(
-            "`convolutions` are those before the recurrence and must be None or pairs "
-            "(filters, kernel_size), at least one, in a tuple or list. "
-            f"Received: convolutions={convolutions!r}."
-        )
-    for index, (filters, kernel_size) in enumerate(pairs):
-        # Keras 3.15 cannot normalize one masked channel on JAX and torch.
-        name = f"convolutions[{index}]"
-        check_count(f"{name}[0]", filters, "is the number of filters", at_least=2)
-        check_count(f"{name}[1]", kernel_size, "is the length of a filter in steps")

@@ -4,20 +4,10 @@ import pytest
 from backend_gradients import gradients
 from comparing import assert_close, assert_equal, in_one, rounding
 from keras import ops
+from step_masks import MIXED
 
 from keras_trainkit.layers import MaskedConv1D
 
-# Padding after, padding before, a hole, nothing valid, everything valid.
-MIXED = np.array(
-    [
-        [1, 1, 1, 1, 0, 0, 0],
-        [0, 0, 0, 1, 1, 1, 1],
-        [1, 0, 1, 0, 0, 1, 1],
-        [0, 0, 0, 0, 0, 0, 0],
-        [1, 1, 1, 1, 1, 1, 1],
-    ],
-    bool,
-)
 every_mask = pytest.mark.parametrize("mask", [None, MIXED], ids=["none", "mixed"])
 
 

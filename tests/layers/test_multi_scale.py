@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from comparing import assert_close, assert_equal, in_one, rounding
 from keras import ops
+from step_masks import MIXED
 
 from keras_trainkit.layers import MultiScale
 
@@ -13,17 +14,6 @@ FLOAT64 = pytest.param(
     ),
 )
 METHODS = ["average", "max", "stride"]
-# Padding after, padding before, a hole, nothing valid, everything valid.
-MIXED = np.array(
-    [
-        [1, 1, 1, 1, 0, 0, 0],
-        [0, 0, 0, 1, 1, 1, 1],
-        [1, 0, 1, 0, 0, 1, 1],
-        [0, 0, 0, 0, 0, 0, 0],
-        [1, 1, 1, 1, 1, 1, 1],
-    ],
-    bool,
-)
 MASKS = {"none": None, "mixed": MIXED, "all masked": np.zeros((5, 7), bool)}
 every_mask = pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
 every_method = pytest.mark.parametrize("method", METHODS)

@@ -4,20 +4,10 @@ import pytest
 from backend_gradients import gradients
 from comparing import assert_close, assert_equal, rounding
 from keras import ops
+from step_masks import MIXED
 
 from keras_trainkit.layers import SequenceMean
 
-# Padding after, padding before, a hole, nothing valid, everything valid.
-MIXED = np.array(
-    [
-        [1, 1, 1, 1, 0, 0, 0],
-        [0, 0, 0, 1, 1, 1, 1],
-        [1, 0, 1, 0, 0, 1, 1],
-        [0, 0, 0, 0, 0, 0, 0],
-        [1, 1, 1, 1, 1, 1, 1],
-    ],
-    bool,
-)
 X = np.random.default_rng(1).normal(size=(5, 7, 3)).astype("float32") - 1
 
 
