@@ -12,16 +12,22 @@ from typing import Any, NoReturn
 import keras
 import numpy as np
 
-from keras_trainkit._arrays import as_numpy
 from keras_trainkit._checks import check_count, check_number
 from keras_trainkit._row_labels import check_row_orders
 from keras_trainkit.layers import SequenceTruncation
 from keras_trainkit.models._compile_arguments import named
+from keras_trainkit.models._data_arrays import (
+    is_array,
+    is_table,
+    leaves_of,
+    refuse,
+    row_count,
+    values_of,
+)
 from keras_trainkit.models._nan_reading import nan_is_read
 from keras_trainkit.models._target_checks import check_targets
 
-_INPUTS = "holds the inputs of"
-_DENSE_DATA = ("bsr", "coo", "csc", "csr")  # formats of SciPy whose `data` are numbers
+INPUTS = "holds the inputs of"
 
 
 def check_fit_data(
@@ -46,7 +52,7 @@ def check_fit_data(
     if isinstance(validation_data, list | tuple):
         _check_validation(model, validation_data)
     elif _has_loss(model) and (
-        _is_array(validation_data) or isinstance(validation_data, dict)
+        is_array(validation_data) or isinstance(validation_data, dict)
     ):
         _refuse_validation(f"{type(validation_data).__name__} alone")
 
@@ -60,7 +66,7 @@ def _check_class_weight(weights: Any) -> None:
     ):
         received = f"class_weight={weights!r}"
         allowed = "be a dict from numbers of classes to weights"
-        _refuse("", "class_weight", purpose, allowed, received)
+        refuse("", "class_weight", purpose, allowed, received)
     for label, weight in weights.items():
         check_number(f"class_weight[{label!r}]", weight, purpose, at_least=0)
 
@@ -86,31 +92,31 @@ def _check_rows(model: keras.Model, of: str, x: Any, y: Any, weights: Any) -> No
         of: The beginning of messages: "" or "validation_data: ".
     """
     if isinstance(x, str | bytes) or isinstance(_first(x), str | bytes | int | float):
-        _refuse(of, "x", f"{_INPUTS} {model.name}", "be arrays", f"{_shown(x)}")
+        refuse(of, "x", f"{INPUTS} {model.name}", "be arrays", f"{_shown(x)}")
     if isinstance(_first(y), str | bytes | int | float):
         purpose = "is what the model learns to predict"
-        _refuse(of, "y", purpose, "be an array", f"{_shown(y)}")
-    leaves = list(_leaves("x", x))
-    if not leaves or not all(_is_array(leaf) for _, leaf in leaves):
+        refuse(of, "y", purpose, "be an array", f"{_shown(y)}")
+    leaves = list(leaves_of("x", x))
+    if not leaves or not all(is_array(leaf) for _, leaf in leaves):
         return
-    for name, leaf, wanted in _with_inputs(model, of, x, leaves):
-        purpose = f"{_INPUTS} {model.name}"
+    for name, leaf, wanted in with_inputs(model, of, x, leaves):
+        purpose = f"{INPUTS} {model.name}"
         if wanted is not None:
             _check_shape(of, name, leaf, purpose, tuple(wanted.shape))
             _check_token_ids(model, of, name, leaf, wanted)
         if wanted is None or wanted.dtype != "string":
             _check_numbers(of, name, leaf, purpose, nan_is_read(model, leaf))
-    rows = _rows(leaves[0][1])
+    rows = row_count(leaves[0][1])
     if rows == 0:
-        _refuse(of, "x", f"{_INPUTS} {model.name}", "have a row", "x of no rows")
+        refuse(of, "x", f"{INPUTS} {model.name}", "have a row", "x of no rows")
     _check_lengths(of, leaves, y, weights)
     check_row_orders(x, "x", y=y, sample_weight=weights)
     losses = _keras_losses(model)
     if losses is None:
         return  # a loss of one's own may read NaN, and any shape
     _check_y(model, of, y, losses, weights)
-    for name, leaf in _leaves("sample_weight", weights):
-        if _is_array(leaf):
+    for name, leaf in leaves_of("sample_weight", weights):
+        if is_array(leaf):
             _check_weights(model, of, name, leaf)
 
 
@@ -121,7 +127,7 @@ def _first(x: Any) -> Any:
     return x
 
 
-def _with_inputs(
+def with_inputs(
     model: keras.Model, of: str, x: Any, leaves: list[tuple[str, Any]]
 ) -> Iterator[tuple[str, Any, Any]]:
     """Each array with the input that it is for, or with None where Keras decides."""
@@ -134,15 +140,15 @@ def _with_inputs(
         names = ", ".join(map(repr, inputs))
         allowed = f"be a dict with the entries {names}"
         if not isinstance(x, list | tuple | dict):
-            _refuse(of, "x", f"{_INPUTS} {model.name}", allowed, f"{_described(x)}")
+            refuse(of, "x", f"{INPUTS} {model.name}", allowed, f"{_described(x)}")
         if isinstance(x, dict) and not set(inputs) <= set(x):
             received = f"one with {', '.join(map(repr, x)) or 'no entries'}"
-            _refuse(of, "x", f"{_INPUTS} {model.name}", allowed, received)
+            refuse(of, "x", f"{INPUTS} {model.name}", allowed, received)
     if isinstance(inputs, dict) and isinstance(x, dict):
         for key in inputs:
-            of_key = list(_leaves(f"x[{key!r}]", x.get(key)))  # none of an optional one
-            single = len(of_key) == 1 and hasattr(inputs[key], "shape")
-            yield from ((*leaf, inputs[key] if single else None) for leaf in of_key)
+            parts = list(leaves_of(f"x[{key!r}]", x.get(key)))  # no optional one
+            single = len(parts) == 1 and hasattr(inputs[key], "shape")
+            yield from ((*leaf, inputs[key] if single else None) for leaf in parts)
     elif len(model.inputs) == len(leaves) == 1:
         yield (*leaves[0], model.inputs[0])
     elif not any(one.dtype == "string" for one in model.inputs):
@@ -165,28 +171,28 @@ def _check_shape(
     if not fits:
         sizes = ["any" if size is None else str(size) for size in wanted[1:]]
         allowed = f"have the shape ({', '.join(['rows', *sizes])})"
-        _refuse(of, name, purpose, allowed, f"{name} of the shape {shape}")
+        refuse(of, name, purpose, allowed, f"{name} of the shape {shape}")
     if 0 in shape[1:] and 0 not in wanted[1:]:  # no categories: an axis of 0
         allowed = "have a step and a channel in each row"
-        _refuse(of, name, purpose, allowed, f"{name} of the shape {shape}")
+        refuse(of, name, purpose, allowed, f"{name} of the shape {shape}")
 
 
 def _check_numbers(
     of: str, name: str, leaf: Any, purpose: str, nan_is_read: bool
 ) -> None:
-    values = _values(leaf)
+    values = values_of(leaf)
     if values is None:
         return
     if values.dtype.kind == "O" and not _are_numbers(leaf):
         allowed = "be numbers, in an array of a number type"
-        _refuse(of, name, purpose, allowed, f"{_sample(values)}")
+        refuse(of, name, purpose, allowed, f"{_sample(values)}")
     if values.dtype.kind in "USMmcT":
-        _refuse(of, name, purpose, "be numbers", f"{_sample(values)}")
+        refuse(of, name, purpose, "be numbers", f"{_sample(values)}")
     if values.dtype.kind != "f" or nan_is_read or _is_finite(values):
         return
     bad = ~np.isfinite(values)
     row = np.argwhere(bad)[0].tolist()
-    _refuse(
+    refuse(
         of,
         name,
         purpose,
@@ -197,7 +203,7 @@ def _check_numbers(
 
 def _are_numbers(leaf: Any) -> bool:
     """True if it is a table of columns of numbers, of several types."""
-    if not _is_table(leaf):
+    if not is_table(leaf):
         return False
     try:
         np.asarray(leaf).astype("float64")
@@ -211,7 +217,7 @@ def _check_weights(model: keras.Model, of: str, name: str, leaf: Any) -> None:
     outputs = [len(output.shape) for output in model.outputs]
     if outputs == [2] and shape[1:] not in ((), (1,)):
         allowed = "have the shape (rows,)"
-        _refuse(of, name, purpose, allowed, f"{name} of the shape {shape}")
+        refuse(of, name, purpose, allowed, f"{name} of the shape {shape}")
     _check_numbers(of, name, leaf, purpose, False)
 
 
@@ -226,7 +232,7 @@ def _check_token_ids(
     ]
     if len(model.inputs) > 1 or not tables or "int" not in wanted.dtype:
         return
-    values = _values(leaf)
+    values = values_of(leaf)
     if values is None or not values.size or values.dtype.kind not in "iuf":
         return
     highest = tables[0].input_dim - 1
@@ -238,7 +244,7 @@ def _check_token_ids(
         received = "numbers with a fraction"
     else:
         return
-    _refuse(of, name, f"{_INPUTS} {model.name}", allowed, received)
+    refuse(of, name, f"{INPUTS} {model.name}", allowed, received)
 
 
 def _reads_ids(layer: keras.layers.Layer, model: keras.Model) -> bool:
@@ -270,10 +276,10 @@ def _is_finite(values: np.ndarray) -> bool:
 def _check_lengths(
     of: str, leaves: list[tuple[str, Any]], y: Any, weights: Any
 ) -> None:
-    rows = _rows(leaves[0][1])
-    others = [*leaves[1:], *_leaves("y", y), *_leaves("sample_weight", weights)]
+    rows = row_count(leaves[0][1])
+    others = [*leaves[1:], *leaves_of("y", y), *leaves_of("sample_weight", weights)]
     for name, leaf in others:
-        if _is_array(leaf) and _rows(leaf) != rows:
+        if is_array(leaf) and row_count(leaf) != rows:
             raise ValueError(
                 f"{of}`{name}` has an entry for each row and must have as many as "
                 f"`x`, {rows}. Received: {name} of the shape {tuple(leaf.shape)}."
@@ -301,16 +307,16 @@ def _check_y(
 ) -> None:
     purpose = "is what the model learns to predict"
     if y is None:
-        _refuse(of, "y", purpose, "be given beside a loss", "y=None")
+        refuse(of, "y", purpose, "be given beside a loss", "y=None")
     if isinstance(y, dict) and isinstance(model.loss, dict):
         y = {name: y[name] for name in y if model.loss.get(name) is not None}
-    leaves = list(_leaves("y", y))
+    leaves = list(leaves_of("y", y))
     for name, leaf in leaves:
-        if not _is_array(leaf):
+        if not is_array(leaf):
             return
         _check_numbers(of, name, leaf, purpose, False)
     if len(leaves) == len(losses) == len(model.outputs) == 1:
-        values = _values(leaves[0][1])
+        values = values_of(leaves[0][1])
         if values is not None:
             counted = values[_counted(values, weights)]
             check_targets(of, leaves[0][0], counted, losses[0], model)
@@ -318,62 +324,10 @@ def _check_y(
 
 def _counted(values: np.ndarray, weights: Any) -> Any:
     """Index of the rows that have a weight, where each has one."""
-    rows = _values(weights) if _is_array(weights) else None
+    rows = values_of(weights) if is_array(weights) else None
     if rows is None or rows.shape != values.shape[:1] or not (rows != 0).any():
         return slice(None)
     return rows != 0
-
-
-def _leaves(name: str, part: Any) -> Iterator[tuple[str, Any]]:
-    if part is None:
-        return
-    if isinstance(part, dict):
-        for key, value in part.items():
-            yield from _leaves(f"{name}[{key!r}]", value)
-    elif isinstance(part, list | tuple):
-        for number, value in enumerate(part):
-            yield from _leaves(f"{name}[{number}]", value)
-    else:
-        yield name, part
-
-
-def _is_array(part: Any) -> bool:
-    """True for arrays, tensors, tables and sparse matrices."""
-    if isinstance(part, keras.utils.PyDataset):
-        return False
-    return hasattr(part, "shape") and (hasattr(part, "dtype") or _is_table(part))
-
-
-def _is_table(part: Any) -> bool:
-    return hasattr(part, "columns") and hasattr(part, "dtypes")
-
-
-def _values(leaf: Any) -> np.ndarray | None:
-    """The values as an array; None where it would take a file, or cannot be one."""
-    if isinstance(leaf, np.memmap):
-        return None
-    if hasattr(leaf, "tocoo"):  # SciPy's sparse matrices
-        return leaf.data if leaf.format in _DENSE_DATA else leaf.tocoo().data
-    if hasattr(leaf, "flat_values"):  # TensorFlow's ragged tensors
-        leaf = leaf.flat_values
-    elif hasattr(leaf, "dense_shape"):  # and sparse ones
-        leaf = leaf.values
-    try:
-        return as_numpy(leaf)
-    except (TypeError, ValueError, NotImplementedError):
-        return None
-
-
-def rows_of(x: Any) -> int | None:
-    """Number of rows of arrays; None for what is read batch by batch."""
-    leaves = [leaf for _, leaf in _leaves("x", x)]
-    if not leaves or not all(map(_is_array, leaves)):
-        return None
-    return _rows(leaves[0])
-
-
-def _rows(leaf: Any) -> int | None:
-    return leaf.shape[0] if len(leaf.shape) else None
 
 
 def _sample(values: np.ndarray) -> str:
@@ -387,9 +341,3 @@ def _described(x: Any) -> str:
 
 def _shown(x: Any) -> str:
     return f"{type(x).__name__}, such as {_first(x)!r}"
-
-
-def _refuse(of: str, name: str, purpose: str, allowed: str, received: str) -> NoReturn:
-    raise ValueError(
-        f"{of}`{name}` {purpose} and must {allowed}. Received: {received}."
-    )

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 import keras
 
 from keras_trainkit._tensorflow.replicas import is_over_processes, replicas_of
-from keras_trainkit.models._data_checks import rows_of
+from keras_trainkit.models._data_arrays import rows_of
 
 _ROWS = 32  # of a batch, where `fit` is not told
 

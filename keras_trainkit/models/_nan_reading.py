@@ -1,5 +1,6 @@
 """Models that may make something of NaN or infinity among their inputs."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -32,12 +33,35 @@ def nan_is_read(model: keras.Model, leaf: Any) -> bool:
     Args:
         leaf: Array of the inputs.
     """
-    operations = getattr(model, "operations", None)
     if isinstance(model, keras.Sequential):
-        operations = model.layers
+        return any(_may_read(layer, leaf) for layer in model.layers)
+    operations = getattr(model, "operations", None)
     if operations is None:
         return True  # a model with a `call` of its own
-    return any(_may_read(operation, leaf) for operation in operations)
+    of_masks = _operations_of_masks(operations)
+    return any(_may_read(one, leaf) for one in operations if id(one) not in of_masks)
+
+
+def _operations_of_masks(operations: Sequence[Any]) -> set[int]:
+    """Ids of those, beside the layers, by which Keras' `Masking` finds its mask.
+
+    They make nothing of NaN: each number is compared with the `mask_value` alone.
+    """
+    masked = [id(one.input) for one in operations if _is_masking(one)]
+    compared = [one for one in operations if _is_called("NotEqual", one, masked)]
+    results = [id(one.output) for one in compared]
+    joined = [one for one in operations if _is_called("Any", one, results)]
+    return {id(one) for one in (*compared, *joined)}
+
+
+def _is_masking(operation: Any) -> bool:
+    return isinstance(operation, keras.layers.Masking)
+
+
+def _is_called(name: str, operation: Any, tensors: list[int]) -> bool:
+    """True for an operation of Keras of this name, on one of these tensors alone."""
+    is_of_keras = type(operation).__name__ == name and _is_ours(type(operation))
+    return is_of_keras and id(operation.input) in tensors
 
 
 def _may_read(operation: Any, leaf: Any) -> bool:

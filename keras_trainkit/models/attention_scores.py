@@ -3,6 +3,7 @@ import keras
 from keras_trainkit._types import Tensor
 from keras_trainkit.layers import AttentionPooling
 from keras_trainkit.models.member_model import MemberModel
+from keras_trainkit.models.task_model import TaskModel
 
 
 def attention_scores(model: keras.Model) -> keras.Model:
@@ -45,9 +46,9 @@ def attention_scores(model: keras.Model) -> keras.Model:
         )
     weights = [_weights_of(model, layer) for layer in found]
     if len(weights) == 1:
-        return keras.Model(model.input, weights[0], name="attention_scores")
+        return TaskModel(model.input, weights[0], name="attention_scores")
     mean = keras.layers.Average(dtype=weights[0].dtype, name="mean")(weights)
-    return keras.Model(model.input, mean, name="attention_scores")
+    return TaskModel(model.input, mean, name="attention_scores")
 
 
 def _fits(model: keras.Model, found: list[AttentionPooling]) -> bool:

@@ -2,6 +2,7 @@ import functools
 import inspect
 import os
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ from keras_trainkit._tensorflow.custom_gradients import release_graphs
 from keras_trainkit.models._compile_arguments import unfit_arguments
 from keras_trainkit.models._data_checks import check_fit_data
 from keras_trainkit.models._device_checks import check_devices
+from keras_trainkit.models._masked_arrays import unmasked_arguments
 from keras_trainkit.models._task import task_of
 from keras_trainkit.models._warn_on_nan import WarnOnNaN
 from keras_trainkit.models._weight_files import with_head
@@ -37,6 +39,10 @@ class TaskModel(keras.Model):
     layer reads it (`layers.MissingIndicator`, one of one's own), or a loss of one's
     own; data sets and generators are not looked at. Trained on several devices, it
     refuses what Keras cannot do there, such as batches that they cannot share evenly.
+
+    What is masked in an input that is a masked array of NumPy is NaN to `fit`,
+    `evaluate`, `predict` and those of a batch. Where no layer reads NaN it is refused,
+    as it is among targets and weights.
 
     `fit` warns (UserWarning) after the first batch with a loss of NaN, and at the end
     of the first epoch with a validation loss of NaN or a weight that is NaN or
@@ -83,6 +89,7 @@ class TaskModel(keras.Model):
     @functools.wraps(keras.Model.fit)
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
+        given = unmasked_arguments(self, given)
         check_fit_data(self, **given)
         check_devices(self, **given)
         release_graphs()
@@ -91,6 +98,32 @@ class TaskModel(keras.Model):
             listed = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
             given["callbacks"] = [*listed, _warn_on_nan(**given)]
         return super().fit(**given)
+
+    @functools.wraps(keras.Model.evaluate)
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        return self._without_masks(super().evaluate, args, kwargs)
+
+    @functools.wraps(keras.Model.predict)
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        return self._without_masks(super().predict, args, kwargs)
+
+    @functools.wraps(keras.Model.train_on_batch)
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        return self._without_masks(super().train_on_batch, args, kwargs)
+
+    @functools.wraps(keras.Model.test_on_batch)
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        return self._without_masks(super().test_on_batch, args, kwargs)
+
+    @functools.wraps(keras.Model.predict_on_batch)
+    def predict_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        return self._without_masks(super().predict_on_batch, args, kwargs)
+
+    def _without_masks(self, method: Callable, args: tuple, kwargs: dict) -> Any:
+        """The result of one of Keras' methods, for arrays without masks."""
+        given = inspect.signature(method).bind(*args, **kwargs)
+        given.arguments |= unmasked_arguments(self, given.arguments)
+        return method(*given.args, **given.kwargs)
 
     def load_weights(
         self, filepath: str | os.PathLike, skip_mismatch: bool = False, **kwargs: Any
