@@ -8,10 +8,11 @@ texts `TextClassifier`.
     python examples/train_bilstm_attention.py --text mails.csv
 
 Without a file it reads scikit-learn's digits row by row: 8 steps of 8 pixels. `--npz`
-takes arrays x (sequences, time, features), y (sequences,) (whole numbers or texts:
-classes; other numbers: regression) and maybe lengths (sequences,), the steps of each
-that count; a sequence without a step is left out, and said. Classes of sequences with
-one feature are told by convolutions alone, without attention, unless by `--units`.
+takes arrays x (sequences, time, features), y (sequences,) (floats: regression;
+integers, texts, True and False: classes) and maybe lengths (sequences,), the steps of
+each that count; a sequence without a step is left out, and said. NaN in x is a value
+that is missing. Classes of sequences with one feature are told by convolutions alone,
+without attention, unless by `--units`.
 `--text` takes a CSV file of label and text (in quotes where it has the "," or ";"), or
 lines of label, tab, text. A first line such as `label,text` names the columns, in any
 order; other names are given by `--columns v1 v2`, other letters than UTF-8 by
@@ -79,6 +80,11 @@ def main(
     x_train, x_test, y_train, y_test = train_test_split(
         x, y, test_size=0.2, stratify=None if classes is None else y, random_state=seed
     )
+    if not text:
+        rule = "miss values in training rows too, if in any (another seed draws others)"
+        gaps_in_tests = sum(map(has_gaps, x_test))
+        received = f"{gaps_in_tests} of the rows for tests with NaN alone"
+        check(not gaps_in_tests or any(map(has_gaps, x_train)), rule, received)
 
     # Raw sequences to a model. The estimator keeps rows of its own for validation.
     layers = 1 if text else 2
@@ -155,6 +161,10 @@ def read_sequences(npz=None):
     return [steps[:length] for steps, length in pairs if length], y[lengths > 0]
 
 
+def has_gaps(steps):
+    return np.isnan(steps).any()
+
+
 def digits():
     images, y = load_digits(return_X_y=True)
     return images.reshape(-1, 8, 8).astype("float32"), y
@@ -166,16 +176,21 @@ def read_npz(path):
         arrays = dict(file)
     shapes = {name: array.shape for name, array in arrays.items()}
     rows, time = (*shapes.get("x", ()), 0, 0)[:2]
-    fits = time and shapes.get("y") == shapes.get("lengths", (rows,)) == (rows,)
+    fits = (
+        rows and time and shapes.get("y") == shapes.get("lengths", (rows,)) == (rows,)
+    )
     parts = "x (sequences, time, features), y (sequences,) and maybe lengths, like y"
     check(fits, f"be arrays {parts}", shapes)
 
-    x = arrays["x"].astype("float32").reshape(rows, time, -1)
+    check(arrays["x"].dtype.kind in "biuf", "have x of numbers", arrays["x"].dtype)
+    with np.errstate(over="ignore"):  # what becomes infinite is refused below
+        x = arrays["x"].astype("float32").reshape(rows, time, -1)
     y, lengths = arrays["y"], arrays.get("lengths", np.full(rows, time))
     whole = lengths.dtype.kind in "iu" and 0 <= lengths.min() <= lengths.max() <= time
     check(whole, f"have lengths that are whole numbers from 0 to {time}", lengths)
     x[np.arange(time) >= lengths[:, None]] = PADDING
-    check(np.isfinite(x).all(), "have finite x within lengths", x[~np.isfinite(x)])
+    rule = "have x within lengths that is finite, NaN where a value is missing"
+    check(not np.isinf(x).any(), rule, x[np.isinf(x)])
     check(y.dtype.kind != "f" or np.isfinite(y).all(), "have finite targets y", y)
     return x, y
 

@@ -497,6 +497,25 @@ def test_train_bilstm_attention_leaves_out_sequences_without_a_step_and_says_so(
     assert "Left out: 1 sequences without a step" in capsys.readouterr().out
 
 
+def test_train_bilstm_attention_reads_nan_as_missing_in_rows_of_its_training(
+    train_bilstm_attention, tmp_path
+):
+    x = np.random.default_rng(0).normal(size=(30, 4, 2))
+    x[:, 1, 0] = np.nan
+    path = tmp_path / "steps.npz"
+    np.savez(path, x=x, y=np.arange(30) % 2)
+    scores = train_bilstm_attention.main(path, out=tmp_path / "out", epochs=1, units=2)
+    assert 0 <= scores["accuracy"] <= 1
+    assert (tmp_path / "out" / "attention.png").is_file()
+    in_tests = train_bilstm_attention.train_test_split(
+        np.arange(30), test_size=0.2, stratify=np.arange(30) % 2, random_state=0
+    )[1]
+    x = np.where(np.isin(np.arange(30), in_tests)[:, None, None], x, 0.5)
+    np.savez(path, x=x, y=np.arange(30) % 2)
+    with pytest.raises(ValueError, match=r"training rows too.*6 of the rows for tests"):
+        train_bilstm_attention.main(path, out=tmp_path / "out", epochs=1)
+
+
 STEPS = {"x": np.ones((4, 2, 1)), "y": np.ones(4)}
 
 
@@ -510,7 +529,10 @@ STEPS = {"x": np.ones((4, 2, 1)), "y": np.ones(4)}
         ({"lengths": np.array([0, 1, 2, 3])}, r"from 0 to 2.*\[0 1 2 3\]"),
         ({"lengths": np.array([0, 1, -1, 2])}, r"from 0 to 2.*-1"),
         ({"lengths": np.full(4, 1.5)}, "whole numbers from 0 to 2"),
-        ({"x": np.full((4, 2, 1), np.nan)}, "finite x within lengths.*nan"),
+        ({"x": np.full((4, 2, 1), np.inf)}, "x within lengths that is finite.*inf"),
+        ({"x": np.full((4, 2, 1), 1e39)}, "x within lengths that is finite.*inf"),
+        ({"x": np.full((4, 2, 1), "a")}, "must have x of numbers. Received: <U1"),
+        ({"x": np.ones((0, 2, 1)), "y": np.ones(0)}, r"be arrays x .*\(0, 2, 1\)"),
         ({"y": np.array([1, np.inf, 2, 3])}, "finite targets y.*inf"),
     ],
 )

@@ -32,7 +32,8 @@ def plot_attention(
         weights: Array `(time,)`, a row of what `models.attention_scores(model)`
             predicts; at least 0 each, 0 at masked steps.
         path: File to write; `.png`, `.pdf` or `.svg`.
-        sequence: Array `(time,)` or `(time, features)` of finite numbers, or None.
+        sequence: Array `(time,)` or `(time, features)` of finite numbers, NaN (which
+            leaves a gap) where one is missing; or None.
         labels: One string per step, such as the words, or None for step numbers.
             Beyond 60 steps only the heaviest 60 are written, of each 20 characters.
             Letters that no installed font has become question marks, with a warning.
@@ -91,12 +92,13 @@ def _checked(weights: Any) -> np.ndarray:
 def _steps(sequence: Any, length: int) -> np.ndarray:
     sequence = number_array(sequence, "`sequence` is drawn below the weights")
     fits = sequence.ndim in (1, 2) and len(sequence) == length
-    if not fits or not np.isfinite(sequence).all():
+    if not fits or np.isinf(sequence).any():
         raise ValueError(
             "`sequence` is drawn below the weights and must have the shape (time,) or "
-            f"(time, features) with a step per weight, {length}, all numbers finite. "
+            f"(time, features) with a step per weight, {length}, all numbers finite, "
+            "or NaN where one is missing. "
             f"Received: sequence of shape {sequence.shape} with "
-            f"{np.sum(~np.isfinite(sequence))} numbers that are not."
+            f"{np.sum(np.isinf(sequence))} infinite numbers."
         )
     return sequence.reshape(length, -1)
 

@@ -63,6 +63,17 @@ def test_many_features_are_a_heat_map_with_a_column_per_step():
     assert np.array_equal(image.get_array(), sequence.T)
 
 
+@pytest.mark.parametrize("features", [1, 3])
+def test_missing_steps_are_gaps(tmp_path, features):
+    sequence = np.arange(4.0 * features).reshape(4, features)
+    sequence[1] = np.nan
+    figure = _draw(WEIGHTS, sequence)
+    below = figure.axes[1]
+    drawn = below.lines[0].get_ydata() if features == 1 else below.images[0].get_array()
+    assert np.isnan(np.ma.filled(drawn, np.nan)).sum() == features
+    plot_attention(WEIGHTS, tmp_path / "a.png", sequence=np.full((4, 3), np.nan))
+
+
 def test_row_without_a_valid_step_is_drawn_too(tmp_path):
     plot_attention([0.0, 0.0], tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 1000
@@ -78,7 +89,7 @@ def test_row_without_a_valid_step_is_drawn_too(tmp_path):
         ({"weights": ["much", "less"]}, "`weights` are .* numbers.*'much'"),
         ({"sequence": [[1, 2], [3], [4], [5]]}, "`sequence` is .* one length.*3"),
         ({"sequence": np.ones(3)}, r"`sequence` is .* a step per weight, 4.*\(3,\)"),
-        ({"sequence": [1, 2, 3, np.inf]}, "`sequence` is .* with 1 numbers that"),
+        ({"sequence": [1, 2, 3, np.inf]}, "`sequence` is .* with 1 infinite"),
         ({"sequence": np.ones((4, 1, 1))}, "`sequence` is drawn"),
         ({"labels": ["a"]}, "`labels` name the steps .* Received: 1 labels"),
         ({"path": "a.txt"}, "`path` is the file to draw into"),
