@@ -1,11 +1,19 @@
+import reprlib
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_trainkit._arrays import as_numpy
+from keras_trainkit._arrays import as_numpy, number_array
 from keras_trainkit._checks import check_count, check_number, check_seed
-from keras_trainkit._resolution import check_finite
+from keras_trainkit._resolution import (
+    Spread,
+    check_finite,
+    check_spread,
+    keeps_all,
+    weights_as,
+)
+from keras_trainkit._row_labels import check_row_orders
 from keras_trainkit._tensorflow.mixup import mixed_data_set
 
 
@@ -50,8 +58,9 @@ def mixup(
 
     Raises:
         ValueError: Unequal rows, integers that a mean would spoil, class numbers or
-            weights outside their range, or an argument outside its range. Class numbers
-            and weights of a data set are read when it is gone through, and raise
+            weights outside their range, numbers that Keras' float type does not tell
+            apart, or an argument outside its range. Class numbers and weights of a data
+            set are read when it is gone through, and raise
             `tf.errors.InvalidArgumentError`.
 
     Example:
@@ -93,6 +102,7 @@ def _mixed_arrays(
     alpha: float,
     seed: int | None,
 ) -> tuple[np.ndarray, ...]:
+    check_row_orders(x, "x", y=y, sample_weight=sample_weight)
     x, y = _numbers("x", x), _targets(y, num_classes)
     weight = None if sample_weight is None else _weights(sample_weight)
     rows = {len(part) for part in (x, y, weight) if part is not None}
@@ -104,19 +114,33 @@ def _mixed_arrays(
     rng = np.random.default_rng(seed)
     other = rng.permutation(len(x))
     share = rng.beta(alpha, alpha, len(x))
-    inputs = _mixed(x, other, share)
+    _check_spread("x", x)
+    _check_spread("y", y)
+    inputs = _floatx("x", _mixed(x, other, share))
     if weight is None:
-        return _floatx("x", inputs), _floatx("y", _mixed(y, other, share))
+        return inputs, _floatx("y", _mixed(y, other, share))
     mean = _mixed(weight, other, share)
     of_target = share * weight / np.where(mean > 0, mean, 1)
     of_target = np.where(mean > 0, of_target, share)
-    targets = _mixed(y, other, of_target)
-    return _floatx("x", inputs), _floatx("y", targets), _floatx("sample_weight", mean)
+    purpose = "`sample_weight` is what a row counts, the mean of two, and"
+    weights = weights_as(keras.config.floatx(), mean, purpose)
+    return inputs, _floatx("y", _mixed(y, other, of_target)), weights
 
 
 def _mixed(values: np.ndarray, other: np.ndarray, share: np.ndarray) -> np.ndarray:
     share = share.reshape(-1, *[1] * (values.ndim - 1))
     return share * values + (1 - share) * values[other]
+
+
+def _check_spread(name: str, values: np.ndarray) -> None:
+    """Refuses columns whose differences Keras' float type loses, or takes for 0."""
+    if not values.size or keeps_all(values.dtype):
+        return
+    finite = np.where(np.isfinite(values), values, values.dtype.type(0))
+    spread = Spread()
+    spread.update(finite.reshape(-1, values.shape[-1] if values.ndim > 1 else 1))
+    purpose = f"`{name}` is mixed by a weighted mean and"
+    check_spread(spread, purpose, keras.config.floatx(), is_whole=False)
 
 
 def _floatx(name: str, values: np.ndarray) -> np.ndarray:
@@ -126,28 +150,47 @@ def _floatx(name: str, values: np.ndarray) -> np.ndarray:
 
 
 def _numbers(name: str, values: Any) -> np.ndarray:
-    values = as_numpy(values)
-    if values.ndim < 1 or not np.issubdtype(values.dtype, np.floating):
+    array = _array(values)
+    if array is None or array.ndim < 1 or array.dtype.kind != "f":
         raise ValueError(
-            f"`{name}` is mixed by a weighted mean and must be an array of floats, "
-            "one row each; class numbers need `num_classes`. Received: "
-            f"{name}.dtype={values.dtype}, {name}.shape={values.shape}."
+            f"`{name}` is mixed by a weighted mean and must be an array of floats, one "
+            "row each; class numbers need `num_classes`. "
+            f"Received: {_described(name, values, array)}."
         )
-    return values
+    return array
+
+
+def _array(values: Any) -> np.ndarray | None:
+    """The values as an array; None for lists of unequal lengths."""
+    try:
+        return as_numpy(values)
+    except ValueError:
+        return None
 
 
 def _targets(y: Any, num_classes: int | None) -> np.ndarray:
     if num_classes is None:
-        return _numbers("y", _one_hot_as_floats(as_numpy(y)))
-    y = as_numpy(y)
-    whole = y.ndim == 1 and np.issubdtype(y.dtype, np.integer)
-    if not whole or ((y < 0) | (y >= num_classes)).any():
+        found = _array(y)
+        return _numbers("y", y if found is None else _one_hot_as_floats(found))
+    found = _array(y)
+    if found is None or not _are_classes(found, num_classes):
         raise ValueError(
             "`y` holds class numbers, as `num_classes` is given, and must be integers "
-            f"from 0 to {num_classes - 1} of shape (rows,). Received: "
-            f"y.dtype={y.dtype}, y.shape={y.shape}."
+            f"from 0 to {num_classes - 1} of shape (rows,). "
+            f"Received: {_described('y', y, found)}."
         )
-    return np.asarray(keras.utils.to_categorical(y, num_classes))
+    return np.asarray(keras.utils.to_categorical(found, num_classes))
+
+
+def _are_classes(y: np.ndarray, num_classes: int) -> bool:
+    whole = y.ndim == 1 and y.dtype.kind in "iu"
+    return whole and not ((y < 0) | (y >= num_classes)).any()
+
+
+def _described(name: str, values: Any, array: np.ndarray | None) -> str:
+    if array is None:
+        return f"{name}={reprlib.repr(values)}"
+    return f"{name}.dtype={array.dtype}, {name}.shape={array.shape}"
 
 
 def _one_hot_as_floats(y: np.ndarray) -> np.ndarray:
@@ -156,10 +199,11 @@ def _one_hot_as_floats(y: np.ndarray) -> np.ndarray:
 
 
 def _weights(sample_weight: Any) -> np.ndarray:
-    weight = np.asarray(as_numpy(sample_weight), "float64")
+    purpose = "`sample_weight` is what a row counts"
+    weight = number_array(sample_weight, purpose)
     if weight.ndim != 1 or not (np.isfinite(weight) & (weight >= 0)).all():
         raise ValueError(
-            "`sample_weight` is what a row counts and must be finite numbers of at "
-            f"least 0, of shape (rows,). Received: shape {weight.shape}."
+            f"{purpose} and must be finite numbers of at least 0, of shape (rows,). "
+            f"Received: shape {weight.shape}."
         )
     return weight

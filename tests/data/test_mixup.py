@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from comparing import assert_close, assert_equal
 
@@ -76,6 +77,14 @@ def test_the_rows_given_stay_as_they_are():
         ({"y": np.ones(299)}, r"as many rows.*\[299, 300\]"),
         ({"sample_weight": -np.ones(300)}, "finite numbers of at least 0"),
         ({"sample_weight": np.ones((300, 1))}, r"shape \(300, 1\)"),
+        ({"sample_weight": ["a"] * 300}, "what a row counts and must be numbers.*'a'"),
+        ({"x": [[1.0], [2.0, 3.0]]}, r"^`x` .*array of floats.*x=\[\[1.0\], \[2.0"),
+        ({"y": [[1.0], [2.0, 3.0]]}, r"^`y` .*array of floats.*y=\[\[1.0\], \[2.0"),
+        ({"y": [[1], [2, 3]], "num_classes": 4}, r"integers from 0 to 3.*y=\[\[1\]"),
+        (
+            {"x": pd.Series(X[0]), "y": pd.Series(X[0], index=np.arange(300)[::-1])},
+            "`y` belongs to the rows of `x` by position",
+        ),
     ],
 )
 def test_refuses_arguments_outside_their_range(arguments, words):
@@ -92,6 +101,20 @@ def test_masked_numbers_are_missing():
         mixup(np.eye(2), np.ones(2), weights)
     with pytest.raises(ValueError, match="^`y` holds class numbers.*float64"):
         mixup(np.eye(2), np.ma.array([0, 1], mask=[0, 1]), num_classes=2)
+
+
+def test_numbers_whose_differences_are_lost_are_refused():
+    far = 1e9 + RNG.uniform(0, 1, 300)  # float32 has steps of 64 there
+    words = "mixed by a weighted mean and must differ by more than 1e-05 of its size"
+    with pytest.raises(ValueError, match=f"^`y` is {words}"):
+        mixup(X, far)
+    with pytest.raises(ValueError, match=f"^`x` is {words}"):
+        mixup(np.stack([far, np.ones(300)], axis=1), np.ones(300))
+    with pytest.raises(ValueError, match="^`x` .* must reach further than 1e-35"):
+        mixup(1e-40 * X, np.ones(300))
+    with pytest.raises(ValueError, match="^`sample_weight` .*Received: 300 that bec"):
+        mixup(X, np.ones(300), np.full(300, 1e-50))
+    mixup(far.astype("float32"), np.full(300, 1e9))  # as they came, and a constant
 
 
 def test_numbers_that_become_infinite_are_refused():
