@@ -113,6 +113,19 @@ def check_report_path(path: Any) -> pathlib.Path:
     return path
 
 
+def check_title(title: Any) -> None:
+    """Refuses what is no text, or has halves of characters, which no file holds."""
+    try:
+        is_text = bool(title.encode())
+    except (AttributeError, UnicodeEncodeError):
+        is_text = False
+    if not is_text:
+        raise ValueError(
+            "`title` stands at the top of the page and must be text of whole "
+            f"characters. Received: title={title!r}."
+        )
+
+
 def write_report(
     path: pathlib.Path, title: str, verdict: str, sections: Sequence[Section]
 ) -> pathlib.Path:
@@ -137,7 +150,8 @@ def write_report(
     parts = [file.with_name(f".{file.name}.new") for file in (beside, path)]
     try:
         parts[0].write_text(text + "\n", encoding="utf-8")
-        parts[1].write_text(page, encoding="utf-8")
+        # Names in the data may have halves of characters, which no file holds.
+        parts[1].write_text(page, encoding="utf-8", errors="backslashreplace")
         _replace_both(parts, (beside, path))
     finally:
         for part in parts:

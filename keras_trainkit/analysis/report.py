@@ -11,6 +11,7 @@ from keras_trainkit.analysis._model_rules import check_monitor
 from keras_trainkit.analysis._report_page import (
     Section,
     check_report_path,
+    check_title,
     write_report,
 )
 from keras_trainkit.analysis._samples import as_arrays
@@ -102,6 +103,7 @@ def report(
     ```
     """
     path = check_report_path(path)
+    check_title(title)
     check_monitor(monitor)
     _check_description(description)
     found, verdict = _of_run(run, model, monitor, baseline, mute, validation_freq)

@@ -16,6 +16,7 @@ from keras_trainkit.analysis._report_page import (
     Section,
     Table,
     check_report_path,
+    check_title,
     drawn,
 )
 from keras_trainkit.analysis._report_scores import (
@@ -36,6 +37,8 @@ def report_of(
 ) -> pathlib.Path:
     check_is_fitted(estimator)
     path = check_report_path(path)
+    title = type(estimator).__name__ if title is None else title
+    check_title(title)
     if (X is None) != (y is None):
         given = "X" if y is None else "y"
         raise ValueError(
@@ -58,7 +61,7 @@ def report_of(
     return report(
         first_training(estimator.history_),
         path,
-        title=title or type(estimator).__name__,
+        title=title,
         model=estimator.model_,
         results=results,
         description=run_description(

@@ -56,7 +56,8 @@ def image_augmentation(
         `keras.Sequential`, which takes `(batch, height, width, channels)`.
 
     Raises:
-        ValueError: An argument outside its range, or none that changes anything.
+        ValueError: An argument outside its range, or none that changes anything. Where
+            it is called, with `colour`, on pictures that have not three channels.
 
     Example:
 
@@ -104,6 +105,10 @@ def image_augmentation(
         for number, (kind, given, arguments) in enumerate(kinds)
         if given
     ]
+    for layer in layers:
+        if isinstance(layer, keras.layers.RandomColorJitter):
+            axis = -1 if layer.data_format == "channels_last" else -3
+            layer.input_spec = keras.layers.InputSpec(axes={axis: 3})
     if not layers:
         raise ValueError(
             "`image_augmentation` changes pictures and must be told how, by one of "

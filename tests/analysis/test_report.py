@@ -262,6 +262,24 @@ def test_what_cannot_be_reported_is_refused_and_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("title", ["half \ud800", "", 3, None])
+def test_a_title_that_no_page_can_have_is_refused(tmp_path, title):
+    with pytest.raises(ValueError, match="`title` stands at the top .*whole char"):
+        analysis.report(RUN, tmp_path / "report.html", title=title)
+    assert not list(tmp_path.iterdir())
+
+
+def test_halves_of_characters_in_names_are_written_as_numbers(tmp_path):
+    class Result:
+        verdict = "the column \ud800 matters"
+
+        def plot(self, path):
+            path.write_text("<svg/>")
+
+    path = analysis.report(RUN, tmp_path / "report.html", results=Result())
+    assert "the column \\ud800 matters" in path.read_text(encoding="utf-8")
+
+
 def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
     path = analysis.report(RUN, tmp_path / "report.html")
     before = path.read_bytes()

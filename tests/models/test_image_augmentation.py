@@ -141,3 +141,15 @@ def test_all_of_them_come_back_from_a_file(tmp_path):
 def test_arguments_out_of_range_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         image_augmentation(**arguments)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_colours_of_other_than_three_channels_are_refused_while_a_model_is_made(
+    channels,
+):
+    augment = image_augmentation(colour=0.3, rotation=0.1)
+    words = rf"have value 3, .*shape .* 8, {channels}\)"
+    with pytest.raises(ValueError, match=words):
+        augment(keras.Input((8, 8, channels)))
+    rotated = image_augmentation(rotation=0.1)(keras.Input((8, 8, channels)))
+    assert rotated.shape == (None, 8, 8, channels)
