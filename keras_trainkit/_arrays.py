@@ -10,10 +10,15 @@ from keras_trainkit._libraries import readable
 
 
 def as_numpy(values: Any) -> np.ndarray:
-    """`values` as an array, without masks; a tensor may lie on another device."""
+    """`values` as an array, without masks; a tensor may lie on another device.
+
+    bfloat16, which NumPy does not take for a number, becomes float32.
+    """
     if ops.is_tensor(values):
-        return ops.convert_to_numpy(values)
-    return np.asarray(readable(without_masks(values)))
+        array = ops.convert_to_numpy(values)
+    else:
+        array = np.asarray(readable(without_masks(values)))
+    return array.astype("float32") if array.dtype.name == "bfloat16" else array
 
 
 def without_masks(values: Any) -> Any:
@@ -59,14 +64,14 @@ def rows_of(data: Any, numbers: Any) -> Any:
 
 
 def number_array(values: Any, purpose: str) -> np.ndarray:
-    """`values` as float64.
+    """`values` as float64, NaN where one is masked.
 
     Raises:
         ValueError: Texts, or lists of unequal lengths; begins with `purpose`.
     """
     try:
-        return np.asarray(values, "float64")
-    except (TypeError, ValueError) as error:
+        return as_numpy(values).astype("float64")
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"{purpose} and must be numbers, in lists of one length. Received: "
             f"{reprlib.repr(values)}."

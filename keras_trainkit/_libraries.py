@@ -1,4 +1,4 @@
-"""Tables and columns of polars and pyarrow, in forms that narwhals and NumPy read."""
+"""Data of polars, pyarrow and torch, in forms that narwhals and NumPy read."""
 
 from typing import Any
 
@@ -25,12 +25,17 @@ def readable(data: Any) -> Any:
     | pyarrow's dictionaries     | their values: NumPy takes a null for the last of    |
     |                            | them                                                |
     | integers of 128 bits       | an array of objects: polars makes no other          |
+    | torch's tensor             | one without gradient, float32 for bfloat16          |
     """
     if str(getattr(data, "dtype", "")) in ("Int128", "UInt128"):
         array = np.empty(len(data), object)
         array[:] = data.to_list()
         return array
-    if type(data).__module__.partition(".")[0] != "pyarrow":
+    library = type(data).__module__.partition(".")[0]
+    if library == "torch" and hasattr(data, "detach"):
+        data = data.detach().cpu()
+        return data.float() if str(data.dtype) == "torch.bfloat16" else data
+    if library != "pyarrow":
         return data
     import pyarrow
 

@@ -63,6 +63,7 @@ PRIVATE_IMPORTS = {
         "analysis._report_page",
         "analysis._report_scores",
         "analysis._report_sections",
+        "callbacks._monitor",
         "layers._classes",
         "tuners._data_description",
         "tuners._patient_storage",

@@ -72,19 +72,24 @@ def find_mode(model: Model, monitor: str) -> str:
         for metric in _compiled_metrics(model)
         if key == metric.name or key.endswith(f"_{metric.name}")
     ]
-    # Keras 3.15 keeps the direction in a private attribute; its own EarlyStopping
-    # reads the same one.
-    direction = None
+    mode = None
     if named:
-        metric = max(named, key=lambda metric: len(metric.name))
-        direction = getattr(metric, "_direction", None)
-    if direction not in ("up", "down"):
+        mode = mode_of(max(named, key=lambda metric: len(metric.name)))
+    if mode is None:
         raise ValueError(
             f"`mode` says which way the monitored value gets better, and nothing "
             f"tells that of {monitor!r}: pass 'min' or 'max'. "
             f"Received: mode='auto', monitor={monitor!r}."
         )
-    return {"up": "max", "down": "min"}[direction]
+    return mode
+
+
+def mode_of(metric: Any) -> str | None:
+    """`"min"` or `"max"` for a metric of which Keras knows how it gets better."""
+    # Keras 3.15 keeps the direction in a private attribute; its own EarlyStopping
+    # reads the same one.
+    direction = getattr(metric, "_direction", None)
+    return {"up": "max", "down": "min"}.get(str(direction))
 
 
 def before_peak(model: Model) -> bool:

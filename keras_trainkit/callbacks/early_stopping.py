@@ -200,6 +200,7 @@ class EarlyStopping(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Looks at the value, keeps the weights, stops the run."""
         logs = logs or {}
+        self._saw_an_epoch = True
         validated = self._scored.take_validated()
         self._check_monitor(epoch, logs)
         if epoch < self.start_from_epoch or self.monitor not in logs:
@@ -226,7 +227,7 @@ class EarlyStopping(keras.callbacks.Callback):
                 print(f"Restored the weights of epoch {self.best_epoch + 1}.")
             self.model.set_weights(self.best_weights)
             self.best_weights = None
-        else:
+        elif self._saw_an_epoch:
             self._warn_that_nothing_was_best()
 
     def get_state(self) -> dict[str, Any]:
@@ -289,6 +290,7 @@ class EarlyStopping(keras.callbacks.Callback):
         self._average = RunningAverage(self.smoothing)
         self.monitor_op = None
         self._looked_at_any = False
+        self._saw_an_epoch = False
         self._scored = ScoredWeights(self.monitor)
 
     def _check_monitor(self, epoch: int, logs: dict) -> None:

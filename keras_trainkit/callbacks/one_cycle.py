@@ -216,7 +216,7 @@ class OneCycle(keras.callbacks.Callback):
                 f"`steps_per_epoch`. Received: total_steps=None, epochs={epochs}, "
                 "steps of an epoch unknown."
             )
-        return epochs * steps
+        return max(epochs * steps, 1)  # `fit` of no epoch makes no step
 
     def _schedules(
         self, total_steps: int, start_step: int

@@ -1,6 +1,9 @@
 """Arguments of an estimator's constructor, which scikit-learn has `fit` check."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import keras
 
 from keras_trainkit._checks import (
     check_choice,
@@ -14,11 +17,13 @@ from keras_trainkit._tables.kinds import (
     check_kinds,
     check_missing_values,
 )
+from keras_trainkit.callbacks._monitor import mode_of
 from keras_trainkit.estimators._read_length import ENDS, PURPOSE
 from keras_trainkit.estimators._recipe import PRESETS
 from keras_trainkit.estimators._search_folder import check_directory
 
 _VERBOSE = ("auto", 0, 1, 2, True, False)  # what Keras' `fit` takes
+_ACCURACY = ("accuracy", "acc")  # of which `compile` makes the one that fits
 _COUNTS = {
     "members": "is the number of members of the ensemble",
     "epochs": "is the number of epochs, at most,",
@@ -109,6 +114,56 @@ def check_arguments(given: dict[str, Any]) -> None:
     _check_not_both(given, "label_smoothing", "loss")
     _check_list("metrics", given["metrics"], "are shown while training", 1)
     _check_list("keras_callbacks", given["keras_callbacks"], "watch the training", 0)
+    _check_parts(given)
+
+
+def _check_parts(given: dict[str, Any]) -> None:
+    """Refuses what Keras would not take for an optimizer, a loss and the like."""
+    parts = (
+        ("optimizer", "changes the weights", keras.optimizers.get, "an optimizer"),
+        ("loss", "is what training lowers", keras.losses.get, "a loss"),
+    )
+    for name, purpose, get, what in parts:
+        part = given[name]
+        part = part[0] if isinstance(part, list) and len(part) == 1 else part
+        if part is not None and not _is_known(part, get):
+            _refuse_part(name, purpose, f"None, {what} of Keras or its name", given)
+    _check_metrics(given)
+    for callback in given["keras_callbacks"] or ():
+        if not isinstance(callback, keras.callbacks.Callback):
+            allowed = "None or a list of callbacks of Keras"
+            _refuse_part("keras_callbacks", "watch the training", allowed, given)
+
+
+def _check_metrics(given: dict[str, Any]) -> None:
+    purpose = "are shown while training, and the first chooses the best epoch,"
+    for number, metric in enumerate(given["metrics"] or ()):
+        if isinstance(metric, str) and metric in _ACCURACY:
+            continue
+        if not _is_known(metric, keras.metrics.get):
+            allowed = "None or a list of metrics of Keras and their names"
+            _refuse_part("metrics", purpose, allowed, given)
+        if number == 0 and mode_of(keras.metrics.get(metric)) is None:
+            allowed = (
+                "None or a list whose first is one of Keras' metrics that knows which "
+                "way it gets better (no function)"
+            )
+            _refuse_part("metrics", purpose, allowed, given)
+
+
+def _is_known(part: Any, get: Callable) -> bool:
+    try:
+        return get(part) is not None
+    except (ValueError, TypeError):
+        return False
+
+
+def _refuse_part(
+    name: str, purpose: str, allowed: str, given: dict[str, Any]
+) -> NoReturn:
+    raise ValueError(
+        f"`{name}` {purpose} and must be {allowed}. Received: {name}={given[name]!r}."
+    )
 
 
 def _check_not_both(given: dict[str, Any], number: str, part: str) -> None:

@@ -19,7 +19,15 @@ def new_seed(random_state: Any) -> int:
     if isinstance(random_state, int | np.integer):
         check_seed("random_state", random_state)
         return int(random_state)
-    return int(check_random_state(random_state).randint(MOST_SEED))
+    try:
+        generator = check_random_state(random_state)
+    except ValueError as error:
+        raise ValueError(
+            "`random_state` makes the training repeatable and must be an integer of at "
+            "least 0, a `numpy.random.RandomState` or None. "
+            f"Received: random_state={random_state!r}."
+        ) from error
+    return int(generator.randint(MOST_SEED))
 
 
 @contextlib.contextmanager

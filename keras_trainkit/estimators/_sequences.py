@@ -19,7 +19,7 @@ from keras_trainkit._resolution import (
     keeps_all,
     small_features,
 )
-from keras_trainkit._tables.objects import is_missing
+from keras_trainkit._tables.objects import is_missing, object_array, real_numbers
 
 PURPOSE = "`X` holds the sequences, one per row,"
 SHAPES = (
@@ -134,9 +134,7 @@ def check_resolution(sequences: Sequences) -> None:
 
 def _as_array(data: Any) -> np.ndarray | None:
     """Arrays, tensors and tables as an array, gaps as NaN; None for what else."""
-    if ops.is_tensor(data):
-        return ops.convert_to_numpy(data)
-    if isinstance(data, np.ma.MaskedArray):
+    if ops.is_tensor(data) or isinstance(data, np.ma.MaskedArray):
         return as_numpy(data)
     if is_lazy(data):
         _refuse("must hold their rows (`.collect()` reads them)", type(data).__name__)
@@ -217,7 +215,7 @@ def _of_objects(array: np.ndarray, where: str) -> np.ndarray:
             if np.ndim(value) or not is_missing(value):
                 _refuse(NUMBERS, f"{reprlib.repr(value)} in {where}")
             flat[number] = np.nan
-    return np.array(flat, "float64").reshape(array.shape)
+    return real_numbers(object_array(flat)).reshape(array.shape)
 
 
 def _lost_channels(given: Sequence[np.ndarray], steps: Sequence[np.ndarray]) -> list:

@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 from sklearn.exceptions import DataConversionWarning
 
-from keras_trainkit._arrays import without_masks
+from keras_trainkit._arrays import as_numpy, without_masks
 from keras_trainkit._libraries import is_lazy, readable
 from keras_trainkit._resolution import Spread
 from keras_trainkit._tables.levels import by_frequency, variants_remark
@@ -195,7 +195,7 @@ def weights_of_classes(
 def as_array(values: Any) -> np.ndarray:
     """An array, in which a masked value is missing, and only texts are texts."""
     if ops.is_tensor(values):
-        return ops.convert_to_numpy(values)
+        return as_numpy(values)
     values = readable(without_masks(values))
     native = nw.from_native(
         values, eager_only=True, allow_series=True, pass_through=True

@@ -73,6 +73,11 @@ def training_and_validation(
         check_count("validation", validation, PURPOSE, at_most=len(rows) - 1)
     else:
         check_number("validation", validation, PURPOSE, above=0, below=1)
+    if order is not None and groups is not None:
+        raise ValueError(
+            "`order` alone decides which rows are validated, the last, so `groups` "
+            "must be None beside it. Received: order and groups."
+        )
     free, codes = free_rows(rows, codes, groups, order)
     size = _size(validation, len(free), codes)
     _check_room(validation, size, len(free), codes)

@@ -61,7 +61,7 @@ class SequenceClassifier(Classifier, SequenceEstimator):
         loss: Loss of Keras or its name, in place of the recipe's. Labels are 0 and 1
             for two classes, one-hot for more; the model gives logits.
         metrics: List of metrics of Keras, in place of accuracy; the first chooses the
-            best epoch, if Keras knows which way it gets better.
+            best epoch and has to know which way it gets better (no function).
         keras_callbacks: List of callbacks of Keras, beside those of the recipe. With
             folds each sees one `fit` after the other.
         random_state: Int >= 0, for a training that can be repeated; a NumPy

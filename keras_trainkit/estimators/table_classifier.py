@@ -69,7 +69,7 @@ class TableClassifier(Classifier, TableEstimator):
         loss: Loss of Keras or its name, in place of the recipe's. Labels are 0 and 1
             for two classes, one-hot for more; the model gives logits.
         metrics: List of metrics of Keras, in place of accuracy; the first chooses the
-            best epoch, if Keras knows which way it gets better.
+            best epoch and has to know which way it gets better (no function).
         keras_callbacks: List of callbacks of Keras, beside those of the recipe. With
             folds each sees one `fit` after the other, and in a search those of all
             trials.

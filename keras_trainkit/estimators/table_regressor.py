@@ -62,7 +62,8 @@ class TableRegressor(Regressor, TableEstimator):
         loss: Loss of Keras or its name, in place of the mean squared error. Targets
             are standardized in it.
         metrics: List of metrics of Keras, in place of the root mean squared error; the
-            first chooses the best epoch. They are in the units of the targets.
+            first chooses the best epoch and has to know which way it gets better (no
+            function). They are in the units of the targets.
         keras_callbacks: List of callbacks of Keras, beside those of the recipe. With
             folds each sees one `fit` after the other, and in a search those of all
             trials.

@@ -2,6 +2,7 @@ import copy
 import inspect
 import math
 import time
+import warnings
 
 import keras
 import numpy as np
@@ -195,6 +196,15 @@ def test_second_run_starts_afresh(model):
     assert weights_kept(stopping, model) == 2
     assert (stopping.best, stopping.best_epoch) == (7, 2)
     assert stopping.stopped_epoch == 0 and stopping.stop_reason is None
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_a_fit_of_no_epoch_has_no_best_weights_to_miss(blobs):
+    stopping = EarlyStopping()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(one_weight_model(), blobs, stopping, epochs=0)
+    assert stopping.best is None
 
 
 class Peaked(keras.optimizers.schedules.LearningRateSchedule):

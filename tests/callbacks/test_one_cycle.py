@@ -173,6 +173,13 @@ def test_total_steps_takes_the_place_of_an_unknown_length():
     assert weight(model) == pytest.approx(weight_after(range(8), 10), rel=1e-5)
 
 
+def test_a_fit_of_no_epoch_changes_nothing():
+    model = one_weight(sgdw())
+    before = float(model.optimizer.learning_rate)
+    fit(model, [OneCycle(PEAK)], epochs=0)
+    assert weight(model) == 0 and float(model.optimizer.learning_rate) == before
+
+
 def test_a_resumed_fit_of_unknown_length_may_not_stand_beyond_its_cycle():
     model = fit(one_weight(sgdw()), [], epochs=2)
     cycle = OneCycle(PEAK, total_steps=10)

@@ -1,11 +1,13 @@
 """Data that no estimator can learn from: what the user reads, before training."""
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
 
 from keras_trainkit import estimators
+from keras_trainkit.estimators._arguments import check_arguments
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(30, 3))
@@ -199,6 +201,41 @@ def test_sequences_are_refused(case):
 def test_texts_are_refused(case):
     x, y, words = WORDS[case]
     refuses(estimators.TextClassifier, {}, x, y, words)
+
+
+PARTS = {
+    "optimizer": ({"optimizer": "adamm"}, "`optimizer` changes .* optimizer='adamm'"),
+    "class of optimizers": ({"optimizer": keras.optimizers.SGD}, "`optimizer` changes"),
+    "loss": ({"loss": "msee"}, "`loss` is what training lowers .*loss='msee'"),
+    "metric": ({"metrics": ["accuracy", "f2"]}, "`metrics` are shown .*'f2'"),
+    "metric without a way": (
+        {"metrics": [keras.metrics.binary_accuracy]},
+        "the first chooses the best epoch.*knows which way it gets better",
+    ),
+    "callback": ({"keras_callbacks": [3]}, r"list of callbacks of Keras. .*=\[3\]"),
+    "generator": (
+        {"random_state": np.random.default_rng(3)},
+        "`random_state` makes the training repeatable .*Received: .*=Generator",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PARTS)
+def test_parts_that_are_none_of_keras_are_refused(case):
+    given, words = PARTS[case]
+    refuses(estimators.SequenceClassifier, given, STEPS, CODES, words)
+
+
+@pytest.mark.parametrize("first", ["acc", "accuracy", "AUC", keras.metrics.AUC()])
+def test_metrics_that_know_their_way_may_choose(first):
+    given = {"metrics": [first, keras.metrics.binary_accuracy]}
+    check_arguments(estimators.TextClassifier(**given).get_params(deep=False))
+
+
+def test_groups_are_refused_beside_an_order():
+    words = "^`order` alone decides .* `groups` must be None beside it"
+    given = {"groups": np.arange(30) // 5, "order": "rows"}
+    refuses(estimators.SequenceRegressor, {}, STEPS, VALUES, words, given)
 
 
 # Rows whose labels are in another order

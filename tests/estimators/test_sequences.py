@@ -83,6 +83,16 @@ def test_tensors_are_read():
     assert read_sequences([tensor[0], tensor[1, :2]]).lengths().tolist() == [3, 2]
 
 
+def test_tensors_of_another_library_and_of_half_precision_are_read():
+    torch = pytest.importorskip("torch")
+    kept = torch.tensor([[1.5], [2.0]], requires_grad=True)
+    half = torch.tensor([[3.5]], dtype=torch.bfloat16)
+    found = read_sequences([kept, half])
+    assert [steps.tolist() for steps in found.steps] == [[[1.5], [2.0]], [[3.5]]]
+    tensor = keras.ops.cast([[[1.5], [2.0]]], "bfloat16")
+    assert read_sequences(tensor).steps[0].tolist() == [[1.5], [2.0]]
+
+
 @pytest.mark.backend_free
 @pytest.mark.parametrize(
     "data",
@@ -132,6 +142,7 @@ NUMBERS = "must hold numbers, NaN where one is missing"
         (np.zeros((0, 3)), "at least one. Received: n_samples=0"),
         ([[1, np.inf]], r"finite .*1 infinite ones, or over 3.4e38, in X\[0\]"),
         (np.array([[1.0, 1e39], [-np.inf, 0]]), "2 infinite ones, .* in X"),
+        ([[1, 10**400]], r"finite .*1 infinite ones, or over 3.4e38, in X\[0\]"),
         (["so good", "bad"], rf"{NUMBERS}.*X\[0\]='so good'"),
         ([["a", "b"]], rf"{NUMBERS}.*X\[0\]="),
         (np.array([["a"]]), f"{NUMBERS}.*X="),
