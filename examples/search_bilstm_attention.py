@@ -5,11 +5,11 @@
     python examples/search_bilstm_attention.py --npz steps.npz --workers 2
 
 Without a file it reads scikit-learn's digits row by row: 8 steps of 8 pixels. `--npz`
-is as for train_bilstm_attention.py; of a regression the scores are in standard
-deviations of the targets, and the saved model predicts in their units. Methods, `--out`
-and `--storage` are as for search_mlp.py. Writes the searches, their comparison
-`searches.png`, and of the best model of all `model.keras` and `saved_model/1/`, into
-`--out`.
+is as for train_bilstm_attention.py, without NaN; of a regression the scores are in
+standard deviations of the targets, and the saved model predicts in their units.
+Methods, `--out` and `--storage` are as for search_mlp.py. Writes the searches, their
+comparison `searches.png`, and of the best model of all `model.keras` and
+`saved_model/1/`, into `--out`.
 """
 
 import quiet_start  # noqa: F401 (goes before what loads TensorFlow)
@@ -21,7 +21,7 @@ import pathlib
 import keras
 import numpy as np
 from methods_of_search import add_options, best_of, search_by
-from train_bilstm_attention import PADDING, digits, read_npz
+from train_bilstm_attention import PADDING, check, digits, read_npz
 
 from keras_trainkit import data, hypermodels, layers, serving
 
@@ -53,6 +53,7 @@ def main(
 ):
     # File to sequences. No trial sees the test rows.
     x, y = read_npz(npz) if npz else digits()
+    check(not np.isnan(x).any(), "have no NaN in x", f"{np.isnan(x).sum()} of them")
     classes = None if y.dtype.kind == "f" else np.unique(y)
     print(
         f"Data: {npz or 'digits of scikit-learn'}, {len(x)} sequences of up to "

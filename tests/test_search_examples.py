@@ -349,3 +349,7 @@ def test_search_bilstm_attention_names_arrays_it_cannot_use(
     np.savez(tmp_path / "steps.npz", x=np.ones((4, 2, 1)), y=np.ones(3))
     with pytest.raises(ValueError, match=r"be arrays x .*\(4, 2, 1\)"):
         search_bilstm_attention.main(tmp_path / "steps.npz", out=tmp_path)
+    x = np.full((4, 2, 1), np.nan)
+    np.savez(tmp_path / "steps.npz", x=x, y=np.ones(4))
+    with pytest.raises(ValueError, match="have no NaN in x. Received: 8 of them"):
+        search_bilstm_attention.main(tmp_path / "steps.npz", out=tmp_path)

@@ -431,6 +431,11 @@ def _check_model(model: keras.Model) -> None:
             "`fit`: by a `keras.Input`, or a call on one batch. Received: a "
             f"{type(model).__name__} that is not built."
         )
+    if not model.trainable_variables:
+        raise ValueError(
+            "GradientMonitor watches the gradients of weights that are trained, and "
+            f"the model must have some. Received: {model.name}, all of it frozen."
+        )
     replicas = replicas_of(model)
     if replicas > 1:
         raise ValueError(

@@ -439,6 +439,15 @@ def test_two_monitors_measure_what_each_measures_alone():
     assert type(model.train_function) is type(plain.train_function)
 
 
+@pytest.mark.filterwarnings("ignore:The model does not have any trainable weights")
+def test_a_model_without_weights_that_are_trained_is_refused():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.trainable = False
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="model must have some. Received: .* frozen"):
+        model.fit(np.ones((4, 2)), np.ones(4), callbacks=[GradientMonitor()], verbose=0)
+
+
 def test_a_model_that_is_not_built_is_refused_where_fit_has_not_built_it():
     model = keras.Sequential([keras.layers.Dense(4), keras.layers.Dense(1)])
     model.compile("sgd", "mse")

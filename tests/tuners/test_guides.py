@@ -181,7 +181,9 @@ SCRIPTS = {"start": GETTING_STARTED, "loop": OWN_LOOP, "space": TAILORED}
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("default")  # as where a script is started
+@pytest.mark.filterwarnings(  # as where a script is started
+    "default", "ignore:__array__ implementation doesn't accept a copy"
+)
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
 def test_a_script_of_kerastuner_runs_with_the_import_changed(
     script, tmp_path, monkeypatch
