@@ -18,14 +18,15 @@ from keras_trainkit.estimators._estimator import (
     Splits,
     trained_rows,
 )
+from keras_trainkit.estimators._padding import PADDING
 from keras_trainkit.estimators._parts import Rows
 from keras_trainkit.estimators._read_length import check_read_length, tell_unread
 from keras_trainkit.estimators._recipe import choice
 from keras_trainkit.estimators._sequence_recipe import (
     chosen_for_measurements,
+    like_lengths,
 )
 from keras_trainkit.estimators._sequences import (
-    PADDING,
     PURPOSE,
     Sequences,
     check_resolution,
@@ -46,6 +47,7 @@ class SequenceEstimator(Estimator):
         "convolutions": (),
         "pool_size": 1,
         "convolution_mean": False,
+        "num_lengths": 1,
     }
     n_features_in_: int
 
@@ -120,6 +122,8 @@ class SequenceEstimator(Estimator):
                 "are read of the training rows. Received: missing values alone in "
                 f"channel {empty}."
             )
+        trained_lengths = source.take(splits[0][0]).lengths()
+        recipe |= like_lengths(trained_lengths)
         used = source.take(np.union1d(*splits[0]))
         missing, time = _missing(used), int(used.lengths().max())
         return Plan(

@@ -7,7 +7,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from keras_trainkit.estimators._recipe import MIN_EPOCH_STEPS, lengths_of, with_given
+import numpy as np
+
+from keras_trainkit.estimators._recipe import (
+    MIN_EPOCH_STEPS,
+    choice,
+    lengths_of,
+    with_given,
+)
 
 MOST_STEPS = 500
 MOST_CONVOLVED = 2_000  # steps, of which the recurrence sees some hundred
@@ -17,6 +24,9 @@ SHAPES = ((64, 8), (128, 5), (64, 3))
 MOST_WORDS = 250
 SEQUENCES_SEEN = 540_000  # sequences times epochs, at most
 TEXTS_SEEN = 120_000
+MANY_ROWS = 1_000  # from which batches of like length are worth their number
+MUCH_PADDING = 0.25  # share of the steps
+LIKE_LENGTHS = 4
 EVERY = "the recipe's"
 FAST = 'of the preset "fast"'
 
@@ -96,6 +106,23 @@ def chosen_for_texts(
         found["epochs"] = (10, f"the most {FAST}")
         found["min_epoch_steps"] = (1, FAST)
     return with_given(found, given)
+
+
+def like_lengths(lengths: np.ndarray) -> dict[str, dict[str, Any]]:
+    """The number of lengths that batches of training rows are padded to.
+
+    Args:
+        lengths: Ints `(rows,)`. Steps of each training row, of those that are read.
+    """
+    share = 1 - lengths.mean() / lengths.max()
+    if len(lengths) < MANY_ROWS:
+        groups, why = 1, f"{len(lengths):,} training rows, fewer than {MANY_ROWS:,}"
+    elif share < MUCH_PADDING:
+        groups, why = 1, f"{share:.0%} of the steps of one length would be padding"
+    else:
+        groups = LIKE_LENGTHS
+        why = f"{share:.0%} of the steps of one length would be padding"
+    return {"num_lengths": choice(groups, why)}
 
 
 def _parts(

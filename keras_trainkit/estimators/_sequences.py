@@ -20,6 +20,7 @@ from keras_trainkit._resolution import (
     small_features,
 )
 from keras_trainkit._tables.objects import is_missing, object_array, real_numbers
+from keras_trainkit.estimators._padding import PADDING
 
 PURPOSE = "`X` holds the sequences, one per row,"
 SHAPES = (
@@ -27,7 +28,6 @@ SHAPES = (
     "list of arrays (time, channels) of any lengths"
 )
 NUMBERS = "must hold numbers, NaN where one is missing"
-PADDING = -1e9  # marks the steps that do not count; a float32 exactly
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,6 +17,8 @@ from keras import ops
 from keras_trainkit._optimizer_access import averages_weights, learning_rate_schedule
 from keras_trainkit._types import Model
 from keras_trainkit.callbacks import CooldownOnPlateau, EarlyStopping, TrainState
+from keras_trainkit.data import SequenceBatches
+from keras_trainkit.estimators._padding import padding_of, steps_of
 from keras_trainkit.estimators._parts import Part, Rows
 from keras_trainkit.models import ensemble, loss_for, metrics_for
 from keras_trainkit.optimizers import AdamW
@@ -138,11 +140,10 @@ def trained_networks(
         # Not by the accuracy, which few validation rows know only roughly.
         monitor = f"val_{_name_of(metrics[0])}" if goal.metrics else "val_loss"
         history = first.fit(
-            *_as_arguments(part.training, goal)[:2],
-            sample_weight=part.training.weights,
+            **_training_data(part.training, values, goal, seed + number),
             validation_data=_as_arguments(part.validation, goal),
+            validation_batch_size=values["batch_size"],
             epochs=values["epochs"],
-            batch_size=values["batch_size"],
             callbacks=[
                 ending_of(first, monitor, values),
                 *goal.watch,
@@ -168,6 +169,31 @@ def _begin_as(
     _assign(compiled.variables, _values(network.variables))
     fresh.build(network.trainable_variables)
     _assign(compiled.optimizer.variables, _values(fresh.variables))
+
+
+def _training_data(
+    rows: Rows, values: Mapping[str, Any], goal: Goal, seed: int
+) -> dict[str, Any]:
+    """Arguments of `fit`: arrays, or batches of sequences of like length."""
+    y, size, groups = targets(rows.y, goal), values["batch_size"], "num_lengths"
+    if values.get(groups, 1) == 1:
+        return {
+            "x": rows.x,
+            "y": y,
+            "sample_weight": rows.weights,
+            "batch_size": size,
+        }
+    batches = SequenceBatches(
+        rows.x,
+        y,
+        rows.weights,
+        lengths=steps_of(rows.x),
+        batch_size=size,
+        num_lengths=values[groups],
+        value=padding_of(rows.x),
+        seed=seed,
+    )
+    return {"x": batches, "shuffle": False}  # in an order of their own
 
 
 def _as_arguments(rows: Rows, goal: Goal) -> tuple:

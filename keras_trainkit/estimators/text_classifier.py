@@ -1,7 +1,7 @@
 import functools
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
@@ -17,9 +17,10 @@ from keras_trainkit.estimators._estimator import (
     Splits,
     trained_rows,
 )
+from keras_trainkit.estimators._padding import steps_of
 from keras_trainkit.estimators._parts import Rows
 from keras_trainkit.estimators._read_length import check_read_length, tell_unread
-from keras_trainkit.estimators._sequence_recipe import chosen_for_texts
+from keras_trainkit.estimators._sequence_recipe import chosen_for_texts, like_lengths
 from keras_trainkit.estimators._texts import (
     PURPOSE,
     Texts,
@@ -120,6 +121,8 @@ class TextClassifier(Classifier, Estimator):
 
     _few_rows = 0
     _steps_at_once = 1
+
+    _later_numbers: ClassVar[dict[str, Any]] = {"min_epoch_steps": 1, "num_lengths": 1}
 
     def __init__(
         self,
@@ -255,6 +258,8 @@ class TextClassifier(Classifier, Estimator):
         if self.max_length is None:
             tell_unread(words.lengths, recipe, "texts", "words")
         ids = padded_words(words.numbers)
+        trained_lengths = steps_of(ids[np.searchsorted(used, splits[0][0])])
+        recipe |= like_lengths(trained_lengths)
         return Plan(
             recipe,
             lambda rows: ids[np.searchsorted(used, rows)],

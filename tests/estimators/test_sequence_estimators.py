@@ -12,7 +12,11 @@ from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV
 
 from keras_trainkit import callbacks, data, layers, models, optimizers
-from keras_trainkit.estimators import SequenceClassifier, SequenceRegressor
+from keras_trainkit.estimators import (
+    SequenceClassifier,
+    SequenceRegressor,
+    _sequence_recipe,
+)
 
 SMALL = {"units": (4,), "epochs": 2, "batch_size": 16, "learning_rate": 0.02}
 SMALL |= {"validation": 0.25, "random_state": 3}
@@ -375,7 +379,7 @@ def in_plain_keras(sequences, y, recipe, **task):
         seed=chosen["seed"],
     )
     padding = chosen["mask_value"]
-    x, _ = data.pad_sequences(sequences, value=padding)
+    x, lengths = data.pad_sequences(sequences, value=padding)
     scaling = layers.StandardScaling()
     scaling.adapt(x[parts.train], mask_value=padding)
     if not classes:
@@ -411,18 +415,51 @@ def in_plain_keras(sequences, y, recipe, **task):
         metrics=metrics,
     )
     y = y.astype("float32")
+    arrays = x[parts.train], y[parts.train]
+    rows = {"x": arrays[0], "y": arrays[1], "batch_size": chosen["batch_size"]}
+    if chosen["num_lengths"] > 1:
+        batches = data.SequenceBatches(
+            *arrays,
+            lengths=lengths[parts.train],
+            batch_size=chosen["batch_size"],
+            num_lengths=chosen["num_lengths"],
+            value=padding,
+            seed=chosen["seed"],
+        )
+        rows = {"x": batches, "shuffle": False}
     model.fit(
-        x[parts.train],
-        y[parts.train],
+        **rows,
         validation_data=(x[parts.validation], y[parts.validation]),
+        validation_batch_size=chosen["batch_size"],
         epochs=chosen["epochs"],
-        batch_size=chosen["batch_size"],
         callbacks=[
             callbacks.CooldownOnPlateau(min_epoch_steps=chosen["min_epoch_steps"])
         ],
         verbose=0,
     )
     return model
+
+
+@pytest.mark.slow
+def test_many_rows_are_trained_on_in_batches_of_like_length(
+    sequences, means, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(_sequence_recipe, "MANY_ROWS", 30)
+    unlike = [steps[: 8 if n < 8 else 2 + n % 3] for n, steps in enumerate(sequences)]
+    weights = np.linspace(0.5, 1.5, 40)
+    seen = []
+
+    def count(batch, logs=None):
+        seen.append(batch)
+
+    watch = keras.callbacks.LambdaCallback(on_train_batch_end=count)
+    regressor = SequenceRegressor(**SMALL, keras_callbacks=[watch]).fit(unlike, means)
+    assert values_of(regressor)["num_lengths"] == 4
+    assert len(seen) == 2 * 2  # no more steps than of one array
+    model = in_plain_keras(unlike, means, regressor.recipe_, task="regression")
+    assert_same_weights(model, regressor)
+    weighed = SequenceRegressor(**SMALL).fit(unlike, means, weights, resume=tmp_path)
+    assert not np.array_equal(weighed.predict(unlike), regressor.predict(unlike))
 
 
 def assert_same_weights(model, estimator):

@@ -1,10 +1,12 @@
 """The recipes for measurements and texts say what they take and why."""
 
+import numpy as np
 import pytest
 
 from keras_trainkit.estimators._sequence_recipe import (
     chosen_for_measurements,
     chosen_for_texts,
+    like_lengths,
 )
 
 pytestmark = pytest.mark.backend_free
@@ -121,3 +123,19 @@ def test_without_convolutions_no_steps_are_pooled():
         assert found["convolutions"]["value"] == ()
         assert (found["pool_size"]["value"], found["max_length"]["value"]) == (1, 500)
         assert found["convolution_mean"]["value"] is False
+
+
+@pytest.mark.parametrize(
+    ("lengths", "groups", "reason"),
+    [
+        ([10] * 500 + [2] * 500, 4, "40% of the steps"),
+        ([10] * 999 + [4], 1, "0% of the steps"),
+        ([10] * 500 + [2] * 499, 1, "999 training rows"),
+    ],
+)
+def test_many_rows_of_unlike_lengths_are_read_in_batches_of_like_length(
+    lengths, groups, reason
+):
+    choice = like_lengths(np.array(lengths))["num_lengths"]
+    assert choice["value"] == groups
+    assert reason in choice["reason"]
