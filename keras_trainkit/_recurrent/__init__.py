@@ -2,16 +2,18 @@
 
 `reference.py` says in plain `keras.ops` what is computed. `tensorflow.py`, `jax.py` and
 `torch.py` compute the same in `fused`, with a gradient written by hand, and `choose`
-tells which of the two to run.
+tells which of the two to run. `cudnn.py` hands the work to Keras' own LSTM, where
+`calls_cudnn` says that it calls cuDNN.
 """
 
 import importlib
 from collections.abc import Callable, Sequence
+from types import ModuleType
 
 import keras
 from keras import ops
 
-from keras_trainkit._recurrent import reference
+from keras_trainkit._recurrent import cudnn, reference
 from keras_trainkit._types import Tensor
 
 
@@ -25,6 +27,7 @@ def lstm(
     reverse: bool = False,
     training: bool = False,
     kernel: str = "auto",
+    use_cudnn: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Runs one direction of an LSTM over a batch of sequences.
 
@@ -45,6 +48,8 @@ def lstm(
             the step they belong to.
         training: Bool. True if a gradient will be asked for.
         kernel: `"auto"`, `"fused"` or `"reference"`; see `layers.VariationalLSTM`.
+        use_cudnn: Bool. False keeps `"auto"` from cuDNN, whose operation runs on no
+            other device.
 
     Returns:
         `(outputs, h, c)`: `(batch, time, units)` and the states after all steps.
@@ -52,20 +57,26 @@ def lstm(
     if inputs.shape[1] == 0:
         batch, units = ops.shape(states[0])
         return ops.zeros((batch, 0, units), dtype=inputs.dtype), states[0], states[1]
+    each = None
     if mask is not None:
-        mask = ops.cast(mask, "bool")[:, :, None]
-        inputs = ops.where(mask, inputs, ops.zeros_like(inputs))
-    outputs, h, c = recurrence(kernel, training)(
-        _project(ops.transpose(inputs, (1, 0, 2)), weights[0], weights[2]),
-        *states,
-        weights[1],
-        mask=_time_major(mask, inputs.dtype),
-        recurrent_mask=recurrent_mask,
-        reverse=reverse,
-    )
-    outputs = ops.transpose(outputs, (1, 0, 2))
-    if mask is not None:
-        outputs = ops.where(mask, outputs, ops.zeros_like(outputs))
+        mask = ops.cast(mask, "bool")
+        each = mask[:, :, None]
+        inputs = ops.where(each, inputs, ops.zeros_like(inputs))
+    cudnn_wanted = kernel == "auto" and use_cudnn and recurrent_mask is None
+    if cudnn_wanted and _native().calls_cudnn(inputs, mask):
+        outputs, h, c = cudnn.run(inputs, states, weights, mask=mask, reverse=reverse)
+    else:
+        outputs, h, c = recurrence(kernel, training)(
+            _project(ops.transpose(inputs, (1, 0, 2)), weights[0], weights[2]),
+            *states,
+            weights[1],
+            mask=_time_major(each, inputs.dtype),
+            recurrent_mask=recurrent_mask,
+            reverse=reverse,
+        )
+        outputs = ops.transpose(outputs, (1, 0, 2))
+    if each is not None:
+        outputs = ops.where(each, outputs, ops.zeros_like(outputs))
     return outputs, h, c
 
 
@@ -82,8 +93,17 @@ def _time_major(mask: Tensor | None, dtype: str) -> Tensor | None:
 
 def recurrence(kernel: str, training: bool) -> Callable:
     """The function that runs the loop, as `reference.recurrence` does."""
-    backend = keras.config.backend()
-    native = importlib.import_module(f"keras_trainkit._recurrent.{backend}")
     if kernel == "reference":
-        return getattr(native, "plain", reference.recurrence)
-    return native.choose(training)
+        return getattr(_native(), "plain", reference.recurrence)
+    return _native().choose(training)
+
+
+def xla_compiles(kernel: str) -> bool:
+    """False if the layer may hold cuDNN's operation, which XLA refuses (TensorFlow)."""
+    on_tensorflow = keras.config.backend() == "tensorflow"
+    return not (on_tensorflow and kernel == "auto" and _native().sees_gpu())
+
+
+def _native() -> ModuleType:
+    backend = keras.config.backend()
+    return importlib.import_module(f"keras_trainkit._recurrent.{backend}")

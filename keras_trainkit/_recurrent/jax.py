@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import keras
 
 from keras_trainkit._types import Tensor
 
@@ -17,6 +18,25 @@ from keras_trainkit._types import Tensor
 def choose(training: bool) -> Callable:
     """The loop to run: the same for training and inference."""
     return fused
+
+
+def calls_cudnn(inputs: Tensor, mask: Tensor | None) -> bool:
+    """True if Keras' LSTM calls cuDNN for these inputs, on one device.
+
+    That is without a mask, in float32, with sizes that are known and not 0. Over
+    several devices cuDNN's call would be made whole on each.
+    """
+    sizes_fit = all(isinstance(size, int) and size for size in inputs.shape)
+    alone = keras.distribution.distribution() is None
+    single = inputs.dtype == jnp.float32
+    return mask is None and sizes_fit and single and alone and sees_gpu()
+
+
+def sees_gpu() -> bool:
+    """Asks as Keras' LSTM asks, and heeds `keras.device("cpu")`."""
+    chosen = jax.config.jax_default_device  # a device or its platform
+    platform = getattr(chosen, "platform", chosen) or jax.default_backend()
+    return platform in ("gpu", "cuda", "rocm")
 
 
 def fused(

@@ -25,6 +25,17 @@ def choose(training: bool) -> Callable:
     return fused if training else plain
 
 
+def calls_cudnn(inputs: Tensor, mask: Tensor | None) -> bool:
+    """True if Keras' LSTM calls cuDNN for these inputs; it reads from the left."""
+    fits = 0 not in inputs.shape and inputs.dtype in (tf.float16, tf.float32)
+    return fits and sees_gpu()
+
+
+def sees_gpu() -> bool:
+    """Asks as Keras' LSTM asks."""
+    return bool(tf.config.list_logical_devices("GPU"))
+
+
 def fused(
     gates: Tensor,
     h: Tensor,

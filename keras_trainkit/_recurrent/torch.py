@@ -13,6 +13,21 @@ def choose(training: bool) -> Callable:
     return fused
 
 
+def calls_cudnn(inputs: Tensor, mask: Tensor | None) -> bool:
+    """True if Keras' LSTM calls cuDNN for these inputs.
+
+    That is without a mask and not while a graph is traced.
+    """
+    traced = torch.jit.is_tracing() or torch.compiler.is_compiling()
+    fits = inputs.numel() > 0 and inputs.dtype in (torch.float16, torch.float32)
+    return mask is None and not traced and fits and sees_gpu(inputs)
+
+
+def sees_gpu(inputs: Tensor) -> bool:
+    """True if the inputs are on a GPU that has cuDNN."""
+    return inputs.is_cuda and torch.backends.cudnn.is_available()
+
+
 def fused(
     gates: Tensor,
     h: Tensor,

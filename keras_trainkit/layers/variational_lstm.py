@@ -10,7 +10,7 @@ from keras_trainkit._checks import (
     check_number,
     check_seed,
 )
-from keras_trainkit._recurrent import lstm
+from keras_trainkit._recurrent import lstm, xla_compiles
 from keras_trainkit._serialization import serializable
 from keras_trainkit._steps import valid_steps
 from keras_trainkit._types import Shape, Tensor
@@ -74,8 +74,9 @@ class VariationalLSTM(keras.layers.Layer):
             of 0.
         return_state: Bool. True returns the final states too.
         seed: Int or None. Makes the masks repeatable; None draws a new seed.
-        kernel: `"auto"`, `"fused"` or `"reference"`. The last is a plain loop whose
-            gradient the backend derives. See "Speed" below.
+        kernel: `"auto"`, `"fused"` or `"reference"`. The first is cuDNN where it can
+            be, else the second; the last is a plain loop whose gradient the backend
+            derives. See "Speed" below.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -103,8 +104,18 @@ class VariationalLSTM(keras.layers.Layer):
     model = keras.Model(x, keras.layers.Dense(1)(h))
     ```
 
-    Speed: `"auto"` and `"fused"` train on loops whose gradient is written by hand
-    (JAX and torch use them in inference too). On TensorFlow these are compiled by
+    Speed: on a GPU `"auto"` calls `keras.layers.LSTM`, and so cuDNN, except
+
+    - in training with `recurrent_dropout`; in bfloat16, on JAX in float16 too;
+    - with a mask on JAX and torch (TensorFlow: padding anywhere);
+    - on JAX over several devices or with sizes unknown to the graph, on torch where a
+      graph is traced, in `serving.export`.
+
+    Elsewhere it is `"fused"`. XLA compiles no cuDNN, so a model compiled with
+    `jit_compile=True` on TensorFlow and a GPU needs `kernel="fused"`.
+
+    `"fused"` trains on loops whose gradient is written by hand (JAX and torch use them
+    in inference too). On TensorFlow these are compiled by
     XLA, once per batch size, units and number of steps; where the number of steps
     is unknown when the graph is made, once per power of 2 of it (16 at least), so
     that batches of many lengths compile a few times. Each new batch size compiles
@@ -147,6 +158,8 @@ class VariationalLSTM(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(self.seed)
         self.input_spec = keras.InputSpec(ndim=3)
         self.supports_masking = True
+        self.use_cudnn = "auto"  # `serving.export` sets False, as for Keras' own LSTM
+        self.supports_jit = xla_compiles(kernel)
 
     def build(self, sequences_shape: Shape, initial_state_shape: Any = None) -> None:
         features = sequences_shape[-1]
@@ -249,6 +262,7 @@ class VariationalLSTM(keras.layers.Layer):
             reverse=reverse,
             training=training,
             kernel=self.kernel,
+            use_cudnn=bool(self.use_cudnn),
         )
 
     def _kept(self, shape: Shape, rate: float) -> Tensor:

@@ -137,11 +137,17 @@ def test_a_model_compiled_for_xla_gives_a_plain_graph(tmp_path, priced, rows):
 
 
 @pytest.mark.slow
-def test_a_model_on_a_gpu_is_drawn_without_cudnn(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "inner",
+    [
+        lambda: keras.layers.Bidirectional(keras.layers.LSTM(4), name="both"),
+        lambda: layers.VariationalLSTM(4, bidirectional=True, dropout=0.2, name="both"),
+    ],
+)
+def test_a_model_on_a_gpu_is_drawn_without_cudnn(tmp_path, monkeypatch, inner):
     gpu = [tf.config.LogicalDevice("/device:GPU:0", "GPU")]
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda *_: gpu)
-    inputs = keras.Input((None, 2), name="steps")
-    inner = keras.layers.Bidirectional(keras.layers.LSTM(4), name="both")
+    inputs, inner = keras.Input((None, 2), name="steps"), inner()
     nested = keras.Sequential([keras.Input((None, 2)), inner], name="state")
     model = keras.Model(inputs, nested(inputs))
 
@@ -153,7 +159,7 @@ def test_a_model_on_a_gpu_is_drawn_without_cudnn(tmp_path, monkeypatch):
     examples = np.random.default_rng(5).normal(size=(2, 3, 2))
     path = serving.export(model, tmp_path, examples)
     assert b"Cudnn" not in (path / "saved_model.pb").read_bytes()
-    lstm = inner.forward_layer, inner.backward_layer
+    lstm = [getattr(inner, name, inner) for name in ("forward_layer", "backward_layer")]
     assert [layer.use_cudnn for layer in lstm] == ["auto", "auto"]  # as it was
 
 
