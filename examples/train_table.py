@@ -20,11 +20,13 @@ trees.
 | `;`, tab or `|` between the columns | found out by the header; else `--sep`      |
 | other bytes than UTF-8              | read as Windows-1252, and said             |
 | two columns of one name             | read as `name` and `name.1`, and said      |
+| a separator at the end of each row  | left out, and said                         |
 | a column without a value            | left out, and said                         |
 | a column of one value               | kept, and always 0                         |
 | a row without a target              | left out, and said                         |
 | a class of fewer than three rows    | left out, and said                         |
 | a target such as "$1,200"           | read as a number                           |
+| a target of dates                   | read as days since 1970, and said          |
 """
 
 import quiet_start  # noqa: F401 (goes before what loads TensorFlow)
@@ -193,6 +195,8 @@ def read_csv(csv, sep=None):
     encoding = encoding_of(csv)
     with open(csv, encoding=encoding, newline="") as file:
         header = file.readline()
+        file.seek(0)
+        lines = [line for line, _ in zip(file, range(100), strict=False)]
     if sep is None:
         sep = max(",;\t|", key=header.count)
     sep = "\t" if sep == "\\t" else sep  # as a shell hands it over
@@ -201,11 +205,23 @@ def read_csv(csv, sep=None):
             "`sep` stands between the columns and must be one character, or \\t for a "
             f"tab. Received: sep={sep!r}."
         )
-    names = next(csv_files.reader([header], delimiter=sep), [])
+    names, *rows = list(csv_files.reader(lines, delimiter=sep)) or [[]]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         print("Columns of one name:", *twice, "(the second is read as NAME.1)")
-    return pd.read_csv(csv, sep=sep, encoding=encoding, low_memory=False)
+    columns = columns_read(names, next(filter(None, rows), names))
+    return pd.read_csv(csv, sep=sep, encoding=encoding, low_memory=False, **columns)
+
+
+def columns_read(names, first):
+    """Arguments of `read_csv` where rows have more values than the header has names."""
+    if len(first) <= len(names):
+        return {}
+    if any(first[len(names) :]):
+        print("The first value of each row, which has no name, is left out.")
+        return {}  # pandas takes it for the label of the row
+    print("Left out, without a name and a value: what stands behind the last column")
+    return {"index_col": False, "usecols": range(len(names))}
 
 
 def encoding_of(csv):
@@ -232,7 +248,7 @@ def split_target(table, target, task):
             "`target` names the column to predict and must be one of "
             f"{list(table.columns)}. Received: target={target!r}."
         )
-    numbers, missing = read_target(table[target], target)
+    numbers, missing, dates = read_target(table[target], target)
     y = table[target]
     values = [] if numbers is None else np.unique(numbers[~missing])
     fractions = bool(np.mod(values, 1).any())
@@ -251,12 +267,13 @@ def split_target(table, target, task):
     table, y = table[kept].drop(columns=target), y[kept]
     if fractions and task != "regression":
         y = y.astype(str)  # classes that are named like numbers
-    empty = [name for name in table if table[name].isna().all()]
+    empty = [name for name in table if len(table) and table[name].isna().all()]
     if empty:
         print("Left out, without a value:", *empty)
     table = table.drop(columns=empty)
     if task == "regression":
-        print(f"Predicts {target!r}, a number")
+        unit = "days since 1970-01-01" if dates else "a number"
+        print(f"Predicts {target!r}, {unit}")
         return table, numbers[kept], task, None
     codes, classes = pd.factorize(y, sort=True)
     if len(classes) < 2:
@@ -269,19 +286,21 @@ def split_target(table, target, task):
 
 
 def read_target(column, name):
-    """Numbers of the column (None where it holds texts), and True at missing values.
+    """Numbers of the column (None where it holds texts), True at missing values.
 
-    "$1,200" is a number, and "?" no value, by the rules of the encoder.
+    "$1,200" is a number, and "?" no value, by the rules of the encoder. Then True if
+    the numbers are days.
     """
     encoder = layers.TableEncoder(scaling=None)
     encoder.adapt({name: column})
     encoded = encoder({name: column})
     if encoder.categorical_names:
-        return None, encoded["categorical"][:, 0] == 0
+        return None, encoded["categorical"][:, 0] == 0, False
     missing = np.zeros(len(column), bool)
     if f"{name}_missing" in encoder.numeric_names:
         missing = encoded["numeric"][:, -1] == 1
-    return encoded["numeric"][:, 0], missing
+    (column,) = encoder.get_build_config()["columns"]
+    return encoded["numeric"][:, 0], missing, column["kind"] == "datetime"
 
 
 def is_frequent(y):

@@ -214,6 +214,34 @@ def test_train_table_reads_what_excel_writes(
     assert f"read as {said}" in printed if said else not printed
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("a,b\n1,x,\n2,y,\n", "without a name and a value"),
+        ("a;b\n1;x;;\n2;y;;\n", "without a name and a value"),
+        ("a,b\nr1,1,x\nr2,2,y\n", "The first value of each row"),
+        ("a,b\n\n1,x\n2,y\n", ""),
+    ],
+)
+def test_train_table_keeps_values_under_their_names(
+    train_table, tmp_path, capsys, content, said
+):
+    """Pandas takes the first column for labels and moves the others to its left."""
+    (tmp_path / "rows.csv").write_text(content)
+    read = train_table.read_csv(tmp_path / "rows.csv")
+    assert read.to_dict("list") == {"a": [1, 2], "b": ["x", "y"]}
+    printed = capsys.readouterr().out
+    assert said in printed and bool(said) == bool(printed)
+
+
+def test_train_table_says_that_a_target_of_dates_is_in_days(train_table, capsys):
+    days = [f"1970-02-{day:02d}" for day in range(1, 26)]
+    frame = pd.DataFrame({"x": range(25), "y": days})
+    _, y, task, _ = train_table.split_target(frame, "y", None)
+    assert (task, y[0], y[-1]) == ("regression", 31, 55)
+    assert "Predicts 'y', days since 1970-01-01" in capsys.readouterr().out
+
+
 def test_train_table_tells_many_small_classes_in_a_few_lines(train_table, capsys):
     classes = [*"aaabbb", *(f"k{number}" for number in range(50))]
     frame = pd.DataFrame({"x": range(56), "y": classes})

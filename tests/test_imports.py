@@ -53,6 +53,7 @@ PRIVATE_IMPORTS = {
     },
     "serving": {"layers._classes", "models._heads", "models._task"},
     "analysis": {
+        "data._row_times",
         "data._rows",
         "tuners._data_description",
         "tuners._study_tuner",
@@ -64,6 +65,7 @@ PRIVATE_IMPORTS = {
         "analysis._report_scores",
         "analysis._report_sections",
         "callbacks._monitor",
+        "data._row_times",
         "layers._classes",
         "tuners._data_description",
         "tuners._patient_storage",

@@ -277,7 +277,7 @@ def encode_tensors(
         tensors: By column name, `(rows,)` or `(rows, 1)`.
         lookup: StringLookup of `plan.vocabulary`, with a mask token.
     """
-    tensors = {name: ops.reshape(tensors[name], (-1,)) for name in plan.names}
+    tensors = {name: _flat(tensors[name]) for name in plan.names}
     rows = ops.shape(tensors[plan.names[0]])[0]
     indices = _vocabulary_indices(plan, tensors, lookup)
     codes = [
@@ -293,6 +293,12 @@ def encode_tensors(
     if codes:
         categorical = ops.stack(codes, axis=1)
     return {"numeric": numeric, "categorical": categorical}
+
+
+def _flat(tensor: Tensor) -> Tensor:
+    """The tensor with one axis; as it is, where it has one, for an operation costs."""
+    rank = getattr(tensor.shape, "rank", None)  # unknown of some tensors
+    return tensor if rank == 1 else ops.reshape(tensor, (-1,))
 
 
 def _vocabulary_indices(

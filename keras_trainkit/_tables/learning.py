@@ -34,6 +34,7 @@ from keras_trainkit._tables.levels import (
 )
 from keras_trainkit._tables.notation import MISSING_WORDS, Notation
 from keras_trainkit._tables.number_statistics import BLOCK, NumberStatistics
+from keras_trainkit._tables.objects import EXACT
 from keras_trainkit._tables.recognition import (
     MAX_STRAY_SHARE,
     Recognition,
@@ -187,7 +188,7 @@ class ColumnLearner:
                 if self._texts.notation is None:
                     refuse_levels(self.name, self._texts.counts)
             if self._texts.notation is not None and len(rest):
-                self._take_numbers(self._texts.read(rest, self._texts.notation))
+                self._take_texts(self._texts.read(rest, self._texts.notation))
 
     def _update_values(self, column: Column) -> None:
         self._kind = self._kind or auto_kind(self.name, column)
@@ -218,6 +219,13 @@ class ColumnLearner:
             self._levels.update(values[start : start + BLOCK].tolist())
             if len(self._levels) > MAX_LEVELS:
                 refuse_levels(self.name, self._levels)
+
+    def _take_texts(self, values: np.ndarray) -> None:
+        """Takes numbers of texts: large ones have an exponent, or they were codes."""
+        self._is_coarse |= self._given_kind is None and bool(
+            (np.abs(values) >= EXACT).any()
+        )
+        self._take_numbers(values)
 
     def _take_numbers(self, present: np.ndarray) -> None:
         self._numbers.update(present)
@@ -340,7 +348,7 @@ class ColumnLearner:
         texts.notation = self._recognized_notation(texts.counts)
         if texts.notation is not None:
             for values in texts.read_counted(texts.notation, BLOCK):
-                self._take_numbers(values)
+                self._take_texts(values)
 
     def _recognized_notation(self, counts: Mapping[str, int]) -> Notation | None:
         """Notation of the counted texts, or None; sets kind, remark and warning."""

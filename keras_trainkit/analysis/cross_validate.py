@@ -18,7 +18,8 @@ from keras_trainkit.analysis._samples import (
 from keras_trainkit.analysis.cross_validation import CrossValidation
 from keras_trainkit.data import Fold, split
 from keras_trainkit.data import folds as folds_of
-from keras_trainkit.data._rows import column_of, row_count
+from keras_trainkit.data._row_times import times_of
+from keras_trainkit.data._rows import row_count
 
 _OF_FOLDS = ("x", "y", "validation_data", "validation_split", "sample_weight")
 _BUILD = "`build` makes the model of a fold"
@@ -129,7 +130,7 @@ def cross_validate(
     x, y, sample_weight = read_samples(x, y, sample_weight)
     check_row_orders(x, "x", stratify=stratify, groups=groups, order=order)
     if order is not None and not isinstance(order, str):
-        order = column_of("order", order, row_count(y), "gives the times of the rows")
+        order = times_of(order, row_count(y))
     splits = _folds(
         x, y, sample_weight, folds, repeats, stratify, groups, order, gap, seed
     )

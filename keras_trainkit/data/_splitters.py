@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_trainkit.data._row_times import times_of
 from keras_trainkit.data._rows import codes_of, column_of, refuse_empty
 
 MAX_ORDERS = 20  # of groups that are tried, unless one comes within a row
@@ -49,13 +50,7 @@ def _times(order: Any, rows: int) -> np.ndarray:
                 f'"rows" if the rows are in order. Received: order={order!r}.'
             )
         return np.arange(rows)
-    times = column_of("order", order, rows, purpose)
-    if times.ndim != 1:
-        raise ValueError(
-            f"`order` {purpose} and must hold one for each. Received: order of shape "
-            f"{times.shape}."
-        )
-    return times
+    return times_of(order, rows)
 
 
 def _sorted(times: np.ndarray) -> np.ndarray:

@@ -58,7 +58,8 @@ def split(
             at least a row for every part. None for regression.
         groups: What must stay together, `(rows,)`: the patient, the machine, the text
             from which a row was cut.
-        order: Times of the rows, `(rows,)`, numbers, dates or anything that sorts; or
+        order: Times of the rows, `(rows,)`, numbers, dates or anything that sorts as
+            the times follow each other (ordered categories of pandas: as these); or
             `"rows"` if they are in order already. Rows of the same time stay in one
             part. Excludes `stratify` and `groups`.
         gap: Int >= 0. With `order`: rows left out before validation and before test,
@@ -71,7 +72,8 @@ def split(
 
     Raises:
         ValueError: An empty part, a class or groups too few for the parts, lengths
-            that differ, missing labels, arguments that exclude each other.
+            that differ, missing labels, texts of numbers or dates that sort otherwise
+            than these, arguments that exclude each other.
 
     Example:
 

@@ -136,6 +136,19 @@ class Classifier(ClassifierMixin, Estimator):
             )
         return np.array([known[name] for name in y.tolist()])
 
+    def _scored_target(self, y: np.ndarray) -> np.ndarray:
+        """Classes that were not learned are wrong answers, but of the same type."""
+        y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+        types = {isinstance(name, str) for name in [*self.classes_, *y.ravel()]}
+        if y.ndim != 1 or y.dtype.kind == "O" or len(types) > 1:
+            found = f"y of shape {y.shape}, such as {y.flat[0]!r}"
+            raise ValueError(
+                "`y` is what is true of the rows and must be a class for each, of the "
+                f"type of `classes_`, {reprlib.repr(self.classes_.tolist())}. "
+                f"Received: {found}."
+            )
+        return y
+
     def _weights(
         self,
         learned: dict[str, Any],

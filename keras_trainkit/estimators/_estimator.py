@@ -209,7 +209,7 @@ class Estimator(FileEstimator):
         check_is_fitted(self)
         check_row_orders(X, y=y, sample_weight=sample_weight)
         source = self._read(X)
-        y = read_target(y, source.rows, type(self).__name__)
+        y = self._scored_target(read_target(y, source.rows, type(self).__name__))
         return source, y, read_weights(sample_weight, source.rows)
 
     def _goal_of(self, task: str, classes: list | None) -> Goal:
@@ -253,6 +253,10 @@ class Estimator(FileEstimator):
     @abc.abstractmethod
     def _known_target(self, y: np.ndarray) -> np.ndarray:
         """Codes or numbers of what is true of other rows, as `_learn_target` gives."""
+
+    @abc.abstractmethod
+    def _scored_target(self, y: np.ndarray) -> np.ndarray:
+        """What is true of the rows to score, of the type and shape that was learned."""
 
     def _weights(
         self,

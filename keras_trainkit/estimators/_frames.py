@@ -1,6 +1,7 @@
 """Tables of any library as columns by name, whose rows are taken by number."""
 
 import dataclasses
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from sklearn.utils import check_array
 from keras_trainkit._arrays import without_masks
 from keras_trainkit._libraries import is_lazy, names_of, readable
 from keras_trainkit._row_labels import check_columns_in_order
-from keras_trainkit._tables.columns import read
+from keras_trainkit._tables.columns import is_table, read
 from keras_trainkit._tables.objects import object_array
 
 PURPOSE = "`X` is the table, a row per sample, and"
@@ -137,8 +138,10 @@ def _of_frame(frame: nw.DataFrame) -> Table:
 def _of_array(data: Any, owner: str) -> Table:
     if ops.is_tensor(data):
         data = ops.convert_to_numpy(data)
+    _check_is_array(data)
     if isinstance(data, list | tuple):
         data = _of_rows(without_masks(data))
+    _check_axes(data)
     array = data if isinstance(data, np.ma.MaskedArray) else None
     checked = check_array(
         data, dtype=None, ensure_all_finite=False, estimator=owner, input_name="X"
@@ -146,6 +149,45 @@ def _of_array(data: Any, owner: str) -> Table:
     array = checked if array is None else array
     columns = [array[:, number] for number in range(array.shape[1])]
     return _table(_positions(columns), columns, False)
+
+
+def _check_is_array(data: Any) -> None:
+    """Refuses what is neither an array nor a list of rows; sparse ones pass."""
+    if isinstance(data, list | tuple):
+        parts = [part for part in data if is_table(part)]
+        if parts:
+            _refuse(
+                "must be one table (`pandas.DataFrame(rows)` makes it of dicts, "
+                "`pandas.concat(tables)` or `pyarrow.Table.from_batches(batches)` of "
+                "parts)",
+                f"a list of {type(parts[0]).__name__}",
+            )
+    elif not hasattr(data, "__array__") and not hasattr(data, "toarray"):
+        arrays = "an array (rows, columns)"
+        reader = " (`.read_all()` of a reader)" * hasattr(data, "read_all")
+        is_text = isinstance(data, str | bytes)
+        _refuse(
+            f"must be a DataFrame, a dict of columns or {arrays}{reader}",
+            reprlib.repr(data) if is_text else type(data).__name__,
+        )
+
+
+def _check_axes(data: Any) -> None:
+    """Refuses arrays of other axes than rows and columns."""
+    shape = np.shape(data)
+    fields = getattr(getattr(data, "dtype", None), "names", None)
+    if fields:
+        _refuse(
+            "must have its columns as an axis, or by name "
+            "(`pandas.DataFrame.from_records(X)`)",
+            f"X of shape {shape}, with the fields {list(fields)}",
+        )
+    if len(shape) != 2 and not hasattr(data, "toarray"):
+        _refuse(
+            "must have two axes, rows and columns (Reshape your data: "
+            "`.reshape(-1, 1)` makes one column, `.reshape(1, -1)` one row)",
+            f"X of shape {shape}",
+        )
 
 
 def _of_rows(rows: list | tuple) -> Any:

@@ -110,6 +110,10 @@ class Regressor(RegressorMixin, Estimator):
             )
         return numbers
 
+    def _scored_target(self, y: np.ndarray) -> np.ndarray:
+        numbers = self._known_target(y)
+        return numbers[:, 0] if self._one_axis else numbers
+
     def _goal(self, learned: dict[str, Any]) -> Goal:
         return self._goal_of("regression", None)
 

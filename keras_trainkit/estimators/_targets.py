@@ -15,10 +15,15 @@ from keras_trainkit._arrays import as_numpy, without_masks
 from keras_trainkit._libraries import is_lazy, readable
 from keras_trainkit._resolution import Spread
 from keras_trainkit._tables.levels import by_frequency, variants_remark
-from keras_trainkit._tables.objects import is_missing, real_numbers
+from keras_trainkit._tables.objects import (
+    is_missing,
+    numbers_in,
+    real_numbers,
+)
 from keras_trainkit.layers._classes import can_be_saved
 
 PURPOSE = "`y` is what is learned to be predicted and"
+LEAST_SHARE = 1e-30  # of the largest weight: float32 ends at 1e-38
 
 
 def read_target(y: Any, rows: int, owner: str) -> np.ndarray:
@@ -119,13 +124,16 @@ def check_resolution(numbers: np.ndarray) -> None:
 
 
 def read_weights(sample_weight: Any, rows: int) -> np.ndarray | None:
-    """Weights `(rows,)`, float64, some of them positive; None stays None."""
+    """Weights `(rows,)`, float64, the largest from 0.5 to 1; None stays None.
+
+    Only their ratios count, and these stay what they were: all are multiplied by a
+    power of 2, so that no sum of them is infinite.
+    """
     if sample_weight is None:
         return None
     allowed = f"must be {rows} finite numbers of at least 0, not all of them zero"
-    try:
-        weights = as_array(sample_weight).astype("float64")
-    except (TypeError, ValueError, OverflowError):
+    weights = _as_numbers(as_array(sample_weight))
+    if weights is None:
         _refuse_weights(allowed, reprlib.repr(sample_weight))
     if weights.shape != (rows,):
         _refuse_weights(allowed, f"weights of shape {weights.shape}")
@@ -136,7 +144,33 @@ def read_weights(sample_weight: Any, rows: int) -> np.ndarray | None:
         _refuse_weights(allowed, f"the lowest {weights.min()}")
     if not weights.any():
         _refuse_weights(allowed, "weights that are all zero")
-    return weights
+    if _is_lost(weights, weights.max()).any():
+        _refuse_weights(
+            f"must be 0, or at least {LEAST_SHARE:g} of the largest, beside which "
+            "float32 takes it for 0",
+            f"{weights[weights > 0].min():.3g} beside {weights.max():.3g}",
+        )
+    return _near_one(weights)
+
+
+def _near_one(weights: np.ndarray) -> np.ndarray:
+    """Weights times the power of 2 that brings the largest from 0.5 to 1."""
+    return np.ldexp(weights, -np.frexp(weights.max())[1])
+
+
+def _is_lost(weights: np.ndarray, largest: float) -> np.ndarray:
+    """True for weights above 0 that are as good as 0 beside the largest."""
+    return (weights > 0) & (weights < LEAST_SHARE * largest)
+
+
+def _as_numbers(array: np.ndarray) -> np.ndarray | None:
+    """Numbers of any type as float64, NaN where missing; None for other values."""
+    if array.dtype.kind in "biuf":
+        return array.astype("float64")
+    if array.dtype.kind != "O":
+        return None
+    numbers, wrong = numbers_in(array.ravel())
+    return None if wrong else numbers.reshape(array.shape)
 
 
 def relative_weights(weights: np.ndarray, training: np.ndarray) -> np.ndarray:
@@ -145,11 +179,19 @@ def relative_weights(weights: np.ndarray, training: np.ndarray) -> np.ndarray:
     Keras divides the sum of weighted losses by the rows, so a training with small
     weights would be one at a small rate.
     """
+    weights = _near_one(weights)
     mean = weights[training].mean()
     if not mean > 0:
         _refuse_weights(
             "must be above 0, times that of its class, for a training row",
             "weights of 0 in all training rows",
+        )
+    far = _is_lost(weights, mean) | (LEAST_SHARE * weights > mean)
+    if far.any():
+        _refuse_weights(
+            f"must be 0, times that of its class, or from {LEAST_SHARE:g} to "
+            f"{1 / LEAST_SHARE:g} of the mean of the training rows, for float32",
+            f"{weights[far][0] / mean:.3g} of the mean",
         )
     return weights / mean
 
@@ -189,6 +231,12 @@ def weights_of_classes(
                 f"Received: {weight!r} for {name!r}."
             )
         weights[numbers[name]] = weight
+    if _is_lost(weights, weights.max()).any():
+        raise ValueError(
+            f"{purpose} must be 0, or at least {LEAST_SHARE:g} of the largest, beside "
+            "which float32 takes it for 0. "
+            f"Received: {weights[weights > 0].min():.3g} beside {weights.max():.3g}."
+        )
     return weights
 
 
@@ -200,16 +248,30 @@ def as_array(values: Any) -> np.ndarray:
     native = nw.from_native(
         values, eager_only=True, allow_series=True, pass_through=True
     )
+    if isinstance(native, nw.DataFrame) and _has_long_integers(native):
+        columns = [as_array(column.to_native()) for column in native.iter_columns()]
+        return np.stack(columns, axis=1)
     if isinstance(native, nw.Series | nw.DataFrame):
         return np.asarray(native.to_numpy())
     if isinstance(values, list | tuple) and any(map(_is_object, values)):
         return np.array(values, object)
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:  # rows of unequal lengths
+        array = np.empty(len(values), object)
+        for number, row in enumerate(values):
+            array[number] = row.tolist() if isinstance(row, np.ndarray) else row
+        return array
     if array.dtype.kind in "US" and isinstance(values, list | tuple):
         return np.array(values, object)
     if array.dtype.kind == "T":  # NumPy's strings of any length
         return array.astype(object)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _has_long_integers(frame: nw.DataFrame) -> bool:
+    """True for integers of 128 bits, of which polars makes no array."""
+    return any(dtype in (nw.Int128, nw.UInt128) for dtype in frame.schema.values())
 
 
 def _is_object(value: Any) -> bool:

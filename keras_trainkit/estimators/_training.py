@@ -209,7 +209,7 @@ def compile_network(
     steps = steps_per_execution(len(training.y), values["batch_size"])
     model.compile(
         _optimizer(values, goal.optimizer),
-        loss=goal.loss or _loss(model, values, goal),
+        loss=_loss(model, values, goal) if goal.loss is None else goal.loss,
         metrics=None if weighted else metrics,
         weighted_metrics=metrics if weighted else None,
         steps_per_execution=min(steps, goal.steps_at_once),

@@ -7,6 +7,7 @@ import numpy as np
 from keras_trainkit._checks import check_count, check_number
 from keras_trainkit._tables.objects import is_missing
 from keras_trainkit.data import folds, split
+from keras_trainkit.data._row_times import by_category
 from keras_trainkit.estimators._targets import as_array
 
 DEFAULT_SHARE = 0.2  # of the rows, where no folds are
@@ -17,13 +18,14 @@ def entries_of(name: str, values: Any, count: int, rows: np.ndarray) -> Any:
     """The entries of these rows; None stays as it is."""
     if values is None:
         return None
-    array = as_array(values)
+    array = as_array(by_category(values) if name == "order" else values)
     found = f"{name} of shape {array.shape}"
     if array.ndim == 1 and len(array) == count:
         missing = sum(map(is_missing, array)) if array.dtype.kind in "OfmM" else 0
-        if not missing:
+        lists = [entry for entry in array if isinstance(entry, list | dict | set)]
+        if not missing and not lists:
             return array[rows]
-        found = f"{missing} missing"
+        found = f"{missing} missing" if missing else f"a row of {lists[0]!r}"
     purpose = {"groups": "keeps rows together", "order": "gives the times of rows"}
     raise ValueError(
         f"`{name}` {purpose[name]} and must have an entry for each of the {count} "

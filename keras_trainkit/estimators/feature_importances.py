@@ -151,12 +151,16 @@ def _of_scikit_learn(scoring: str) -> Any:
     scorer = get_scorer(scoring)
 
     def score(fitted: Any, table: Table, target: np.ndarray) -> float:
+        must = (
+            f"`scoring` {_PURPOSE} and must be one that scikit-learn computes for "
+            f"such answers. Received: scoring={scoring!r}, "
+        )
         try:
-            return scorer(fitted, table, target)
+            found = scorer(fitted, table, target)
         except (AttributeError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"`scoring` {_PURPOSE} and must be one that scikit-learn computes for "
-                f"such answers. Received: scoring={scoring!r}, where it says: {error}"
-            ) from error
+            raise ValueError(f"{must}where it says: {error}") from error
+        if np.isnan(found):
+            raise ValueError(f"{must}which is NaN for these {table.rows} rows.")
+        return found
 
     return score

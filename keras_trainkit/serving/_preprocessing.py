@@ -17,7 +17,8 @@ from keras_trainkit.serving._signature import (
     signature_with,
     traced,
 )
-from keras_trainkit.serving._table import of_table, served_columns
+from keras_trainkit.serving._table import of_table
+from keras_trainkit.serving.served_columns import served_columns
 
 PURPOSE = "makes the inputs of `model` from raw ones"
 EDGE_CASES = (b"", b"\xff\xfe\x80")  # without a token, and no UTF-8

@@ -1,14 +1,11 @@
 """A table's columns, one input each, encoded in front of a model."""
 
-import re
-from typing import Any
-
 import numpy as np
 import tensorflow as tf
 
 from keras_trainkit.layers import TableEncoder
-from keras_trainkit.serving._names import alike, check_names, served_name
 from keras_trainkit.serving._signature import Signature, Tensors
+from keras_trainkit.serving.served_columns import input_names, served_columns
 
 NAMES = ("numeric", "categorical")
 UNSEEN = "\ufffd" * 3  # a text that no column has as a level, most likely
@@ -16,7 +13,7 @@ UNSEEN = "\ufffd" * 3  # a text that no column has as a level, most likely
 
 def of_table(encoder: TableEncoder, signature: Signature) -> Signature:
     """The signature of the encoder: an input per column, the model's inputs out."""
-    names = _served_names(encoder)
+    names = input_names(encoder)
     keys = _encoder_keys(encoder, signature)
     edge_cases = (
         _edge_case(encoder, "", np.nan),
@@ -32,41 +29,6 @@ def of_table(encoder: TableEncoder, signature: Signature) -> Signature:
         return {name: made[key] for name, key in keys.items()}
 
     return Signature(specs, tuple(keys), call, (encoder,), edge_cases)
-
-
-def served_columns(encoder: TableEncoder, examples: Any) -> dict[str, np.ndarray]:
-    """A table as it is sent: plain columns by the names of the inputs."""
-    names = _served_names(encoder)
-    plain = encoder.plain_columns(examples)
-    return {names[column]: values for column, values in plain.items()}
-
-
-def _served_names(encoder: TableEncoder) -> dict[str, str]:
-    """Column name to input name, of Latin letters, digits and underscores only.
-
-    Names without any of the first two, if there are several, are column positions.
-    """
-    names = {}
-    foreign = [c for c in encoder.column_names if not re.search("[A-Za-z0-9]", c)]
-    for position, column in enumerate(encoder.column_names):
-        name = re.sub("[^A-Za-z0-9_]+", "_", column)
-        if column in foreign and len(foreign) > 1:  # all would be underscores
-            name = str(position)
-        name = name if re.match("[A-Za-z]", name) else f"column_{name}"
-        names[column] = served_name(name, "column")
-    shared = alike(names.values())
-    if shared:
-        columns = [column for column, name in names.items() if name in shared]
-        raise ValueError(
-            "Each column is served as an input. In its name, characters other than "
-            "letters, digits and underscores become underscores, a word of Python gets "
-            "`column_` in front, and capitals are ignored; names must differ after "
-            "that: rename columns and adapt an encoder to the same rows again: its "
-            "arrays, and so the model, stay as they are. "
-            f"Received: columns {columns}."
-        )
-    check_names("input", list(names.values()))
-    return names
 
 
 def _encoder_keys(encoder: TableEncoder, signature: Signature) -> dict[str, str]:

@@ -124,9 +124,9 @@ def export(
     |                              | they had a time zone); NaN where missing        |
 
     The arrays made of them are those of the encoder's own call, bit for bit (the last
-    bit of a datetime's sine and cosine apart). `encoder.plain_columns(frame)` gives the
-    values to send. A row of missing values and one of unseen texts and infinite numbers
-    are tried.
+    bit of a datetime's sine and cosine apart). `serving.served_columns(encoder, frame)`
+    gives the values to send, by their names. A row of missing values and one of unseen
+    texts and infinite numbers are tried.
 
     Args:
         model: Built functional or sequential `keras.Model`; compiled or not.

@@ -189,6 +189,28 @@ def test_the_latest_rows_are_the_test_part_and_validation_comes_before():
     assert [part.tolist() for part in parts] == [[9, 8, 7, 6, 5], [4, 3], [2, 1, 0]]
 
 
+def test_ordered_categories_are_in_their_own_order():
+    months = pd.Series(["Mar", "Jan", "Feb", "Jan"], dtype="category")
+    months = months.cat.set_categories(["Jan", "Feb", "Mar"], ordered=True)
+    for order in (months, months.array, pd.CategoricalIndex(months)):
+        parts = split(4, order=order, validation=1, test=1)
+        assert [part.tolist() for part in parts] == [[1, 3], [2], [0]]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["2024-01-31", "2024-02-01", "2024-02-02"],
+        ["2024/01/31", "2024/02/01", "2024/02/02"],
+        ["08", "09", "10"],
+        ["week a", "week b", "week c"],
+    ],
+)
+def test_texts_that_sort_as_their_times_are_times(texts):
+    parts = split(3, order=texts[::-1], validation=1, test=1)
+    assert [part.tolist() for part in parts] == [[2], [1], [0]]
+
+
 def test_gaps_are_left_out_before_validation_and_before_test():
     parts = split(20, order="rows", validation=4, test=5, gap=2)
     assert [part.tolist() for part in parts] == [
@@ -251,6 +273,15 @@ def test_rows_of_one_time_stay_in_one_part(times):
             {"order": np.array(["a", 1] * 50, object)},
             "must compare with each other. Received: '<'",
         ),
+        (
+            {"order": [f"{day}.{month}.2024" for month in (1, 2) for day in range(50)]},
+            "characters: `pandas.to_datetime` with a `format` reads.*'0.1.2024' and",
+        ),
+        (
+            {"order": [f"2024-01-01T0{n % 10}:00+0{n % 9}:00" for n in range(100)]},
+            "sort as these do.*`pandas.to_datetime` reads them",
+        ),
+        ({"order": [str(n) for n in range(100)]}, "`.astype.float.` .*'19' and '2'"),
         ({"order": np.zeros((100, 2))}, r"one for each.*shape \(100, 2\)"),
         ({"order": "rows", "gap": 40}, "The train part .* with gap=40"),
         (

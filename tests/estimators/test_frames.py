@@ -13,6 +13,7 @@ from keras_trainkit.layers import TableEncoder
 
 pytestmark = pytest.mark.backend_free
 
+ROWS = pa.table({"a": [1, 2]})
 DAYS = [datetime.date(2020, 1, 1), None, datetime.date(2021, 1, 1)]
 COLUMNS = {
     "number": [1.0, None, 3.5],
@@ -109,12 +110,22 @@ def test_columns_without_a_value_are_told_by_the_words_for_missing():
         (pd.DataFrame({"a": []}), "one row. Received: n_samples=0"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "different names"),
         ([[1, "a"], [2]], "as many values in each row"),
-        ([1, 2], "Expected 2D array"),  # scikit-learn's words, on arrays
-        (np.zeros((0, 2)), r"0 sample\(s\)"),
+        ([1, 2], r"two axes.*Reshape your data.*Received: X of shape \(2,\)"),
+        (pd.Series([1, 2]), r"two axes.*Received: X of shape \(2,\)"),
+        (np.zeros((2, 2, 2)), r"two axes.*Received: X of shape \(2, 2, 2\)"),
+        (np.zeros(2, [("a", int)]), r"from_records.*shape \(2,\), with the .*\['a'\]"),
+        ("a.csv", r"DataFrame, a dict of .* \(rows, columns\). Received: 'a.csv'"),
+        (None, "DataFrame, a dict of columns or an array .*Received: NoneType"),
+        ((n for n in [1]), "DataFrame, a dict of columns .*Received: generator"),
+        ([{"a": 1}, {"a": 2}], r"one table \(`pandas.DataFrame.*a list of dict"),
+        ([pd.DataFrame({"a": [1]})], "one table .*concat.*a list of DataFrame"),
+        (ROWS.to_batches(), "one table .*from_batches.*a list of RecordBatch"),
+        (ROWS.to_reader(), r"DataFrame, .*`.read_all\(\)` of a.*RecordBatchReader"),
+        (np.zeros((0, 2)), r"0 sample\(s\)"),  # scikit-learn's words
     ],
 )
 def test_what_is_no_table_is_refused(data, words):
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=f"^`X` is the table.*{words}|0 sample"):
         read_table(data, "X")
 
 

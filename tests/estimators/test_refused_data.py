@@ -31,8 +31,8 @@ OF_T = "^`X` holds the texts, one per row, and m"
 OF_W = "^`sample_weight` says how much .* must be 30 finite numbers of at least 0.*"
 ENTRY = OF_Y + "have an entry for each of the 30 rows of `X`, a value or a row.*"
 TABLE = {  # the words of scikit-learn where its own checks ask for them
-    "one axis": (VALUES, CODES, {}, "Expected 2D array, got 1D"),
-    "three axes": (STEPS, CODES, {}, "dim 3, while dim <= 2"),
+    "one axis": (VALUES, CODES, {}, r"two axes.*Received: X of shape \(30,\)"),
+    "three axes": (STEPS, CODES, {}, r"two axes.*Received: X of shape \(30, 5, 2\)"),
     "no rows": (X[:0], CODES[:0], {}, r"0 sample\(s\)"),
     "no columns": (X[:, :0], CODES, {}, r"0 feature\(s\)"),
     "infinity": (changed(X, (2, 1), np.inf), CODES, {}, "'x1' is scaled.*an infinite"),
@@ -71,6 +71,7 @@ TABLE = {  # the words of scikit-learn where its own checks ask for them
         OF_Y + "have two rows of each class.*one row each of",
     ),
     "numbers as classes": (X, VALUES, {}, OF_Y + "be classes.*continuous numbers"),
+    "lists as targets": (X, [[1, 2], [3]] * 15, {}, OF_Y + "be classes.*of list"),
     "two targets": (X, np.stack([CODES] * 2, 1), {}, OF_Y + r"be a class for each row"),
     "weights, length": (X, CODES, {"sample_weight": np.ones(5)}, OF_W + r"\(5,\)"),
     "weights below 0": (X, CODES, {"sample_weight": -np.ones(30)}, OF_W + "lowest -1"),
@@ -86,6 +87,12 @@ TABLE = {  # the words of scikit-learn where its own checks ask for them
         CODES,
         {"groups": np.zeros(5)},
         r"^`groups` keeps rows together.*an entry for each of the 30.*\(5,\)",
+    ),
+    "groups, lists": (
+        X,
+        CODES,
+        {"groups": [[1], [2, 3]] * 15},
+        r"^`groups` keeps rows together.*an entry for each of the 30.*a row of \[1\]",
     ),
     "one group": (X, CODES, {"groups": np.zeros(30)}, "number of groups that.* 1 such"),
 }
@@ -154,6 +161,12 @@ def refuses(kind, arguments, x, y, words, given=None):
 def test_a_table_is_refused(case):
     x, y, given, words = TABLE[case]
     refuses(estimators.TableClassifier, {"folds": 2}, x, y, words, given)
+
+
+def test_times_as_texts_that_sort_otherwise_are_refused():
+    times = [str(row) for row in range(30)]
+    words = r"^`order` gives the times.*`.astype\(float\)` reads them.*'19' and '2'"
+    refuses(estimators.TableClassifier, {}, X, CODES, words, {"order": times})
 
 
 def test_sparse_rows_are_refused():
@@ -295,6 +308,26 @@ def test_score_refuses_missing_answers_and_weights(classifier):
     weights = np.ma.array(np.ones(30), mask=np.arange(30) < 4)
     with pytest.raises(ValueError, match=OF_W + "4 NaN or infinite"):
         classifier.score(FRAME, CODES, weights)
+
+
+@pytest.mark.parametrize(
+    ("y", "words"),
+    [
+        (CODES.astype(str), r"type of `classes_`, \[0, 1\]. .*\(30,\), such as.*'0'"),
+        (np.eye(2)[CODES], r"a class for each.*Received: y of shape \(30, 2\)"),
+        ([0, "a"] * 15, "a class for each.*such as 0"),
+    ],
+)
+def test_score_refuses_answers_of_another_type(classifier, y, words):
+    with pytest.raises(ValueError, match=f"^`y` is what is true of the rows.*{words}"):
+        classifier.score(FRAME, y)
+
+
+def test_a_class_that_was_not_learned_is_a_wrong_answer(classifier):
+    y = classifier.predict(FRAME)
+    y[:3] = 7
+    assert classifier.score(FRAME, y) == pytest.approx(0.9)
+    assert classifier.score(FRAME, y[:, None]) == pytest.approx(0.9)
 
 
 def test_score_is_the_weighted_share_of_rows_that_are_right(classifier):

@@ -344,6 +344,23 @@ def test_importances_know_the_classes_and_the_names_of_scores(classifier, frame,
         classifier.feature_importances(frame, dear, 1, scoring="brightness")
 
 
+@pytest.mark.filterwarnings("ignore:Only one class::sklearn")
+def test_a_score_that_is_nan_is_refused(classifier, frame, dear):
+    of_one = dear == "dear"
+    with pytest.raises(ValueError, match="^`scoring` .*'roc_auc', which is NaN for"):
+        classifier.feature_importances(frame[of_one], dear[of_one], scoring="roc_auc")
+
+
+def test_r2_of_numbers_that_were_not_learned_is_refused(regressor, frame, price, dear):
+    both = np.stack([price, price], 1)
+    with pytest.raises(ValueError, match=r"^`y` .*1 numbers for each.*\(200, 2\)"):
+        regressor.score(frame, both)
+    with pytest.raises(ValueError, match="^`y` .*finite numbers.*'(dear|cheap)'"):
+        regressor.score(frame, dear)
+    one_axis = regressor.score(frame, price[:, None])
+    assert one_axis == pytest.approx(regressor.score(frame, price))
+
+
 def test_a_score_for_other_answers_is_refused(
     classifier, regressor, frame, dear, price
 ):

@@ -147,12 +147,51 @@ def test_what_is_no_finite_number_is_refused(y):
         ([1, np.nan, 2], "finite numbers"),
         ([0, 0, 0], "weights that are all zero"),
         ("abc", "Received: 'abc'"),
-        ([1, 10**400, 2], r"3 finite numbers .*Received: \[1, 10"),
+        ([1, 10**400, 2], "3 finite numbers .*Received: 1 NaN or infinite"),
+        (["1", "2", "3"], r"3 finite numbers .*Received: \['1', '2', '3'\]"),
+        (np.ones(3, "M8[s]"), r"3 finite numbers .*Received: array"),
+        (np.ones(3) + 1j, r"3 finite numbers .*1\.\+1\.j"),
+        ([1e-300, 1, 2], "at least 1e-30 of the largest.*Received: 1e-300 beside 2"),
+        ([1e-180, 0, 1e180], "at least 1e-30 .*Received: 1e-180 beside 1e\\+180"),
     ],
 )
 def test_weights_that_do_not_count_are_refused(weights, words):
     with pytest.raises(ValueError, match=f"^`sample_weight` says .*{words}"):
         read_weights(weights, 3)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e308, 1e-310, 5e-324])
+def test_the_ratios_of_weights_stay_in_any_unit(unit):
+    """None of them, and no sum of them, is infinite or 0 behind it."""
+    weights = read_weights(np.array([unit, 0, unit]), 3)
+    assert 0.5 <= weights[0] <= 1
+    assert weights.tolist() == [weights[0], 0, weights[0]]
+
+
+def test_numbers_of_any_type_weigh_rows():
+    assert read_weights([Decimal("0.5"), 1, np.float32(0.25)], 3).tolist() == [
+        0.25,
+        0.5,
+        0.125,
+    ]
+
+
+def test_weights_of_classes_that_float32_loses_are_refused():
+    given = {"a": 1e-20, "b": 1e20}
+    with pytest.raises(ValueError, match="^`class_weight` .*1e-20 beside 1e"):
+        weights_of_classes(given, np.array(["a", "b"]), np.array([0, 1]))
+
+
+def test_weights_of_rows_times_those_of_classes_may_be_large():
+    weights = np.array([0.5, 0.5, 1.0]) * np.array([1e308, 1e308, 1e300])
+    found = relative_weights(weights, np.arange(3))
+    np.testing.assert_allclose(found, [1.5, 1.5, 3e-8], rtol=1e-6)
+
+
+def test_weights_far_from_the_mean_of_the_training_rows_are_refused():
+    for weights in ([1.0, 1.0, 1e-40], [1.0, 1e-40, 1e-40]):
+        with pytest.raises(ValueError, match="times that of its class, or from 1e-30"):
+            relative_weights(np.array(weights), np.array([1, 2]))
 
 
 def test_balanced_classes_weigh_the_same_in_all():
@@ -190,6 +229,13 @@ def test_the_unit_of_weights_does_not_matter():
 def test_training_rows_of_no_weight_are_refused():
     with pytest.raises(ValueError, match="^`sample_weight` .*0 in all training rows"):
         relative_weights(np.array([0.0, 1.0]), np.array([0]))
+
+
+def test_a_frame_of_integers_of_128_bits_is_a_target():
+    polars = pytest.importorskip("polars")
+    y = polars.Series([5, 2**100, 7], dtype=polars.Int128)
+    frame = polars.DataFrame({"y": y})
+    assert read_target(frame, 3, "X").tolist() == [[5], [2**100], [7]]
 
 
 def test_integers_that_floats_would_merge_stay_apart():

@@ -501,6 +501,9 @@ def test_more_different_dates_than_are_counted_are_still_datetimes(monkeypatch):
         (pd.array(np.linspace(1, 2, 40) * 1e9, "Float32"), False),
         (np.arange(40, dtype="float32"), True),
         (np.linspace(1, 2, 40) * 1e300, False),
+        ([f"{n}e17" for n in range(1, 41)], False),
+        ([f"-{n}e17" for n in range(1, 41)], False),
+        ([f"{n}" for n in range(1, 41)], True),
     ],
 )
 def test_the_summary_tells_columns_that_only_name_their_rows(column, told):
