@@ -1,5 +1,6 @@
 """Arguments of an estimator's constructor, which scikit-learn has `fit` check."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -125,7 +126,8 @@ def _check_parts(given: dict[str, Any]) -> None:
     )
     for name, purpose, get, what in parts:
         part = given[name]
-        part = part[0] if isinstance(part, list) and len(part) == 1 else part
+        is_one = name == "loss" and isinstance(part, list) and len(part) == 1
+        part = part[0] if is_one else part
         if part is not None and not _is_known(part, get):
             _refuse_part(name, purpose, f"None, {what} of Keras or its name", given)
     _check_metrics(given)
@@ -152,6 +154,8 @@ def _check_metrics(given: dict[str, Any]) -> None:
 
 
 def _is_known(part: Any, get: Callable) -> bool:
+    if inspect.isclass(part):  # calls of one make objects, no numbers
+        return False
     try:
         return get(part) is not None
     except (ValueError, TypeError):

@@ -219,6 +219,10 @@ def test_texts_are_refused(case):
 PARTS = {
     "optimizer": ({"optimizer": "adamm"}, "`optimizer` changes .* optimizer='adamm'"),
     "class of optimizers": ({"optimizer": keras.optimizers.SGD}, "`optimizer` changes"),
+    "list of optimizers": ({"optimizer": ["adam"]}, "`optimizer` changes"),
+    "class of losses": ({"loss": keras.losses.Huber}, "`loss` is what training"),
+    "class of metrics": ({"metrics": [keras.metrics.AUC]}, "`metrics` are shown"),
+    "empty list of losses": ({"loss": []}, r"`loss` is what training .*loss=\[\]"),
     "loss": ({"loss": "msee"}, "`loss` is what training lowers .*loss='msee'"),
     "metric": ({"metrics": ["accuracy", "f2"]}, "`metrics` are shown .*'f2'"),
     "metric without a way": (
