@@ -140,7 +140,8 @@ class Classifier(ClassifierMixin, Estimator):
         """Classes that were not learned are wrong answers, but of the same type."""
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
         types = {isinstance(name, str) for name in [*self.classes_, *y.ravel()]}
-        if y.ndim != 1 or y.dtype.kind == "O" or len(types) > 1:
+        is_whole = y.dtype.kind != "f" or bool((y == np.round(y)).all())
+        if y.ndim != 1 or y.dtype.kind == "O" or len(types) > 1 or not is_whole:
             found = f"y of shape {y.shape}, such as {y.flat[0]!r}"
             raise ValueError(
                 "`y` is what is true of the rows and must be a class for each, of the "

@@ -1,6 +1,7 @@
 """The report of a fitted estimator, out of the sections of `analysis.report`."""
 
 import pathlib
+import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
-from keras_trainkit._arrays import as_numpy
+from keras_trainkit._arrays import as_numpy, number_array
 from keras_trainkit._row_labels import check_row_order
 from keras_trainkit.analysis import report, run_description
 from keras_trainkit.analysis._figures import new_figure, save
@@ -142,9 +143,23 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
+def _answers(y: Any, are_numbers: bool) -> np.ndarray:
+    purpose = "`y` are the answers of the rows"
+    try:
+        answers = as_numpy(y)
+    except ValueError as error:
+        raise ValueError(
+            f"{purpose} and must be an array, or lists of one length. "
+            f"Received: {reprlib.repr(y)}."
+        ) from error
+    if are_numbers and answers.dtype.kind not in "biuf":
+        return number_array(answers, purpose)
+    return answers
+
+
 def _scores(estimator: Any, X: Any, y: Any) -> list[Section]:  # noqa: N803
-    answers = as_numpy(y)
     regression = not is_classifier(estimator)
+    answers = _answers(y, regression)
     found = estimator.predict(X) if regression else estimator.predict_proba(X)
     wanted = np.shape(found) if regression else np.shape(found)[:1]
     if answers.shape not in (wanted, (*wanted, 1)):

@@ -8,10 +8,10 @@ from keras_trainkit._types import Tensor
 
 
 def check_model_name(name: Any) -> None:
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str) or not name or "/" in name:
         raise ValueError(
-            "`name` names the model and must be a string that is not empty. "
-            f"Received: name={name!r}."
+            "`name` names the model and must be a string that is not empty, without "
+            f"'/'. Received: name={name!r}."
         )
 
 

@@ -35,6 +35,8 @@ def check_fit_data(
     x: Any = None,
     y: Any = None,
     batch_size: Any = None,
+    epochs: Any = 1,
+    initial_epoch: Any = 0,
     validation_split: Any = None,
     validation_data: Any = None,
     class_weight: Any = None,
@@ -44,6 +46,10 @@ def check_fit_data(
     """Refuses (ValueError) arguments of `fit` that `model` cannot learn from."""
     if batch_size is not None:
         check_count("batch_size", batch_size, "is the number of rows per step")
+    purpose = "is the number of the last epoch, counted from 1,"
+    check_count("epochs", epochs, purpose, at_least=0)
+    purpose = "is the number of epochs that are over already"
+    check_count("initial_epoch", initial_epoch, purpose, at_least=0)
     if validation_split is not None:
         purpose = "is the share of the rows that the model is judged by"
         check_number("validation_split", validation_split, purpose, at_least=0, below=1)

@@ -305,6 +305,43 @@ def test_score_refuses_rows_in_another_order(classifier):
         classifier.predict(x)
 
 
+@pytest.mark.parametrize(
+    "y",
+    [
+        ["a", "b"] * 15,
+        CODES * 0.5,
+        np.eye(2, dtype=int)[CODES],
+        ["a", 1] * 15,
+    ],
+)
+def test_score_refuses_answers_that_equal_no_class(classifier, y):
+    words = "^`y` is what is true .*class for each, of the type of `classes_`"
+    with pytest.raises(ValueError, match=words):
+        classifier.score(FRAME, y)
+
+
+def test_a_class_that_was_not_trained_on_is_a_wrong_answer(classifier):
+    assert classifier.score(FRAME, np.full(30, 7)) == 0
+    right = classifier.score(FRAME, CODES)
+    assert classifier.score(FRAME, CODES == 1) == right
+    assert classifier.score(FRAME, CODES[:, None] * 1.0) == right
+
+
+def test_numbers_are_compared_with_as_many_that_are_finite(tmp_path):
+    given = {"epochs": 1, "validation": 0.3, "members": 1, "hidden_units": (2,)}
+    regressor = estimators.TableRegressor(**given, random_state=0).fit(X, X[:, :2])
+    for y, words in (
+        (VALUES, r"must be 2 numbers for each. Received: y of shape \(30,\)"),
+        (np.full((30, 2), "a"), "must be finite numbers"),
+        (np.full((30, 2), np.inf), "must be finite numbers.*infinite ones"),
+    ):
+        with pytest.raises(ValueError, match=f"^`y` .*{words}"):
+            regressor.score(X, y)
+    for y in (np.full((30, 2), "a"), [[1, 2]] * 29 + [[1]]):
+        with pytest.raises(ValueError, match="^`y` are the answers of the rows and"):
+            regressor.report(tmp_path / "report.html", X, y)
+
+
 def test_score_refuses_missing_answers_and_weights(classifier):
     y = np.ma.array(CODES, mask=np.arange(30) < 4)
     with pytest.raises(ValueError, match=OF_Y + "miss none.*Received: 4 missing"):

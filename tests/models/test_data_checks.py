@@ -176,6 +176,8 @@ ARGUMENTS = {
     "list of class weights": ({"class_weight": [1, 2, 3]}, "must be a dict from"),
     "no rows a step": ({"batch_size": 0}, "`batch_size` is the number of rows per s"),
     "half a row": ({"batch_size": 2.5}, "`batch_size` .*an integer at least 1"),
+    "a text of epochs": ({"epochs": "2"}, "`epochs` is the .*an integer at least 0"),
+    "half an epoch": ({"initial_epoch": 0.5}, "`initial_epoch` is the .*an integer"),
     "share below 0": ({"validation_split": -0.5}, "`validation_split` is the share"),
     "nothing to judge by": (
         {"validation_data": (X[:0], CODES[:0])},

@@ -430,6 +430,7 @@ def test_labels_of_one_class_and_class_weight_zero_give_a_finite_loss():
             "must be None where the task's head gives logits.*task='binary'",
         ),
         ({"name": ""}, "`name` names the model"),
+        ({"name": "a/b"}, "`name` names the model .*without '/'. Received: name='a/b'"),
     ],
 )
 def test_every_argument_is_checked(arguments, message):
