@@ -256,7 +256,7 @@ class Estimator(FileEstimator):
 
     @abc.abstractmethod
     def _scored_target(self, y: np.ndarray) -> np.ndarray:
-        """What is true of the rows to score, of the type and shape that was learned."""
+        """The truth of rows to score, of the type and shape that was learned."""
 
     def _weights(
         self,
