@@ -25,11 +25,8 @@ from keras_trainkit.tuners._files import (
 )
 from keras_trainkit.tuners._patient_storage import PatientStorage
 from keras_trainkit.tuners._process_identity import OWNER, is_alive_here
-from keras_trainkit.tuners._search_study import (
-    GRACE_SECONDS,
-    HEARTBEAT_SECONDS,
-    runs_in_this_process,
-)
+from keras_trainkit.tuners._search_study import runs_in_this_process
+from keras_trainkit.tuners._study_connection import GRACE_SECONDS, HEARTBEAT_SECONDS
 
 
 def delete_search(

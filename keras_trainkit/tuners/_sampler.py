@@ -8,8 +8,9 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from keras_trainkit.tuners._configuration_tree import PartialConfiguration
-from keras_trainkit.tuners._search_study import REASON, REPEATED, quiet_optuna
+from keras_trainkit.tuners._search_study import REASON, REPEATED
 from keras_trainkit.tuners._seeds import derive
+from keras_trainkit.tuners._study_connection import quiet_optuna
 
 _DRAWS = 4
 _JOINT_DRAWS = 4

@@ -29,7 +29,7 @@ from keras_trainkit.tuners._processes import (
     stop,
 )
 from keras_trainkit.tuners._search import Search, Tuner
-from keras_trainkit.tuners._search_study import heartbeat
+from keras_trainkit.tuners._study_connection import heartbeat
 from keras_trainkit.tuners._trial import run_claimed, run_isolated
 from keras_trainkit.tuners._trial_queue import (
     Claim,
@@ -273,7 +273,7 @@ def _wants_more(search: Search, records: list[TrialRecord]) -> bool:
 def _run(search: Search, own: Claim) -> None:
     run = run_isolated if search.tuner.isolate else run_claimed
     try:
-        with heartbeat(search.study, own.key):
+        with heartbeat(search.study.storage, own.key):
             run(search, own)
     finally:
         search.study.leave(own.key)

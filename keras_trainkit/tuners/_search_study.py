@@ -1,39 +1,20 @@
-"""The study of a search: all that is known of it, opened anew in every process."""
+"""The study of a search: all that is known of it, read and written."""
 
-import contextlib
-import dataclasses
 import json
-import os
-import pathlib
-import threading
-import time
-from collections.abc import Iterator
+import random
 from typing import Any
 
 import keras_tuner
 import optuna
-import sqlalchemy
-from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from keras_trainkit._process import this_process
-from keras_trainkit.tuners._database import (
-    Url,
-    file_of,
-    masked_url,
-    open_database,
-    refused_database,
-)
-from keras_trainkit.tuners._patient_storage import (
-    PatientStorage,
-    StorageFailed,
-    locked_before_reading,
-)
+from keras_trainkit.tuners._database import Url, masked_url
+from keras_trainkit.tuners._patient_storage import PatientStorage, locked_before_reading
 from keras_trainkit.tuners._process_identity import OWNER, is_alive_here
 from keras_trainkit.tuners._seeds import derive
-
-HEARTBEAT_SECONDS = 10
-GRACE_SECONDS = 60
+from keras_trainkit.tuners._study_connection import StudyConnection
 
 # Attributes of the study. Each is written once, or under a name of its own.
 _SEARCH = "keras_trainkit"
@@ -54,11 +35,6 @@ SETTLED = "settled"
 SURPLUS = "surplus"
 REPEATED = "repeated"
 
-_DIRECTIONS = {
-    "min": optuna.study.StudyDirection.MINIMIZE,
-    "max": optuna.study.StudyDirection.MAXIMIZE,
-}
-
 # The trials that this process runs now: URL, name of the study, key.
 _running: set[tuple[str, str, int]] = set()
 
@@ -66,8 +42,7 @@ _running: set[tuple[str, str, int]] = set()
 class SearchStudy:
     """Reads and writes the study of a search, named by URL and name.
 
-    It may be pickled; a process that gets it opens its own connection, and does not
-    look for tables that were found before.
+    It may be pickled; a process that gets it opens its own connection.
 
     Args:
         url: String or `sqlalchemy.URL`.
@@ -79,24 +54,17 @@ class SearchStudy:
     def __init__(self, url: Url, name: str, direction: str, *, exists: bool = False):
         self.url = url
         self.name = name
-        self.direction = direction
-        self.exists = exists
-        self._opened: _Opened | None = None
-        self._has_tables = False
-        self._looked_for_stale = 0.0
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_opened": None}
+        self._connection = StudyConnection(url, name, direction, exists=exists)
 
     @property
     def optuna_study(self) -> optuna.Study:
         """Optuna's study; made if there is none."""
-        return self._open().study
+        return self._connection.study
 
     @property
     def storage(self) -> PatientStorage:
         """Optuna's storage of the study."""
-        return self._open().storage
+        return self._connection.storage
 
     def study_of_one_trial(self, sampler: optuna.samplers.BaseSampler) -> optuna.Study:
         """Optuna's study for the draws of one trial, with all trials that ended.
@@ -113,12 +81,7 @@ class SearchStudy:
 
     def check_file(self) -> None:
         """Raises if the file was deleted or replaced while it was open."""
-        inode = self._open().inode
-        if inode is not None and inode != _inode(file_of(self.url)):
-            raise StorageFailed(
-                masked_url(self.url),
-                "the file was deleted or replaced while it was in use",
-            )
+        self._connection.check_file()
 
     def trials(self) -> list[FrozenTrial]:
         """All trials of Optuna, read now; `read_trials` tells which are counted."""
@@ -131,7 +94,7 @@ class SearchStudy:
     def add(self, **fields: Any) -> int:
         """Adds a trial, see `optuna.trial.create_trial`, and returns its key."""
         template = optuna.trial.create_trial(**fields)
-        return self.storage.create_new_trial(self._open().key, template)
+        return self.storage.create_new_trial(self._connection.key, template)
 
     def set_attribute(self, key: int, name: str, value: Any) -> None:
         """Writes an attribute of a trial."""
@@ -183,10 +146,7 @@ class SearchStudy:
         A living process of this machine may have missed its heartbeats while it, the
         machine or its clock stood still; its trials are left to it.
         """
-        if time.monotonic() < self._looked_for_stale + HEARTBEAT_SECONDS:
-            return
-        self._looked_for_stale = time.monotonic()
-        stale = set(self.storage.stale(self._open().key))
+        stale = self._connection.stale()
         if not stale:
             return
         for trial in self.trials():
@@ -194,34 +154,29 @@ class SearchStudy:
             if is_stale and (self.is_left(trial) or not is_alive_here(trial)):
                 self.fail(self.key(trial))
 
-    def first_seed(self, description: dict[str, Any]) -> int:
-        """Describes a new search; returns the seed of the first process to do so."""
-        return self._write_once(_SEARCH, description)["seed"]
-
-    def agree(self, description: dict[str, Any], attribute: str = _SEARCH) -> None:
+    def agree_on_search(self, description: dict[str, Any]) -> int:
         """Writes what the search is, or refuses a study that is of another one.
 
-        What a study of an earlier release does not say is no reason to refuse it.
-
         Args:
-            description: Dict of plain values.
-            attribute: String. Name under which the description is kept.
+            description: Dict of plain values; among them the `seed`, or None.
+
+        Returns:
+            The seed; if None was given, that of the first process to begin the search.
         """
-        written = self._write_once(attribute, description)
-        for name, value in description.items():
-            if name in written and written[name] != value:
-                raise ValueError(
-                    f"The study {self.name!r} goes on only as the search that it was "
-                    f"begun as, with {name}={written[name]!r}; use another "
-                    f"`project_name` or `overwrite=True` for a new one. "
-                    f"Received: {name}={value!r}."
-                )
+        seed = description["seed"]
+        drawn = random.SystemRandom().randrange(2**31) if seed is None else seed
+        written = self._write_once(_SEARCH, {**description, "seed": drawn})
+        first_seed = written["seed"]
+        if seed is None:
+            description = {**description, "seed": first_seed}
+        self._agree(_SEARCH, description)
+        return first_seed
 
     def agree_on_data(self, shapes: dict[str, Any], values: dict[str, Any]) -> None:
         """Writes what `data_description` says of the data, or refuses other data."""
         written = self._attributes().get(_DATA, {})
         told = shapes if written else {**shapes, _VALUES: values}
-        self.agree(_plain(told), _DATA)
+        self._agree(_DATA, _plain(told))
         before = written.get(_VALUES, values)  # earlier releases wrote none
         changed = [name for name in values if before.get(name) != values[name]]
         if changed:
@@ -285,7 +240,22 @@ class SearchStudy:
 
     def add_attribute(self, name: str, value: Any) -> bool:
         """Writes an attribute of the study; False if another process has done so."""
-        return self.storage.add_study_user_attr(self._open().key, name, value)
+        return self.storage.add_study_user_attr(self._connection.key, name, value)
+
+    def _agree(self, attribute: str, description: dict[str, Any]) -> None:
+        """Writes the description, or refuses a study with another one.
+
+        What a study of an earlier release does not say is no reason to refuse it.
+        """
+        written = self._write_once(attribute, description)
+        for name, value in description.items():
+            if name in written and written[name] != value:
+                raise ValueError(
+                    f"The study {self.name!r} goes on only as the search that it was "
+                    f"begun as, with {name}={written[name]!r}; use another "
+                    f"`project_name` or `overwrite=True` for a new one. "
+                    f"Received: {name}={value!r}."
+                )
 
     def _attributes(self) -> dict[str, Any]:
         return self.optuna_study.user_attrs
@@ -298,116 +268,10 @@ class SearchStudy:
             attributes = self._attributes()
         return attributes[name]
 
-    def _open(self) -> "_Opened":
-        if self._opened is None or self._opened.pid != os.getpid():
-            if not self._has_tables:
-                _check_exists(self.url, self.exists)
-            storage = open_database(
-                self.url, HEARTBEAT_SECONDS, GRACE_SECONDS, has_tables=self._has_tables
-            )
-            study, key = self._load(storage)
-            self._has_tables = True
-            inode = _inode(file_of(self.url))
-            self._opened = _Opened(storage, study, key, os.getpid(), inode)
-        return self._opened
-
-    def _load(self, storage: PatientStorage) -> tuple[optuna.Study, int]:
-        try:
-            if self.exists or self._has_tables:
-                study = optuna.load_study(storage=storage, study_name=self.name)
-            else:
-                study = _create(storage, self.name, self.direction)
-            study.get_trials(deepcopy=False)  # raises if the file is torn
-            return study, storage.get_study_id_from_name(self.name)
-        except KeyError:
-            raise _gone(self.url, f"without a study {self.name!r}") from None
-        except (StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
-            raise refused_database(self.url, error) from None
-
-
-@dataclasses.dataclass(frozen=True)
-class _Opened:
-    """The connection of one process."""
-
-    storage: PatientStorage
-    study: optuna.Study
-    key: int
-    pid: int
-    inode: tuple[int, ...] | None
-
 
 def runs_in_this_process(url: Url, name: str, key: int) -> bool:
     """True if this process runs the trial of this study now."""
     return (str(url), name, key) in _running
-
-
-@contextlib.contextmanager
-def heartbeat(study: SearchStudy, key: int) -> Iterator[None]:
-    """Records a heartbeat every few seconds while a trial runs."""
-    done = threading.Event()
-    thread = threading.Thread(target=_beat, args=(study, key, done), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-
-
-def _beat(study: SearchStudy, key: int, done: threading.Event) -> None:
-    while not done.wait(HEARTBEAT_SECONDS):
-        # A database that does not answer may do so the next time.
-        with contextlib.suppress(StorageInternalError, sqlalchemy.exc.SQLAlchemyError):
-            study.storage.record_heartbeat(key)
-
-
-@contextlib.contextmanager
-def quiet_optuna() -> Iterator[None]:
-    """Within it Optuna logs warnings only, not every study that is made."""
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(level)
-
-
-def _create(storage: PatientStorage, name: str, direction: str) -> optuna.Study:
-    with quiet_optuna():
-        return optuna.create_study(
-            storage=storage,
-            study_name=name,
-            direction=_DIRECTIONS[direction],
-            load_if_exists=True,
-        )
-
-
-def _check_exists(url: Url, exists: bool) -> None:
-    file = file_of(url)
-    if not exists or file is None:
-        return
-    if not file.exists():
-        raise _gone(url, "no such file")
-    if file.stat().st_size == 0:
-        raise _gone(url, "an empty file")
-
-
-def _gone(url: Url, found: str) -> ValueError:
-    return ValueError(
-        "`directory` and `project_name` name a search that was begun before, whose "
-        "study must be where it was; put it back, or begin a new search with "
-        f"`overwrite=True`. Received: {masked_url(url)!r}, {found}."
-    )
-
-
-def _inode(file: pathlib.Path | None) -> tuple[int, ...] | None:
-    if file is None:
-        return None
-    try:
-        found = file.stat()
-    except OSError:
-        return ()
-    return found.st_dev, found.st_ino
 
 
 def _plain(config: Any) -> Any:

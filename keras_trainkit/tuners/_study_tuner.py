@@ -4,7 +4,6 @@ import contextlib
 import functools
 import os
 import pathlib
-import random
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -135,7 +134,9 @@ class StudyTuner(keras_tuner.Tuner):
         self._search_study = oracle.study = SearchStudy(
             url, project_name, oracle.objective.direction, exists=exists
         )
-        self.seed = self._agree(oracle.objective, seed)
+        self.seed = self._search_study.agree_on_search(
+            self._description(oracle.objective, seed)
+        )
         _files.finish(self._folder, content)
         super().__init__(
             oracle,
@@ -484,28 +485,19 @@ class StudyTuner(keras_tuner.Tuner):
             delete_search(self._folder, content, url, is_shared=is_shared)
         return _files.begin(self._folder, content)
 
-    def _agree(self, objective: keras_tuner.Objective, seed: int | None) -> int:
-        """Describes the search in the study, or checks that it is this one.
-
-        Returns:
-            The seed, that of whoever has begun the search if `seed` is None.
-        """
-        description = {
+    def _description(
+        self, objective: keras_tuner.Objective, seed: int | None
+    ) -> dict[str, Any]:
+        """Facts that a study keeps of the search, by which another one is refused."""
+        return {
             "objective": objective.name,
             "direction": objective.direction,
-            "seed": random.SystemRandom().randrange(2**31)
-            if seed is None
-            else int(seed),
+            "seed": None if seed is None else int(seed),
             "executions_per_trial": int(self.executions_per_trial),
             "folds": int(self.folds),
             "lists": self._as_parameter is not as_parameter,
             "method": _method_of(type(self)),
         }
-        first_seed = self._search_study.first_seed(description)
-        if seed is None:
-            description["seed"] = first_seed
-        self._search_study.agree(description)
-        return first_seed
 
     def _populate_initial_space(self) -> None:
         """The space as far as it is known before `search`; called by the constructor.

@@ -31,11 +31,11 @@ from searching import (
 
 from keras_trainkit import tuners
 from keras_trainkit._process import this_process
-from keras_trainkit.tuners import _search_loop, _search_study
+from keras_trainkit.tuners import _search_loop, _search_study, _study_connection
 from keras_trainkit.tuners._database import sqlite_url
 from keras_trainkit.tuners._process_identity import OWNER
 from keras_trainkit.tuners._processes import frozen_objects, start, stop, wait_for_end
-from keras_trainkit.tuners._search_study import heartbeat
+from keras_trainkit.tuners._study_connection import heartbeat
 from keras_trainkit.tuners._trial_queue import claim, read_trials, recover
 
 
@@ -219,8 +219,8 @@ def test_a_trial_of_a_living_process_is_left_alone(store):
 
 
 def test_a_silent_trial_of_another_machine_is_taken_up(store, monkeypatch):
-    monkeypatch.setattr(_search_study, "GRACE_SECONDS", 1)
-    monkeypatch.setattr(_search_study, "HEARTBEAT_SECONDS", 1)
+    monkeypatch.setattr(_study_connection, "GRACE_SECONDS", 1)
+    monkeypatch.setattr(_study_connection, "HEARTBEAT_SECONDS", 1)
     mine = claimed(store)
     elsewhere = {**this_process(), "place": "another machine"}
     store.storage.set_trial_user_attr(mine.key, OWNER, elsewhere)
@@ -239,7 +239,7 @@ def test_a_silent_trial_of_another_machine_is_taken_up(store, monkeypatch):
     ],
 )
 def test_a_sign_of_life_that_failed_is_followed_by_the_next(error, store, monkeypatch):
-    monkeypatch.setattr(_search_study, "HEARTBEAT_SECONDS", 0.02)
+    monkeypatch.setattr(_study_connection, "HEARTBEAT_SECONDS", 0.02)
     key = store.add(state=TrialState.WAITING)
     beats = []
 
@@ -250,7 +250,7 @@ def test_a_sign_of_life_that_failed_is_followed_by_the_next(error, store, monkey
 
     monkeypatch.setattr(store.storage, "record_heartbeat", not_reached_at_first)
     deadline = time.monotonic() + 60
-    with heartbeat(store, key):
+    with heartbeat(store.storage, key):
         while len(beats) < 3 and time.monotonic() < deadline:
             time.sleep(0.01)
     assert beats[:3] == [key] * 3
