@@ -58,6 +58,16 @@ def check_arguments(
     _check_no_chief()
 
 
+def check_hypermodel(hypermodel: Any, *, is_needed: bool) -> None:
+    """Refuses None where `run_trial` is not the tuner's own."""
+    if hypermodel is None and is_needed:
+        raise ValueError(
+            "`hypermodel` is the space to be searched and must be a HyperModel or "
+            "a function, but in a subclass with its own `run_trial`. "
+            "Received: hypermodel=None."
+        )
+
+
 def check_no_keras_tuner_arguments(logger: Any, tuner_id: Any) -> None:
     """Refuses arguments of KerasTuner that make no sense here, and says what does."""
     if logger is not None:

@@ -1,4 +1,4 @@
-"""Files that a search writes beside its study: a marker, locks, and weights."""
+"""Files that a search writes beside its study: a marker and locks."""
 
 import contextlib
 import json
@@ -11,13 +11,10 @@ from typing import Any
 
 from keras_trainkit._disk import check_regular, replacing
 from keras_trainkit._process import is_dead, is_on_this_host, this_process
-from keras_trainkit._types import Model
 from keras_trainkit.tuners._database import is_same_database
-from keras_trainkit.tuners._patient_storage import StorageFailed
 
 MARKER = "keras_trainkit_search.json"
 DATABASE = "study.db"
-WEIGHTS = "checkpoint.weights.h5"
 _SEARCHING = ".searching."
 _BEGUN = "begun"
 _OLD_SECONDS = 24 * 60 * 60
@@ -113,31 +110,6 @@ def searching(folder: pathlib.Path) -> Iterator[None]:
 def searching_processes(folder: pathlib.Path) -> list[dict[str, Any]]:
     """Identities of the processes that say that they search in the folder."""
     return [identity for _, identity in _locks(folder)]
-
-
-def weights_path(folder: pathlib.Path, trial_id: str) -> pathlib.Path:
-    """File of the best weights of a trial."""
-    return folder / f"trial_{trial_id}" / WEIGHTS
-
-
-def save_weights(model: Model, path: pathlib.Path) -> None:
-    """Writes the weights whole or not at all.
-
-    Raises:
-        StorageFailed: They cannot be written there.
-    """
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(temporary, path):
-            model.save_weights(temporary)
-    except OSError as error:
-        raise StorageFailed(str(path), str(error)) from error
-
-
-def unfinished_weights(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Files that `save_weights` is writing, or was when its process was killed."""
-    return list(folder.glob(f"trial_*/.*.{WEIGHTS}"))
 
 
 @contextlib.contextmanager

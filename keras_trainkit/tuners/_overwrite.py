@@ -18,7 +18,6 @@ from keras_trainkit.tuners._database import (
 )
 from keras_trainkit.tuners._files import (
     DATABASE,
-    WEIGHTS,
     begin,
     naming_folder,
     searching_processes,
@@ -27,6 +26,7 @@ from keras_trainkit.tuners._patient_storage import PatientStorage
 from keras_trainkit.tuners._process_identity import OWNER, is_alive_here
 from keras_trainkit.tuners._search_study import runs_in_this_process
 from keras_trainkit.tuners._study_connection import GRACE_SECONDS, HEARTBEAT_SECONDS
+from keras_trainkit.tuners._trial_weights import WEIGHTS
 
 
 def delete_search(

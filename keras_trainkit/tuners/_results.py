@@ -1,26 +1,18 @@
-"""Results of a search: table, best configuration, its model and its test score."""
+"""Results of a search: table, best configuration and its model."""
 
-import math
-import statistics
-import warnings
-from collections.abc import Callable
 from typing import Any
 
 import keras_tuner
 import numpy as np
 from optuna.trial import TrialState
 
-from keras_trainkit._arrays import rows_of
 from keras_trainkit._types import Model
-from keras_trainkit.tuners._cross_validation import row_count
 from keras_trainkit.tuners._oracle import as_keras_tuner_trial
 from keras_trainkit.tuners._search import Search
 from keras_trainkit.tuners._training import Training, prepare
 from keras_trainkit.tuners._trial_queue import TrialRecord, finished, ranked
 
 _NEIGHBOURS = 5
-_PARTS = 10
-_STANDARD_ERRORS = 2
 
 
 def trials_frame(records: list[TrialRecord]) -> Any:
@@ -76,6 +68,19 @@ def first_reason(records: list[TrialRecord]) -> str:
     """Reason of the first failed trial."""
     reasons = (record.reason for record in finished(records))
     return next((reason for reason in reasons if reason), "no reason")
+
+
+def check_one_completed(records: list[TrialRecord]) -> None:
+    """Raises an error with the first reason where no trial of a search completed."""
+    states = [record.state for record in records]
+    if TrialState.COMPLETE in states:
+        return
+    failed = states.count(TrialState.FAIL)
+    first = f", the first with {first_reason(records)}" if failed else ""
+    raise RuntimeError(
+        f"No trial of the search completed. Received: {len(records)} trials, "
+        f"{states.count(TrialState.PRUNED)} stopped and {failed} failed{first}"
+    )
 
 
 def refit(search: Search, records: list[TrialRecord]) -> Model:
@@ -150,65 +155,3 @@ def _difference(hp: Any, first: Any, second: Any) -> float:
     if hp is None or not getattr(hp, "ordered", hasattr(hp, "min_value")):
         return 1.0
     return hp.value_to_prob(first) - hp.value_to_prob(second)
-
-
-def warn_if_overfitted(
-    best: TrialRecord,
-    metrics: dict[str, float],
-    evaluate: Callable[[Any, Any, Any], dict[str, float]],
-    data: tuple[Any, Any, Any],
-    objective: keras_tuner.Objective,
-) -> None:
-    """Warns when the best trial's score is better than on test rows by its spread.
-
-    Args:
-        best: Record of the best trial.
-        metrics: Metrics of the test rows.
-        evaluate: Function of x, y and sample weights that returns metrics.
-        data: `(x, y, sample_weight)`, the test rows; the last two may be None.
-        objective: KerasTuner's objective.
-    """
-    test = _value(metrics, objective)
-    if test is None or best.score is None:
-        return  # it came from a `fit` that computes it in its own way
-    spread = best.spread
-    if spread is None:
-        spread = _spread_by_chance(evaluate, data, objective)
-    gap = (test - best.score) * (-1 if objective.direction == "max" else 1)
-    if spread is None or gap <= spread:
-        return
-    warnings.warn(
-        f"The search has fitted its validation rows: {objective.name} of the best "
-        f"trial was {best.score:.5g} there and is {test:.5g} on rows that the search "
-        f"has not seen, worse by {gap:.2g}, where its spread is {spread:.2g}. Report "
-        "the latter; `folds`, `executions_per_trial` and more validation rows help.",
-        stacklevel=3,
-    )
-
-
-def _value(metrics: dict[str, float], objective: keras_tuner.Objective) -> float | None:
-    """The objective among metrics of `evaluate`, which lack the prefix `val_`."""
-    for logs in ({f"val_{name}": v for name, v in metrics.items()}, metrics):
-        if objective.has_value(logs):
-            return float(objective.get_value(logs))
-    return None
-
-
-def _spread_by_chance(
-    evaluate: Callable[[Any, Any, Any], dict[str, float]],
-    data: tuple[Any, Any, Any],
-    objective: keras_tuner.Objective,
-) -> float | None:
-    """Standard errors of the test score, by parts of the rows; None for a data set."""
-    x, y, weights = data
-    if y is None or row_count(x) < 2 * _PARTS:
-        return None
-    numbers = range(row_count(x))
-    found: list[Any] = []
-    for first in range(_PARTS):
-        part = list(numbers[first::_PARTS])
-        metrics = evaluate(rows_of(x, part), rows_of(y, part), rows_of(weights, part))
-        found.append(_value(metrics, objective))
-    if not all(map(math.isfinite, found)):  # a part whose weights are all 0
-        return None
-    return _STANDARD_ERRORS * statistics.stdev(found) / math.sqrt(_PARTS)

@@ -1,10 +1,8 @@
 """Base class of the tuners: KerasTuner's interface over one study of Optuna."""
 
 import contextlib
-import functools
 import os
 import pathlib
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,23 +10,22 @@ import keras_tuner
 import optuna
 from keras_tuner.engine.trial import Trial
 from keras_tuner.errors import FailedTrialError
-from optuna.trial import TrialState
 
 from keras_trainkit._checks import check_count
 from keras_trainkit._types import Model
 from keras_trainkit.tuners import _files
 from keras_trainkit.tuners._arguments import (
     check_arguments,
+    check_hypermodel,
     check_no_keras_tuner_arguments,
     warn_if_loss_includes_penalties,
 )
 from keras_trainkit.tuners._configuration_tree import PartialConfiguration
 from keras_trainkit.tuners._data_description import data_description
-from keras_trainkit.tuners._database import Url, masked_url, sqlite_url
+from keras_trainkit.tuners._database import masked_url, sqlite_url
 from keras_trainkit.tuners._hyperparameters import Parameter, as_parameter
 from keras_trainkit.tuners._oracle import StudyOracle, as_keras_tuner_trial
 from keras_trainkit.tuners._overwrite import delete_search
-from keras_trainkit.tuners._process_identity import is_orphan
 from keras_trainkit.tuners._processes import (
     end_if_script_is_imported,
     frozen_objects,
@@ -36,19 +33,24 @@ from keras_trainkit.tuners._processes import (
 )
 from keras_trainkit.tuners._results import (
     best_record,
+    check_one_completed,
     find_record,
-    first_reason,
     print_failures,
     ranked_by_neighbours,
     refit,
     trials_frame,
-    warn_if_overfitted,
 )
 from keras_trainkit.tuners._sampler import SeededSampler
 from keras_trainkit.tuners._search import Search
 from keras_trainkit.tuners._search_loop import Progress, run_loop, run_workers
 from keras_trainkit.tuners._search_study import SearchStudy
+from keras_trainkit.tuners._test_score import evaluate_on_test_rows
 from keras_trainkit.tuners._training import RunningTrial, prepare
+from keras_trainkit.tuners._trial_weights import (
+    load_weights,
+    remove_unfinished_weights,
+    weights_path,
+)
 
 
 class StudyTuner(keras_tuner.Tuner):
@@ -107,7 +109,8 @@ class StudyTuner(keras_tuner.Tuner):
             trial_timeout=trial_timeout,
             allow_repeats=allow_repeats,
         )
-        self._check_hypermodel(hypermodel)
+        has_own_run = type(self).run_trial is not StudyTuner.run_trial
+        check_hypermodel(hypermodel, is_needed=not has_own_run)
         self.max_trials = max_trials
         self.storage = storage
         self.executions_per_trial = executions_per_trial
@@ -128,16 +131,7 @@ class StudyTuner(keras_tuner.Tuner):
         )
         self._explored: keras_tuner.HyperParameters | None = None
         self._folder = pathlib.Path(directory or ".") / project_name
-        url = storage or sqlite_url(self._folder / _files.DATABASE)
-        content = {"study": project_name, "storage": masked_url(url)}
-        exists = self._make_folder(url, content, overwrite)
-        self._search_study = oracle.study = SearchStudy(
-            url, project_name, oracle.objective.direction, exists=exists
-        )
-        self.seed = self._search_study.agree_on_search(
-            self._description(oracle.objective, seed)
-        )
-        _files.finish(self._folder, content)
+        self.seed = self._open_study(oracle, seed, overwrite=overwrite)
         super().__init__(
             oracle,
             hypermodel,
@@ -293,7 +287,7 @@ class StudyTuner(keras_tuner.Tuner):
 
     def load_model(self, trial: Trial) -> Model:
         """The model of a trial at its best epoch; see KerasTuner."""
-        path = _files.weights_path(self._folder, trial.trial_id)
+        path = weights_path(self._folder, trial.trial_id)
         if not path.exists():
             raise ValueError(
                 f"The weights of trial {trial.trial_id} are in the directory of the "
@@ -303,11 +297,7 @@ class StudyTuner(keras_tuner.Tuner):
         if not model.built:
             record = find_record(self.oracle.records(), trial.trial_id)
             model.build_from_config(record.build_config)
-        with warnings.catch_warnings():
-            # The new model's optimizer has no slots yet to put the saved ones into.
-            message = "Skipping variable loading for optimizer"
-            warnings.filterwarnings("ignore", message, UserWarning)
-            model.load_weights(path)
+        load_weights(model, path)
         return model
 
     def refit_best(self, *fit_args: Any, **fit_kwargs: Any) -> Model:
@@ -364,21 +354,10 @@ class StudyTuner(keras_tuner.Tuner):
         best = best_record(self.oracle.records(), objective.direction, purpose)
         if model is None:
             model = self.get_best_models()[0]
-        encode = getattr(self.hypermodel, "encode", lambda x: x)
-
-        def evaluate(x: Any, y: Any, weights: Any, **kwargs: Any) -> dict[str, float]:
-            kwargs = {"verbose": 0, **kwargs, "return_dict": True}
-            if weights is not None:
-                kwargs["sample_weight"] = weights
-            return model.evaluate(encode(x), y, **kwargs)
-
         data = (x, y, kwargs.pop("sample_weight", None))
-        metrics = evaluate(*data, **kwargs)
-        shown = ("verbose", "callbacks")  # once only, not for each part of the rows
-        quiet = {name: value for name, value in kwargs.items() if name not in shown}
-        evaluate_quietly = functools.partial(evaluate, **quiet)
-        warn_if_overfitted(best, metrics, evaluate_quietly, data, objective)
-        return metrics
+        return evaluate_on_test_rows(
+            best, model, self.hypermodel, data, kwargs, objective
+        )
 
     def save(self) -> None:
         """Does nothing: the study is stored as it grows."""
@@ -419,7 +398,7 @@ class StudyTuner(keras_tuner.Tuner):
         study.agree_on_space(self._explored or self._explore())
         self.oracle.load_space()
         progress = self._make_progress(kwargs.get("verbose", "auto"))
-        self._remove_unfinished_weights()
+        remove_unfinished_weights(self._folder, self.oracle.records)
         progress.show_earlier(self.oracle.records(), self._folder)
         self.on_search_begin()
         try:
@@ -434,32 +413,7 @@ class StudyTuner(keras_tuner.Tuner):
             if self.folds > 1:  # trials prepared it with the rows of a fold
                 prepare(self.hypermodel, args, kwargs)
         self.on_search_end()
-        self._check_that_one_completed()
-
-    def _remove_unfinished_weights(self) -> None:
-        """Deletes what killed processes were writing, each as large as a model."""
-        # Listed before it is asked who lives: a process that starts later is not in it.
-        found = _files.unfinished_weights(self._folder)
-        living = {
-            _files.weights_path(self._folder, record.name).parent
-            for record in (self.oracle.records() if found else ())
-            if record.state == TrialState.RUNNING and not is_orphan(record.trial)
-        }
-        for path in found:
-            if path.parent not in living:
-                path.unlink(missing_ok=True)
-
-    def _check_that_one_completed(self) -> None:
-        records = self.oracle.records()
-        states = [record.state for record in records]
-        if TrialState.COMPLETE in states:
-            return
-        failed = states.count(TrialState.FAIL)
-        first = f", the first with {first_reason(records)}" if failed else ""
-        raise RuntimeError(
-            f"No trial of the search completed. Received: {len(records)} trials, "
-            f"{states.count(TrialState.PRUNED)} stopped and {failed} failed{first}"
-        )
+        check_one_completed(self.oracle.records())
 
     def _copy_callbacks(
         self, callbacks: list[Any], trial: Trial, number: int
@@ -468,22 +422,25 @@ class StudyTuner(keras_tuner.Tuner):
         self._configure_tensorboard_dir(callbacks, trial, number)
         return callbacks
 
-    def _check_hypermodel(self, hypermodel: Any) -> None:
-        if hypermodel is None and type(self).run_trial is StudyTuner.run_trial:
-            raise ValueError(
-                "`hypermodel` is the space to be searched and must be a HyperModel or "
-                "a function, but in a subclass with its own `run_trial`. "
-                "Received: hypermodel=None."
-            )
-
-    def _make_folder(self, url: Url, content: dict[str, Any], overwrite: bool) -> bool:
-        """Returns True if the search was made before, and is not overwritten."""
+    def _open_study(
+        self, oracle: StudyOracle, seed: int | None, *, overwrite: bool
+    ) -> int:
+        """Opens the study, or makes it; returns the seed, of whoever began it."""
+        name = self._folder.name
+        url = self.storage or sqlite_url(self._folder / _files.DATABASE)
+        content = {"study": name, "storage": masked_url(url)}
         _files.check_folder(self._folder)
         if overwrite:
             end_if_script_is_imported()
             is_shared = self.storage is not None
             delete_search(self._folder, content, url, is_shared=is_shared)
-        return _files.begin(self._folder, content)
+        exists = _files.begin(self._folder, content)
+        direction = oracle.objective.direction
+        study = SearchStudy(url, name, direction, exists=exists)
+        self._search_study = oracle.study = study
+        first_seed = study.agree_on_search(self._description(oracle.objective, seed))
+        _files.finish(self._folder, content)
+        return first_seed
 
     def _description(
         self, objective: keras_tuner.Objective, seed: int | None

@@ -20,7 +20,6 @@ from keras_tuner.engine.trial import Trial
 from keras_trainkit._tensorflow.custom_gradients import release_graphs
 from keras_trainkit._types import Model
 from keras_trainkit.tuners._cross_validation import data_of, folded
-from keras_trainkit.tuners._files import save_weights
 from keras_trainkit.tuners._score import (
     Score,
     as_floats,
@@ -31,6 +30,7 @@ from keras_trainkit.tuners._score import (
 )
 from keras_trainkit.tuners._search import Search, Tuner
 from keras_trainkit.tuners._seeds import derive
+from keras_trainkit.tuners._trial_weights import save_weights
 
 
 class Training:

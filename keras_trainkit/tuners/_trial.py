@@ -26,7 +26,6 @@ from keras_trainkit.tuners._configuration_tree import (
     tree_of,
 )
 from keras_trainkit.tuners._cross_validation import wilcoxon_test
-from keras_trainkit.tuners._files import weights_path
 from keras_trainkit.tuners._hyperparameters import (
     SuggestedHyperParameters,
     SuggestedValues,
@@ -50,6 +49,7 @@ from keras_trainkit.tuners._trial_queue import (
     read_trials,
     trial_name,
 )
+from keras_trainkit.tuners._trial_weights import weights_path
 
 _MAX_REASON = 2000
 _MAX_TRACEBACK = 20_000

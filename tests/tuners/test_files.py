@@ -21,6 +21,7 @@ from searching import forked, hill, in_child, searcher, table, wait_until
 from keras_trainkit import tuners
 from keras_trainkit._process import this_process
 from keras_trainkit.tuners._database import is_same_database
+from keras_trainkit.tuners._trial_weights import remove_unfinished_weights
 
 pytestmark = pytest.mark.backend_free
 
@@ -248,7 +249,7 @@ def test_weights_that_a_living_process_is_writing_stay(tmp_path):
             file.parent.mkdir(exist_ok=True)
             file.touch()
         other = Searcher(directory=tmp_path, max_trials=3, seed=1)
-        other._remove_unfinished_weights()
+        remove_unfinished_weights(tmp_path / "search", other.oracle.records)
         return [file.exists() for file in files] == [True, False]
 
     tuner = searcher(tuners.RandomSearch, lambda hp: float(objective(hp)))(
