@@ -1,30 +1,28 @@
 import contextlib
 import os
-import pathlib
-import signal
-import tempfile
-import threading
 import warnings
-import weakref
-from collections.abc import Callable, Iterator
-from types import FrameType
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 
 from keras_trainkit._checks import check_count
-from keras_trainkit._train_state import callback_states, random_states, variables
+from keras_trainkit._train_state import (
+    callback_states,
+    data_order,
+    random_states,
+    variables,
+)
 from keras_trainkit._train_state.first_process import from_first
-from keras_trainkit._train_state.generations import Generations
-from keras_trainkit._train_state.owner import Owner
 from keras_trainkit._train_state.running_fit import (
     RunningFit,
     calling_list,
     running_fit,
 )
-from keras_trainkit._train_state.state_file import DamagedState
+from keras_trainkit._train_state.skipped_batches import SkippedBatches
+from keras_trainkit._train_state.state_folder import StateFolder
+from keras_trainkit._train_state.termination import Termination, let_go_of_failed_fits
 from keras_trainkit._train_state.variables import refuse
-from keras_trainkit._train_state.writer import Writer, wait_for_folder
 
 
 class TrainState(keras.callbacks.Callback):
@@ -127,9 +125,7 @@ class TrainState(keras.callbacks.Callback):
     resumed_batch: int | None
     fallback_reason: str | None
     _list: Any  # of all callbacks, as long as `fit` runs
-    _owner: Any
-    _generations: Any
-    _writer: Any
+    _folder: StateFolder | None  # in the process that writes
     _seeds: Any  # Keras' global generator
     _first_epoch: int | None
     _epoch: int
@@ -138,11 +134,8 @@ class TrainState(keras.callbacks.Callback):
     _saved_at: tuple[int, int] | None
     _epoch_random: dict[str, Any] | None
     _within: dict[str, Any] | None  # a state to go on from within an epoch
-    _others: Any  # all callbacks, while batches are skipped
-    _train_function: Callable | None
-    _is_terminated: bool
-    _handler: Any
-    _pid: int  # of the process that takes the signal
+    _skipped: Any  # `SkippedBatches`, until the batch at which the epoch goes on
+    _termination: Termination | None
 
     def __init__(
         self,
@@ -179,8 +172,7 @@ class TrainState(keras.callbacks.Callback):
             callbacks.callbacks = [*others, self]
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        if threading.current_thread() is threading.main_thread():
-            _let_go_of_failed_fits()
+        let_go_of_failed_fits()
         self._reset()
         self._list = calling_list(self)
         fit = running_fit(self._list)
@@ -195,10 +187,10 @@ class TrainState(keras.callbacks.Callback):
             if state is not None:
                 self._go_on(state, fit)
         except BaseException:
-            if self._owner is not None:
-                self._owner.release()
+            if self._folder is not None:
+                self._folder.release()
             raise
-        self._catch_signal()
+        self._termination = Termination(self._list, self._let_go)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.model._initial_epoch = None  # read by now; a later `fit` begins at its own
@@ -207,15 +199,14 @@ class TrainState(keras.callbacks.Callback):
         self._epoch, self._batch = epoch, 0
         if self._within is not None:
             random_states.put_back(self._within["epoch_random"], self._seeds)
-            self._others = self._list.callbacks
-            self._list.callbacks = [self]
+            self._skipped = SkippedBatches(self._list, self, self.model)
         self._epoch_random = random_states.take(self._seeds)
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         if self._within is not None:
             if batch < self._within["batch"]:
                 self._refresh()
-                self._skip()
+                self._skipped.skip()
                 return
             self._go_on_within(self._within)
             for callback in self._list.callbacks[:-1]:
@@ -254,9 +245,7 @@ class TrainState(keras.callbacks.Callback):
         self.resumed_batch = None
         self.fallback_reason = None
         self._list = None
-        self._owner = None
-        self._generations = None
-        self._writer = None
+        self._folder = None
         self._seeds = None
         self._first_epoch = None
         self._epoch = 0
@@ -265,11 +254,12 @@ class TrainState(keras.callbacks.Callback):
         self._saved_at = None
         self._epoch_random = None
         self._within = None
-        self._others = None
-        self._train_function = None
-        self._is_terminated = False
-        self._handler = None
-        self._pid = 0
+        self._skipped = None
+        self._termination = None
+
+    @property
+    def _is_terminated(self) -> bool:
+        return self._termination is not None and self._termination.has_come
 
     def _check_model(self) -> None:
         model = self.model
@@ -289,43 +279,13 @@ class TrainState(keras.callbacks.Callback):
 
     def _open(self) -> Any:
         """Takes the folder, and reads its newest state."""
-        folder = self._open_folder()
-        self._owner = Owner(folder)
-        weakref.finalize(self, self._owner.release)
-        wait_for_folder(folder)
-        self._generations = Generations(folder, self.keep)
-        self._writer = Writer(self._generations)
-        return self._read()
-
-    def _open_folder(self) -> pathlib.Path:
-        folder = pathlib.Path(self.directory)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            raise ValueError(
-                "`directory` is the folder of the state and must be one that this "
-                "process may write to, on a disk with room left. "
-                f"Received: {str(folder)!r}: {error}"
-            ) from error
-        return folder
-
-    def _read(self) -> Any:
-        try:
-            state, remarks = self._generations.read()
-        except DamagedState as damage:
-            raise ValueError(
-                "`directory` holds the states of a training, and one of them must be "
-                "whole; delete the folder to begin anew. Received: "
-                f"{str(self.directory)!r}: {damage}."
-            ) from damage
-        if remarks:
-            self.fallback_reason = "; ".join(remarks)
+        self._folder = StateFolder(self.directory, self.keep)
+        state, self.fallback_reason = self._folder.read()
+        if self.fallback_reason is not None:
             warnings.warn(
                 f"TrainState goes on from an earlier state in {str(self.directory)!r}: "
                 f"{self.fallback_reason}.",
-                stacklevel=2,
+                stacklevel=1,
             )
         return state
 
@@ -339,7 +299,7 @@ class TrainState(keras.callbacks.Callback):
             self._put_back(state, ("model", "optimizer"))
             self._first_epoch = state["first_epoch"]
             past = epoch - state["first_epoch"]
-            self._put_back_data(state, fit, past)
+            data_order.put_back(fit, state["data"], past, self.params["steps"])
             random_states.put_back(state["random"], self._seeds)
         self.resumed_epoch, self.resumed_batch = epoch, batch
         self._saved_at = epoch, batch
@@ -380,80 +340,29 @@ class TrainState(keras.callbacks.Callback):
         variables.put_back(self.model, state["variables"], groups)
         callback_states.put_back(others, state["callbacks"])
 
-    def _put_back_data(self, state: dict, fit: RunningFit, past: int) -> None:
-        data = fit.data
-        if callback_states.has_hooks(data):
-            data.set_state(state["data"])
-        if fit.steps_per_epoch is not None or _is_stream(data):
-            warnings.warn(
-                "TrainState cannot tell where in the data an epoch begins, with "
-                "`steps_per_epoch` or a generator: they begin anew. Weights, optimizer "
-                "and callbacks go on.",
-                stacklevel=2,
-            )
-        elif hasattr(data, "element_spec"):  # a tf.data.Dataset
-            for _ in range(self._iterations(past)):  # each draws another order
-                iter(data)
-
-    def _iterations(self, past: int) -> int:
-        """Iterations over a data set that Keras 3.15 begins in so many epochs.
-
-        On TensorFlow it begins one more at the end of each whose length it knows.
-        """
-        is_known = self.params["steps"] is not None
-        return past * (1 + (is_known and keras.config.backend() == "tensorflow"))
-
-    def _skip(self) -> None:
-        """Puts a function in the place of the training step that only reads batches.
-
-        The first one is trained on, which builds what is built in a first step; all
-        variables are put back afterwards.
-        """
-        model = self.model
-        if self._train_function is not None:
-            return
-        step = self._train_function = model.train_function
-        batches = model.steps_per_execution
-        logs: list[Any] = []
-
-        def read_only(*arguments: Any) -> Any:
-            if not logs:
-                result = step(*arguments)
-                logs.append(result[0] if len(arguments) == 2 else result)
-                return result
-            if keras.config.backend() != "torch":  # there the batch was read before
-                for _ in range(batches):
-                    next(arguments[-1], None)
-            # The trainer on JAX hands in the state of all variables.
-            return (logs[0], arguments[0]) if len(arguments) == 2 else logs[0]
-
-        model.train_function = read_only
-
     def _go_on_within(self, state: dict[str, Any]) -> None:
         """Puts back what the beginning of the epoch has changed."""
         self._within = None
-        self._list.callbacks, self._others = self._others, None
-        self.model.train_function, self._train_function = self._train_function, None
+        self._skipped.end()
+        self._skipped = None
         with self._naming_what_is_wrong():
             self._put_back(state, variables.GROUPS)
             random_states.put_back(state["random"], self._seeds)
         self._batch = state["batch"]
 
     def _refresh(self, *, now: bool = False) -> None:
-        if self._owner is not None:  # within `fit`, in the process that writes
+        if self._folder is not None:
             with self._letting_go_of_failures():  # such as a process that has come
-                self._owner.refresh(now=now)
+                self._folder.refresh(now=now)
 
     def _is_due(self) -> bool:
         return self.every != "epoch" and self._since_saved >= int(self.every)
 
     def _save(self, epoch: int, batch: int, *, stopped: bool = False) -> None:
         self._since_saved = 0
-        if self._saved_at == (epoch, batch) or self._generations is None:
+        if self._saved_at == (epoch, batch) or self._folder is None:
             return
         self._refresh(now=True)
-        data: Any = getattr(running_fit(self._list), "data", None)
-        has_state = callback_states.has_hooks(data)
         state = {
             "epoch": epoch,
             "batch": batch,
@@ -463,18 +372,18 @@ class TrainState(keras.callbacks.Callback):
             "keras": keras.__version__,
             "variables": variables.take(self.model),
             "callbacks": callback_states.take(self._list.callbacks[:-1]),
-            "data": data.get_state() if has_state else None,
+            "data": data_order.take(running_fit(self._list)),
             "random": random_states.take(self._seeds),
             "epoch_random": self._epoch_random if batch else None,
         }
         with self._letting_go_of_failures():
-            self._writer.write(state)
+            self._folder.write(state)
         self._saved_at = epoch, batch
 
     def _wait(self) -> None:
-        if self._writer is not None:  # in the process that writes
+        if self._folder is not None:
             with self._letting_go_of_failures():
-                self._writer.wait()
+                self._folder.wait()
 
     @contextlib.contextmanager
     def _letting_go_of_failures(self) -> Iterator[None]:
@@ -483,19 +392,6 @@ class TrainState(keras.callbacks.Callback):
         except BaseException:
             self._let_go()
             raise
-
-    def _catch_signal(self) -> None:
-        if threading.current_thread() is threading.main_thread():
-            self._pid = os.getpid()
-            self._handler = signal.signal(signal.SIGTERM, self._on_signal)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        is_own = os.getpid() == self._pid  # not a fork, which only inherits this
-        if is_own and running_fit(self._list, frame) is not None:
-            self._is_terminated = True
-            return
-        self._let_go()  # an error has ended the `fit`
-        os.kill(os.getpid(), number)
 
     def _end_process(self) -> None:
         self._wait()
@@ -507,26 +403,10 @@ class TrainState(keras.callbacks.Callback):
         )
 
     def _let_go(self) -> None:
-        if self._handler is not None:
-            signal.signal(signal.SIGTERM, self._handler)
-            self._handler = None
-        if self._owner is not None:
-            self._owner.release()
-        self._writer = None  # and the bytes of a state with it
+        if self._termination is not None:
+            self._termination.release()
+            self._termination = None
+        if self._folder is not None:
+            self._folder.release()
+            self._folder = None  # and the bytes of a state with it
         self._list = None
-
-
-def _let_go_of_failed_fits() -> None:
-    """Takes back the handlers of fits that an error has ended, with their models."""
-    while True:
-        failed = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-        if not isinstance(failed, TrainState) or failed._handler is None:
-            return
-        if running_fit(failed._list) is not None:
-            return
-        failed._let_go()
-
-
-def _is_stream(data: Any) -> bool:
-    """True for a generator, or what else can be read only once."""
-    return hasattr(data, "__next__")

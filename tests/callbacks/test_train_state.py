@@ -834,4 +834,4 @@ def test_a_file_of_ones_own_in_the_folder_is_not_written_to(tmp_path, blobs):
     state = TrainState(tmp_path / "run")
     model.fit(*blobs, verbose=0, callbacks=[state])
     assert (tmp_path / "thesis").read_text() == "words"
-    assert state._writer is None
+    assert state._folder is None
