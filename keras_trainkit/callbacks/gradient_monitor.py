@@ -1,5 +1,4 @@
 import dataclasses
-import itertools
 import math
 from typing import Any
 
@@ -12,54 +11,11 @@ from keras_trainkit._optimizer_access import steps_taken, unwrapped
 from keras_trainkit._tensorflow.custom_gradients import release_graphs
 from keras_trainkit._tensorflow.replicas import replicas_of
 from keras_trainkit._train_state.variables import refuse
+from keras_trainkit.callbacks._step_clock import StepClock
+from keras_trainkit.callbacks.gradient_finding import FindingRules, GradientFinding
 
 _RESULTS = ("gradient_norms", "update_ratios", "dead_shares", "saturated_shares")
-_PLACE = ("step", "due", "offset", "first_epoch")
-_LASTING = 3  # measured steps in a row, before small gradients count as vanished
-
-_REMEDIES = {
-    "vanishing": "ReLU or a relative of it with He initialization in place of sigmoid "
-    "and tanh, batch or layer normalization, residual connections, fewer layers; for "
-    "sequences LSTM layers and shorter sequences. Where many units of the layer are "
-    "dead, a lower learning rate.",
-    "exploding": "a lower learning rate or a warm-up, `global_clipnorm=1` in the "
-    "optimizer, inputs and targets scaled to a variance of 1, an initializer that "
-    "fits the activation (`initializers.for_activation`).",
-    "nan": "look for NaN and infinity in the inputs and targets, for log(0), 0/0 and "
-    "sqrt(0) in own layers and losses; then a lower learning rate, `global_clipnorm`, "
-    "under float16 a `keras.optimizers.LossScaleOptimizer`. `every=1` finds the step.",
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class GradientFinding:
-    """The first layer whose gradients went wrong.
-
-    Attributes:
-        kind: `"vanishing"`, `"exploding"` or `"nan"` (infinity too).
-        layer: String, path of the layer as in `GradientMonitor.gradient_norms`.
-        step: Int, the measured step at which it was seen.
-        value: Float, what was compared with the threshold: the norm beside the largest
-            of the layers behind (vanishing) or beside that of the weights (exploding).
-        remedy: String, what to try.
-    """
-
-    kind: str
-    layer: str
-    step: int
-    value: float
-    remedy: str
-
-    def __str__(self) -> str:
-        found = {
-            "vanishing": f"vanish: {self.value:.1e} of the largest behind it",
-            "exploding": f"explode: {self.value:.1e} times the norm of its weights",
-            "nan": "are no finite numbers",
-        }
-        return (
-            f"Step {self.step}, layer {self.layer}: gradients {found[self.kind]}. "
-            f"Try: {self.remedy}"
-        )
+_PLACE = ("step", "due", "offset", "first_epoch")  # of the clock, in a state
 
 
 class GradientMonitor(keras.callbacks.Callback):
@@ -144,11 +100,9 @@ class GradientMonitor(keras.callbacks.Callback):
     finding: GradientFinding | None
     _taken: Any  # `Steps` of the backend
     _layers: list[str]  # path of the layer of each trainable variable
-    _small: dict[str, int]  # measured steps in a row with a small gradient
-    _rows: int | None  # of a whole batch
-    _step: int  # the next step
-    _due: int  # the next step to measure
-    _first_epoch: int | None
+    _rules: FindingRules
+    _clock: StepClock
+    _skips_overflows: bool
 
     def __init__(
         self,
@@ -197,23 +151,20 @@ class GradientMonitor(keras.callbacks.Callback):
             self.update_ratios[path] = []
         self.dead_shares = {path: [] for path in forward.relu_paths}
         self.saturated_shares = {path: [] for path in forward.gate_paths}
-        self._small = dict.fromkeys(self.gradient_norms, 0)
+        self._rules = self._make_rules()
         # Kept, since `self.model` may not be read in a step: on JAX that writes the
         # state before the step into the model.
-        self._execution = self.model.steps_per_execution
         optimizer = unwrapped(self.model.optimizer)
         accumulated = getattr(optimizer, "gradient_accumulation_steps", None)
-        self._accumulated = accumulated or 1
+        execution = self.model.steps_per_execution
+        self._clock = StepClock(self.every, execution, accumulated or 1)
         self._skips_overflows = optimizer is not self.model.optimizer
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        if self._first_epoch is None:
-            self._first_epoch = epoch
-            clock = steps_taken(self.model.optimizer)
-            self._offset = clock % self._accumulated
-        elif self.params.get("steps"):  # the last execution may have been shorter
-            self._step = (epoch - self._first_epoch) * self.params["steps"]
-            self._due = max(self._due, self._step)
+        if self._clock.first_epoch is None:
+            self._clock.begin(epoch, steps_taken(self.model.optimizer))
+        else:
+            self._clock.begin_epoch(epoch, self.params.get("steps"))
         self._take_part()
 
     def on_train_end(self, logs: dict | None = None) -> None:
@@ -225,22 +176,22 @@ class GradientMonitor(keras.callbacks.Callback):
         """All that was measured and the place among the steps, for `TrainState`."""
         return {
             **self.to_dict(),
-            "small": dict(self._small),
-            "rows": self._rows,
-            **{name: getattr(self, f"_{name}") for name in _PLACE},
+            "small": dict(self._rules.small),
+            "rows": self._clock.rows,
+            **{name: getattr(self._clock, name) for name in _PLACE},
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Goes on from what `get_state` has returned."""
         for name in _PLACE:
             check_count(name, state[name], "is in the state", at_least=0)
-            setattr(self, f"_{name}", state[name])
-        self._rows = state["rows"]
+            setattr(self._clock, name, state[name])
+        self._clock.rows = state["rows"]
         self.steps = list(state["steps"])
         for name in _RESULTS:
             setattr(self, name, self._lists_of(state, name))
-        for path in self._small:
-            self._small[path] = int(state["small"][path])
+        for path in self._rules.small:
+            self._rules.small[path] = int(state["small"][path])
         finding = state["finding"]
         self.finding = finding and GradientFinding(**finding)
 
@@ -265,12 +216,13 @@ class GradientMonitor(keras.callbacks.Callback):
         self.finding = None
         self._taken = None
         self._layers = []
-        self._small = {}
-        self._step, self._due, self._offset = 0, 0, 0
-        self._execution, self._accumulated = 1, 1
+        self._rules = self._make_rules()
+        self._clock = StepClock(self.every)
         self._skips_overflows = False
-        self._rows = None
-        self._first_epoch = None
+
+    def _make_rules(self) -> FindingRules:
+        layers = list(self.gradient_norms)
+        return FindingRules(self.vanishing_ratio, self.exploding_ratio, layers)
 
     def _take_part(self) -> None:
         """Stands before the train function, which another callback may have remade."""
@@ -281,17 +233,17 @@ class GradientMonitor(keras.callbacks.Callback):
 
     def _train(self, function: Any, arguments: tuple) -> Any:
         """One call of the train function: `steps_per_execution` steps."""
-        count = self._execution
+        clock = self._clock
         if self._taken is None:  # left behind by a `fit` that an error has ended
             return function(*arguments)
-        due = self._next_due()
-        if due >= self._step + count:
-            self._step += count
+        due, count = clock.next_due(), clock.execution
+        if due >= clock.step + count:
+            clock.step += count
             return function(*arguments)
         batches = self._taken.take(arguments, count)
-        before = due - self._step
-        self._step += len(batches)
-        if before >= len(batches) or self._is_short(batches[before]):
+        before = due - clock.step
+        clock.step += len(batches)
+        if before >= len(batches) or clock.is_short(batches[before]):
             return self._taken.train(function, arguments, batches)[0]
         if before:
             _, arguments = self._taken.train(function, arguments, batches[:before])
@@ -303,28 +255,16 @@ class GradientMonitor(keras.callbacks.Callback):
             result, _ = self._taken.train(function, arguments, rest)
         return result
 
-    def _next_due(self) -> int:
-        """The next step to measure, one that updates the weights."""
-        due = max(self._due, self._step)
-        return due + -(due + 1 + self._offset) % self._accumulated
-
-    def _is_short(self, batch: Any) -> bool:
-        parts = [part for part in keras.tree.flatten(batch) if hasattr(part, "shape")]
-        rows = int(parts[0].shape[0])
-        if self._rows is None:
-            self._rows = rows
-        return rows < self._rows
-
     def _record(self, step: int, numbers: dict[str, Any], changes: Any) -> None:
         found = {
             name: np.array(keras.ops.convert_to_numpy(value), "float64")
             for name, value in {**numbers, "changes": changes}.items()
         }
         if self._is_skipped(found):
-            self._due = step + 1
+            self._clock.missed(step)
             return
         self.steps.append(step)
-        self._due = (step // self.every + 1) * self.every
+        self._clock.measured(step)
         gradients = self._by_layer(found["gradients"] / found["scale"])
         weights = self._by_layer(found["weights"])
         updates = self._by_layer(found["changes"])
@@ -338,7 +278,16 @@ class GradientMonitor(keras.callbacks.Callback):
         ):
             for values, value in zip(lists.values(), found[name].tolist(), strict=True):
                 values.append(value)
-        self._judge(step, gradients, weights, found["finite"])
+        pairs = zip(self._taken.forward.layers, found["finite"], strict=True)
+        broken = [path for path, is_finite in pairs if not is_finite]
+        self._keep_first(self._rules.find(step, gradients, weights, broken))
+
+    def _keep_first(self, finding: GradientFinding | None) -> None:
+        if finding is None:
+            return
+        known = self.finding
+        if known is None or (finding.kind == "nan" and known.kind != "nan"):
+            self.finding = finding
 
     def _is_skipped(self, found: dict[str, np.ndarray]) -> bool:
         """True for gradients that only their scale has made infinite."""
@@ -352,39 +301,6 @@ class GradientMonitor(keras.callbacks.Callback):
         for path, value in zip(self._layers, of_weights.tolist(), strict=True):
             squares[path] += value * value
         return {path: math.sqrt(value) for path, value in squares.items()}
-
-    def _judge(
-        self,
-        step: int,
-        gradients: dict[str, float],
-        weights: dict[str, float],
-        finite: np.ndarray,
-    ) -> None:
-        broken = [p for p, value in gradients.items() if not math.isfinite(value)]
-        if broken:
-            layers = [*self._taken.forward.layers]
-            outputs = [p for p, ok in zip(layers, finite, strict=True) if not ok]
-            layer = outputs[0] if outputs else broken[-1]
-            self._find("nan", layer, step, gradients.get(layer, math.nan))
-            return
-        largest = 0.0
-        bypassed = _behind_the_first_gradient(gradients)
-        for path in reversed(gradients):  # as the backward pass goes
-            ratio = gradients[path] / max(weights[path], 1.0)
-            if ratio > self.exploding_ratio:
-                self._find("exploding", path, step, ratio)
-            largest = max(largest, gradients[path])
-            share = gradients[path] / largest if largest else 0.0
-            is_aside = gradients[path] == 0 and path in bypassed
-            is_small = share < self.vanishing_ratio and not is_aside
-            self._small[path] = self._small[path] + 1 if is_small else 0
-            if self._small[path] >= _LASTING:
-                self._find("vanishing", path, step, share)
-
-    def _find(self, kind: str, layer: str, step: int, value: float) -> None:
-        if self.finding is None or (kind == "nan" and self.finding.kind != "nan"):
-            remedy = _REMEDIES[kind]
-            self.finding = GradientFinding(kind, layer, step, value, remedy)
 
 
 class _Measured:
@@ -407,11 +323,6 @@ def _without(monitor: GradientMonitor, function: Any) -> Any:
     if function.monitor is monitor:
         return behind
     return _Measured(behind, function.monitor, function.train)
-
-
-def _behind_the_first_gradient(gradients: dict[str, float]) -> set[str]:
-    """Layers behind one that gets a gradient: it has a way back around each zero."""
-    return set(itertools.dropwhile(lambda path: not gradients[path], gradients))
 
 
 def _copied(lists: dict[str, list[float]]) -> dict[str, list[float]]:
