@@ -57,7 +57,7 @@ PRIVATE_IMPORTS = {
         "data._rows",
         "tuners._data_description",
         "tuners._study_tuner",
-        "tuners._trial_queue",
+        "tuners._trial_record",
     },
     "estimators": {
         "analysis._figures",

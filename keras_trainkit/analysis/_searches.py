@@ -75,7 +75,7 @@ def read_search(name: str, source: Any) -> Search:
 
 
 def _of_kit(study: Any, objective: str | None) -> Search:
-    from keras_trainkit.tuners._trial_queue import finished, read_trials
+    from keras_trainkit.tuners._trial_record import finished, read_trials
 
     ended = []
     for record in finished(read_trials(study.get_trials(deepcopy=False))):

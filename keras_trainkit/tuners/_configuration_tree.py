@@ -28,7 +28,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from keras_trainkit.tuners._process_identity import is_orphan
 from keras_trainkit.tuners._search_study import REPEATED, SETTLED, SearchStudy
-from keras_trainkit.tuners._trial_queue import Claim, TrialRecord, read_trials
+from keras_trainkit.tuners._trial_queue import Claim
+from keras_trainkit.tuners._trial_record import TrialRecord, read_trials
 
 Step: TypeAlias = tuple[str, Hashable]
 

@@ -8,7 +8,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from optuna.trial import TrialState
 
 from keras_trainkit.tuners._search_study import SearchStudy
-from keras_trainkit.tuners._trial_queue import (
+from keras_trainkit.tuners._trial_record import (
     TrialRecord,
     finished,
     ranked,

@@ -10,7 +10,7 @@ from keras_trainkit._types import Model
 from keras_trainkit.tuners._oracle import as_keras_tuner_trial
 from keras_trainkit.tuners._search import Search
 from keras_trainkit.tuners._training import Training, prepare
-from keras_trainkit.tuners._trial_queue import TrialRecord, finished, ranked
+from keras_trainkit.tuners._trial_record import TrialRecord, finished, ranked
 
 _NEIGHBOURS = 5
 

@@ -31,14 +31,12 @@ from keras_trainkit.tuners._processes import (
 from keras_trainkit.tuners._search import Search, Tuner
 from keras_trainkit.tuners._study_connection import heartbeat
 from keras_trainkit.tuners._trial import run_claimed, run_isolated
-from keras_trainkit.tuners._trial_queue import (
-    Claim,
+from keras_trainkit.tuners._trial_queue import Claim, claim, recover
+from keras_trainkit.tuners._trial_record import (
     TrialRecord,
-    claim,
     finished,
     ranked,
     read_trials,
-    recover,
 )
 
 _WAIT_SECONDS = 0.2

@@ -12,7 +12,7 @@ import keras_tuner
 from keras_trainkit._arrays import rows_of
 from keras_trainkit._types import Model
 from keras_trainkit.tuners._cross_validation import row_count
-from keras_trainkit.tuners._trial_queue import TrialRecord
+from keras_trainkit.tuners._trial_record import TrialRecord
 
 _PARTS = 10
 _STANDARD_ERRORS = 2

@@ -43,12 +43,8 @@ from keras_trainkit.tuners._score import Score, mean_metrics, scores_of
 from keras_trainkit.tuners._search import Search
 from keras_trainkit.tuners._search_study import REASON, REPEATED, RESULT
 from keras_trainkit.tuners._training import RunningTrial, Training
-from keras_trainkit.tuners._trial_queue import (
-    Claim,
-    TrialRecord,
-    read_trials,
-    trial_name,
-)
+from keras_trainkit.tuners._trial_queue import Claim
+from keras_trainkit.tuners._trial_record import TrialRecord, read_trials, trial_name
 from keras_trainkit.tuners._trial_weights import weights_path
 
 _MAX_REASON = 2000

@@ -11,7 +11,7 @@ from keras_trainkit._disk import replacing
 from keras_trainkit._types import Model
 from keras_trainkit.tuners._patient_storage import StorageFailed
 from keras_trainkit.tuners._process_identity import is_orphan
-from keras_trainkit.tuners._trial_queue import TrialRecord
+from keras_trainkit.tuners._trial_record import TrialRecord
 
 WEIGHTS = "checkpoint.weights.h5"
 

@@ -15,7 +15,7 @@ from keras_trainkit._checks import check_count, check_number
 from keras_trainkit.tuners._configuration_tree import PartialConfiguration
 from keras_trainkit.tuners._sampler import IndependentSampler
 from keras_trainkit.tuners._study_tuner import StudyTuner
-from keras_trainkit.tuners._trial_queue import TrialRecord
+from keras_trainkit.tuners._trial_record import TrialRecord
 
 _EDGE = 0.1
 

@@ -17,7 +17,7 @@ from keras_trainkit.tuners._configuration_tree import (
     PartialConfiguration,
     Repeated,
 )
-from keras_trainkit.tuners._trial_queue import TrialRecord
+from keras_trainkit.tuners._trial_record import TrialRecord
 
 pytestmark = pytest.mark.backend_free
 

@@ -10,7 +10,7 @@ from searching import METHODS, every_method, hill, in_child, killed_at, searcher
 
 from keras_trainkit import tuners
 from keras_trainkit.tuners._search_loop import Progress
-from keras_trainkit.tuners._trial_queue import TrialRecord
+from keras_trainkit.tuners._trial_record import TrialRecord
 
 pytestmark = pytest.mark.backend_free
 

@@ -36,7 +36,8 @@ from keras_trainkit.tuners._database import sqlite_url
 from keras_trainkit.tuners._process_identity import OWNER
 from keras_trainkit.tuners._processes import frozen_objects, start, stop, wait_for_end
 from keras_trainkit.tuners._study_connection import heartbeat
-from keras_trainkit.tuners._trial_queue import claim, read_trials, recover
+from keras_trainkit.tuners._trial_queue import claim, recover
+from keras_trainkit.tuners._trial_record import read_trials
 
 
 @pytest.fixture
