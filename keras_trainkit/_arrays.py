@@ -44,14 +44,14 @@ def without_masks(values: Any) -> Any:
     return array
 
 
-def rows_of(data: Any, numbers: Any) -> Any:
+def take_rows(data: Any, numbers: Any) -> Any:
     """These rows of an array or a DataFrame, or of each in a dict, list or tuple."""
     if data is None:
         return None
     if isinstance(data, dict):
-        return {name: rows_of(part, numbers) for name, part in data.items()}
+        return {name: take_rows(part, numbers) for name, part in data.items()}
     if isinstance(data, list | tuple):
-        return type(data)(rows_of(part, numbers) for part in data)
+        return type(data)(take_rows(part, numbers) for part in data)
     if hasattr(data, "iloc"):
         return data.iloc[numbers]
     if type(data).__module__.split(".")[0] in ("polars", "pyarrow"):
@@ -63,7 +63,7 @@ def rows_of(data: Any, numbers: Any) -> Any:
     return as_numpy(data)[numbers]
 
 
-def number_array(values: Any, purpose: str) -> np.ndarray:
+def float_array(values: Any, purpose: str) -> np.ndarray:
     """`values` as float64, NaN where one is masked.
 
     Raises:

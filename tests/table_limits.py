@@ -1,10 +1,10 @@
 """Smaller limits for what a `TableEncoder` keeps, in every module that reads them."""
 
-from keras_trainkit._tables import learning, levels, number_statistics
+from keras_trainkit._tables import column_learner, levels, number_statistics
 
 
 def set_limits(monkeypatch, **limits):
     for name, value in limits.items():
-        for module in (learning, levels, number_statistics):
+        for module in (column_learner, levels, number_statistics):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, value)

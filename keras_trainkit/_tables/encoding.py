@@ -30,7 +30,7 @@ from keras_trainkit._tables.kinds import (
 )
 from keras_trainkit._tables.notation import PLAIN, compiled, words_pattern
 from keras_trainkit._tables.objects import object_array
-from keras_trainkit._tensorflow import notation
+from keras_trainkit._tensorflow import text_values
 from keras_trainkit._types import Layer, Tensor
 
 MISSING_CODE, UNSEEN_CODE, FIRST_LEVEL_CODE = 0, 1, 2
@@ -321,7 +321,7 @@ def _vocabulary_indices(
     for state in plan.texts:
         if state.absent is not None:
             name = state.name
-            missing = notation.are_words(tensors[name], ("", *state.absent))
+            missing = text_values.are_words(tensors[name], ("", *state.absent))
             missing = ops.logical_and(missing, columns[name] < 0)
             columns[name] = ops.where(missing, float("nan"), columns[name])
     return columns
@@ -329,7 +329,7 @@ def _vocabulary_indices(
 
 def _number(state: ColumnState, tensor: Tensor) -> Tensor:
     if _dtype(tensor) == "string" and state.text_notation:
-        return notation.values(tensor, state.text_notation)
+        return text_values.values(tensor, state.text_notation)
     if _dtype(tensor) == "string":
         _refuse_tensor(state.name, "numbers", tensor)
     number = ops.cast(tensor, "float64")

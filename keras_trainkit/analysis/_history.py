@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_trainkit._arrays import number_array
+from keras_trainkit._arrays import float_array
 
 _RISING = ("acc", "auc", "precision", "recall", "f1", "fbeta", "r2", "iou", "cosine")
 _FALLING = ("loss", "error", "mse", "mae", "mape", "msle", "rmse", "entropy", "hinge")
@@ -22,7 +22,7 @@ def read_history(
             f"lists that is not empty. Received: history={history!r}."
         )
     series = {
-        key: number_array(values, f"{key!r} of `history` {purpose}")
+        key: float_array(values, f"{key!r} of `history` {purpose}")
         for key, values in series.items()
     }
     for key, values in series.items():

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from keras.ops import is_tensor
 
-from keras_trainkit._arrays import as_numpy, class_labels, number_array
+from keras_trainkit._arrays import as_numpy, class_labels, float_array
 from keras_trainkit._tables.objects import is_missing
 from keras_trainkit.analysis._history import epochs_of, read_history
 from keras_trainkit.analysis._report_page import Section, Table, drawn
@@ -78,7 +78,7 @@ def result_section(title: str, result: Any) -> Section:
 def attention_section(weights: Any, sequences: Any) -> Section:
     """The first of several sequences, `(rows, time)`."""
     purpose = "`attention` holds weights (rows, time), or a pair with their sequences,"
-    weights = weights if is_tensor(weights) else number_array(weights, purpose)
+    weights = weights if is_tensor(weights) else float_array(weights, purpose)
     weights = np.atleast_2d(as_numpy(weights))
     if weights.ndim != 2:
         raise ValueError(
@@ -191,7 +191,7 @@ def score_sections(model: Any, x: Any, y: Any) -> list[Section]:
             codes, probabilities, names
         )
     if labels.dtype.kind not in "biuf" and labels.ndim:
-        labels = number_array(labels, "`data` hold the answers of a model")
+        labels = float_array(labels, "`data` hold the answers of a model")
     found = model.predict(x, verbose=0)
     predicted = None if isinstance(found, dict | list | tuple) else as_numpy(found)
     if predicted is None or predicted.size != labels.size:

@@ -4,7 +4,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_trainkit._arrays import as_numpy, rows_of
+from keras_trainkit._arrays import as_numpy, take_rows
 from keras_trainkit._checks import check_choice, check_count, check_given_seed
 from keras_trainkit._row_labels import check_row_order, check_row_orders
 from keras_trainkit._tensorflow.custom_gradients import release_graphs
@@ -140,8 +140,8 @@ def bias_variance(
         _check_usable(model)
         new_models.check_model(model)
         chosen = drawn[number]
-        own = {} if weights is None else {"sample_weight": rows_of(weights, chosen)}
-        _fit(model, rows_of(x, chosen), rows_of(y, chosen), given | own)
+        own = {} if weights is None else {"sample_weight": take_rows(weights, chosen)}
+        _fit(model, take_rows(x, chosen), take_rows(y, chosen), given | own)
         return model
 
     def predictions(size: Any) -> np.ndarray:

@@ -4,7 +4,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_trainkit._arrays import rows_of
+from keras_trainkit._arrays import take_rows
 from keras_trainkit._checks import check_count, check_number
 from keras_trainkit._row_labels import check_row_orders
 from keras_trainkit._tensorflow.custom_gradients import release_graphs
@@ -142,13 +142,13 @@ def cross_validate(
             learned, watched = _inner_split(
                 train, validation, stratify, groups, order, gap, seed
             )
-            inputs = _prepared(prepare, rows_of(x, learned), rows_of(y, learned))
+            inputs = _prepared(prepare, take_rows(x, learned), take_rows(y, learned))
 
             def part(rows: np.ndarray, inputs: Callable = inputs) -> tuple:
-                some = (inputs(rows_of(x, rows)), rows_of(y, rows))
+                some = (inputs(take_rows(x, rows)), take_rows(y, rows))
                 if sample_weight is None:
                     return some
-                return (*some, rows_of(sample_weight, rows))
+                return (*some, take_rows(sample_weight, rows))
 
             model = build() if prepare is None else build(inputs)
             model, history = _trained(model, part, learned, watched, arguments, seen)
@@ -238,7 +238,7 @@ def _inner_split(
         return train, None
     rules = {"stratify": stratify, "groups": groups, "order": order}
     own = {
-        name: value if isinstance(value, str) else rows_of(as_arrays(value), train)
+        name: value if isinstance(value, str) else take_rows(as_arrays(value), train)
         for name, value in rules.items()
     }
     parts = split(

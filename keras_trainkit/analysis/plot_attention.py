@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_trainkit._arrays import number_array
+from keras_trainkit._arrays import float_array
 from keras_trainkit.analysis._figures import check_path, new_figure, save
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _draw(
 
 
 def _checked(weights: Any) -> np.ndarray:
-    weights = number_array(weights, "`weights` are the attention of one sequence")
+    weights = float_array(weights, "`weights` are the attention of one sequence")
     is_fit = weights.ndim == 1 and weights.size and np.isfinite(weights).all()
     if not is_fit or (weights < 0).any():
         raise ValueError(
@@ -90,7 +90,7 @@ def _checked(weights: Any) -> np.ndarray:
 
 
 def _steps(sequence: Any, length: int) -> np.ndarray:
-    sequence = number_array(sequence, "`sequence` is drawn below the weights")
+    sequence = float_array(sequence, "`sequence` is drawn below the weights")
     fits = sequence.ndim in (1, 2) and len(sequence) == length
     if not fits or np.isinf(sequence).any():
         raise ValueError(

@@ -4,7 +4,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_trainkit._arrays import as_numpy, number_array
+from keras_trainkit._arrays import as_numpy, float_array
 from keras_trainkit._checks import check_count, check_number, check_seed
 from keras_trainkit._resolution import (
     Spread,
@@ -200,7 +200,7 @@ def _one_hot_as_floats(y: np.ndarray) -> np.ndarray:
 
 def _weights(sample_weight: Any) -> np.ndarray:
     purpose = "`sample_weight` is what a row counts"
-    weight = number_array(sample_weight, purpose)
+    weight = float_array(sample_weight, purpose)
     if weight.ndim != 1 or not (np.isfinite(weight) & (weight >= 0)).all():
         raise ValueError(
             f"{purpose} and must be finite numbers of at least 0, of shape (rows,). "

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
-from keras_trainkit._arrays import as_numpy, number_array
+from keras_trainkit._arrays import as_numpy, float_array
 from keras_trainkit._row_labels import check_row_order
 from keras_trainkit.analysis import report, run_description
 from keras_trainkit.analysis._figures import new_figure, save
@@ -153,7 +153,7 @@ def _answers(y: Any, are_numbers: bool) -> np.ndarray:
             f"Received: {reprlib.repr(y)}."
         ) from error
     if are_numbers and answers.dtype.kind not in "biuf":
-        return number_array(answers, purpose)
+        return float_array(answers, purpose)
     return answers
 
 

@@ -51,7 +51,7 @@ def values_of(leaf: Any) -> np.ndarray | None:
         return None
 
 
-def rows_of(x: Any) -> int | None:
+def num_rows(x: Any) -> int | None:
     """Number of rows of arrays; None for what is read batch by batch."""
     leaves = [leaf for _, leaf in leaves_of("x", x)]
     if not leaves or not all(map(is_array, leaves)):

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 import keras
 
 from keras_trainkit._tensorflow.replicas import is_over_processes, replicas_of
-from keras_trainkit.models._data_arrays import rows_of
+from keras_trainkit.models._data_arrays import num_rows
 
 _ROWS = 32  # of a batch, where `fit` is not told
 
@@ -23,12 +23,12 @@ def check_devices(
     """Refuses (ValueError) arguments of `fit` that fail on the devices of `model`."""
     _check_replicas(model)
     devices = _devices_of_a_batch()
-    rows = rows_of(x)
+    rows = num_rows(x)
     if devices == 1:
         return
     judged = None
     if isinstance(validation_data, list | tuple):
-        judged = rows_of(validation_data[0])
+        judged = num_rows(validation_data[0])
     elif validation_split and validation_data is None and rows is not None:
         trained = math.floor(rows * (1 - validation_split))
         rows, judged = trained, rows - trained

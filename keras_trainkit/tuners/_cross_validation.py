@@ -9,7 +9,7 @@ import optuna
 from optuna.trial import FrozenTrial
 from sklearn import model_selection
 
-from keras_trainkit._arrays import rows_of
+from keras_trainkit._arrays import take_rows
 
 _GIVEN_BY_FOLDS = ("validation_data", "validation_split")
 # One-sided, the smallest p of three folds is 1/8: a trial that is worse than the best
@@ -25,11 +25,11 @@ def folded(
     labels = y if not isinstance(y, dict | list | tuple) else None
     for train, validation in _fold_rows(row_count(x), folds, seed, labels):
         parts = [x, y] if weights is None else [x, y, weights]
-        held_out = tuple(rows_of(part, validation) for part in parts)
+        held_out = tuple(take_rows(part, validation) for part in parts)
         fold = {**others, "validation_data": held_out}
         if weights is not None:
-            fold["sample_weight"] = rows_of(weights, train)
-        yield (rows_of(x, train), rows_of(y, train), *rest), fold
+            fold["sample_weight"] = take_rows(weights, train)
+        yield (take_rows(x, train), take_rows(y, train), *rest), fold
 
 
 def _fold_rows(

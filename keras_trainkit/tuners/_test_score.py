@@ -9,7 +9,7 @@ from typing import Any
 
 import keras_tuner
 
-from keras_trainkit._arrays import rows_of
+from keras_trainkit._arrays import take_rows
 from keras_trainkit._types import Model
 from keras_trainkit.tuners._cross_validation import row_count
 from keras_trainkit.tuners._trial_record import TrialRecord
@@ -115,7 +115,9 @@ def _spread_by_chance(
     found: list[Any] = []
     for first in range(_PARTS):
         part = list(numbers[first::_PARTS])
-        metrics = evaluate(rows_of(x, part), rows_of(y, part), rows_of(weights, part))
+        metrics = evaluate(
+            take_rows(x, part), take_rows(y, part), take_rows(weights, part)
+        )
         found.append(_value(metrics, objective))
     if not all(map(math.isfinite, found)):  # a part whose weights are all 0
         return None

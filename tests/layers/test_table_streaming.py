@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from table_limits import set_limits
 
-from keras_trainkit._tables import learning
+from keras_trainkit._tables import column_learner
 from keras_trainkit.layers import TableEncoder
 
 
@@ -109,7 +109,7 @@ def test_what_is_kept_of_a_long_column_is_bounded(monkeypatch):
     set_limits(monkeypatch, BLOCK=256)
     set_limits(monkeypatch, QUANTILE_VALUES=1024)
     rng = np.random.default_rng(0)
-    learner = learning.ColumnLearner("x", None, "robust", 9)
+    learner = column_learner.ColumnLearner("x", None, "robust", 9)
     from keras_trainkit._tables.columns import read
 
     for _ in range(100):

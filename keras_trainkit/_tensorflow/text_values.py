@@ -1,4 +1,4 @@
-"""Notations of texts in a TensorFlow graph; results as in `_tables.notation`."""
+"""Values of texts in a TensorFlow graph; results as in `_tables.notation`."""
 
 from collections.abc import Iterable
 
