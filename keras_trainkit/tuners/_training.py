@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import keras_tuner
 import optuna
 from keras_tuner.engine.trial import Trial
 
@@ -24,12 +23,16 @@ from keras_trainkit.tuners._score import (
     Score,
     as_floats,
     check_objective,
-    logs_as_floats,
     mean_metrics,
     scores_of,
 )
-from keras_trainkit.tuners._search import Search, Tuner
+from keras_trainkit.tuners._search import Search
 from keras_trainkit.tuners._seeds import derive
+from keras_trainkit.tuners._training_callbacks import (
+    StopIgnored,
+    TrainingCallback,
+    batch_callbacks,
+)
 from keras_trainkit.tuners._trial_weights import save_weights
 
 
@@ -42,11 +45,11 @@ class Training:
         index: Int. Index of the trial in the search.
         retry: Int. How often this trial has failed before.
         judge: Function of epochs and best value, for the first training; see
-            `_TrainingCallback`. Or None.
+            `TrainingCallback`. Or None.
         report: Function of a fold and its score; False stops the trial. Or None.
         settle: Function to be called when the first model is built, or None.
         show_epoch: Function of epochs and the objective, for the first training; see
-            `_TrainingCallback`. Or None.
+            `TrainingCallback`. Or None.
         weights: Path for the best weights, or None.
 
     Attributes:
@@ -169,10 +172,10 @@ class Training:
         was_built = model.built
         is_first = fold == execution == 0
         watching = (self._judge, self._show_epoch) if is_first else ()
-        callback = _TrainingCallback(tuner, trial, self._objective, *watching)
+        callback = TrainingCallback(tuner, trial, self._objective, *watching)
         number = fold * tuner.executions_per_trial + execution
         watched = self._search.copy_callbacks(callbacks, trial, number)
-        watched += [callback, *_batch_callbacks(tuner, trial)]
+        watched += [callback, *batch_callbacks(tuner, trial)]
         try:
             result = tuner.hypermodel.fit(
                 trial.hyperparameters,
@@ -181,24 +184,22 @@ class Training:
                 callbacks=watched,
                 **_quiet(tuner.hypermodel.fit, kwargs),
             )
-        except _StopIgnored:
+        except StopIgnored:
             result = None
         finally:
             self.histories.append(callback.history())
         if callback.is_stopped:
-            if callback.best is None:
-                check_objective(
-                    {
-                        name: value
-                        for log in callback.logs
-                        for name, value in log.items()
-                    },
-                    self._objective,
-                )
-            else:
-                self.stopped_at = (callback.epochs, callback.best)
+            self._note_stop(callback)
             raise optuna.TrialPruned
         return _Fitted(model, was_built, result, callback.best_weights, callback.logs)
+
+    def _note_stop(self, callback: TrainingCallback) -> None:
+        """Keeps where a training was stopped; refuses logs without the objective."""
+        if callback.best is not None:
+            self.stopped_at = (callback.epochs, callback.best)
+            return
+        seen = {name: value for log in callback.logs for name, value in log.items()}
+        check_objective(seen, self._objective)
 
     def _seed(self, fold: int, execution: int) -> int:
         """A function of the search's seed, the trial's index and the training."""
@@ -263,128 +264,6 @@ def _aligned(result: Any, logs: list[dict[str, float]]) -> Any:
     aligned = keras.callbacks.History()
     aligned.history = {n: [log.get(n, math.nan) for log in own] for n in names}
     return aligned
-
-
-class _StopIgnored(Exception):
-    """A training that was told to stop went on."""
-
-
-class _TrainingCallback(keras.callbacks.Callback):
-    """Keeps every epoch's logs and the best weights, and stops the training.
-
-    Args:
-        tuner: Tuner whose epoch hooks are called.
-        trial: KerasTuner's trial, passed to the hooks.
-        objective: KerasTuner's objective.
-        judge: Function of the number of epochs done and the best value so far; False
-            stops the training. None never stops.
-        show_epoch: Function of the number of epochs done and the objective, called
-            after each but the one that ends with a stop. None for none.
-
-    Attributes:
-        logs: Those of every epoch.
-        epochs: Epochs done.
-        best: Best finite value of the objective, or None.
-        best_weights: Weights at that epoch, or None.
-        is_stopped: True if `judge` stopped the training.
-    """
-
-    def __init__(
-        self,
-        tuner: Tuner,
-        trial: Trial,
-        objective: keras_tuner.Objective,
-        judge: Callable[[int, float | None], bool] | None = None,
-        show_epoch: Callable[[int, float], None] | None = None,
-    ):
-        super().__init__()
-        self._tuner = tuner
-        self._trial = trial
-        self._objective = objective
-        self._judge = judge
-        self._show_epoch = show_epoch
-        self.logs: list[dict[str, float]] = []
-        self.epochs = 0
-        self.best: float | None = None
-        self.best_weights: list[Any] | None = None
-        self.is_stopped = False
-        self._has_seen_objective = False
-
-    def history(self) -> dict[str, list[float]]:
-        """A list for each metric, with NaN for epochs that lack it."""
-        names = dict.fromkeys(name for log in self.logs for name in log)
-        return {name: [log.get(name, math.nan) for log in self.logs] for name in names}
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Begins one of the calls of `Model.fit` that a training may have."""
-        self._has_seen_objective = False
-
-    def on_train_end(self, logs: Any = None) -> None:
-        """Leaves the last weights, where the objective is computed after training."""
-        if not self._has_seen_objective:
-            self.best_weights = None
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """KerasTuner's hook."""
-        self._tuner.on_epoch_begin(self._trial, self.model, epoch, logs=logs)
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Keeps logs and weights, then asks `judge`."""
-        if self.is_stopped:
-            raise _StopIgnored
-        self._tuner.on_epoch_end(self._trial, self.model, epoch, logs=logs)
-        logs = logs_as_floats(logs or {})
-        self.epochs += 1
-        self.logs.append(logs)
-        value = self._value(logs)
-        self._keep_if_best(value)
-        if self._judge is not None and not self._judge(self.epochs, self.best):
-            self.is_stopped = True
-            self.model.stop_training = True
-        elif self._show_epoch is not None and value is not None:
-            self._show_epoch(self.epochs, value)
-
-    def _value(self, logs: dict[str, float]) -> float | None:
-        if not self._objective.has_value(logs):
-            return None
-        return float(self._objective.get_value(logs))
-
-    def _keep_if_best(self, value: float | None) -> None:
-        if value is None:
-            return
-        self._has_seen_objective = True
-        if not math.isfinite(value):
-            return
-        if self.best is None or self._objective.better_than(value, self.best):
-            self.best = value
-            is_model = isinstance(self.model, keras.Model)
-            self.best_weights = self.model.get_weights() if is_model else None
-
-
-class _BatchCallback(keras.callbacks.Callback):
-    """Calls KerasTuner's hooks around batches, for tuners that override them."""
-
-    def __init__(self, tuner: Tuner, trial: Trial):
-        super().__init__()
-        self._tuner = tuner
-        self._trial = trial
-
-    def on_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """KerasTuner's hook."""
-        self._tuner.on_batch_begin(self._trial, self.model, batch, logs)
-
-    def on_batch_end(self, batch: int, logs: Any = None) -> None:
-        """KerasTuner's hook."""
-        self._tuner.on_batch_end(self._trial, self.model, batch, logs)
-
-
-def _batch_callbacks(tuner: Tuner, trial: Trial) -> list[keras.callbacks.Callback]:
-    base = keras_tuner.Tuner
-    is_overridden = any(
-        getattr(type(tuner), name) is not getattr(base, name)
-        for name in ("on_batch_begin", "on_batch_end")
-    )
-    return [_BatchCallback(tuner, trial)] if is_overridden else []
 
 
 def _quiet(fit: Callable, kwargs: dict[str, Any]) -> dict[str, Any]:

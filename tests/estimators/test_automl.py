@@ -565,7 +565,7 @@ def ten_seconds(untrained, monkeypatch):
         name = f"keras_trainkit.estimators.{module}.now"
         monkeypatch.setattr(name, lambda: seconds[0])
     clock = types.SimpleNamespace(perf_counter=lambda: seconds[0])
-    monkeypatch.setattr("keras_trainkit.tuners._trial.time", clock)
+    monkeypatch.setattr("keras_trainkit.tuners._trial_writer.time", clock)
     return seconds
 
 

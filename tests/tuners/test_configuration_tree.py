@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from searching import METHODS, every_method, forked, searcher, table, waited_for
 
 from keras_trainkit import tuners
-from keras_trainkit.tuners import _search_loop, _trial
+from keras_trainkit.tuners import _search_loop, _trial_writer
 from keras_trainkit.tuners._configuration_tree import (
     ConfigurationTree,
     PartialConfiguration,
@@ -275,7 +275,7 @@ def test_a_search_of_repeats_alone_ends_and_says_so(tmp_path, monkeypatch):
         raise Repeated
 
     searched("random", two_flags, tmp_path, max_trials=2)
-    monkeypatch.setattr(_trial, "settle", repeated)
+    monkeypatch.setattr(_trial_writer, "settle", repeated)
     monkeypatch.setattr(_search_loop, "_MAX_REPEATED", 3)
     monkeypatch.setattr(_search_loop, "_wants_more", lambda *args: True)
     with pytest.warns(UserWarning, match="its last 6 configurations .* same order"):
