@@ -4,6 +4,8 @@
     python benchmarks/sequences.py --data FOLDER --sets trec --seeds 1 --validate
     python benchmarks/sequences.py --data FOLDER --ablation
     python benchmarks/sequences.py --data FOLDER --sets trec --estimators
+    python benchmarks/sequences.py --data FOLDER --sets mr --validate \
+        --with 'vectors="trained"'
 
 FOLDER holds a `load.py` with the loaders. One recipe for measurements and one for
 texts: standardised values or token ids, a BiLSTM with attention, AdamW under one cycle,
@@ -11,7 +13,8 @@ no early stopping. Sizes, lengths and epochs in `SETS` were chosen with `--valid
 which trains on four fifths of the training part and scores the rest (HAPT: on other
 people); without it the whole training part is used, and the test part once per seed.
 `--with units=(32,) epochs=5` changes a recipe, `--share 0.33` takes so much of the
-training part. `--estimators` trains `estimators.SequenceClassifier` and
+training part, `--unlabelled 8000` so many texts of the rest of it beside the rows that
+word vectors are learned from. `--estimators` trains `estimators.SequenceClassifier` and
 `TextClassifier` without an argument: by a recipe that knows no set, with a fifth of the
 training part left out to end by.
 """
@@ -47,6 +50,8 @@ class Recipe:
     scales: tuple = (1,)
     convolutions: tuple | None = None
     pool_size: int = 1
+    vectors: str | None = None  # "trained" further or "frozen"; None: random
+    vector_epochs: int = 20
 
     dropout: float = 0.2
     recurrent_dropout: float = 0.1
@@ -120,15 +125,24 @@ def take(items, rows, axis):
     return [items[row] for row in rows]
 
 
-def text_arrays(x, x_test, recipe):
+def text_arrays(x, x_test, recipe, unlabelled=()):
     vectorization = keras.layers.TextVectorization(recipe.words)
-    vectorization.adapt(x)
+    vectorization.adapt([*x, *unlabelled])
     ids = []
     for texts in (x, x_test):
         tokens = np.asarray(vectorization(texts))
         kept = [row[row > 0][-recipe.max_length :] for row in tokens]
         ids.append(data.pad_sequences(kept)[0])
-    return *ids, {"vocabulary_size": vectorization.vocabulary_size()}
+    arguments = {"vocabulary_size": vectorization.vocabulary_size()}
+    if recipe.vectors is not None:
+        arguments["train_embedding"] = recipe.vectors == "trained"
+        arguments["embedding_matrix"] = data.word_vectors(
+            [*x, *unlabelled],
+            vectorization,
+            recipe.embedding_units,
+            epochs=recipe.vector_epochs,
+        )
+    return *ids, arguments
 
 
 def float_arrays(x, x_test, recipe):
@@ -141,9 +155,9 @@ def float_arrays(x, x_test, recipe):
     return *padded, {"scaling": scaling, "mask_value": padding}
 
 
-def arrays(x, x_test, recipe):
+def arrays(x, x_test, recipe, unlabelled=()):
     if isinstance(x[0], str):
-        return text_arrays(x, x_test, recipe)
+        return text_arrays(x, x_test, recipe, unlabelled)
     if isinstance(x, list):
         return float_arrays(x, x_test, recipe)
     scaling = layers.StandardScaling()
@@ -151,11 +165,11 @@ def arrays(x, x_test, recipe):
     return x.astype("float32"), x_test.astype("float32"), {"scaling": scaling}
 
 
-def accuracy(parts, recipe, seed, verbose=0):
+def accuracy(parts, recipe, seed, verbose=0, unlabelled=()):
     """Of the network on the second part, trained on the first; and seconds."""
     x, y, x_test, y_test = parts
     classes, y = np.unique(y, return_inverse=True)
-    x, x_test, arguments = arrays(x, x_test, recipe)
+    x, x_test, arguments = arrays(x, x_test, recipe, unlabelled)
     keras.utils.set_random_seed(seed)
     model = models.bilstm_attention(
         (None, *x.shape[2:]) if "vocabulary_size" in arguments else x.shape[1:],
@@ -215,8 +229,13 @@ def scores(options, name, changes):
     if not options.estimators:
         recipe = dataclasses.replace(recipe, **changes)
     x, y, groups, x_test, y_test = load(options.data, name)
+    unlabelled = []
     if options.share < 1:
+        whole = x
         x, y, groups = reduced(x, y, groups, options.share)
+        if options.unlabelled:
+            kept = set(x)
+            unlabelled = [text for text in whole if text not in kept]
     found = []
     for seed in range(options.seeds):
         parts = x, y, x_test, y_test
@@ -226,7 +245,8 @@ def scores(options, name, changes):
         if options.estimators:
             found.append(accuracy_of_estimator(parts, seed, options.verbose, changes))
         else:
-            found.append(accuracy(parts, recipe, seed, options.verbose))
+            others = unlabelled[: options.unlabelled]
+            found.append(accuracy(parts, recipe, seed, options.verbose, others))
     values, seconds = zip(*found, strict=True)
     spread = statistics.stdev(values) if len(values) > 1 else 0.0
     return statistics.mean(values), spread, statistics.mean(seconds), bar
@@ -239,6 +259,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--validate", action="store_true")
     parser.add_argument("--share", type=float, default=1, help="of training rows")
+    parser.add_argument("--unlabelled", type=int, default=0, help="texts of the rest")
     parser.add_argument("--ablation", action="store_true")
     parser.add_argument("--estimators", action="store_true")
     parser.add_argument("--verbose", type=int, default=0)

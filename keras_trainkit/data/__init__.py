@@ -9,6 +9,7 @@ from keras_trainkit.data.shuffle_sentences import shuffle_sentences
 from keras_trainkit.data.split import Split, split
 from keras_trainkit.data.synonym_replacement import synonym_replacement
 from keras_trainkit.data.table_batches import TableBatches
+from keras_trainkit.data.word_vectors import word_vectors
 
 __all__ = [
     "Fold",
@@ -22,4 +23,5 @@ __all__ = [
     "shuffle_sentences",
     "split",
     "synonym_replacement",
+    "word_vectors",
 ]

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_trainkit._checks import check_flag
+from keras_trainkit._dense_gradient import dense_gradient
 from keras_trainkit._optimizer_access import (
     step_variable,
     variable_index,
@@ -94,7 +95,7 @@ class DecoupledDecay(keras.optimizers.Optimizer):
         grads: Sequence[Tensor | None],
         trainable_variables: Sequence[keras.Variable] | None = None,
     ) -> None:
-        super().apply([_dense(gradient) for gradient in grads], trainable_variables)
+        super().apply([dense_gradient(each) for each in grads], trainable_variables)
 
     def _begin_update(self) -> tuple:
         """The numbers of this step that all variables have in common, decay apart."""
@@ -185,24 +186,6 @@ def is_bias_or_scale(variable: keras.Variable) -> bool:
     """
     name = variable.name.split("/")[-1].split(":")[0]
     return len(variable.shape) <= 1 or bool(BIAS_OR_SCALE.search(name))
-
-
-def _dense(gradient: Tensor | None) -> Tensor | None:
-    """The gradient as one tensor; None stays None.
-
-    An embedding table's may come as rows (`tf.IndexedSlices`) or as entries (JAX's
-    BCOO, torch's sparse layouts), one for each use in the batch. Their sum is the
-    gradient, so they are summed before anything is clipped or squared; Keras 3.15
-    clips and squares the parts.
-    """
-    if gradient is None:
-        return None
-    if hasattr(gradient, "to_dense"):  # any tensor of torch
-        return gradient.to_dense()
-    gradient = ops.convert_to_tensor(gradient, sparse=False)
-    if hasattr(gradient, "dense_shape"):
-        gradient = ops.add(gradient, 0.0)
-    return gradient
 
 
 def _cast_once(*numbers: Tensor) -> Callable[[str], list[Tensor]]:
