@@ -31,7 +31,7 @@ def word_vectors(
     subsampling: float = 1e-3,
     epochs: int = 20,
     batch_size: int = 1024,
-    learning_rate: float = 0.005,
+    learning_rate: float = 0.01,
     seed: int | None = 0,
 ) -> np.ndarray:
     """Vectors of words, learned from texts without labels: skip-gram.
