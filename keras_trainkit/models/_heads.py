@@ -1,4 +1,4 @@
-"""The last layers of every builder, as the task demands them."""
+"""The last layers of every builder, as the task demands them, and its model."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,6 +12,8 @@ from keras_trainkit.initializers import for_activation
 from keras_trainkit.layers import Head, MemberDense, MemberMean
 from keras_trainkit.layers._classes import LABELLED, TASKS, checked_classes
 from keras_trainkit.layers.member_mean import check_target_scaling
+from keras_trainkit.models.member_model import MemberModel
+from keras_trainkit.models.task_model import TaskModel
 
 MEMBER_KINDS = {"classification": "logits", "binary": "binary_logits"}  # else "values"
 
@@ -76,12 +78,75 @@ def is_activation(value: Any) -> bool:
     return True
 
 
-def head(
+def headed_model(
+    inputs: Any,
+    x: Tensor,
+    shape: tuple[int, ...],
+    *,
+    output_activation: str | Callable | None,
+    task: str | None,
+    members: int,
+    target_scaling: Layer | None,
+    classes: Sequence | None,
+    name: str,
+    regularizer: keras.regularizers.Regularizer | None = None,
+) -> keras.Model:
+    """The model that ends in a head over `x`, its last layer named "outputs".
+
+    Args:
+        inputs: Input of the model, or a dict of them.
+        x: `(batch, width)`; with several members `(batch, members, width)`.
+        shape: Shape of one prediction.
+        output_activation: As in `mlp`, and so are the next ones.
+        task: Likewise.
+        members: Likewise.
+        target_scaling: Likewise.
+        classes: Likewise.
+        name: Likewise.
+        regularizer: Of the head's kernel.
+    """
+    if members == 1 and target_scaling is None:
+        outputs = _shaped_head(x, shape, output_activation, regularizer, task, classes)
+        return TaskModel(inputs, outputs, name=name)
+    outputs = _member_head(
+        x,
+        shape,
+        output_activation,
+        regularizer,
+        task,
+        members,
+        target_scaling,
+        classes,
+    )
+    return MemberModel(inputs, outputs, name=name)
+
+
+def _shaped_head(
+    x: Tensor,
+    shape: tuple[int, ...],
+    output_activation: str | Callable | None,
+    regularizer: keras.regularizers.Regularizer | None,
+    task: str | None,
+    classes: Sequence | None,
+) -> Tensor:
+    """The layer "outputs" over `x`, behind the head where it has to be reshaped."""
+    if len(shape) == 1:
+        return _head(shape[0], output_activation, regularizer, task, classes)(x)
+    units = math.prod(shape)
+    values = _head(units, None, regularizer, task, classes, name="answers")(x)
+    if output_activation is None:
+        return keras.layers.Reshape(shape, name="outputs")(values)
+    x = keras.layers.Reshape(shape, name="answer_shape")(values)
+    dtype = values.dtype
+    return keras.layers.Activation(output_activation, dtype=dtype, name="outputs")(x)
+
+
+def _head(
     outputs: int,
     output_activation: str | Callable | None,
     regularizer: keras.regularizers.Regularizer | None,
-    task: str | None = None,
-    classes: Sequence | None = None,
+    task: str | None,
+    classes: Sequence | None,
     name: str = "outputs",
 ) -> Layer:
     """The layer "outputs": Glorot, and float32 under mixed precision."""
@@ -97,25 +162,7 @@ def head(
     return Head(int(outputs), task, classes, **arguments)
 
 
-def shaped_head(
-    x: Tensor,
-    shape: tuple[int, ...],
-    output_activation: str | Callable | None,
-    task: str | None,
-    classes: Sequence | None,
-) -> Tensor:
-    """The layer "outputs" over `x`, behind the head where it has to be reshaped."""
-    if len(shape) == 1:
-        return head(shape[0], output_activation, None, task, classes)(x)
-    values = head(math.prod(shape), None, None, task, classes, name="answers")(x)
-    if output_activation is None:
-        return keras.layers.Reshape(shape, name="outputs")(values)
-    x = keras.layers.Reshape(shape, name="answer_shape")(values)
-    dtype = values.dtype
-    return keras.layers.Activation(output_activation, dtype=dtype, name="outputs")(x)
-
-
-def member_head(
+def _member_head(
     x: Tensor,
     shape: tuple[int, ...],
     output_activation: str | Callable | None,
@@ -123,7 +170,7 @@ def member_head(
     task: str | None,
     members: int,
     target_scaling: Layer | None,
-    classes: Sequence | None = None,
+    classes: Sequence | None,
 ) -> Tensor:
     """Outputs per member, then their mean: the layers "members" and "outputs"."""
     if members == 1:

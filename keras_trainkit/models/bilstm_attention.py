@@ -21,9 +21,8 @@ from keras_trainkit.models._arguments import check_augmentation, check_model_nam
 from keras_trainkit.models._heads import (
     check_head,
     check_members,
-    member_head,
+    headed_model,
     prediction_shape,
-    shaped_head,
 )
 from keras_trainkit.models._sequence_input import (
     check_convolutions,
@@ -31,8 +30,6 @@ from keras_trainkit.models._sequence_input import (
     check_sequence_input,
     sequence_input,
 )
-from keras_trainkit.models.member_model import MemberModel
-from keras_trainkit.models.task_model import TaskModel
 
 _SCORES = ("additive", "multiplicative", "dot", "scaled_dot", None)
 _QUERIES = ("final_state", "learned")
@@ -241,13 +238,17 @@ def bilstm_attention(
     x = vectors[0] if members == 1 else _side_by_side(vectors)
     if dropout:
         x = keras.layers.Dropout(dropout, name="dropout")(x)
-    if members == 1 and target_scaling is None:
-        predictions = shaped_head(x, shape, output_activation, task, classes)
-        return TaskModel(inputs, predictions, name=name)
-    predictions = member_head(
-        x, shape, output_activation, None, task, members, target_scaling, classes
+    return headed_model(
+        inputs,
+        x,
+        shape,
+        output_activation=output_activation,
+        task=task,
+        members=members,
+        target_scaling=target_scaling,
+        classes=classes,
+        name=name,
     )
-    return MemberModel(inputs, predictions, name=name)
 
 
 def _convolved(

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 
@@ -10,6 +10,8 @@ from keras_trainkit._checks import (
 )
 
 _FLIPS = ("horizontal", "vertical", "horizontal_and_vertical")
+# Class of a layer, what decides whether it is there, its arguments.
+_Kinds: TypeAlias = list[tuple[Any, Any, dict[str, Any]]]
 _HORIZONTAL, _VERTICAL = _FLIPS[::2], _FLIPS[1:]
 
 
@@ -76,29 +78,10 @@ def image_augmentation(
     check_number("scale", scale, purpose, at_least=0, below=1)
     check_number("colour", colour, purpose, at_least=0, at_most=1)
     check_number("brightness", brightness, purpose, at_least=0, at_most=1)
-    rotation, scale = float(rotation), float(scale)
-    colour, brightness = float(colour), float(brightness)
     value_range = _checked_range(value_range)
-    kinds: list[tuple[Any, Any, dict[str, Any]]] = [
-        (keras.layers.RandomFlip, flip in _HORIZONTAL, {"mode": "horizontal"}),
-        (keras.layers.RandomFlip, flip in _VERTICAL, {"mode": "vertical"}),
-        (keras.layers.RandomCrop, crop, _sizes(crop)),
-        (keras.layers.RandomRotation, rotation, {"factor": rotation}),
-        (keras.layers.RandomZoom, scale, {"height_factor": scale}),
-        (
-            keras.layers.RandomColorJitter,
-            colour,
-            {
-                "value_range": value_range,
-                "contrast_factor": colour,
-                "saturation_factor": colour,
-            },
-        ),
-        (
-            keras.layers.RandomBrightness,
-            brightness,
-            {"factor": brightness, "value_range": value_range},
-        ),
+    kinds = [
+        *_movements(flip, crop, float(rotation), float(scale)),
+        *_colours(float(colour), float(brightness), value_range),
     ]
     layers = [
         kind(**arguments, seed=None if seed is None else (seed + number) % 2**31)
@@ -115,6 +98,39 @@ def image_augmentation(
             "flip, crop, rotation, scale, colour and brightness. Received: none."
         )
     return keras.Sequential(layers, name="image_augmentation")
+
+
+def _movements(flip: str | None, crop: Any, rotation: float, scale: float) -> _Kinds:
+    """Layers that move what is in a picture."""
+    return [
+        (keras.layers.RandomFlip, flip in _HORIZONTAL, {"mode": "horizontal"}),
+        (keras.layers.RandomFlip, flip in _VERTICAL, {"mode": "vertical"}),
+        (keras.layers.RandomCrop, crop, _sizes(crop)),
+        (keras.layers.RandomRotation, rotation, {"factor": rotation}),
+        (keras.layers.RandomZoom, scale, {"height_factor": scale}),
+    ]
+
+
+def _colours(
+    colour: float, brightness: float, value_range: tuple[float, float]
+) -> _Kinds:
+    """Layers that change the colours of a picture."""
+    return [
+        (
+            keras.layers.RandomColorJitter,
+            colour,
+            {
+                "value_range": value_range,
+                "contrast_factor": colour,
+                "saturation_factor": colour,
+            },
+        ),
+        (
+            keras.layers.RandomBrightness,
+            brightness,
+            {"factor": brightness, "value_range": value_range},
+        ),
+    ]
 
 
 def _sizes(crop: Any) -> dict[str, int]:

@@ -15,14 +15,11 @@ from keras_trainkit.models._arguments import (
 from keras_trainkit.models._heads import (
     check_head,
     check_members,
-    head,
+    headed_model,
     is_activation,
-    member_head,
 )
 from keras_trainkit.models._initializers import check_initializer, hidden_initializer
 from keras_trainkit.models._table_input import check_table_input, table_input
-from keras_trainkit.models.member_model import MemberModel
-from keras_trainkit.models.task_model import TaskModel
 
 
 def mlp(
@@ -187,20 +184,18 @@ def mlp(
             x = keras.layers.Dropout(dropout, name=f"dropout_{number}")(x)
         if residual:
             x = _residual_sum(block_input, x, regularizer, number)
-    if members == 1 and target_scaling is None:
-        last = head(outputs, output_activation, regularizer, task, classes)
-        return TaskModel(inputs, last(x), name=name)
-    predictions = member_head(
+    return headed_model(
+        inputs,
         x,
         (int(outputs),),
-        output_activation,
-        regularizer,
-        task,
-        members,
-        target_scaling,
-        classes,
+        output_activation=output_activation,
+        regularizer=regularizer,
+        task=task,
+        members=members,
+        target_scaling=target_scaling,
+        classes=classes,
+        name=name,
     )
-    return MemberModel(inputs, predictions, name=name)
 
 
 def _normalized(x: Tensor, normalization: str | None, number: int) -> Tensor:
