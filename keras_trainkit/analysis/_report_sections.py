@@ -111,6 +111,11 @@ def search_sections(tuner: Any) -> list[Section]:
     frame = tuner.trials_frame()
     if not len(frame):
         return [Section("Search", "0 trials.", {"trials": []})]
+    return [_trials_section(tuner, frame), *_search_pictures(tuner)]
+
+
+def _trials_section(tuner: Any, frame: Any) -> Section:
+    """The best trials in a table."""
     complete = frame[frame["state"] == "COMPLETE"]
     objective = tuner.oracle.objective
     best_first = complete.sort_values("score", ascending=objective.direction != "max")
@@ -128,7 +133,12 @@ def search_sections(tuner: Any) -> list[Section]:
     header = ["trial", *(c.removeprefix("hp:") for c in columns)]
     table = Table(f"The best {len(rows)} trials", header, rows)
     numbers = {"objective": objective.name, "trials": _records(frame)}
-    found = [Section("Search", text, numbers, tables=[table] if rows else [])]
+    return Section("Search", text, numbers, tables=[table] if rows else [])
+
+
+def _search_pictures(tuner: Any) -> list[Section]:
+    """The pictures, or why there are too few trials for one."""
+    found = []
     shares: dict[str, float] = {}
 
     def importances(path: Any) -> None:

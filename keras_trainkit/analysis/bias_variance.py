@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -117,21 +118,11 @@ def bias_variance(
             f"Received: {build!r}."
         )
     given = checked_fit_arguments(fit_arguments, _GIVEN)
-    check_row_orders(x, "x", y=y, sample_weight=given.get("sample_weight"))
-    check_row_order("y_test", y_test, x_test, "x_test")
-    x, y, x_test = as_arrays(x), as_arrays(y), as_arrays(x_test)
-    available = count_rows("x", x, None)
-    count_rows("y", y, available)
-    weights = given.pop("sample_weight", None)
-    if weights is not None:
-        weights = as_arrays(weights)
-        count_rows("fit_arguments['sample_weight']", weights, available)
-    tested = count_rows("x_test", x_test, None)
-    answers = _answers(y_test, loss, tested)
+    data = _read((x, y, given.pop("sample_weight", None)), x_test, y_test, loss)
     if rows is not None:
         purpose = "is the number of training rows of each model"
-        check_count("rows", rows, purpose, at_most=available)
-    drawn = list(_training_rows(available, rows, resamples, seed))
+        check_count("rows", rows, purpose, at_most=data.rows)
+    drawn = list(_training_rows(data.rows, rows, resamples, seed))
     new_models = NewModels(_BUILD, _LEARNED)
 
     def trained(size: Any, number: int) -> Any:
@@ -139,19 +130,17 @@ def bias_variance(
         model = build() if sizes is None else build(size)
         _check_usable(model)
         new_models.check_model(model)
-        chosen = drawn[number]
-        own = {} if weights is None else {"sample_weight": take_rows(weights, chosen)}
-        _fit(model, take_rows(x, chosen), take_rows(y, chosen), given | own)
+        _fit(model, *data.training_part(drawn[number]), given)
         return model
 
     def predictions(size: Any) -> np.ndarray:
         models = (trained(size, number) for number in range(resamples))
-        found = (_predicted(model, x_test, loss, predict) for model in models)
-        return np.stack([_fitting(predicted, answers) for predicted in found])
+        found = (_predicted(model, data.x_test, loss, predict) for model in models)
+        return np.stack([_fitting(predicted, data.answers) for predicted in found])
 
     with random_numbers_kept():
         found = [
-            _with_errors(loss, predictions(size), answers)
+            _with_errors(loss, predictions(size), data.answers)
             for size in ([None] if sizes is None else _checked_sizes(sizes))
         ]
     values, errors = np.moveaxis(np.array(found), 0, -1)
@@ -161,8 +150,42 @@ def bias_variance(
         **dict(zip(_PARTS, values, strict=True)),
         standard_errors=dict(zip(_PARTS[:3], errors, strict=False)),
         resamples=resamples,
-        rows=available if rows is None else rows,
+        rows=data.rows if rows is None else rows,
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Data:
+    """Rows to draw training rows from, and those on which the error is measured."""
+
+    x: Any
+    y: Any
+    weights: Any
+    x_test: Any
+    answers: np.ndarray
+    rows: int
+
+    def training_part(self, chosen: np.ndarray) -> tuple[Any, Any, dict[str, Any]]:
+        """These rows of x and y, and the arguments of `fit` that go with them."""
+        own = {}
+        if self.weights is not None:
+            own["sample_weight"] = take_rows(self.weights, chosen)
+        return take_rows(self.x, chosen), take_rows(self.y, chosen), own
+
+
+def _read(samples: tuple[Any, Any, Any], x_test: Any, y_test: Any, loss: str) -> _Data:
+    """Checks and reads `(x, y, sample_weight)` and the rows for the test."""
+    x, y, weights = samples
+    check_row_orders(x, "x", y=y, sample_weight=weights)
+    check_row_order("y_test", y_test, x_test, "x_test")
+    x, y, x_test = as_arrays(x), as_arrays(y), as_arrays(x_test)
+    rows = count_rows("x", x, None)
+    count_rows("y", y, rows)
+    if weights is not None:
+        weights = as_arrays(weights)
+        count_rows("fit_arguments['sample_weight']", weights, rows)
+    tested = count_rows("x_test", x_test, None)
+    return _Data(x, y, weights, x_test, _answers(y_test, loss, tested), rows)
 
 
 def _checked_sizes(sizes: Any) -> list[Any]:
@@ -227,8 +250,10 @@ def _check_usable(model: Any) -> None:
         )
 
 
-def _fit(model: Any, x: Any, y: Any, given: dict[str, Any]) -> None:
-    arguments = dict(given)
+def _fit(
+    model: Any, x: Any, y: Any, own: dict[str, Any], given: dict[str, Any]
+) -> None:
+    arguments = given | own
     if callable(arguments.get("callbacks")):
         arguments["callbacks"] = arguments["callbacks"]()
     release_graphs()

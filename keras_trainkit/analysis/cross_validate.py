@@ -1,3 +1,4 @@
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -143,13 +144,7 @@ def cross_validate(
                 train, validation, stratify, groups, order, gap, seed
             )
             inputs = _prepared(prepare, take_rows(x, learned), take_rows(y, learned))
-
-            def part(rows: np.ndarray, inputs: Callable = inputs) -> tuple:
-                some = (inputs(take_rows(x, rows)), take_rows(y, rows))
-                if sample_weight is None:
-                    return some
-                return (*some, take_rows(sample_weight, rows))
-
+            part = functools.partial(_part, x, y, sample_weight, inputs)
             model = build() if prepare is None else build(inputs)
             model, history = _trained(model, part, learned, watched, arguments, seen)
             training_rows.append(len(learned))
@@ -257,6 +252,16 @@ def _prepared(prepare: Any, x: Any, y: Any) -> Callable[[Any], Any]:
             f"rows, such as an adapted layer. Received: {found!r}."
         )
     return found
+
+
+def _part(
+    x: Any, y: Any, sample_weight: Any, inputs: Callable[[Any], Any], rows: np.ndarray
+) -> tuple:
+    """What the model takes of these rows, their answers, and weights if there are."""
+    some = (inputs(take_rows(x, rows)), take_rows(y, rows))
+    if sample_weight is None:
+        return some
+    return (*some, take_rows(sample_weight, rows))
 
 
 def _trained(
