@@ -12,6 +12,7 @@ FAMILIES = (
 )
 # Handed on to `fit` or `evaluate` of the user's own model or hypermodel.
 HANDED_ON = {"search", "run_trial", "refit_best", "evaluate_best", "fit", "prepare"}
+HANDED_ON |= {"evaluate"}  # of Keras, which takes more than it names
 KERAS_TAKES = re.compile(r"\*\*kwargs: Passed to `keras\.(layers\.\w+|Model)`")
 
 

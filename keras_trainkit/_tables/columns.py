@@ -106,9 +106,9 @@ def read_columns(columns: dict[str, Any], names: Sequence[str]) -> dict[str, Col
 
 def check_names(expected: Sequence[str], received: Iterable[str]) -> None:
     """Refuses other names than the expected ones; their order is free."""
-    received = list(received)
-    missing = [name for name in expected if name not in received]
-    unknown = [name for name in received if name not in expected]
+    known, there = dict.fromkeys(expected), dict.fromkeys(received)
+    missing = [name for name in known if name not in there]
+    unknown = [name for name in there if name not in known]
     if missing or unknown:
         raise ValueError(
             "`table` is encoded by the columns of the adapted one and must have "
