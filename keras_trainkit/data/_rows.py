@@ -1,6 +1,7 @@
 """Rows of data: their number, columns with an entry for each, empty parts."""
 
 import numbers
+import reprlib
 from typing import Any, NoReturn
 
 import numpy as np
@@ -31,7 +32,13 @@ def column_of(name: str, values: Any, rows: int, purpose: str) -> np.ndarray:
         name: Argument that gives the values, for messages.
         purpose: Its purpose, as in `_checks`.
     """
-    array = as_numpy(values)
+    try:
+        array = as_numpy(values)
+    except ValueError as error:
+        raise ValueError(
+            f"`{name}` {purpose} and must hold one entry for each of the {rows} rows. "
+            f"Received: lists of unequal lengths, {reprlib.repr(values)}."
+        ) from error
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim not in (1, 2) or len(array) != rows:

@@ -6,7 +6,6 @@ arrays in a file (`numpy.memmap`), whose shapes alone are looked at.
 """
 
 from collections.abc import Iterator
-from numbers import Real
 from typing import Any, NoReturn
 
 import keras
@@ -26,6 +25,7 @@ from keras_trainkit.models._data_arrays import (
 )
 from keras_trainkit.models._nan_reading import nan_is_read
 from keras_trainkit.models._target_checks import check_targets
+from keras_trainkit.models._weight_checks import check_class_weight, check_kept
 
 INPUTS = "holds the inputs of"
 
@@ -53,7 +53,7 @@ def check_fit_data(
     if validation_split is not None:
         purpose = "is the share of the rows that the model is judged by"
         check_number("validation_split", validation_split, purpose, at_least=0, below=1)
-    _check_class_weight(class_weight)
+    check_class_weight(class_weight)
     _check_rows(model, "", x, y, sample_weight)
     if isinstance(validation_data, list | tuple):
         _check_validation(model, validation_data)
@@ -61,20 +61,6 @@ def check_fit_data(
         is_array(validation_data) or isinstance(validation_data, dict)
     ):
         _refuse_validation(f"{type(validation_data).__name__} alone")
-
-
-def _check_class_weight(weights: Any) -> None:
-    if weights is None:
-        return
-    purpose = "says how much the rows of each class count"
-    if not isinstance(weights, dict) or not all(
-        isinstance(label, Real) for label in weights
-    ):
-        received = f"class_weight={weights!r}"
-        allowed = "be a dict from numbers of classes to weights"
-        refuse("", "class_weight", purpose, allowed, received)
-    for label, weight in weights.items():
-        check_number(f"class_weight[{label!r}]", weight, purpose, at_least=0)
 
 
 def _check_validation(model: keras.Model, data: list | tuple) -> None:
@@ -102,6 +88,9 @@ def _check_rows(model: keras.Model, of: str, x: Any, y: Any, weights: Any) -> No
     if isinstance(_first(y), str | bytes | int | float):
         purpose = "is what the model learns to predict"
         refuse(of, "y", purpose, "be an array", f"{_shown(y)}")
+    if isinstance(_first(weights), str | bytes | int | float):
+        purpose = "says how much each row counts"
+        refuse(of, "sample_weight", purpose, "be an array", f"{_shown(weights)}")
     leaves = list(leaves_of("x", x))
     if not leaves or not all(is_array(leaf) for _, leaf in leaves):
         return
@@ -225,6 +214,7 @@ def _check_weights(model: keras.Model, of: str, name: str, leaf: Any) -> None:
         allowed = "have the shape (rows,)"
         refuse(of, name, purpose, allowed, f"{name} of the shape {shape}")
     _check_numbers(of, name, leaf, purpose, False)
+    check_kept(values_of(leaf), f"{of}`{name}` {purpose} and")
 
 
 def _check_token_ids(

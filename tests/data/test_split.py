@@ -294,6 +294,10 @@ def test_rows_of_one_time_stay_in_one_part(times):
         ),
         ({"order": [np.nan] + [1.0] * 99}, "none may be missing.*order with 1 of 100"),
         ({"stratify": LABELS[:99]}, r"for each of the 100 rows.*of shape \(99,\)"),
+        (
+            {"groups": [[1], [2, 3]] * 50},
+            r"one entry for each .*unequal.*\[\[1\], \[2,",
+        ),
         ({"groups": np.zeros(7)}, r"for each of the 100 rows.*of shape \(7,\)"),
         ({"groups": np.arange(100) % 2}, "each of the 3 parts. Received: 2 groups"),
         (

@@ -161,6 +161,22 @@ ARGUMENTS = {
         {"sample_weight": changed(ONES, 4, np.nan)},
         r"`sample_weight` says how much each row counts and must be finite",
     ),
+    "weights beyond float32": (
+        {"sample_weight": np.r_[np.ones(11), 1e39]},
+        "`sample_weight` says how much each row.*1 infinite ones, or too large",
+    ),
+    "weights that become 0": (
+        {"sample_weight": np.r_[np.ones(11), 1e-50]},
+        "`sample_weight` says .*be 0, or large enough.*1 that become 0, such as 1e-50",
+    ),
+    "texts as weights": (
+        {"sample_weight": ["1"] * 12},
+        "`sample_weight` says how much each row counts and must be an array",
+    ),
+    "class weight beyond float32": (
+        {"class_weight": {1: 1e300}},
+        r"`class_weight\[1\]` says how much .* must be finite.*too large for float32",
+    ),
     "weights of classes": (
         {"sample_weight": np.ones((12, 3))},
         r"`sample_weight` says .*the shape \(rows,\)\. Received: .*\(12, 3\)",
