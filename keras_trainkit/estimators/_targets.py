@@ -23,6 +23,7 @@ from keras_trainkit._tables.objects import (
 from keras_trainkit.layers._classes import can_be_saved
 
 PURPOSE = "`y` is what is learned to be predicted and"
+NO_CLASSES = ("", "?", "nan", "nat", "<na>", "n/a", "#n/a")  # "none" may be one
 LEAST_SHARE = 1e-30  # of the largest weight: float32 ends at 1e-38
 
 
@@ -90,6 +91,7 @@ def read_classes(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         _refuse("must have two classes or more", f"one class, {classes.tolist()[0]!r}")
     if types == {str}:
         _tell_variants(classes.tolist(), codes)
+        _tell_missing(classes.tolist())
     return classes, codes
 
 
@@ -98,6 +100,17 @@ def _tell_variants(classes: list[str], codes: np.ndarray) -> None:
     remark = variants_remark(by_frequency(rows), "classes")
     if remark:
         warnings.warn(f"`y` {remark}.", stacklevel=6)
+
+
+def _tell_missing(classes: list[str]) -> None:
+    """Warns of classes such as "nan", which `astype(str)` makes of missing values."""
+    found = [name for name in classes if name.strip().lower() in NO_CLASSES]
+    if found:
+        warnings.warn(
+            f"`y` has the class {found[0]!r}, which most often stands for a missing "
+            "value: leave these rows out, or give the class another name.",
+            stacklevel=6,
+        )
 
 
 def read_numbers(y: np.ndarray) -> np.ndarray:

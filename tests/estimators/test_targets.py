@@ -1,5 +1,6 @@
 """Targets keep their type; what is no target is refused in three parts."""
 
+import re
 from decimal import Decimal
 
 import numpy as np
@@ -119,6 +120,18 @@ def test_what_names_no_classes_is_refused(y, words):
 def test_a_target_that_is_missing_is_refused(y, words):
     with pytest.raises(ValueError, match=f"^`y` is what .*{words}"):
         read_target(y, 3, "X")
+
+
+@pytest.mark.parametrize("name", ["nan", "", " ", "<NA>", "?", "NaT"])
+def test_classes_that_stand_for_missing_values_are_told(name):
+    with pytest.warns(UserWarning, match=f"^`y` has the class {re.escape(repr(name))}"):
+        classes, _ = read_classes(np.array(["a", name, "a"]))
+    assert sorted(classes) == sorted(["a", name])
+
+
+def test_a_class_of_none_is_no_missing_value():
+    classes, _ = read_classes(np.array(["none", "mild", "None of these"]))
+    assert len(classes) == 3
 
 
 def test_numbers_have_an_axis_of_outputs():
