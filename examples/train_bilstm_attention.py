@@ -66,12 +66,7 @@ def main(
     # File to raw sequences. The test part is not looked at until the end.
     x, y = read_text(text, columns, encoding) if text else read_sequences(npz)
     classes = None if y.dtype.kind == "f" else classes_of(y)
-    print(
-        f"Data: {text or npz or 'digits of scikit-learn'}, {len(x)} "
-        + ("texts" if text else f"sequences of up to {max(map(len, x))} steps")
-        + "; to predict: "
-        + ("a number" if classes is None else f"one of {len(classes)} classes")
-    )
+    tell_data(text or npz or "digits of scikit-learn", x, classes, text)
     about = {
         "inputs": "texts" if text else f"steps of {x[0].shape[1]} features",
         "outputs": "a number" if classes is None else f"{len(classes)} classes",
@@ -81,10 +76,7 @@ def main(
         x, y, test_size=0.2, stratify=None if classes is None else y, random_state=seed
     )
     if not text:
-        rule = "miss values in training rows too, if in any (another seed draws others)"
-        gaps_in_tests = sum(map(has_gaps, x_test))
-        received = f"{gaps_in_tests} of the rows for tests with NaN alone"
-        check(not gaps_in_tests or any(map(has_gaps, x_train)), rule, received)
+        check_gaps(x_train, x_test)
 
     # Raw sequences to a model. The estimator keeps rows of its own for validation.
     layers = 1 if text else 2
@@ -113,6 +105,20 @@ def main(
     scores = scores_of(estimator, x_test, y_test)
     print("test", *(f"{name} {value:.4g}" for name, value in scores.items()))
     print(f"Saved {out / 'model.keras'} and {served}")
+    tell_how_to_predict(classes)
+    return scores
+
+
+def tell_data(source, x, classes, text):
+    print(
+        f"Data: {source}, {len(x)} "
+        + ("texts" if text else f"sequences of up to {max(map(len, x))} steps")
+        + "; to predict: "
+        + ("a number" if classes is None else f"one of {len(classes)} classes")
+    )
+
+
+def tell_how_to_predict(classes):
     predict = "model.predict(x)"
     if classes is not None:
         predict = "models.predict_labels(model, x)"
@@ -121,7 +127,6 @@ def main(
         f"{predict} (see the top of this file for texts), or serve the folder "
         "saved_model"
     )
-    return scores
 
 
 def estimator_for(text, classes):
@@ -159,6 +164,14 @@ def read_sequences(npz=None):
         print(f"Left out: {np.sum(lengths == 0)} sequences without a step")
     pairs = zip(x, lengths, strict=True)
     return [steps[:length] for steps, length in pairs if length], y[lengths > 0]
+
+
+def check_gaps(x_train, x_test):
+    """Refuses gaps that only rows for tests have: the model was not trained on any."""
+    rule = "miss values in training rows too, if in any (another seed draws others)"
+    gaps_in_tests = sum(map(has_gaps, x_test))
+    received = f"{gaps_in_tests} of the rows for tests with NaN alone"
+    check(not gaps_in_tests or any(map(has_gaps, x_train)), rule, received)
 
 
 def has_gaps(steps):
