@@ -137,11 +137,7 @@ class Estimator(FileEstimator):
         learned["history_"] = finite_history(histories, rate, trials)
         learned["recipe_"] = {
             **recipe,
-            "folds": folds,
-            "training_rows": choice(
-                len(splits[0][0]), "not validated, of the first fold"
-            ),
-            "validation_rows": choice(len(validated), "`validation`, or all folds"),
+            **_choices_of_rows(folds, splits),
             **plan.notes,
             "seed": choice(seed, "by `random_state`"),
         }
@@ -290,6 +286,17 @@ class Estimator(FileEstimator):
 def trained_rows(splits: Splits) -> np.ndarray:
     """Numbers of the rows that any network is trained on, ascending."""
     return np.unique(np.concatenate([part for part, _ in splits]))
+
+
+def _choices_of_rows(folds: dict[str, Any], splits: Splits) -> Recipe:
+    """Entries of the recipe on which rows train, and which validate."""
+    training = len(splits[0][0])
+    validation = sum(len(part) for _, part in splits)
+    return {
+        "folds": folds,
+        "training_rows": choice(training, "not validated, of the first fold"),
+        "validation_rows": choice(validation, "`validation`, or all folds"),
+    }
 
 
 def _plain(value: Any) -> Any:
