@@ -171,7 +171,7 @@ def _candidates(tuner: TrialTuner) -> list[_Candidate]:
             warnings.warn(
                 f"Left out of the ensemble: {name_of(record.index)}, whose file is "
                 "missing in `directory` or broken.",
-                stacklevel=7,
+                stacklevel=8,
             )
         else:
             found.append(_Candidate(record, networks))
@@ -194,7 +194,7 @@ def _warn_of_failures(tuner: TrialTuner, ends_early: bool) -> None:
         warnings.warn(
             f"{begin}{len(failed)} of {len(records)} trials failed and are left out, "
             f"the last with {failed[-1].reason}",
-            stacklevel=6,
+            stacklevel=7,
         )
 
 
@@ -205,7 +205,7 @@ def _warn_if_cut(candidates: Sequence[_Candidate]) -> None:
                 "`time_limit` ended the training of the recipe; its best epoch so far "
                 "counts. A longer limit, or fewer `epochs`, would let it end, in a new "
                 "`directory`: this trial is not trained again.",
-                stacklevel=7,
+                stacklevel=8,
             )
 
 

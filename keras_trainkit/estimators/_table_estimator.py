@@ -1,6 +1,5 @@
 """The base of the estimators of tables: all but what a class or a number is."""
 
-import dataclasses
 import functools
 import os
 import pathlib
@@ -33,15 +32,11 @@ from keras_trainkit.estimators._random_state import new_seed
 from keras_trainkit.estimators._recipe import choice
 from keras_trainkit.estimators._scoring import check_classes, scoring_for
 from keras_trainkit.estimators._search_folder import (
-    FORMAT,
     check_directory,
-    described_arguments,
-    described_data,
     seed_in,
 )
 from keras_trainkit.estimators._table_recipe import FEW_ROWS, NO_NUMBERS, chosen
-from keras_trainkit.estimators._targets import read_target, read_weights
-from keras_trainkit.estimators._time_limit import Clock
+from keras_trainkit.estimators._targets import read_target
 from keras_trainkit.estimators._training import Goal, Trained, targets, train
 from keras_trainkit.estimators._typical_row import typical_row
 from keras_trainkit.estimators.feature_importances import (
@@ -257,34 +252,9 @@ class TableEstimator(Estimator):
         if not self._searches():
             return train(recipe, build, parts, goal, seed, folder), recipe
         # Brings KerasTuner and Optuna.
-        from keras_trainkit.estimators._automl import search
-        from keras_trainkit.estimators._trial_tuner import Job
+        from keras_trainkit.estimators._recipe_search import search_around
 
-        y = np.concatenate([part.validation.y for part in parts])
-        scoring = scoring_for(self.scoring, goal.task, y[0].size)
-        _check_folds_of_classes(self.folds, y, goal.classes)
-        check_classes(scoring, y)
-        weights = read_weights(data.sample_weight, data.source.rows)
-        if weights is not None:
-            weights = weights[data.validated]
-        quiet = dataclasses.replace(goal, verbose=2 if self.verbose == 2 else 0)
-        description = {
-            "format": FORMAT,
-            "estimator": type(self).__name__,
-            "seed": seed,
-            "scoring": scoring.name,
-            **described_data(data),
-            "arguments": described_arguments(self.get_params(deep=False)),
-        }
-        found = search(
-            Job(recipe, build, parts, quiet, seed, scoring, weights),
-            Clock(self.time_limit, data.began),
-            self.trials,
-            check_directory(self.directory),
-            description,
-            self.verbose,
-        )
-        return found.trained, found.recipe
+        return search_around(recipe, build, parts, goal, seed, data, self)
 
     def _tested(self, rows: list[Row], X: Any, y: Any) -> list[Row]:  # noqa: N803
         """The rows of the leaderboard, with scores on these rows."""
@@ -378,22 +348,6 @@ class TableEstimator(Estimator):
             scaling=self.scaling,
             kinds=kinds,
             missing_values=self.missing_values,
-        )
-
-
-def _check_folds_of_classes(
-    folds: int | None, y: np.ndarray, classes: list | None
-) -> None:
-    """Refuses given folds in some of which a class cannot be."""
-    if folds is None or classes is None:
-        return
-    counts = np.bincount(y, minlength=len(classes))
-    few = {classes[n]: int(counts[n]) for n in np.flatnonzero(counts < folds)}
-    if few:
-        raise ValueError(
-            "`folds` is the number of networks, each of which is judged by another "
-            "part of the rows, and must be at most the number of rows of each class "
-            f"in a search. Received: folds={folds}, and rows of classes {few}."
         )
 
 

@@ -1,0 +1,87 @@
+"""Search around the recipe of an estimator, as its `fit` begins or resumes it."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_trainkit._types import Model
+from keras_trainkit.estimators._automl import search
+from keras_trainkit.estimators._estimator import Data, Recipe
+from keras_trainkit.estimators._parts import Part
+from keras_trainkit.estimators._scoring import check_classes, scoring_for
+from keras_trainkit.estimators._search_folder import (
+    FORMAT,
+    check_directory,
+    described_arguments,
+    described_data,
+)
+from keras_trainkit.estimators._targets import read_weights
+from keras_trainkit.estimators._time_limit import Clock
+from keras_trainkit.estimators._training import Goal, Trained
+from keras_trainkit.estimators._trial_tuner import Job
+
+
+def search_around(
+    recipe: Recipe,
+    build: Callable[[dict[str, Any]], Model],
+    parts: Sequence[Part],
+    goal: Goal,
+    seed: int,
+    data: Data,
+    estimator: Any,
+) -> tuple[Trained, Recipe]:
+    """The ensemble of the best trials, and the recipe by which it came about.
+
+    Args:
+        recipe: Dict of name to `choice`, the first trial.
+        build: Function of the values of a recipe: a new model, not compiled.
+        parts: As in `train`.
+        goal: As in `train`.
+        seed: Int. Of the first trial.
+        data: `Data`, by which a search that goes on is known.
+        estimator: Estimator with the arguments of a search: `trials`, `time_limit`,
+            `scoring`, `directory`, `folds`, `verbose`.
+    """
+    y = np.concatenate([part.validation.y for part in parts])
+    scoring = scoring_for(estimator.scoring, goal.task, y[0].size)
+    _check_folds_of_classes(estimator.folds, y, goal.classes)
+    check_classes(scoring, y)
+    weights = read_weights(data.sample_weight, data.source.rows)
+    if weights is not None:
+        weights = weights[data.validated]
+    quiet = dataclasses.replace(goal, verbose=2 if estimator.verbose == 2 else 0)
+    description = {
+        "format": FORMAT,
+        "estimator": type(estimator).__name__,
+        "seed": seed,
+        "scoring": scoring.name,
+        **described_data(data),
+        "arguments": described_arguments(estimator.get_params(deep=False)),
+    }
+    found = search(
+        Job(recipe, build, parts, quiet, seed, scoring, weights),
+        Clock(estimator.time_limit, data.began),
+        estimator.trials,
+        check_directory(estimator.directory),
+        description,
+        estimator.verbose,
+    )
+    return found.trained, found.recipe
+
+
+def _check_folds_of_classes(
+    folds: int | None, y: np.ndarray, classes: list | None
+) -> None:
+    """Refuses given folds in some of which a class cannot be."""
+    if folds is None or classes is None:
+        return
+    counts = np.bincount(y, minlength=len(classes))
+    few = {classes[n]: int(counts[n]) for n in np.flatnonzero(counts < folds)}
+    if few:
+        raise ValueError(
+            "`folds` is the number of networks, each of which is judged by another "
+            "part of the rows, and must be at most the number of rows of each class "
+            f"in a search. Received: folds={folds}, and rows of classes {few}."
+        )
