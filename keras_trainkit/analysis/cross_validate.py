@@ -257,7 +257,7 @@ def _prepared(prepare: Any, x: Any, y: Any) -> Callable[[Any], Any]:
 def _part(
     x: Any, y: Any, sample_weight: Any, inputs: Callable[[Any], Any], rows: np.ndarray
 ) -> tuple:
-    """What the model takes of these rows, their answers, and weights if there are."""
+    """Inputs of the model for these rows, their answers, and weights if there are."""
     some = (inputs(take_rows(x, rows)), take_rows(y, rows))
     if sample_weight is None:
         return some
