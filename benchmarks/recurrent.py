@@ -10,6 +10,7 @@ an idle machine:
     python benchmarks/recurrent.py --memory
     python benchmarks/recurrent.py --lengths 40
     python benchmarks/recurrent.py --picture docs/recurrent_time.png
+    python benchmarks/recurrent.py --profile --shapes 64,128,9,64 128,46,1,64
 
 "of the limit" is the time that the matrix products alone would take at the rate that
 this machine reaches for one large product, over the time of our step.
@@ -236,6 +237,37 @@ def print_peak(who, shape, rate, kernel):
     print((after - before) / 1024)
 
 
+def print_profile(shapes, rate, repeats, kernel):
+    """Milliseconds and shares of the kinds of work: TensorFlow, on one thread."""
+    import step_profile
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    columns = []
+    for shape in shapes:
+        x, y = data(shape)
+        for who in LAYERS:
+            keras.utils.clear_session()
+            model = build(who, shape, rate, kernel)
+            for _ in range(3):
+                model.train_on_batch(x, y)
+            times = step_profile.profile(
+                lambda m=model, x=x, y=y: m.train_on_batch(x, y), repeats
+            )
+            columns.append((f"{', '.join(map(str, shape))}: {who}", times))
+    print("| " + " | ".join(["", *(title for title, _ in columns)]) + " |")
+    print("|" + " --- |" * (len(columns) + 1))
+    for row in step_profile.ROWS:
+        cells = (
+            f"{times[row] * 1e3:.0f} ({times[row] / times.total():.0%})"
+            for _, times in columns
+        )
+        print(f"| {row} | {' | '.join(cells)} |")
+    totals = (f"{times.total() * 1e3:.0f}" for _, times in columns)
+    print(f"| all | {' | '.join(totals)} |")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--shapes", nargs="+", default=SHAPES)
@@ -245,6 +277,7 @@ def main():
     parser.add_argument("--cost-of-dropout", action="store_true")
     parser.add_argument("--lengths", type=int, help="different lengths per epoch")
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--profile", action="store_true", help="where the time goes")
     parser.add_argument("--picture", help="file to draw the times into")
     parser.add_argument("--peak-of", choices=list(LAYERS), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -254,6 +287,8 @@ def main():
         print_peak(options.peak_of, shapes[0], rate, kernel)
     elif options.picture:
         draw_times(options.picture, rate, options.repeats, kernel)
+    elif options.profile:
+        print_profile(shapes, rate, options.repeats, kernel)
     elif options.memory:
         print_memory(shapes, rate, kernel)
     elif options.lengths:
