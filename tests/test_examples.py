@@ -57,7 +57,8 @@ def test_an_example_starts_without_lines_of_tensorflow():
 @pytest.mark.slow
 def test_train_table_beats_chance_and_leaves_its_files(train_table, houses, tmp_path):
     tmp_path /= "out"
-    scores = train_table.main(out=tmp_path, members=3, epochs=6, verbose=0)
+    small = {"members": 3, "epochs": 6, "folds": 2, "verbose": 0}
+    scores = train_table.main(out=tmp_path, **small)
     assert scores["as served"]["accuracy"] > 0.9
     assert scores["as served"]["accuracy"] == scores["as trained"]["accuracy"]
     assert scores["boosted trees"]["accuracy"] > 0.9
