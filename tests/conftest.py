@@ -1,6 +1,7 @@
 import functools
 import gc
 import os
+import threading
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -89,6 +90,30 @@ def migrations_read_once():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(alembic.util, "load_python_file", load_python_file)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def contexts_shared_by_programs():
+    """JAX makes a context of MLIR for each program, of a small one a fifth of the time.
+
+    A context keeps what it has seen, so each thread has a new one now and then.
+    """
+    if backend() != "jax":
+        yield
+        return
+    from jax._src.interpreters import mlir
+
+    make, used = mlir.make_ir_context, threading.local()
+
+    def make_ir_context():
+        used.times = getattr(used, "times", 0) + 1
+        if used.times % 100 == 1:
+            used.context = make()
+        return used.context
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mlir, "make_ir_context", make_ir_context)
         yield
 
 
