@@ -57,6 +57,7 @@ def test_saved_it_goes_on_training_where_it_stood(tmp_path):
     assert_same_weights(loaded, model, atol=1e-6)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_clone_is_a_member_model_of_its_own():
     model = table_mlp(X, Y)
     clone = keras.models.clone_model(model)
@@ -65,7 +66,7 @@ def test_a_clone_is_a_member_model_of_its_own():
     clone.set_weights(model.get_weights())
     assert_close(clone(X, training=False), model(X, training=False), rtol=1e-6)
     for each in (model, clone):
-        each.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=True)
+        each.compile(keras.optimizers.SGD(0.1), "mse")
         each.train_on_batch(X, Y)
     assert_same_weights(clone, model, atol=1e-6)
 
@@ -108,12 +109,13 @@ def test_in_half_precision_members_and_losses_are_float32(half_precision):
     assert 0 < scaled_losses(model, numbers)[0] < of_members
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_accumulated_gradients_of_halves_are_those_of_the_whole():
     start, whole, halves = (mlp((2,), 1, (), members=3) for _ in range(3))
     for model, steps in ((whole, None), (halves, 2)):
         model.set_weights(start.get_weights())
         optimizer = keras.optimizers.SGD(1e-3, gradient_accumulation_steps=steps)
-        model.compile(optimizer, "mse", run_eagerly=True)
+        model.compile(optimizer, "mse")
         model.fit(X["numeric"], Y / 100, 20 // (steps or 1), shuffle=False, verbose=0)
     assert_same_weights(halves, whole, atol=1e-5)
     with pytest.raises(AssertionError):

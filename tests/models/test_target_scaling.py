@@ -27,11 +27,11 @@ def build(members=4, y=Y, **arguments):
 
 def standing(model):
     """A step changes nothing."""
-    still = keras.optimizers.SGD(0.0)
-    model.compile(still, "mse", metrics=["mae"], run_eagerly=True)
+    model.compile(keras.optimizers.SGD(0.0), "mse", metrics=["mae"])
     return model
 
 
+@pytest.mark.usefixtures("eagerly")
 @one_or_more
 def test_losses_are_of_standardized_targets_and_metrics_in_their_units(members):
     model = standing(build(members))
@@ -53,6 +53,7 @@ def test_losses_are_of_standardized_targets_and_metrics_in_their_units(members):
         assert logs == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.usefixtures("eagerly")
 @one_or_more
 @pytest.mark.parametrize("shape", [(12,), (12, 1)])
 def test_one_target_may_come_as_a_vector_or_a_column(members, shape):
@@ -81,6 +82,7 @@ def test_targets_in_other_units_train_the_same_weights():
     assert_close(other / 1e4, one, rtol=1e-4)
 
 
+@pytest.mark.usefixtures("eagerly")
 @one_or_more
 def test_a_file_keeps_the_units(members, tmp_path):
     model = standing(build(members))
@@ -107,6 +109,7 @@ def test_a_saved_model_answers_in_the_units_of_the_targets(members, tmp_path):
     )
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize(
     ("given", "shape"),
     [(Y, (12,)), (Y, (12, 1)), (Y, (12, 3)), (Y[:, 0], (12, 2)), (Y, (12, 2, 1))],
