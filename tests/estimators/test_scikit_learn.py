@@ -94,7 +94,6 @@ def test_a_pipeline_with_a_column_transformer_is_cross_validated(frame, dear):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("eagerly")
 def test_a_grid_is_searched_with_several_scores(frame, price):
     search = GridSearchCV(
         TableRegressor(**TINY, learning_rate=0.05, random_state=0),
