@@ -13,10 +13,10 @@ no early stopping. Sizes, lengths and epochs in `SETS` were chosen with `--valid
 which trains on four fifths of the training part and scores the rest (HAPT: on other
 people); without it the whole training part is used, and the test part once per seed.
 `--with units=(32,) epochs=5` changes a recipe, `--share 0.33` takes so much of the
-training part, `--unlabelled 8000` so many texts of the rest of it beside the rows that
-word vectors are learned from. `--estimators` trains `estimators.SequenceClassifier` and
-`TextClassifier` without an argument: by a recipe that knows no set, with a fifth of the
-training part left out to end by.
+training part, `--labelled 0.1` the labels of so much of what is trained on: word
+vectors are learned from the other texts too. `--estimators` trains
+`estimators.SequenceClassifier` and `TextClassifier` without an argument: by a recipe
+that knows no set, with a fifth of the training part left out to end by.
 """
 
 import argparse
@@ -127,7 +127,7 @@ def take(items, rows, axis):
 
 def text_arrays(x, x_test, recipe, unlabelled=()):
     vectorization = keras.layers.TextVectorization(recipe.words)
-    vectorization.adapt([*x, *unlabelled])
+    vectorization.adapt([*x, *unlabelled] if recipe.vectors else x)
     ids = []
     for texts in (x, x_test):
         tokens = np.asarray(vectorization(texts))
@@ -229,24 +229,24 @@ def scores(options, name, changes):
     if not options.estimators:
         recipe = dataclasses.replace(recipe, **changes)
     x, y, groups, x_test, y_test = load(options.data, name)
-    unlabelled = []
     if options.share < 1:
-        whole = x
         x, y, groups = reduced(x, y, groups, options.share)
-        if options.unlabelled:
-            kept = set(x)
-            unlabelled = [text for text in whole if text not in kept]
     found = []
     for seed in range(options.seeds):
         parts = x, y, x_test, y_test
         if options.validate:
             parts = held_out(x, y, groups, seed)
+        unlabelled = []
+        if options.labelled < 1:
+            texts, known, *scored = parts
+            labelled, known, _ = reduced(texts, known, None, options.labelled)
+            unlabelled = sorted(set(texts) - set(labelled))
+            parts = labelled, known, *scored
         keras.utils.clear_session()
         if options.estimators:
             found.append(accuracy_of_estimator(parts, seed, options.verbose, changes))
         else:
-            others = unlabelled[: options.unlabelled]
-            found.append(accuracy(parts, recipe, seed, options.verbose, others))
+            found.append(accuracy(parts, recipe, seed, options.verbose, unlabelled))
     values, seconds = zip(*found, strict=True)
     spread = statistics.stdev(values) if len(values) > 1 else 0.0
     return statistics.mean(values), spread, statistics.mean(seconds), bar
@@ -259,7 +259,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--validate", action="store_true")
     parser.add_argument("--share", type=float, default=1, help="of training rows")
-    parser.add_argument("--unlabelled", type=int, default=0, help="texts of the rest")
+    parser.add_argument("--labelled", type=float, default=1, help="of trained texts")
     parser.add_argument("--ablation", action="store_true")
     parser.add_argument("--estimators", action="store_true")
     parser.add_argument("--verbose", type=int, default=0)
