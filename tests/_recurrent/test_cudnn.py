@@ -154,7 +154,35 @@ def test_nothing_at_all_stays_in_the_loop(gpu, calls, shape):
     assert not calls
 
 
-@pytest.mark.skipif(keras.config.backend() != "jax", reason="asks JAX")
+on_jax_only = pytest.mark.skipif(
+    keras.config.backend() != "jax", reason="asks JAX, which is not the backend"
+)
+
+
+@on_jax_only
+def test_several_devices_of_jax_stay_in_the_loop(gpu, calls):
+    devices = keras.distribution.list_devices()[:1]
+    parallel = keras.distribution.DataParallel(devices=devices)
+    keras.distribution.set_distribution(parallel)
+    try:
+        results(layer_of())
+    finally:
+        keras.distribution.set_distribution(None)
+    assert not calls
+
+
+@on_jax_only
+def test_a_program_of_jax_for_any_batch_size_stays_in_the_loop(gpu, calls):
+    import jax
+    import jax.export
+
+    (batch,) = jax.export.symbolic_shape("batch")
+    inputs = jax.ShapeDtypeStruct((batch, 5, 3), "float32")
+    jax.export.export(jax.jit(layer_of()))(inputs)
+    assert not calls
+
+
+@on_jax_only
 def test_jax_told_to_use_the_processor_sees_no_gpu(monkeypatch):
     import jax
 
