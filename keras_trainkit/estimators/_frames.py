@@ -177,7 +177,7 @@ def _check_is_array(data: Any) -> None:
 
 def _check_axes(data: Any) -> None:
     """Refuses arrays of other axes than rows and columns."""
-    shape = np.shape(data)
+    shape = data.shape if hasattr(data, "shape") else np.asarray(data).shape
     fields = getattr(getattr(data, "dtype", None), "names", None)
     if fields:
         _refuse(
