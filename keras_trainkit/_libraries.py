@@ -24,6 +24,8 @@ def readable(data: Any) -> Any:
     | pyarrow's array            | an array in chunks, which narwhals reads            |
     | pyarrow's dictionaries     | their values: NumPy takes a null for the last of    |
     |                            | them                                                |
+    | its views and runs of      | their values one by one: no row can be taken of     |
+    | values                     | them otherwise                                      |
     | integers of 128 bits       | an array of objects: polars makes no other          |
     | torch's tensor             | one without gradient, float32 for bfloat16          |
     """
@@ -43,15 +45,35 @@ def readable(data: Any) -> Any:
         data = pyarrow.Table.from_batches([data])
     if isinstance(data, pyarrow.Table):
         for number, field in enumerate(data.schema):
-            if pyarrow.types.is_dictionary(field.type):
+            if _is_packed(field.type):
                 values = readable(data.column(number))
                 data = data.set_column(number, field.name, values)
     if isinstance(data, pyarrow.Array):
         data = pyarrow.chunked_array([data])
-    if isinstance(data, pyarrow.ChunkedArray):
-        is_coded = pyarrow.types.is_dictionary(data.type)
-        return data.cast(data.type.value_type) if is_coded else data
+    if isinstance(data, pyarrow.ChunkedArray) and _is_packed(data.type):
+        return _unpacked(data)
     return data
+
+
+def _is_packed(type_: Any) -> bool:
+    """True for a type of pyarrow of whose arrays others do not read value by value."""
+    kind = str(type_)
+    return kind.startswith(("dictionary", "run_end_encoded")) or "_view" in kind
+
+
+def _unpacked(column: Any) -> Any:
+    """A chunked array of pyarrow with its values one by one."""
+    import pyarrow
+    from pyarrow import compute
+
+    kind = str(column.type)
+    if kind.startswith("run_end_encoded"):
+        chunks = [compute.run_end_decode(chunk) for chunk in column.chunks]
+        return readable(pyarrow.chunked_array(chunks, column.type.value_type))
+    if kind.startswith("dictionary"):
+        return readable(column.cast(column.type.value_type))
+    views = {"string_view": pyarrow.string(), "binary_view": pyarrow.binary()}
+    return column.cast(views[kind]) if kind in views else column
 
 
 def long_integers(column: Any) -> tuple[np.ndarray, np.ndarray] | None:

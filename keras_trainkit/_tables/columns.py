@@ -135,7 +135,7 @@ def read(name: str, column: Any) -> Column:
     if dtype is None or np.ndim(column) != 1:
         raise ValueError(
             f"{PURPOSE} each must be a sequence of one value per row. Received: "
-            f"{type(column).__name__} of shape {np.shape(column)} for {name!r}."
+            f"{type(column).__name__} of shape {np.asarray(column).shape} for {name!r}."
         )
     if hasattr(dtype, "categories") and hasattr(dtype, "ordered"):
         return _category_column(name, getattr(column, "cat", column))
@@ -234,7 +234,7 @@ def _array_column(name: str, array: np.ndarray) -> Column:
         return _number_column("number", array.astype("float64", copy=False), array)
     if kind == "M":
         return _number_column("datetime", seconds(array))
-    if kind in "US":
+    if kind in "UST":  # T: NumPy's texts of any length, which may be missing
         array = array.astype(object)
         return _text_column(array) if kind == "U" else _object_column(name, array)
     if kind == "m":

@@ -248,7 +248,8 @@ def _table(names: list[str], columns: list, named: bool) -> Table:
         )
     for name, column in zip(names, columns, strict=True):
         if np.ndim(column) != 1:
-            _refuse("must hold one value per row", f"{np.shape(column)} for {name!r}")
+            shape = np.asarray(column).shape
+            _refuse("must hold one value per row", f"{shape} for {name!r}")
     return Table(dict(zip(names, columns, strict=True)), lengths[0], named)
 
 

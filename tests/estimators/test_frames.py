@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 import scipy.sparse
 
+from keras_trainkit._tables.columns import read
 from keras_trainkit.estimators._frames import read_table
 from keras_trainkit.layers import TableEncoder
 
@@ -127,6 +128,24 @@ def test_columns_without_a_value_are_told_by_the_words_for_missing():
 def test_what_is_no_table_is_refused(data, words):
     with pytest.raises(ValueError, match=f"^`X` is the table.*{words}|0 sample"):
         read_table(data, "X")
+
+
+@pytest.mark.parametrize("of_table", [False, True])
+@pytest.mark.parametrize("packed", ["runs", "views", "dictionary", "any length"])
+def test_rows_are_taken_of_texts_in_any_layout(packed, of_table):
+    texts = pa.array(["ü", None, "b"])
+    column = {
+        "runs": pa.RunEndEncodedArray.from_arrays([1, 2, 3], texts),
+        "views": texts.cast(pa.string_view()),
+        "dictionary": texts.dictionary_encode(),
+        "any length": np.array(["ü", "", "b"], np.dtypes.StringDType()),
+    }[packed]
+    if of_table and packed != "any length":
+        table = read_table(pa.table({"a": column}), "X")
+    else:
+        table = read_table({"a": column}, "X")
+    found = read("a", table.take(np.array([2, 1, 0])).columns["a"])
+    assert (found.holds, found.values.tolist()) == ("text", ["b", "", "ü"])
 
 
 @pytest.mark.parametrize("kind", ["csr_array", "dok_array"])
