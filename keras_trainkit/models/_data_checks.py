@@ -100,7 +100,7 @@ def _check_rows(model: keras.Model, of: str, x: Any, y: Any, weights: Any) -> No
             _check_shape(of, name, leaf, purpose, tuple(wanted.shape))
             _check_token_ids(model, of, name, leaf, wanted)
         if wanted is None or wanted.dtype != "string":
-            _check_numbers(of, name, leaf, purpose, nan_is_read(model, leaf))
+            check_numbers(of, name, leaf, purpose, nan_is_read(model, leaf))
     rows = row_count(leaves[0][1])
     if rows == 0:
         refuse(of, "x", f"{INPUTS} {model.name}", "have a row", "x of no rows")
@@ -172,9 +172,10 @@ def _check_shape(
         refuse(of, name, purpose, allowed, f"{name} of the shape {shape}")
 
 
-def _check_numbers(
+def check_numbers(
     of: str, name: str, leaf: Any, purpose: str, nan_is_read: bool
 ) -> None:
+    """Refuses texts and other objects, and unless NaN is read also that."""
     values = values_of(leaf)
     if values is None:
         return
@@ -213,7 +214,7 @@ def _check_weights(model: keras.Model, of: str, name: str, leaf: Any) -> None:
     if outputs == [2] and shape[1:] not in ((), (1,)):
         allowed = "have the shape (rows,)"
         refuse(of, name, purpose, allowed, f"{name} of the shape {shape}")
-    _check_numbers(of, name, leaf, purpose, False)
+    check_numbers(of, name, leaf, purpose, False)
     check_kept(values_of(leaf), f"{of}`{name}` {purpose} and")
 
 
@@ -310,7 +311,7 @@ def _check_y(
     for name, leaf in leaves:
         if not is_array(leaf):
             return
-        _check_numbers(of, name, leaf, purpose, False)
+        check_numbers(of, name, leaf, purpose, False)
     if len(leaves) == len(losses) == len(model.outputs) == 1:
         values = values_of(leaves[0][1])
         if values is not None:

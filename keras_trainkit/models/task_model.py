@@ -12,6 +12,7 @@ from keras_trainkit._tensorflow.custom_gradients import release_graphs
 from keras_trainkit.models._compile_arguments import unfit_arguments
 from keras_trainkit.models._data_checks import check_fit_data
 from keras_trainkit.models._device_checks import check_devices
+from keras_trainkit.models._input_checks import check_inputs
 from keras_trainkit.models._masked_arrays import unmasked_arguments
 from keras_trainkit.models._task import task_of
 from keras_trainkit.models._warn_on_nan import WarnOnNaN
@@ -122,6 +123,7 @@ class TaskModel(keras.Model):
     def _without_masks(self, method: Callable, args: tuple, kwargs: dict) -> Any:
         """The result of one of Keras' methods, for arrays without masks."""
         given = inspect.signature(method).bind(*args, **kwargs)
+        check_inputs(self, given.arguments.get("x"))
         given.arguments |= unmasked_arguments(self, given.arguments)
         return method(*given.args, **given.kwargs)
 
