@@ -76,6 +76,9 @@ def check_sequence_arguments(given: dict[str, Any]) -> None:
     if given.get("convolution_mean") is not None:
         purpose = "shows the head the mean of the convolved steps"
         check_flag("convolution_mean", given["convolution_mean"], purpose)
+    if given.get("vector_epochs") is not None:
+        purpose = "is the number of passes in which vectors of words are learned"
+        check_count("vector_epochs", given["vector_epochs"], purpose, at_least=0)
     if given["keep"] is not None:
         purpose = "is the end that stays of longer rows"
         check_choice("keep", given["keep"], purpose, ENDS)

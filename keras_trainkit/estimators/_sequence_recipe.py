@@ -24,7 +24,9 @@ SHAPES = ((64, 8), (128, 5), (64, 3))
 MOST_WORDS = 250
 SEQUENCES_SEEN = 540_000  # sequences times epochs, at most
 TEXTS_SEEN = 120_000
-MANY_ROWS = 1_000  # from which batches of like length are worth their number
+WORDS_SEEN = 4_000_000  # of the training texts, while vectors are learned
+MOST_VECTOR_EPOCHS = 20
+MANY_ROWS = 1_000  # for batches of like length, and for vectors of words
 MUCH_PADDING = 0.25  # share of the steps
 LIKE_LENGTHS = 4
 EVERY = "the recipe's"
@@ -123,6 +125,33 @@ def like_lengths(lengths: np.ndarray) -> dict[str, dict[str, Any]]:
         groups = LIKE_LENGTHS
         why = f"{share:.0%} of the steps of one length would be padding"
     return {"num_lengths": choice(groups, why)}
+
+
+def vector_epochs(
+    lengths: np.ndarray, preset: str, given: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """The passes in which vectors of words are learned from the training texts.
+
+    Args:
+        lengths: Ints `(rows,)`. Words of each training text, of those that are read.
+        preset: One of `_recipe.PRESETS`.
+        given: As in `_recipe.with_given`.
+    """
+    rows, words = len(lengths), int(lengths.sum())
+    if given.get("vector_epochs") is not None:
+        found = given["vector_epochs"], "given"
+    elif preset == "fast":
+        found = 0, FAST
+    elif rows < MANY_ROWS or lengths.max() < 2:
+        found = 0, f"{rows:,} training texts, fewer than {MANY_ROWS:,}, or of one word"
+    else:
+        epochs = min(MOST_VECTOR_EPOCHS, max(1, WORDS_SEEN // words))
+        found = (
+            epochs,
+            f"{words:,} words are read {WORDS_SEEN:,} times in all, from 1 to "
+            f"{MOST_VECTOR_EPOCHS} times each",
+        )
+    return {"vector_epochs": choice(*found)}
 
 
 def _parts(

@@ -1,6 +1,5 @@
-import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import keras
@@ -9,6 +8,7 @@ from sklearn.utils import Tags
 
 from keras_trainkit._checks import check_choice, check_count
 from keras_trainkit._types import Layer, Model
+from keras_trainkit.data import word_vectors
 from keras_trainkit.estimators._arguments import check_sequence_arguments
 from keras_trainkit.estimators._classifier import Classifier
 from keras_trainkit.estimators._estimator import (
@@ -20,7 +20,11 @@ from keras_trainkit.estimators._estimator import (
 from keras_trainkit.estimators._padding import steps_of
 from keras_trainkit.estimators._parts import Rows
 from keras_trainkit.estimators._read_length import check_read_length, tell_unread
-from keras_trainkit.estimators._sequence_recipe import chosen_for_texts, like_lengths
+from keras_trainkit.estimators._sequence_recipe import (
+    chosen_for_texts,
+    like_lengths,
+    vector_epochs,
+)
 from keras_trainkit.estimators._texts import (
     PURPOSE,
     Texts,
@@ -55,6 +59,9 @@ class TextClassifier(Classifier, Estimator):
             for all others. None, here and below: by the recipe, see `recipe_`.
         split: "whitespace", or "character", for languages without spaces.
         embedding_units: Int >= 1. Numbers per word, or None.
+        vector_epochs: Int >= 0. Passes over the training texts in which vectors of
+            words are learned, before the labels are read, that training then begins
+            with (`data.word_vectors`); 0: it begins with random ones. Or None.
         units: Tuple of ints >= 1. Units per direction of each recurrent layer, or None.
         max_length: Int >= 1. Words that are read of a longer text, or None.
         keep: "end" or "start" of a longer text is read. Or None.
@@ -116,13 +123,17 @@ class TextClassifier(Classifier, Estimator):
     ```
 
     Source: the recipe is that of docs/figures/sequences.md; the network after Zhou et
-    al., 2016, P16-2034.
+    al., 2016, P16-2034; the vectors after Mikolov et al., 2013, arXiv:1310.4546.
     """
 
     _few_rows = 0
     _steps_at_once = 1
 
-    _later_numbers: ClassVar[dict[str, Any]] = {"min_epoch_steps": 1, "num_lengths": 1}
+    _later_numbers: ClassVar[dict[str, Any]] = {
+        "min_epoch_steps": 1,
+        "num_lengths": 1,
+        "vector_epochs": 0,
+    }
 
     def __init__(
         self,
@@ -131,6 +142,7 @@ class TextClassifier(Classifier, Estimator):
         max_tokens: int | None = None,
         split: str = "whitespace",
         embedding_units: int | None = None,
+        vector_epochs: int | None = None,
         units: Sequence[int] | None = None,
         max_length: int | None = None,
         keep: str | None = None,
@@ -155,6 +167,7 @@ class TextClassifier(Classifier, Estimator):
         self.max_tokens = max_tokens
         self.split = split
         self.embedding_units = embedding_units
+        self.vector_epochs = vector_epochs
         self.units = units
         self.max_length = max_length
         self.keep = keep
@@ -260,10 +273,11 @@ class TextClassifier(Classifier, Estimator):
         ids = padded_words(words.numbers)
         trained_lengths = steps_of(ids[np.searchsorted(used, splits[0][0])])
         recipe |= like_lengths(trained_lengths)
+        recipe |= vector_epochs(trained_lengths, self.preset, self._given())
         return Plan(
             recipe,
             lambda rows: ids[np.searchsorted(used, rows)],
-            functools.partial(_network, goal, vectorization.vocabulary_size()),
+            _networks(goal, vectorization.vocabulary_size()),
             {"vectorization_": vectorization},
         )
 
@@ -305,8 +319,28 @@ class TextClassifier(Classifier, Estimator):
         return {"vectorization_": {"split": split, "words": words}}
 
 
+def _networks(
+    goal: Goal, vocabulary_size: int
+) -> Callable[[Rows, Mapping[str, Any]], Model]:
+    """Function of the network of each fold; all begin with the same vectors."""
+    learned: list[np.ndarray] = []
+
+    def network(seen: Rows, values: Mapping[str, Any]) -> Model:
+        epochs, units = values["vector_epochs"], values["embedding_units"]
+        if epochs and not learned:
+            vectors = word_vectors(seen.x, vocabulary_size, units, epochs=epochs)
+            learned.append(vectors)
+        return _network(goal, vocabulary_size, values, seen, *learned)
+
+    return network
+
+
 def _network(
-    goal: Goal, vocabulary_size: int, seen: Rows, values: Mapping[str, Any]
+    goal: Goal,
+    vocabulary_size: int,
+    values: Mapping[str, Any],
+    seen: Rows,
+    vectors: np.ndarray | None = None,
 ) -> Model:
     """The uncompiled model."""
     return bilstm_attention(
@@ -315,6 +349,7 @@ def _network(
         values["units"],
         vocabulary_size=vocabulary_size,
         embedding_units=values["embedding_units"],
+        embedding_matrix=vectors,
         max_length=values["max_length"],
         keep=values["keep"],
         dropout=values["dropout"],

@@ -7,6 +7,7 @@ from keras_trainkit.estimators._sequence_recipe import (
     chosen_for_measurements,
     chosen_for_texts,
     like_lengths,
+    vector_epochs,
 )
 
 pytestmark = pytest.mark.backend_free
@@ -139,3 +140,22 @@ def test_many_rows_of_unlike_lengths_are_read_in_batches_of_like_length(
     choice = like_lengths(np.array(lengths))["num_lengths"]
     assert choice["value"] == groups
     assert reason in choice["reason"]
+
+
+@pytest.mark.parametrize(
+    ("words", "preset", "given", "epochs"),
+    [
+        ([100] * 1_000, "default", {}, 20),
+        ([200] * 10_000, "default", {}, 2),
+        ([900] * 10_000, "default", {}, 1),
+        ([100] * 999, "default", {}, 0),
+        ([1] * 1_000, "default", {}, 0),
+        ([100] * 1_000, "fast", {}, 0),
+        ([100] * 1_000, "default", {"vector_epochs": 0}, 0),
+        ([100] * 9, "fast", {"vector_epochs": 3}, 3),
+    ],
+)
+def test_vectors_are_learned_from_many_texts(words, preset, given, epochs):
+    choice = vector_epochs(np.array(words), preset, given)["vector_epochs"]
+    assert choice["value"] == epochs
+    assert choice["reason"]

@@ -164,7 +164,11 @@ def test_in_folds_every_text_is_trained_on():
 
 
 @pytest.mark.slow
-def test_the_same_lines_in_keras_give_the_same_weights(classifier):
+@pytest.mark.parametrize("vector_epochs", [0, 2])
+def test_the_same_lines_in_keras_give_the_same_weights(vector_epochs, classifier):
+    if vector_epochs:
+        arguments = {**SMALL, "validation": 0.25, "vector_epochs": vector_epochs}
+        classifier = TextClassifier(**arguments).fit(TEXTS, OPINIONS)
     chosen = {name: choice["value"] for name, choice in classifier.recipe_.items()}
     keras.utils.set_random_seed(chosen["seed"])
     classes, y = np.unique(OPINIONS, return_inverse=True)
@@ -173,12 +177,21 @@ def test_the_same_lines_in_keras_give_the_same_weights(classifier):
     vectorization.adapt([TEXTS[row] for row in parts.train])
     tokens = keras.ops.convert_to_numpy(vectorization(TEXTS))
     x, _ = data.pad_sequences([row[row > 0] for row in tokens])
+    vectors = None
+    if chosen["vector_epochs"]:
+        vectors = data.word_vectors(
+            [TEXTS[row] for row in parts.train],
+            vectorization,
+            chosen["embedding_units"],
+            epochs=chosen["vector_epochs"],
+        )
     model = models.bilstm_attention(
         (None,),
         1,
         chosen["units"],
         vocabulary_size=vectorization.vocabulary_size(),
         embedding_units=chosen["embedding_units"],
+        embedding_matrix=vectors,
         max_length=chosen["max_length"],
         dropout=chosen["dropout"],
         recurrent_dropout=chosen["recurrent_dropout"],
@@ -206,6 +219,7 @@ def test_the_same_lines_in_keras_give_the_same_weights(classifier):
         ],
         verbose=0,
     )
+    assert chosen["vector_epochs"] == vector_epochs
     pairs = zip(model.weights, classifier.model_.weights, strict=True)
     for weight, same in pairs:
         np.testing.assert_array_equal(
