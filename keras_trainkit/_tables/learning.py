@@ -1,6 +1,5 @@
 """Learning of all columns of a table, or of chunks of one."""
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +7,7 @@ from keras_trainkit._tables.column_learner import ColumnLearner
 from keras_trainkit._tables.column_state import ColumnState
 from keras_trainkit._tables.columns import chunks_of, raw_columns, read_columns
 from keras_trainkit._tables.kinds import missing_words
+from keras_trainkit._warnings import warn_user
 
 
 def learn(
@@ -55,7 +55,7 @@ def learn(
     states = [learner.state() for learner in learners.values()]
     for name, learner in learners.items():
         if learner.warning:
-            warnings.warn(f"The column {name!r} {learner.warning}.", stacklevel=3)
+            warn_user(f"The column {name!r} {learner.warning}.")
     return states
 
 

@@ -1,12 +1,12 @@
 """The order of the data: taken with a state, and brought to the epoch of another."""
 
-import warnings
 from typing import Any
 
 import keras
 
 from keras_trainkit._train_state.callback_states import has_hooks
 from keras_trainkit._train_state.running_fit import RunningFit
+from keras_trainkit._warnings import warn_user
 
 
 def take(fit: RunningFit | None) -> Any:
@@ -28,11 +28,10 @@ def put_back(fit: RunningFit, state: Any, epochs: int, steps: int | None) -> Non
     if has_hooks(data):
         data.set_state(state)
     if fit.steps_per_epoch is not None or _is_stream(data):
-        warnings.warn(
+        warn_user(
             "TrainState cannot tell where in the data an epoch begins, with "
             "`steps_per_epoch` or a generator: they begin anew. Weights, optimizer "
             "and callbacks go on.",
-            stacklevel=2,
         )
     elif hasattr(data, "element_spec"):  # a tf.data.Dataset
         for _ in range(_iterations(epochs, steps)):  # each draws another order

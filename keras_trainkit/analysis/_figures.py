@@ -3,13 +3,13 @@
 import math
 import pathlib
 import unicodedata
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_trainkit._disk import writing
+from keras_trainkit._warnings import warn_user
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -173,12 +173,11 @@ def _write_every_letter(figure: "Figure") -> None:
         text.set_text(_without(letters, words))
         missing |= letters
     if missing:
-        warnings.warn(
+        warn_user(
             "The picture has question marks for letters that no font on this machine "
             f"can draw: {' '.join(sorted(missing))}. Looked for: "
             f"{', '.join(_FONTS)}. On Debian and Ubuntu `apt-get install "
             "fonts-noto-cjk fonts-noto-core` brings most.",
-            stacklevel=4,
         )
 
 

@@ -2,9 +2,10 @@
 
 import json
 import pathlib
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from keras_trainkit._warnings import warn_user
 
 
 def read_description(text: str | bytes) -> dict[str, Any]:
@@ -60,7 +61,6 @@ _FORMS: dict[str, Callable[[Any], bool]] = {
 
 def pass_over(what: str | pathlib.Path, error: Exception) -> None:
     """Warns of a file, or a part of one, that cannot be read."""
-    warnings.warn(
+    warn_user(
         f"{what} cannot be read and is passed over: {type(error).__name__}: {error}",
-        stacklevel=5,
     )

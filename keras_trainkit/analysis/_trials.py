@@ -108,7 +108,7 @@ def finished_trials(tuner: Any, at_least: int, purpose: str) -> Trials:
     done = [t for t in trials if t.status == "COMPLETED" and math.isfinite(t.score)]
     if len(done) < at_least:
         raise ValueError(
-            f"{purpose} and needs at least {at_least} completed trials in `tuner`. "
+            f"{purpose}: at least {at_least} completed trials in `tuner` are needed. "
             f"Received: {len(done)} completed of {len(trials)} trials."
         )
     sign = -1 if oracle.objective.direction == "max" else 1
@@ -119,7 +119,7 @@ def finished_trials(tuner: Any, at_least: int, purpose: str) -> Trials:
     axes = axes_of(oracle.get_space().space, rows)
     if not axes:
         raise ValueError(
-            f"{purpose} and needs a hyperparameter in `tuner` that is not fixed. "
+            f"{purpose}: `tuner` must have a hyperparameter that is not fixed. "
             f"Received: {len(trials)} trials with {rows[0]}."
         )
     return Trials(

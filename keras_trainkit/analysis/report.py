@@ -104,6 +104,11 @@ def report(
     """
     path = check_report_path(path)
     check_title(title)
+    if model is not None and not isinstance(model, keras.Model):
+        raise ValueError(
+            "`model` is what was trained and must be a `keras.Model` or None. "
+            f"Received: model={model!r}."
+        )
     check_monitor(monitor)
     _check_description(description)
     found, verdict = _of_run(run, model, monitor, baseline, mute, validation_freq)

@@ -151,6 +151,9 @@ def _checked_values(
                 f"`hyperparameters[{name!r}]` are the values to compare and must be a "
                 f"list of two or more. Received: {values!r}."
             )
+    for index, size in enumerate(hyperparameters.get("batch_size", ())):
+        argument = f"hyperparameters['batch_size'][{index}]"
+        check_count(argument, size, "is the number of rows per step")
     known = set(hyperparameters)
     for pair in pairs:
         names = set() if isinstance(pair, str) else set(pair)

@@ -1,5 +1,4 @@
 import math
-import warnings
 from typing import Any
 
 import keras
@@ -11,6 +10,7 @@ from keras_trainkit._optimizer_access import (
     unwrapped,
 )
 from keras_trainkit._train_state.callback_states import fitting_weights
+from keras_trainkit._warnings import warn_user
 from keras_trainkit.callbacks._monitor import (
     as_number,
     check_name,
@@ -178,10 +178,9 @@ class CooldownOnPlateau(keras.callbacks.Callback):
             self.model.set_weights(self._weights)
             self._weights = None
         if self.best is None:
-            warnings.warn(
+            warn_user(
                 f"CooldownOnPlateau has no best weights to restore, since no value of "
                 f"{self.monitor} was finite. The model keeps its last weights.",
-                stacklevel=2,
             )
 
     def get_state(self) -> dict[str, Any]:

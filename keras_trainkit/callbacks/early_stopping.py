@@ -1,5 +1,4 @@
 import math
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ from keras_trainkit._checks import (
 )
 from keras_trainkit._ewa import RunningAverage
 from keras_trainkit._train_state.callback_states import fitting_weights
+from keras_trainkit._warnings import warn_user
 from keras_trainkit.callbacks._monitor import (
     as_number,
     before_peak,
@@ -362,8 +362,7 @@ class EarlyStopping(keras.callbacks.Callback):
             if self._looked_at_any
             else f"no epoch reached start_from_epoch={self.start_from_epoch}"
         )
-        warnings.warn(
+        warn_user(
             f"EarlyStopping has no best weights to restore, since {why}. "
             "The model keeps the weights of its last epoch.",
-            stacklevel=2,
         )

@@ -1,4 +1,3 @@
-import warnings
 from typing import Any
 
 import keras
@@ -12,6 +11,7 @@ from keras_trainkit._optimizer_access import (
 )
 from keras_trainkit._tensorflow.custom_gradients import release_graphs
 from keras_trainkit._types import Optimizer
+from keras_trainkit._warnings import warn_user
 from keras_trainkit.schedules import OneCycle as LearningRate
 from keras_trainkit.schedules import OneCycleMomentum as Momentum
 
@@ -191,12 +191,11 @@ class OneCycle(keras.callbacks.Callback):
             setattr(optimizer, argument, momentum)
         elif not self._said_rate_only:
             self._said_rate_only = True
-            warnings.warn(
+            warn_user(
                 f"{type(optimizer).__name__} keeps its momentum constant while it "
                 "trains, so OneCycle cycles the learning rate only. To cycle both use "
                 "keras_trainkit.optimizers.AdamW or SGDW; to cycle the rate only, "
                 "pass max_momentum=None.",
-                stacklevel=2,
             )
 
     def _before(self, optimizer: Optimizer) -> SavedRates:

@@ -1,6 +1,5 @@
 import contextlib
 import os
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +22,7 @@ from keras_trainkit._train_state.skipped_batches import SkippedBatches
 from keras_trainkit._train_state.state_folder import StateFolder
 from keras_trainkit._train_state.termination import Termination, let_go_of_failed_fits
 from keras_trainkit._train_state.variables import refuse
+from keras_trainkit._warnings import warn_user
 
 
 class TrainState(keras.callbacks.Callback):
@@ -282,10 +282,9 @@ class TrainState(keras.callbacks.Callback):
         self._folder = StateFolder(self.directory, self.keep)
         state, self.fallback_reason = self._folder.read()
         if self.fallback_reason is not None:
-            warnings.warn(
+            warn_user(
                 f"TrainState goes on from an earlier state in {str(self.directory)!r}: "
                 f"{self.fallback_reason}.",
-                stacklevel=1,
             )
         return state
 

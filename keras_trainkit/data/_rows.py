@@ -84,16 +84,21 @@ def _counts(data: Any) -> list[int]:
         parts = tuple(data.values())
     elif isinstance(data, tuple):
         parts = data
+    elif isinstance(data, str | bytes | set | frozenset):
+        _refuse_type(data)
     else:
         try:
             return [len(data)]
         except TypeError as error:
-            raise ValueError(
-                "`data` holds the rows and must be their number, an array, a table, or "
-                "a dict or tuple of them. Received: data of type "
-                f"{type(data).__name__}."
-            ) from error
+            _refuse_type(data, error)
     return [count for part in parts for count in _counts(part)]
+
+
+def _refuse_type(data: Any, cause: Exception | None = None) -> NoReturn:
+    raise ValueError(
+        "`data` holds the rows and must be their number, an array, a table, or a dict "
+        f"or tuple of them. Received: data of type {type(data).__name__}."
+    ) from cause
 
 
 def _may_miss(array: np.ndarray) -> bool:

@@ -10,7 +10,6 @@ import dataclasses
 import functools
 import pathlib
 import tempfile
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ import numpy as np
 from optuna.trial import TrialState
 
 from keras_trainkit._types import Model
+from keras_trainkit._warnings import warn_user
 from keras_trainkit.estimators._leaderboard import Row, ensemble_row, trial_row
 from keras_trainkit.estimators._recipe import choice
 from keras_trainkit.estimators._search_folder import PURPOSE, begin
@@ -168,10 +168,9 @@ def _candidates(tuner: TrialTuner) -> list[_Candidate]:
     for record in tuner.completed():
         networks = tuner.read(record.index)
         if networks is None:
-            warnings.warn(
+            warn_user(
                 f"Left out of the ensemble: {name_of(record.index)}, whose file is "
                 "missing in `directory` or broken.",
-                stacklevel=8,
             )
         else:
             found.append(_Candidate(record, networks))
@@ -191,21 +190,19 @@ def _warn_of_failures(tuner: TrialTuner, ends_early: bool) -> None:
     failed = [record for record in records if record.state == TrialState.FAIL]
     if failed:
         begin = "The search ended early: " if ends_early else ""
-        warnings.warn(
+        warn_user(
             f"{begin}{len(failed)} of {len(records)} trials failed and are left out, "
             f"the last with {failed[-1].reason}",
-            stacklevel=7,
         )
 
 
 def _warn_if_cut(candidates: Sequence[_Candidate]) -> None:
     for candidate in candidates:
         if candidate.record.index == 0 and candidate.networks.is_cut:
-            warnings.warn(
+            warn_user(
                 "`time_limit` ended the training of the recipe; its best epoch so far "
                 "counts. A longer limit, or fewer `epochs`, would let it end, in a new "
                 "`directory`: this trial is not trained again.",
-                stacklevel=8,
             )
 
 

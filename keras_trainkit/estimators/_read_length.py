@@ -1,12 +1,12 @@
 """The part of a long row that is read, and a warning where that is not all."""
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from keras_trainkit._checks import check_choice, check_count
+from keras_trainkit._warnings import warn_user
 
 ENDS = ("start", "end")
 PURPOSE = "is the number of steps, or words, that are read of a row, at most,"
@@ -32,9 +32,8 @@ def tell_unread(
     length, keep = recipe["max_length"]["value"], recipe["keep"]["value"]
     longer = int(np.count_nonzero(lengths > length))
     if longer:
-        warnings.warn(
+        warn_user(
             f"{longer:,} of {len(lengths):,} {rows} have more than {length:,} {parts}, "
             f"the longest {lengths.max():,}: of these the {keep} is read. "
             f"`max_length={lengths.max()}` reads all.",
-            stacklevel=5,
         )

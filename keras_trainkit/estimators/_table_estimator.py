@@ -3,7 +3,6 @@
 import functools
 import os
 import pathlib
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -16,6 +15,7 @@ from keras_trainkit._checks import check_count, check_flag
 from keras_trainkit._row_labels import check_row_order
 from keras_trainkit._tables.kinds import missing_words
 from keras_trainkit._types import Layer, Model
+from keras_trainkit._warnings import warn_user
 from keras_trainkit.estimators._arguments import check_table_arguments
 from keras_trainkit.estimators._estimator import (
     Data,
@@ -330,9 +330,8 @@ class TableEstimator(Estimator):
                 "value in the training rows. Received: missing values alone."
             )
         if empty:
-            warnings.warn(
+            warn_user(
                 f"Left out, without a value in the training rows: {', '.join(empty)}.",
-                stacklevel=5,
             )
         return empty
 

@@ -1,7 +1,6 @@
 """Targets, weights and class weights as arrays, with an entry for each row."""
 
 import reprlib
-import warnings
 from decimal import Decimal
 from numbers import Real
 from typing import Any, NoReturn
@@ -20,6 +19,7 @@ from keras_trainkit._tables.objects import (
     numbers_in,
     real_numbers,
 )
+from keras_trainkit._warnings import warn_user
 from keras_trainkit.layers._classes import can_be_saved
 
 PURPOSE = "`y` is what is learned to be predicted and"
@@ -63,11 +63,10 @@ def read_classes(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         ValueError: One class, several targets, or values that name no class.
     """
     if y.ndim == 2 and y.shape[1] == 1:
-        warnings.warn(
+        warn_user(
             "A column-vector y was passed when a 1d array was expected; "
             "`y.ravel()` makes one.",
             DataConversionWarning,
-            stacklevel=5,
         )
         y = y[:, 0]
     if y.ndim != 1:
@@ -99,17 +98,16 @@ def _tell_variants(classes: list[str], codes: np.ndarray) -> None:
     rows = dict(zip(classes, np.bincount(codes).tolist(), strict=True))
     remark = variants_remark(by_frequency(rows), "classes")
     if remark:
-        warnings.warn(f"`y` {remark}.", stacklevel=6)
+        warn_user(f"`y` {remark}.")
 
 
 def _tell_missing(classes: list[str]) -> None:
     """Warns of classes such as "nan", which `astype(str)` makes of missing values."""
     found = [name for name in classes if name.strip().lower() in NO_CLASSES]
     if found:
-        warnings.warn(
+        warn_user(
             f"`y` has the class {found[0]!r}, which most often stands for a missing "
             "value: leave these rows out, or give the class another name.",
-            stacklevel=6,
         )
 
 

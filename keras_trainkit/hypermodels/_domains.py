@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+import numpy as np
 from keras_tuner import HyperParameters
 
 from keras_trainkit._checks import check_count, check_flag, check_number
@@ -35,6 +36,12 @@ class Domain:
         """`given` in plain Python types; an error if it is not in the domain."""
         if isinstance(given, tuple):
             return self._range(name, given)
+        if isinstance(given, np.ndarray | range | set | frozenset | dict):
+            raise ValueError(
+                f"`space[{name!r}]` {self.purpose} and must be one value, a list of "
+                "choices or, for numbers, a range (lowest, highest). "
+                f"Received: {given!r}."
+            )
         if not isinstance(given, list):
             return self._one(name, given)
         values = [self._one(name, value) for value in given]

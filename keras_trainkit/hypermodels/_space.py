@@ -60,7 +60,8 @@ def entries_of(
     for name, domain, override in _with_units_per_layer(domains, overrides):
         values = domain.values
         if override is not None:
-            values = domain.checked(name, override)
+            given_as = name if name in overrides or not _is_units(name) else "units"
+            values = domain.checked(given_as, override)
         condition = _condition(name, domain, entries, override)
         if condition != "never":
             is_listed = override is not None or isinstance(values, list | tuple)
@@ -108,6 +109,14 @@ def _checked_names(
             raise ValueError(
                 "`space` narrows, widens or fixes hyperparameters and must name these: "
                 f"{', '.join(domains)}, units_0, ... Received: {name!r}."
+            )
+        if overrides[name] is None:
+            purpose = domains["units" if _is_units(name) else name].purpose
+            raise ValueError(
+                f"`space[{name!r}]` {purpose} and must be one value, a list of "
+                "choices or a range; None is for `batch_size` alone, and a name that "
+                "is left out is searched as the table of the hypermodel says. "
+                f"Received: {name}=None."
             )
     return overrides
 

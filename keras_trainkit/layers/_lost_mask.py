@@ -1,7 +1,8 @@
 """Warning about a mask that a layer in between did not pass on."""
 
-import warnings
 from typing import Any
+
+from keras_trainkit._warnings import warn_user
 
 
 def warn_of_lost_mask(layer: Any, sequence: Any, mask: Any) -> None:
@@ -18,14 +19,13 @@ def warn_of_lost_mask(layer: Any, sequence: Any, mask: Any) -> None:
         return
     found = _last_masked(sequence)
     if found is not None:
-        warnings.warn(
+        warn_user(
             f"{layer.name} reads every step as valid, padding too: the steps after "
             f"{_made_by(found)!r} were masked, but {_made_by(sequence)!r} hands on no "
             "mask. Use layers that hand it on, such as "
             "`keras_trainkit.layers.VariationalLSTM` in place of Keras' recurrent "
             "layers and their wrappers (Keras 3.16 and later), or call the layer with "
             "`mask=`.",
-            stacklevel=2,
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import keras
 import numpy as np
 
-from keras_trainkit._checks import check_count, check_number
+from keras_trainkit._checks import check_count
 from keras_trainkit._row_labels import check_row_orders
 from keras_trainkit.layers import SequenceTruncation
 from keras_trainkit.models._compile_arguments import named
@@ -25,6 +25,7 @@ from keras_trainkit.models._data_arrays import (
 )
 from keras_trainkit.models._nan_reading import nan_is_read
 from keras_trainkit.models._target_checks import check_targets
+from keras_trainkit.models._validation_split import check_validation_split
 from keras_trainkit.models._weight_checks import check_class_weight, check_kept
 
 INPUTS = "holds the inputs of"
@@ -50,11 +51,9 @@ def check_fit_data(
     check_count("epochs", epochs, purpose, at_least=0)
     purpose = "is the number of epochs that are over already"
     check_count("initial_epoch", initial_epoch, purpose, at_least=0)
-    if validation_split is not None:
-        purpose = "is the share of the rows that the model is judged by"
-        check_number("validation_split", validation_split, purpose, at_least=0, below=1)
     check_class_weight(class_weight)
     _check_rows(model, "", x, y, sample_weight)
+    check_validation_split(validation_split, x, validation_data)
     if isinstance(validation_data, list | tuple):
         _check_validation(model, validation_data)
     elif _has_loss(model) and (

@@ -1,6 +1,5 @@
 import math
 import threading
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_trainkit._arrays import as_numpy
+from keras_trainkit._warnings import warn_user
 
 _MOST_NAMED = 5
 _WARNING = threading.Lock()
@@ -59,7 +59,7 @@ class WarnOnNaN(keras.callbacks.Callback):
             if self.has_warned:
                 return
             self.has_warned = True
-        warnings.warn(_with_cause(found, self.data[key]), stacklevel=2)
+        warn_user(_with_cause(found, self.data[key]))
 
 
 def _is_nan(logs: dict | None, name: str) -> bool:

@@ -1,7 +1,6 @@
 import functools
 import inspect
 import os
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +8,7 @@ import keras
 
 from keras_trainkit._serialization import serializable
 from keras_trainkit._tensorflow.custom_gradients import release_graphs
+from keras_trainkit._warnings import warn_user
 from keras_trainkit.models._compile_arguments import unfit_arguments
 from keras_trainkit.models._data_checks import check_fit_data
 from keras_trainkit.models._device_checks import check_devices
@@ -85,7 +85,7 @@ class TaskModel(keras.Model):
         given = inspect.signature(super().compile).bind(*args, **kwargs).arguments
         chosen = (given.get(name) for name in ("loss", "metrics", "weighted_metrics"))
         for text in unfit_arguments(self.name, task_of(self), *chosen):
-            warnings.warn(text, stacklevel=2)
+            warn_user(text)
 
     @functools.wraps(keras.Model.fit)
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:

@@ -87,39 +87,61 @@ def value_at(number: Any, step: keras.Variable) -> float | Tensor:
     return number(step) if is_schedule(number) else number
 
 
-def check_keras_arguments(optimizer: Optimizer) -> None:
-    """Checks arguments that Keras' base class checks in part or not at all."""
-    for name in ("clipnorm", "clipvalue", "global_clipnorm"):
-        value = getattr(optimizer, name)
-        if value is not None:
-            check_number(name, value, "limits the gradient", above=0)
-    check_flag("use_ema", optimizer.use_ema, "switches averaged weights on")
+def check_keras_arguments(
+    *,
+    clipnorm: Any = None,
+    clipvalue: Any = None,
+    global_clipnorm: Any = None,
+    use_ema: Any = False,
+    ema_momentum: Any = 0.99,
+    ema_overwrite_frequency: Any = None,
+    loss_scale_factor: Any = None,
+    gradient_accumulation_steps: Any = None,
+    **others: Any,
+) -> None:
+    """Checks arguments that Keras' base class checks in part or not at all.
+
+    Called before that class, whose words are others. It takes `others` too.
+    """
+    _check_clips(
+        clipnorm=clipnorm, clipvalue=clipvalue, global_clipnorm=global_clipnorm
+    )
+    check_flag("use_ema", use_ema, "switches averaged weights on")
     check_number(
         "ema_momentum",
-        optimizer.ema_momentum,
+        ema_momentum,
         "is the weight of the past in averaged weights",
         at_least=0,
         at_most=1,
     )
-    if optimizer.ema_overwrite_frequency is not None:
+    if ema_overwrite_frequency is not None:
         check_count(
             "ema_overwrite_frequency",
-            optimizer.ema_overwrite_frequency,
+            ema_overwrite_frequency,
             "is the number of steps after which averages become the weights",
         )
-    if optimizer.loss_scale_factor is not None:
+    if loss_scale_factor is not None:
         check_number(
-            "loss_scale_factor",
-            optimizer.loss_scale_factor,
-            "multiplies the loss",
-            above=0,
+            "loss_scale_factor", loss_scale_factor, "multiplies the loss", above=0
         )
-    if optimizer.gradient_accumulation_steps is not None:
+    if gradient_accumulation_steps is not None:
         check_count(
             "gradient_accumulation_steps",
-            optimizer.gradient_accumulation_steps,
+            gradient_accumulation_steps,
             "is the number of batches of one update",
             at_least=2,
+        )
+
+
+def _check_clips(**limits: Any) -> None:
+    given = {name: value for name, value in limits.items() if value is not None}
+    for name, value in given.items():
+        check_number(name, value, "limits the gradient", above=0)
+    if len(given) > 1:
+        received = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        raise ValueError(
+            "`clipnorm`, `clipvalue` and `global_clipnorm` limit the gradient, each in "
+            f"its way, and must be None but for one of them. Received: {received}."
         )
 
 

@@ -60,9 +60,9 @@ class DecoupledDecay(keras.optimizers.Optimizer):
             decay_biases_and_scales,
             "lets every variable decay",
         )
+        check_keras_arguments(**kwargs)
         rate = checked_rate(learning_rate)
         super().__init__(learning_rate=rate, weight_decay=weight_decay, **kwargs)
-        check_keras_arguments(self)
         self.decay_biases_and_scales = decay_biases_and_scales
         self.exclude_from_weight_decay()
 

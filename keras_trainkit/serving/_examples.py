@@ -7,13 +7,18 @@ from typing import Any, NoReturn
 import numpy as np
 import tensorflow as tf
 
+from keras_trainkit._arrays import without_masks
+
 PURPOSE = "`examples` are sent through the written graph and"
 
 
 def arrays_of(examples: Any, specs: dict[str, tf.TensorSpec]) -> dict[str, np.ndarray]:
-    """`examples` by input name, in the types of the signature."""
+    """`examples` by input name, in the types of the signature.
+
+    What a mask of NumPy hides is missing, not the number below it.
+    """
     arrays = {
-        name: _typed(name, value, specs[name])
+        name: _typed(name, without_masks(value), specs[name])
         for name, value in _by_name(examples, specs).items()
     }
     for name, array in arrays.items():

@@ -301,7 +301,15 @@ def _path(directory: Any) -> pathlib.Path:
             "`directory` holds the versions of one served model and must be a "
             f"non-empty string or a path. Received: directory={directory!r}."
         )
-    return pathlib.Path(os.fsdecode(directory))
+    path = pathlib.Path(os.fsdecode(directory))
+    found = next((p for p in (path, *path.parents) if p.exists()), path)
+    if found.exists() and not found.is_dir():
+        raise ValueError(
+            "`directory` holds the versions of one served model and must be a folder, "
+            f"or a new one. Received: directory={str(path)!r}, where {str(found)!r} is "
+            "a file."
+        )
+    return path
 
 
 def _save(signature: Signature, folder: pathlib.Path) -> None:

@@ -1,18 +1,23 @@
 """Checks of the arguments that every tuner takes."""
 
 import os
-import warnings
+from collections.abc import Callable
 from typing import Any
 
+import keras
 import keras_tuner
 
 from keras_trainkit._checks import check_count, check_flag, check_number, check_seed
+from keras_trainkit._warnings import warn_user
 from keras_trainkit.tuners._files import check_project_name
+from keras_trainkit.tuners._objective import check_objective_argument
 
 
 def check_arguments(
     *,
+    objective: Any,
     seed: Any,
+    directory: Any,
     project_name: Any,
     max_trials: Any,
     max_retries_per_trial: Any,
@@ -24,9 +29,12 @@ def check_arguments(
     isolate: Any,
     trial_timeout: Any,
     allow_repeats: Any,
+    overwrite: Any,
 ) -> None:
-    """Raises before anything is written."""
+    """Raises before anything is written, or deleted."""
+    check_objective_argument(objective)
     check_seed("seed", seed)
+    _check_directory(directory)
     check_project_name(project_name)
     if max_trials is not None:
         check_count("max_trials", max_trials, "is the number of configurations")
@@ -53,19 +61,96 @@ def check_arguments(
         allow_repeats,
         "decides whether a configuration may be tried again",
     )
+    check_flag("overwrite", overwrite, "deletes the search that is in the folder")
     _check_stop_criterion(min_improvement, patience)
     _check_timeout(trial_timeout, isolate)
     _check_no_chief()
 
 
 def check_hypermodel(hypermodel: Any, *, is_needed: bool) -> None:
-    """Refuses None where `run_trial` is not the tuner's own."""
-    if hypermodel is None and is_needed:
+    """Refuses what builds no models, and None where it is needed."""
+    if hypermodel is None and not is_needed:
+        return
+    is_class = isinstance(hypermodel, type)
+    builds = isinstance(hypermodel, keras_tuner.HyperModel) or callable(hypermodel)
+    if is_class and issubclass(hypermodel, keras_tuner.HyperModel):
+        allowed, builds = ", called with its arguments if it is a class,", False
+    elif isinstance(hypermodel, keras.Layer):
+        allowed, builds = " that builds a new model for every trial", False
+    else:
+        allowed = ", but in a subclass with its own `run_trial`"
+    if not builds:
         raise ValueError(
-            "`hypermodel` is the space to be searched and must be a HyperModel or "
-            "a function, but in a subclass with its own `run_trial`. "
-            "Received: hypermodel=None."
+            "`hypermodel` is the space to be searched and must be a HyperModel or a "
+            f"function `build(hp)`{allowed}. Received: hypermodel={hypermodel!r}."
         )
+
+
+def check_space_arguments(
+    hyperparameters: Any, tune_new_entries: Any, allow_new_entries: Any
+) -> None:
+    """Checks what goes before the definitions of the hypermodel."""
+    given = hyperparameters
+    if given is not None and not isinstance(given, keras_tuner.HyperParameters):
+        raise ValueError(
+            "`hyperparameters` are definitions that go before those of the hypermodel "
+            "and must be a `keras_tuner.HyperParameters` or None; single values go to "
+            f"`enqueue`. Received: hyperparameters={given!r}."
+        )
+    purpose = "decides whether entries that `hyperparameters` lacks are tuned"
+    check_flag("tune_new_entries", tune_new_entries, purpose)
+    purpose = "decides whether there may be entries that `hyperparameters` lacks"
+    check_flag("allow_new_entries", allow_new_entries, purpose)
+
+
+def check_compile_arguments(
+    optimizer: Any, loss: Any, metrics: Any, max_model_size: Any
+) -> None:
+    """Checks what replaces a model's own, before every trial fails with it."""
+    known = {
+        "optimizer": (optimizer, keras.optimizers.get, "an optimizer"),
+        "loss": (loss, keras.losses.get, "a loss"),
+    }
+    for name, (value, get, kind) in known.items():
+        if value is not None and (isinstance(value, type) or not _is_known(value, get)):
+            raise ValueError(
+                f"`{name}` replaces that of every model and must be {kind} of Keras, "
+                f"its name, or None. Received: {name}={value!r}."
+            )
+    if metrics is not None and not isinstance(metrics, list | tuple | dict):
+        raise ValueError(
+            "`metrics` replace those of every model and must be a list of metrics, or "
+            f"of their names, or None. Received: metrics={metrics!r}."
+        )
+    if max_model_size is not None:
+        purpose = "is the number of parameters that a model may have"
+        check_count("max_model_size", max_model_size, purpose)
+
+
+def listed_callbacks(callbacks: Any) -> list[Any]:
+    """The callbacks of `search` as a list; classes and other objects are refused."""
+    if callbacks is None:
+        return []
+    listed = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
+    for callback in listed:
+        if isinstance(callback, type) or not hasattr(callback, "set_model"):
+            raise ValueError(
+                "`callbacks` watch every training and must be a list of "
+                "`keras.callbacks.Callback` objects, or one of them. "
+                f"Received: {callback!r} among them."
+            )
+    return listed
+
+
+def _is_known(value: Any, get: Callable[[Any], Any]) -> bool:
+    """False for a name that Keras does not know."""
+    if not isinstance(value, str):
+        return True
+    try:
+        get(value)
+    except ValueError:
+        return False
+    return True
 
 
 def check_no_keras_tuner_arguments(logger: Any, tuner_id: Any) -> None:
@@ -90,10 +175,17 @@ def warn_if_loss_includes_penalties(
     """Warns where the loss holds what is searched, as the hypermodel says."""
     fair = getattr(hypermodel, "objective", None)
     if objective.name == "val_loss" and getattr(fair, "name", "val_loss") != "val_loss":
-        warnings.warn(
+        warn_user(
             "`objective='val_loss'` holds penalties that differ from trial to trial, "
             "so small ones win whatever they do. Take objective=hypermodel.objective.",
-            stacklevel=4,
+        )
+
+
+def _check_directory(directory: Any) -> None:
+    if directory is not None and not isinstance(directory, str | os.PathLike):
+        raise ValueError(
+            "`directory` is where the folder of the search is and must be a string or "
+            f"a path. Received: directory={directory!r}."
         )
 
 

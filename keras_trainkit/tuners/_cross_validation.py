@@ -1,11 +1,14 @@
 """Cross-validation: the arguments of `search` cut into folds, and Wilcoxon's test."""
 
+import math
+import numbers
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import optuna
+from keras_tuner.errors import FatalValueError
 from optuna.trial import FrozenTrial
 from sklearn import model_selection
 
@@ -23,6 +26,12 @@ def folded(
     """For each fold its `(args, kwargs)` with `x`, `y` and `validation_data`."""
     x, y, weights, rest, others = _arrays(args, kwargs)
     labels = y if not isinstance(y, dict | list | tuple) else None
+    if folds > row_count(x):
+        raise FatalValueError(
+            "`folds` is the number of parts that the rows are cut into, with a row in "
+            f"each, and must be at most their number. Received: folds={folds}, "
+            f"{row_count(x)} rows."
+        )
     for train, validation in _fold_rows(row_count(x), folds, seed, labels):
         parts = [x, y] if weights is None else [x, y, weights]
         held_out = tuple(take_rows(part, validation) for part in parts)
@@ -66,14 +75,41 @@ def data_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | 
     return (found[0], found[1] if len(found) > 1 else None) if found else None
 
 
+def training_rows(x: Any, y: Any, kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """`x` and `y` without the last rows, which Keras' `validation_split` holds out."""
+    share: Any = kwargs.get("validation_split")
+    is_share = isinstance(share, numbers.Real) and 0 < float(share) < 1
+    if not is_share or kwargs.get("validation_data") is not None:
+        return x, y
+    if not all(hasattr(part, "shape") for part in _parts_of(x)):
+        return x, y  # Keras has its words for what it does not cut
+    rows = math.floor(_parts_of(x)[0].shape[0] * (1 - float(share)))
+    return _first_rows(x, rows), _first_rows(y, rows)
+
+
+def _first_rows(data: Any, rows: int) -> Any:
+    if data is None:
+        return None
+    if isinstance(data, dict):
+        return {name: _first_rows(part, rows) for name, part in data.items()}
+    if isinstance(data, list | tuple) and any(hasattr(part, "shape") for part in data):
+        return type(data)(_first_rows(part, rows) for part in data)
+    if hasattr(data, "iloc"):
+        return data.iloc[:rows]
+    if hasattr(data, "tocsr"):
+        return data.tocsr()[:rows]
+    return data.slice(0, rows) if hasattr(data, "num_columns") else data[:rows]
+
+
 def row_count(data: Any) -> int:
     """Number of rows of the arrays."""
-    parts = data
+    return len(_parts_of(data)[0])
+
+
+def _parts_of(data: Any) -> list[Any]:
     if isinstance(data, dict):
-        parts = list(data.values())
-    elif not isinstance(data, list | tuple):
-        parts = [data]
-    return len(parts[0])
+        return list(data.values())
+    return list(data) if isinstance(data, list | tuple) else [data]
 
 
 def wilcoxon_test(

@@ -18,6 +18,7 @@ import numpy as np
 from keras_trainkit._libraries import names_of, readable
 from keras_trainkit.tuners._cross_validation import data_of
 
+_TOLD = ("epochs", "validation_split", "batch_size", "steps_per_epoch", "class_weight")
 _MAX_BYTES = 2**21
 _MAX_OBJECTS = 10_000
 _MIN_ROWS = 64
@@ -31,7 +32,7 @@ _SPARSE = ("data", "indices", "indptr", "row", "col", "offsets")
 def data_description(
     args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, str | None]]:
-    """Epochs, validation split, columns and shapes, and the values of all data.
+    """Arguments in `_TOLD`, columns and shapes, and the values of all data.
 
     Both dicts can be written as JSON.
 
@@ -41,8 +42,7 @@ def data_description(
     """
     x, y = data_of(args, kwargs) or (None, None)
     told = {
-        "epochs": kwargs.get("epochs"),
-        "validation_split": kwargs.get("validation_split"),
+        **{name: _told(kwargs.get(name)) for name in _TOLD},
         "x": _shapes(x),
         "y": _shapes(y),
     }
@@ -52,6 +52,23 @@ def data_description(
         "validation_data": fingerprint(kwargs.get("validation_data")),
         "sample_weight": fingerprint(kwargs.get("sample_weight")),
     }
+
+
+def plain(value: Any) -> Any:
+    """A number of NumPy as Python's, and in dicts likewise."""
+    if isinstance(value, dict):
+        return {plain(name): plain(part) for name, part in value.items()}
+    if isinstance(value, np.generic):
+        return value.item()
+    return value
+
+
+def _told(value: Any) -> Any:
+    """A plain value as JSON gives it back; None for others."""
+    value = plain(value)
+    if isinstance(value, dict):
+        return {str(name): _told(value[name]) for name in sorted(value, key=str)}
+    return value if isinstance(value, str | int | float) else None
 
 
 def _shapes(data: Any) -> Any:

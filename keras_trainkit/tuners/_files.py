@@ -75,13 +75,19 @@ def begin(folder: pathlib.Path, content: dict[str, Any], *, anew: bool = False) 
     if made_in is None:  # an unreadable marker
         return given.endswith(own_file)
     has_moved = given.endswith(own_file) and made_in.endswith(own_file)
-    if not has_moved and not is_same_database(given, made_in):
+    if has_moved or is_same_database(given, made_in):
+        return True
+    if given.endswith(own_file) and found.get("study", folder.name) != folder.name:
         raise ValueError(
-            "`storage` names the database of the search, which must be the one that "
-            f"it was begun in, {made_in!r}; use another `project_name` or "
-            f"`overwrite=True` for a new search. Received: {given!r}."
+            "`project_name` names the folder of a search and the study in it: it may "
+            f"move, and must keep its name, {found['study']!r}. "
+            f"Received: project_name={folder.name!r}."
         )
-    return True
+    raise ValueError(
+        "`storage` names the database of the search, which must be the one that it was "
+        f"begun in, {made_in!r}; use another `project_name` or `overwrite=True` for a "
+        f"new search. Received: {given!r}."
+    )
 
 
 def finish(folder: pathlib.Path, content: dict[str, Any]) -> None:

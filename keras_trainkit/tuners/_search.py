@@ -35,6 +35,7 @@ class Tuner(Protocol):
     isolate: bool
     trial_timeout: float | None
     allow_repeats: bool
+    max_model_size: int | None
 
     def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
         """Trains one configuration and returns the result, or a list of results."""

@@ -8,7 +8,6 @@ import os
 import pathlib
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -17,6 +16,7 @@ from typing import Any
 import keras_tuner
 from optuna.trial import TrialState
 
+from keras_trainkit._warnings import warn_user
 from keras_trainkit.tuners._configuration_tree import failed_steps, tree_of
 from keras_trainkit.tuners._oracle import StudyOracle
 from keras_trainkit.tuners._process_identity import is_claimed
@@ -255,11 +255,10 @@ def _only_repeats(repeated: int, records: list[TrialRecord]) -> bool:
     """
     if repeated <= _MAX_REPEATED + len(records):
         return False
-    warnings.warn(
+    warn_user(
         f"The search ends before `max_trials`: its last {repeated} configurations had "
         "all been tried. A hypermodel must ask for its hyperparameters in the same "
         "order at every start; a loop over a set does not.",
-        stacklevel=2,
     )
     return True
 

@@ -16,12 +16,15 @@ from keras_trainkit._types import Model
 from keras_trainkit.tuners import _files
 from keras_trainkit.tuners._arguments import (
     check_arguments,
+    check_compile_arguments,
     check_hypermodel,
     check_no_keras_tuner_arguments,
+    check_space_arguments,
+    listed_callbacks,
     warn_if_loss_includes_penalties,
 )
 from keras_trainkit.tuners._configuration_tree import PartialConfiguration
-from keras_trainkit.tuners._data_description import data_description
+from keras_trainkit.tuners._data_description import data_description, plain
 from keras_trainkit.tuners._database import masked_url, sqlite_url
 from keras_trainkit.tuners._hyperparameters import Parameter, as_parameter
 from keras_trainkit.tuners._oracle import StudyOracle, as_keras_tuner_trial
@@ -96,7 +99,9 @@ class StudyTuner(keras_tuner.Tuner):
     ):
         check_no_keras_tuner_arguments(logger, tuner_id)
         check_arguments(
+            objective=objective,
             seed=seed,
+            directory=directory,
             project_name=project_name,
             max_trials=max_trials,
             max_retries_per_trial=max_retries_per_trial,
@@ -108,7 +113,10 @@ class StudyTuner(keras_tuner.Tuner):
             isolate=isolate,
             trial_timeout=trial_timeout,
             allow_repeats=allow_repeats,
+            overwrite=overwrite,
         )
+        check_space_arguments(hyperparameters, tune_new_entries, allow_new_entries)
+        check_compile_arguments(optimizer, loss, metrics, max_model_size)
         has_own_run = type(self).run_trial is not StudyTuner.run_trial
         check_hypermodel(hypermodel, is_needed=not has_own_run)
         self.max_trials = max_trials
@@ -171,8 +179,9 @@ class StudyTuner(keras_tuner.Tuner):
                 silent, 2 adds a line per epoch to the progress line.
 
         Raises:
-            ValueError: The study was begun with another space, other data, or other
-                epochs. Data are compared by shapes, columns and values, validation
+            ValueError: The study was begun with another space, other data, epochs,
+                batch size, class weights or validation split, or an argument is
+                wrong. Data are compared by shapes, columns and values, validation
                 rows and sample weights too. Every value counts in up to 2 MB of each;
                 of larger data evenly spaced rows do. Of `tf.data` and other sets that
                 are read batch by batch, shapes and numbers of batches count.
@@ -234,7 +243,7 @@ class StudyTuner(keras_tuner.Tuner):
                 "`values` is a configuration to be tried and must be a dict from names "
                 f"of hyperparameters to values. Received: values={values!r}."
             )
-        self._search_study.choose(values)
+        self._search_study.choose(plain(values))
 
     def search_space_summary(self, extended: bool = False) -> None:
         """Prints the hyperparameters; see KerasTuner."""
@@ -264,8 +273,18 @@ class StudyTuner(keras_tuner.Tuner):
 
     def results_summary(self, num_trials: int = 10) -> None:
         """Prints the best trials, then how many were stopped or failed."""
+        _check_number_of("num_trials", num_trials)
         super().results_summary(num_trials)
         print_failures(self.oracle.records())
+
+    def get_best_models(self, num_models: int = 1) -> list[Model]:
+        """Models of the best trials, at their best epochs, from the best on.
+
+        Args:
+            num_models: Int >= 0. How many, at most.
+        """
+        _check_number_of("num_models", num_models)
+        return super().get_best_models(num_models)
 
     def get_best_hyperparameters(
         self, num_trials: int = 1, *, robust: bool = False
@@ -273,10 +292,11 @@ class StudyTuner(keras_tuner.Tuner):
         """Configurations from the best on.
 
         Args:
-            num_trials: Int. How many.
+            num_trials: Int >= 0. How many, at most.
             robust: Bool. Rank by the mean score of the five nearest trials in place of
                 a trial's own.
         """
+        _check_number_of("num_trials", num_trials)
         if not robust:
             return super().get_best_hyperparameters(num_trials)
         space, objective = self.oracle.get_space(), self.oracle.objective
@@ -375,6 +395,8 @@ class StudyTuner(keras_tuner.Tuner):
         return Progress(self.oracle.objective, self.oracle.max_trials, verbose)
 
     def _make_search(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Search:
+        if "callbacks" in kwargs and type(self).run_trial is StudyTuner.run_trial:
+            kwargs = {**kwargs, "callbacks": listed_callbacks(kwargs["callbacks"])}
         return Search(
             tuner=self,
             study=self._search_study,
@@ -452,8 +474,8 @@ class StudyTuner(keras_tuner.Tuner):
             "seed": None if seed is None else int(seed),
             "executions_per_trial": int(self.executions_per_trial),
             "folds": int(self.folds),
-            "lists": self._as_parameter is not as_parameter,
             "method": _method_of(type(self)),
+            "lists": self._as_parameter is not as_parameter,
         }
 
     def _populate_initial_space(self) -> None:
@@ -486,6 +508,10 @@ class StudyTuner(keras_tuner.Tuner):
         with contextlib.suppress(FailedTrialError):
             super()._populate_initial_space()
         return self.oracle.get_space()
+
+
+def _check_number_of(name: str, value: int) -> None:
+    check_count(name, value, "is how many of the best trials are shown", at_least=0)
 
 
 def _method_of(cls: type) -> str:

@@ -3,7 +3,6 @@
 import functools
 import math
 import statistics
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ import keras_tuner
 
 from keras_trainkit._arrays import take_rows
 from keras_trainkit._types import Model
+from keras_trainkit._warnings import warn_user
 from keras_trainkit.tuners._cross_validation import row_count
 from keras_trainkit.tuners._trial_record import TrialRecord
 
@@ -85,12 +85,11 @@ def _warn_if_overfitted(
     gap = (test - best.score) * (-1 if objective.direction == "max" else 1)
     if spread is None or gap <= spread:
         return
-    warnings.warn(
+    warn_user(
         f"The search has fitted its validation rows: {objective.name} of the best "
         f"trial was {best.score:.5g} there and is {test:.5g} on rows that the search "
         f"has not seen, worse by {gap:.2g}, where its spread is {spread:.2g}. Report "
         "the latter; `folds`, `executions_per_trial` and more validation rows help.",
-        stacklevel=4,  # of the caller of `evaluate_best`
     )
 
 

@@ -18,7 +18,7 @@ from keras_tuner.engine.trial import Trial
 
 from keras_trainkit._tensorflow.custom_gradients import release_graphs
 from keras_trainkit._types import Model
-from keras_trainkit.tuners._cross_validation import data_of, folded
+from keras_trainkit.tuners._cross_validation import data_of, folded, training_rows
 from keras_trainkit.tuners._score import (
     Score,
     as_floats,
@@ -233,7 +233,7 @@ def prepare(hypermodel: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> N
     method = getattr(hypermodel, "prepare", None)
     data = data_of(args, kwargs)
     if method is not None and data is not None:
-        method(*data)
+        method(*training_rows(*data, kwargs))
 
 
 @dataclasses.dataclass(frozen=True)

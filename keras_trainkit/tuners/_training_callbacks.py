@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import keras_tuner
 from keras_tuner.engine.trial import Trial
+from keras_tuner.errors import FailedTrialError
 
 from keras_trainkit.tuners._score import logs_as_floats
 from keras_trainkit.tuners._search import Tuner
@@ -80,6 +81,7 @@ class TrainingCallback(keras.callbacks.Callback):
         if self.is_stopped:
             raise StopIgnored
         self._tuner.on_epoch_end(self._trial, self.model, epoch, logs=logs)
+        self._check_size()
         logs = logs_as_floats(logs or {})
         self.epochs += 1
         self.logs.append(logs)
@@ -90,6 +92,18 @@ class TrainingCallback(keras.callbacks.Callback):
             self.model.stop_training = True
         elif self._show_epoch is not None and value is not None:
             self._show_epoch(self.epochs, value)
+
+    def _check_size(self) -> None:
+        """Fails the trial of a large model that `fit` has built.
+
+        KerasTuner looks before that, when such a model has no weights.
+        """
+        limit = self._tuner.max_model_size
+        if limit is None or not isinstance(self.model, keras.Model):
+            return
+        size = sum(math.prod(w.shape) for w in self.model.trainable_weights)
+        if size > limit:
+            raise FailedTrialError(f"Oversized model: {size} parameters. Skip model.")
 
     def _value(self, logs: dict[str, float]) -> float | None:
         if not self._objective.has_value(logs):

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import warnings
 from typing import Any
 
 import optuna
@@ -11,6 +10,7 @@ from keras_tuner.errors import FailedTrialError, FatalError
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
+from keras_trainkit._warnings import warn_user
 from keras_trainkit.tuners._configuration_tree import (
     PartialConfiguration,
     Repeated,
@@ -188,11 +188,10 @@ def _results(search: Search, trial: Trial) -> Any:
     reported = tuner.oracle.take_reported(trial.trial_id)
     if reported is None:
         return results
-    warnings.warn(
+    warn_user(
         "`oracle.update_trial` in `run_trial` is KerasTuner's old way to give a "
         "result. Please remove the call and return the metrics.",
         DeprecationWarning,
-        stacklevel=2,
     )
     return reported if results is None else results
 
@@ -200,8 +199,7 @@ def _results(search: Search, trial: Trial) -> Any:
 def _warn_of_unused(chosen: dict[str, Any], trial: Trial) -> None:
     unused = sorted(set(chosen) - {hp.name for hp in trial.hyperparameters.space})
     if unused:
-        warnings.warn(
+        warn_user(
             f"Values chosen by hand for {', '.join(unused)} had no effect: the "
             "hypermodel has no such hyperparameter.",
-            stacklevel=2,
         )

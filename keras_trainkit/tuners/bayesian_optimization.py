@@ -1,6 +1,5 @@
 import importlib.util
 import os
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +8,7 @@ import keras_tuner
 import optuna
 
 from keras_trainkit._checks import check_choice, check_count
+from keras_trainkit._warnings import warn_user
 from keras_trainkit.tuners._configuration_tree import PartialConfiguration
 from keras_trainkit.tuners._study_tuner import StudyTuner
 
@@ -145,10 +145,9 @@ class BayesianOptimization(StudyTuner):
 def _warn_of_unused(alpha: float | None, beta: float | None) -> None:
     for name, value in (("alpha", alpha), ("beta", beta)):
         if value is not None:
-            warnings.warn(
+            warn_user(
                 f"`{name}` sets KerasTuner's own Gaussian process and changes nothing "
                 f"here; `surrogate` chooses the model. Received: {name}={value!r}.",
-                stacklevel=3,
             )
 
 

@@ -172,7 +172,7 @@ def test_only_two_different_names_with_numbers_are_axes(names, tuner, tmp_path):
         ),
         ([(1e-4, 16), (1e-3, 32), (1e-2, 64), (1e-1, 128)], "differ in both"),
         ([CORNERS[0], CORNERS[0], *CORNERS[1:3]], "Received: 3 places"),
-        (CORNERS[:3], "at least 4 completed trials in `tuner`. Received: 3 completed"),
+        (CORNERS[:3], "at least 4 completed trials in `tuner` are needed. Received: 3"),
     ],
 )
 def test_trials_that_span_no_area_are_refused(pairs, words, tuner_of, tmp_path):

@@ -164,7 +164,7 @@ def test_refuses_a_search_of_fixed_values(tmp_path):
         max_trials=2,
         allow_repeats=True,
     )
-    with pytest.raises(ValueError, match="a hyperparameter in `tuner` that is not"):
+    with pytest.raises(ValueError, match="have a hyperparameter that is not fixed"):
         analysis.plot_parallel_coordinates(tuner, tmp_path / "a.png")
 
 

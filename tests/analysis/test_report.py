@@ -223,6 +223,7 @@ def test_a_search_shows_its_trials(tmp_path):
         ([1, 2], {}, "`run` is what is reported and must be what `fit` returned"),
         ({"accuracy": [1]}, {}, "`run` is what is reported"),
         (RUN, {"results": [7]}, "`results` are what else is known and must have"),
+        (RUN, {"model": 3}, "`model` is what was trained and must be a `keras.Model`"),
         (RUN, {"data": np.ones(3)}, "`data` are rows that were not trained on and"),
         (RUN, {"mute": ["KTK999"]}, "KTK999"),
         (RUN, {"data": (None, [1])}, "`data` are rows that were not trained on and"),

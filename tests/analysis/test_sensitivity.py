@@ -146,6 +146,10 @@ def test_the_picture_has_lines_and_contours(tmp_path):
         ({"hyperparameters": {}}, "must be a dict of names to lists.* Received: {}"),
         ({"hyperparameters": {"a": [1]}}, "must be a list of two or more"),
         ({"hyperparameters": {"c": [1, 2]}}, "names that `build` asks for.*'c'"),
+        (
+            {"hyperparameters": {"batch_size": [4, 0]}},
+            r"`hyperparameters\['batch_size'\]\[1\]` is the number of rows",
+        ),
         ({"pairs": [("a", "a")]}, "pairs of different names of"),
         ({"seeds": 1}, "how often a setting is trained"),
         ({"seed": -1}, "random numbers repeatable"),

@@ -353,3 +353,12 @@ def test_masked_entries_are_missing(name):
     masked = np.ma.array(np.arange(60) // 15, mask=np.arange(60) < 4)
     with pytest.raises(ValueError, match=f"`{name}` .* with 4 of 60 missing"):
         split(60, **{name: masked})
+
+
+@pytest.mark.parametrize("data", ["abc", b"abc", {1, 2, 3}])
+def test_what_has_a_length_but_no_rows_is_refused(data):
+    kind = type(data).__name__
+    with pytest.raises(
+        ValueError, match=f"`data` holds .*Received: data of type {kind}"
+    ):
+        split(data, validation=1, test=1)

@@ -289,6 +289,13 @@ def test_untunable_hypermodels_add_nothing():
         ({"l1": 0.1}, "used only where penalty is 'l1' or 'elastic_net'. Received"),
         ({"optimizer": "adamw", "momentum": 0.9}, "only where optimizer is 'sgdw'"),
         ({"label_smoothing": 0.1}, "left out with integer labels"),
+        ({"units": "8"}, r"`space\['units'\]` is the width .*space\['units'\]='8'"),
+        (
+            {"units": range(4, 8)},
+            "one value, a list of choices or, for numbers, a range",
+        ),
+        ({"units_0": None}, r"`space\['units_0'\]` is the width .*=None"),
+        ({"schedule": None}, "None is for `batch_size` alone.*schedule=None"),
         ({"scaling": ["robust"]}, "chooses a layer of `prepare`, which must be given"),
     ],
 )

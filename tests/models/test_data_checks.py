@@ -195,6 +195,10 @@ ARGUMENTS = {
     "a text of epochs": ({"epochs": "2"}, "`epochs` is the .*an integer at least 0"),
     "half an epoch": ({"initial_epoch": 0.5}, "`initial_epoch` is the .*an integer"),
     "share below 0": ({"validation_split": -0.5}, "`validation_split` is the share"),
+    "share of all rows": (
+        {"validation_split": 0.95},
+        r"`validation_split` is .*at least one .*=0.95, 12 rows, .* 0 train and 12 j",
+    ),
     "nothing to judge by": (
         {"validation_data": (X[:0], CODES[:0])},
         "validation_data: `x` holds .*must have a row",

@@ -30,9 +30,18 @@ both = pytest.mark.parametrize("optimizer_class", [AdamW, SGDW])
         ({"global_clipnorm": "1"}, "`global_clipnorm` limits .*global_clipnorm='1'"),
         ({"use_ema": 1}, "`use_ema` switches .*True or False.*use_ema=1"),
         ({"ema_momentum": 1.5}, "`ema_momentum` is the weight .*at most 1.*=1.5"),
+        (
+            {"use_ema": True, "ema_momentum": -0.5},
+            "`ema_momentum` is the weight .*-0.5",
+        ),
+        (
+            {"clipnorm": 1.5, "clipvalue": 0.25},
+            "None but for one.*Received: clipnorm=1.5, clipvalue=0.25",
+        ),
         ({"ema_overwrite_frequency": 0}, "`ema_overwrite_frequency` is .*at least 1"),
         ({"loss_scale_factor": 0}, "`loss_scale_factor` multiplies .*above 0"),
         ({"gradient_accumulation_steps": 2.5}, "`gradient_accum.*integer at least 2"),
+        ({"gradient_accumulation_steps": 1}, "`gradient_accum.*of one update.*=1\\."),
     ],
 )
 def test_refuses_what_is_out_of_range(optimizer_class, arguments, words):

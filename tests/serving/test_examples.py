@@ -79,9 +79,19 @@ def test_examples_that_do_not_fit_are_refused(examples, words):
         (STEPS * 1e300, "values that fit float32"),
         (STEPS.astype(str), "type that float32 holds"),
         (STEPS > 3, "type that float32 holds.*bool"),
+        (np.ma.array(["a"], mask=[True]), "type that float32 holds"),
         (STEPS + 1j, "type that float32 holds.*complex"),
     ],
 )
 def test_a_single_input_is_checked_the_same_way(examples, words):
     with pytest.raises(ValueError, match=words):
         arrays_of(examples, ONE)
+
+
+def test_what_a_mask_hides_is_missing():
+    masked = np.ma.array(STEPS, mask=STEPS.max() == STEPS)
+    found = arrays_of(masked, ONE)["steps"]
+    np.testing.assert_array_equal(np.isnan(found), STEPS.max() == STEPS)
+    tokens = np.ma.array(TOKENS, mask=TOKENS.max() == TOKENS)
+    with pytest.raises(ValueError, match="type that int32 holds.*float64"):
+        arrays_of([tokens, ["Rome", "Oslo"]], TWO)

@@ -233,6 +233,15 @@ def test_directory_is_a_string_or_a_path(priced, rows, directory):
         serving.export(priced, directory, rows)
 
 
+@pytest.mark.parametrize("below", ["", "models/prices"])
+def test_a_file_in_the_place_of_the_directory_is_named(priced, rows, tmp_path, below):
+    (tmp_path / "notes").write_text("kept")
+    words = "`directory` holds the versions .*a folder.*notes' is a file"
+    with pytest.raises(ValueError, match=words):
+        serving.export(priced, tmp_path / "notes" / below, rows)
+    assert (tmp_path / "notes").read_text() == "kept"
+
+
 def test_another_backend_is_named(priced, rows, tmp_path, monkeypatch):
     monkeypatch.setattr(keras.config, "backend", lambda: "jax")
     with pytest.raises(RuntimeError, match="KERAS_BACKEND=tensorflow.*'jax'"):

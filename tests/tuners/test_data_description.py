@@ -210,3 +210,46 @@ def test_a_study_that_names_no_validation_split_goes_on(tmp_path, monkeypatch):
     tuner = Searcher(max_trials=2, directory=tmp_path)
     tuner.search(ROWS, ROWS, validation_split=0.2, verbose=0)
     assert len(tuner.oracle.trials) == 2
+
+
+OTHERS = {
+    "epochs": (np.int64(3), 4),
+    "batch_size": (np.int32(8), 16),
+    "steps_per_epoch": (5, 6),
+    "class_weight": ({0: 1.0, np.int64(1): np.float32(0.5)}, {0: 1.0, 1: 9.0}),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_trials_of_one_search_are_all_trained_alike(name, tmp_path):
+    options = {"max_trials": 2, "seed": 1, "directory": tmp_path}
+    before, after = OTHERS[name]
+    Searcher(**options).search(ROWS, ROWS[:, 0], verbose=0, **{name: before})
+    Searcher(**options).search(ROWS, ROWS[:, 0], verbose=0, **{name: before})
+    with pytest.raises(ValueError, match=f"begun as, with {name}=.*Received: {name}="):
+        Searcher(**options).search(ROWS, ROWS[:, 0], verbose=0, **{name: after})
+
+
+def test_a_folder_of_another_name_is_told_its_old_one(tmp_path):
+    Searcher(max_trials=1, directory=tmp_path, project_name="houses")
+    (tmp_path / "houses").rename(tmp_path / "flats")
+    words = "`project_name` .*keep its name, 'houses'. .*project_name='flats'"
+    with pytest.raises(ValueError, match=words):
+        Searcher(max_trials=1, directory=tmp_path, project_name="flats")
+
+
+@pytest.mark.parametrize(
+    ("method", "argument"),
+    [
+        ("get_best_models", "num_models"),
+        ("get_best_hyperparameters", "num_trials"),
+        ("results_summary", "num_trials"),
+    ],
+)
+@pytest.mark.parametrize("number", [-1, 1.5, "2"])
+def test_the_best_are_counted_in_whole_numbers(method, argument, number, tmp_path):
+    tuner = Searcher(max_trials=3, seed=1, directory=tmp_path)
+    tuner.search(verbose=0)
+    with pytest.raises(ValueError, match=f"`{argument}` is how many .*={number!r}"):
+        getattr(tuner, method)(number)
+    assert len(tuner.get_best_hyperparameters(2)) == 2

@@ -6,6 +6,7 @@ import keras
 import keras_tuner
 import numpy as np
 import optuna
+import pandas as pd
 import pytest
 from optuna.trial import TrialState
 from searching import Curves
@@ -182,6 +183,39 @@ def test_every_row_is_held_out_once_and_prepare_sees_only_the_others(tmp_path):
     assert frame["spread"]["0000"] == pytest.approx(statistics.stdev(means))
 
 
+class Watched(keras_tuner.HyperModel):
+    """Keeps what `prepare` is given; trains nothing."""
+
+    def prepare(self, x_train, y_train):
+        self.given = x_train, y_train
+
+    def build(self, hp):
+        hp.Int("a", 1, 90)
+        return keras.Sequential([keras.layers.Dense(1)])
+
+    def fit(self, hp, model, *args, **kwargs):
+        return 1.0
+
+
+@pytest.mark.parametrize(
+    ("held_out", "rows"),
+    [
+        ({"validation_split": 0.25}, 7),  # Keras trains on floor(10 * 0.75)
+        ({"validation_split": 0.25, "validation_data": ([1], [1])}, 10),
+        ({"validation_split": 0.0}, 10),
+        ({}, 10),
+    ],
+)
+def test_prepare_sees_no_row_of_a_validation_split(held_out, rows, tmp_path):
+    model, y = Watched(), np.arange(10.0)
+    tuner = tuners.RandomSearch(model, None, max_trials=1, directory=tmp_path)
+    x = {"numbers": y[:, None], "table": pd.DataFrame({"a": y})}
+    tuner.search(x, y=y, **held_out)
+    given, targets = model.given
+    assert list(targets) == list(range(rows))
+    assert list(given["numbers"][:, 0]) == list(given["table"]["a"]) == list(targets)
+
+
 def test_a_trial_that_loses_three_folds_is_given_up(tmp_path):
     model = Folded(lambda a, y_val: np.mean(y_val) + (a > 1))
     tuner = tuners.RandomSearch(
@@ -229,6 +263,28 @@ def test_a_model_that_is_too_large_fails_and_says_so(line, tmp_path):
     frame = tuner.trials_frame()
     assert list(frame["state"]) == ["FAIL", "COMPLETE"]
     assert "Oversized model: 26 parameters" in frame["reason"]["0000"]
+
+
+def test_a_model_that_fit_builds_is_too_large_as_well(line, tmp_path):
+    def unbuilt(hp):
+        model = keras.Sequential([keras.layers.Dense(hp.Int("units", 1, 9))])
+        model.compile("sgd", "mse")
+        return model
+
+    width = np.shape(line[0])[1]
+    tuner = tuners.RandomSearch(
+        unbuilt,
+        max_trials=2,
+        seed=0,
+        max_model_size=5 * (width + 1),
+        directory=tmp_path,
+    )
+    tuner.enqueue({"units": 6})
+    tuner.enqueue({"units": 5})
+    tuner.search(*line, validation_data=line, verbose=0)
+    frame = tuner.trials_frame()
+    assert list(frame["state"]) == ["FAIL", "COMPLETE"]
+    assert f"Oversized model: {6 * (width + 1)} par" in frame["reason"]["0000"]
 
 
 def test_loss_and_metrics_of_the_tuner_replace_the_models(line, tmp_path):
