@@ -191,7 +191,15 @@ def _start(
     seed: int,
 ) -> dict[str, Any]:
     """All values from which those of a setting differ."""
-    given = dict(getattr(base, "values", base) or {})
+    given = {} if base is None else getattr(base, "values", None)
+    given = base if isinstance(base, Mapping) else given
+    if not isinstance(given, Mapping):
+        raise ValueError(
+            "`base` holds the values that are left as they are and must be a dict, a "
+            "`keras_tuner.HyperParameters` as of `get_best_hyperparameters()`, or "
+            f"None. Received: base={base!r}."
+        )
+    given = dict(given)
     hp = _hyperparameters(given)
     keras.utils.set_random_seed(seed)
     _model(build, hp)

@@ -86,10 +86,12 @@ def test_random_numbers_go_on_as_if_none_had_been_drawn():
     assert (random.getstate(), np.random.get_state()[1].tolist()) == before
 
 
-def test_the_base_may_be_the_best_of_a_search():
+@pytest.mark.parametrize("is_dict", [False, True])
+def test_the_base_may_be_the_best_of_a_search_or_a_dict(is_dict):
     best = keras_tuner.HyperParameters()
     best.values = {"a": 3.0, "b": "y"}
-    found = analysis.sensitivity(Formula(), {"a": [0.0, 3.0]}, **DATA, base=best)
+    base = best.values if is_dict else best
+    found = analysis.sensitivity(Formula(), {"a": [0.0, 3.0]}, **DATA, base=base)
     assert found.settings[0] == {"a": 3.0}
     assert found.means[0] == pytest.approx(1.5, abs=0.03)
 
@@ -150,6 +152,7 @@ def test_the_picture_has_lines_and_contours(tmp_path):
             {"hyperparameters": {"batch_size": [4, 0]}},
             r"`hyperparameters\['batch_size'\]\[1\]` is the number of rows",
         ),
+        ({"base": [0.5]}, r"`base` holds the values .*a dict.*base=\[0.5\]"),
         ({"pairs": [("a", "a")]}, "pairs of different names of"),
         ({"seeds": 1}, "how often a setting is trained"),
         ({"seed": -1}, "random numbers repeatable"),
