@@ -98,5 +98,5 @@ def test_max_trials_ends_it_earlier(tmp_path):
 
 def test_a_list_and_a_range_do_not_share_a_study(tmp_path):
     tried(tmp_path, lambda hp: hp.Float("a", 0, 1), max_trials=1, seed=3)
-    with pytest.raises(ValueError, match="begun as, with lists=True"):
+    with pytest.raises(ValueError, match="begun as, with method='GridSearch'"):
         searcher(tuners.RandomSearch)(directory=tmp_path, seed=3)
