@@ -136,10 +136,20 @@ def vector_epochs(
         lengths: Ints `(rows,)`. Words of each training text, of those that are read.
         preset: One of `_recipe.PRESETS`.
         given: As in `_recipe.with_given`.
+
+    Raises:
+        ValueError: Passes are given, and no text has two words.
     """
     rows, words = len(lengths), int(lengths.sum())
     if given.get("vector_epochs") is not None:
         found = given["vector_epochs"], "given"
+        if found[0] and lengths.max() < 2:
+            raise ValueError(
+                "`vector_epochs` is the number of passes in which vectors of words are "
+                "learned, from words beside them, and must be 0 where no training text "
+                f"has two. Received: vector_epochs={found[0]}, and {rows} training "
+                "texts of at most one word."
+            )
     elif preset == "fast":
         found = 0, FAST
     elif rows < MANY_ROWS or lengths.max() < 2:

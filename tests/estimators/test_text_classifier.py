@@ -135,6 +135,15 @@ def test_what_cannot_be_trained_on_is_refused_before_training(given, words):
         TextClassifier(**given).fit(**sent)
 
 
+def test_vectors_of_words_need_a_text_of_two():
+    words = (
+        "^`vector_epochs` .* must be 0 .* Received: vector_epochs=2, and 24 training"
+    )
+    classifier = TextClassifier(validation=0.25, vector_epochs=2, **SMALL)
+    with pytest.raises(ValueError, match=words):
+        classifier.fit(["good", "bad", "", "bad!"] * 8, OPINIONS)
+
+
 def test_it_is_cloned_with_its_arguments_and_says_what_it_takes():
     given = TextClassifier(max_tokens=50, split="character")
     assert clone(given).get_params() == given.get_params()
