@@ -328,6 +328,8 @@ def _networks(
     def network(seen: Rows, values: Mapping[str, Any]) -> Model:
         epochs, units = values["vector_epochs"], values["embedding_units"]
         if epochs and not learned:
+            if goal.verbose:
+                print(f"Vectors of words; passes over the training texts: {epochs}")
             vectors = word_vectors(seen.x, vocabulary_size, units, epochs=epochs)
             learned.append(vectors)
         return _network(goal, vocabulary_size, values, seen, *learned)

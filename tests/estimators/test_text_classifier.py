@@ -135,6 +135,15 @@ def test_what_cannot_be_trained_on_is_refused_before_training(given, words):
         TextClassifier(**given).fit(**sent)
 
 
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize("verbose", [0, 2])
+def test_what_takes_time_before_the_first_epoch_is_said_once(verbose, capsys):
+    arguments = {**SMALL, "epochs": 1, "folds": 2, "vector_epochs": 1}
+    TextClassifier(**arguments, verbose=verbose).fit(TEXTS, OPINIONS)
+    said = capsys.readouterr().out
+    assert said.count("passes over the training texts: 1\n") == (verbose > 0)
+
+
 def test_vectors_of_words_need_a_text_of_two():
     words = (
         "^`vector_epochs` .* must be 0 .* Received: vector_epochs=2, and 24 training"
