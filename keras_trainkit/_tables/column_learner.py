@@ -100,7 +100,7 @@ class ColumnLearner:
 
     def _update_texts(self, column: Column) -> None:
         if column.infinite:
-            _refuse_infinite(self.name)
+            refuse_infinite(self.name)
         self._is_declared |= column.declared
         self._is_mixed |= column.mixed
         present = column.values[column.values != ""]
@@ -321,10 +321,11 @@ class ColumnLearner:
 
 def _check_finite(name: str, values: np.ndarray) -> None:
     if np.isinf(values).any():
-        _refuse_infinite(name)
+        refuse_infinite(name)
 
 
-def _refuse_infinite(name: str) -> NoReturn:
+def refuse_infinite(name: str) -> NoReturn:
+    """Refuses an infinite number in a column that is trained on."""
     raise ValueError(
         f"The column {name!r} is scaled by its values and must hold finite numbers "
         "(below 1.8e308; datetimes before the year 290,000) or missing ones. "

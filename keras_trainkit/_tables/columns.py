@@ -42,7 +42,7 @@ class Column:
         declared: Bool. True if pandas' category type says that it is categorical.
         types: Names of the types of other values, for messages.
         mixed: Bool. True if some of the texts came as numbers or booleans.
-        infinite: Bool. True if one of these numbers was infinite; its text is "".
+        infinite: Int. How many of these numbers were infinite; their text is "".
         rounded: Bool. True if an integer beyond 2^53 is another one in float64.
         coarse: Bool. True if a float is so large that its type has no fractions there.
     """
@@ -52,7 +52,7 @@ class Column:
     declared: bool = False
     types: str = ""
     mixed: bool = False
-    infinite: bool = False
+    infinite: int = 0
     rounded: bool = False
     coarse: bool = False
 
@@ -142,6 +142,18 @@ def read(name: str, column: Any) -> Column:
     if isinstance(dtype, np.dtype):
         return _array_column(name, np.asarray(column))
     return _extension_column(name, column)
+
+
+def number_of_infinite(column: Column, values: np.ndarray | None = None) -> int:
+    """Infinite numbers of a column, or of what its texts stand for.
+
+    Args:
+        values: The column as its kind, or None.
+    """
+    numbers = column.values if column.values.dtype.kind == "f" else values
+    if numbers is None or numbers.dtype.kind != "f":
+        return column.infinite
+    return column.infinite + int(np.count_nonzero(np.isinf(numbers)))
 
 
 def _is_read_by_numpy(column: Any) -> bool:
@@ -259,7 +271,7 @@ def _object_column(name: str, array: np.ndarray) -> Column:
     texts = np.full(len(array), "", object)
     if holds in ({"number", "text"}, {"boolean", "text"}):
         texts[present] = [mixed_text(name, value) for value in objects]
-        infinite = any(map(is_infinite, objects))
+        infinite = sum(map(is_infinite, objects))
         return Column("text", texts, mixed=True, infinite=infinite)
     if len(holds) > 1:
         refuse_mixed(name, map(str, holds))
@@ -271,11 +283,20 @@ def _object_column(name: str, array: np.ndarray) -> Column:
         return Column("other", texts, types=", ".join(type_names(types)))
     values = np.full(len(array), np.nan)
     if holds == {"datetime"}:
-        moments = np.array(list(map(in_utc, objects)), "datetime64[us]")
-        values[present] = seconds(moments)
+        values[present] = _seconds_of_moments(objects)
     elif holds:
         values[present] = real_numbers(objects)
     return _number_column(holds.pop() if holds else None, values, objects)
+
+
+def _seconds_of_moments(moments: np.ndarray) -> np.ndarray:
+    """Seconds since 1970-01-01 of dates and datetimes, UTC where they have a zone."""
+    found = object_array([in_utc(moment) for moment in moments])
+    known = np.fromiter((isinstance(m, float) for m in found), bool, len(found))
+    values = np.empty(len(found))
+    values[known] = found[known].astype("float64")
+    values[~known] = seconds(found[~known].astype("datetime64[us]"))
+    return values
 
 
 def _text_column(texts: np.ndarray) -> Column:

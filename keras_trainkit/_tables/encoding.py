@@ -19,6 +19,7 @@ from keras import ops
 from keras_trainkit._tables.column_state import CYCLES, ColumnState, numeric_names
 from keras_trainkit._tables.columns import (
     Column,
+    number_of_infinite,
     raw_columns,
     read_columns,
     refuse_mixed,
@@ -32,6 +33,7 @@ from keras_trainkit._tables.notation import PLAIN, compiled, words_pattern
 from keras_trainkit._tables.objects import object_array
 from keras_trainkit._tensorflow import text_values
 from keras_trainkit._types import Layer, Tensor
+from keras_trainkit._warnings import warn_user
 
 MISSING_CODE, UNSEEN_CODE, FIRST_LEVEL_CODE = 0, 1, 2
 CLIP = 3.0  # the default of `layers.RobustScaling`
@@ -43,11 +45,18 @@ def plain_table(
 ) -> dict[str, np.ndarray]:
     """Values of each column, converted to its kind; see `kinds`.
 
+    Infinite numbers, which will count as missing, are told in a warning.
+
     Args:
         kinds: Kinds that the user gives, by column name.
     """
     columns = _read(table, states)
-    return {s.name: _values(s, columns[s.name], kinds) for s in states}
+    values = {s.name: _values(s, columns[s.name], kinds) for s in states}
+    infinite = {n: number_of_infinite(columns[n], values[n]) for n in values}
+    found = [f"{count:,} in {name!r}" for name, count in infinite.items() if count]
+    if found:
+        warn_user(f"Infinite numbers count as missing: {', '.join(found)}.")
+    return values
 
 
 def sent_table(

@@ -110,14 +110,17 @@ def numbers_in(array: np.ndarray) -> tuple[np.ndarray, list[str]]:
 
 
 def in_utc(moment: Any) -> Any:
-    """A datetime without time zone; one with a zone is converted to UTC.
+    """A date or datetime without zone as it is; one with a zone in UTC.
 
-    Not by `astimezone`, which fails at both ends of the calendar.
+    Pandas' is a datetime64, Python's the seconds since 1970-01-01 as float: by
+    `astimezone` moments at both ends of the calendar fail.
     """
     if getattr(moment, "tzinfo", None) is None:
         return moment
-    local = np.datetime64(moment.replace(tzinfo=None), "us")
-    return local - np.timedelta64(moment.utcoffset(), "us")
+    if hasattr(moment, "to_datetime64"):
+        return moment.to_datetime64()
+    known = moment.utcoffset() is not None
+    return moment.timestamp() if known else moment.replace(tzinfo=None)
 
 
 def object_text(name: str, value: Any) -> str:

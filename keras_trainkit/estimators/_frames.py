@@ -13,7 +13,8 @@ from sklearn.utils import check_array
 from keras_trainkit._arrays import without_masks
 from keras_trainkit._libraries import is_lazy, names_of, readable
 from keras_trainkit._row_labels import check_columns_in_order
-from keras_trainkit._tables.columns import is_table, read
+from keras_trainkit._tables.column_learner import refuse_infinite
+from keras_trainkit._tables.columns import is_table, number_of_infinite, read
 from keras_trainkit._tables.objects import object_array
 
 PURPOSE = "`X` is the table, a row per sample, and"
@@ -84,6 +85,12 @@ class Table:
             words: Function of a name: the texts that stand for a missing value there.
         """
         return [n for n, c in self.columns.items() if _is_empty(n, c, words(n))]
+
+    def check_finite(self) -> None:
+        """Refuses infinite numbers, as the encoder does in rows that it learns from."""
+        for name, column in self.columns.items():
+            if number_of_infinite(read(name, column)):
+                refuse_infinite(name)
 
 
 def taken(column: Any, rows: np.ndarray) -> Any:

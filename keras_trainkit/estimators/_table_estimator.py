@@ -207,13 +207,16 @@ class TableEstimator(Estimator):
     def _plan(
         self, source: Table, splits: Splits, goal: Goal, folds: int | None
     ) -> Plan:
-        training = source.take(trained_rows(splits))
+        trained = trained_rows(splits)
+        training = source.take(trained)
         empty = self._columns_without_value(training)
         used = source.without(empty)
         rows, columns = len(splits[0][0]), len(used.columns)
         recipe = chosen(rows, columns, goal.task, self.preset, self._given(), folds)
         encoder = self._encoder(empty)
         encoder.adapt(training.without(empty).columns)
+        validated = np.concatenate([part for _, part in splits])
+        used.take(np.setdiff1d(validated, trained)).check_finite()
         if self.numeric_embedding is None and not encoder.numeric_shape[0]:
             recipe["numeric_embedding"] = choice(False, NO_NUMBERS)
         if self.verbose:

@@ -98,7 +98,8 @@ class TableEncoder(keras.layers.Layer):
 
     | value                             | in `adapt` | afterwards          |
     | --------------------------------- | ---------- | ------------------- |
-    | infinite number, or over 1.8e308  | ValueError | counts as missing   |
+    | infinite number, or over 1.8e308  | ValueError | missing, with a     |
+    |                                   |            | warning             |
     | level that is no UTF-8            | ValueError | unseen              |
     | missing in the whole column       | ValueError | fine                |
     | missing, but in no adapted row    |            | filled, not flagged |

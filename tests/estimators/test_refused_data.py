@@ -157,6 +157,25 @@ def refuses(kind, arguments, x, y, words, given=None):
     assert not hasattr(estimator, "model_")  # nothing was trained
 
 
+@pytest.mark.parametrize("row", [2, 29])  # trained on, validated
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 10**400])
+def test_infinity_is_refused_in_every_row_of_a_table(row, value):
+    x = {"a": X[:, 0], "b": X[:, 1].tolist()}
+    x["b"][row] = value
+    validation = [1, 28, 29]
+    for kind in (estimators.TableClassifier, estimators.TableRegressor):
+        with pytest.raises(ValueError, match="'b' is scaled.*an infinite number"):
+            kind(epochs=1, validation=validation).fit(x, CODES)
+
+
+def test_rows_of_weight_0_may_be_infinite():
+    given = {"epochs": 1, "validation": 5, "members": 1, "hidden_units": (2,)}
+    weights = np.where(np.arange(30) == 4, 0.0, 1.0)
+    estimator = estimators.TableRegressor(**given, random_state=0)
+    estimator.fit(changed(X, (4, 1), np.inf), VALUES, sample_weight=weights)
+    assert np.isfinite(estimator.predict(X)).all()
+
+
 @pytest.mark.parametrize("case", TABLE)
 def test_a_table_is_refused(case):
     x, y, given, words = TABLE[case]
@@ -293,6 +312,21 @@ def test_columns_of_a_dict_with_their_labels_in_another_order_are_refused():
 def classifier():
     arguments = {"epochs": 1, "validation": 0.3, "members": 1, "hidden_units": (2,)}
     return estimators.TableClassifier(**arguments, random_state=0).fit(FRAME, CODES)
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba"])
+def test_infinity_counts_as_missing_in_what_is_predicted_and_is_told(
+    classifier, method
+):
+    column = FRAME["a"].astype("float64")
+    infinite, missing = column.copy(), column.copy()
+    infinite.iloc[[3, 5]], missing.iloc[[3, 5]] = np.inf, np.nan
+    predict = getattr(classifier, method)
+    expected = predict(FRAME.assign(a=missing))
+    with pytest.warns(UserWarning, match="missing: 2 in 'a'") as caught:
+        predicted = predict(FRAME.assign(a=infinite))
+    assert np.array_equal(predicted, expected)
+    assert [w.filename for w in caught] == [__file__]
 
 
 def test_score_refuses_rows_in_another_order(classifier):

@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import zoneinfo
 
 import numpy as np
 import pandas as pd
@@ -153,6 +154,37 @@ def test_moments_at_the_ends_of_the_calendar_are_read():
     np.testing.assert_allclose(plain([first, last]) / 86400, days, rtol=1e-15)
 
 
+class _NoOffset(datetime.tzinfo):
+    def utcoffset(self, moment):
+        return None
+
+
+BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
+HOUR = 3600.0
+AT = datetime.datetime(1970, 1, 1, 12)
+MOMENTS = [  # and seconds since 1970, by hand
+    (AT.replace(tzinfo=BERLIN), 11 * HOUR),
+    (pd.Timestamp(AT, tz="Europe/Berlin"), 11 * HOUR),
+    (pd.Timestamp(AT, tz="UTC").as_unit("s"), 12 * HOUR),
+    (pd.Timestamp("1969-12-31 23:59:59.999999999", tz="UTC"), -1e-6),  # as without zone
+    (AT.replace(tzinfo=_NoOffset()), 12 * HOUR),  # Python takes it for none
+    (AT, 12 * HOUR),
+    (AT.date(), 0.0),
+    (np.datetime64(AT), 12 * HOUR),
+    # The hour that is there twice when summer time ends, at 1 UTC.
+    (datetime.datetime(1990, 9, 30, 2, 30, tzinfo=BERLIN), (7577 * 24 + 0.5) * HOUR),
+    (
+        datetime.datetime(1990, 9, 30, 2, 30, tzinfo=BERLIN, fold=1),
+        (7577 * 24 + 1.5) * HOUR,
+    ),
+]
+
+
+def test_moments_of_any_zone_are_read_in_utc_in_one_column():
+    moments, expected = zip(*MOMENTS, (None, NAN), strict=True)
+    np.testing.assert_array_equal(plain(list(moments)), expected)
+
+
 def test_a_year_that_int64_cannot_count_is_infinite():
     column = np.array(["300000-01-01", "2020-01-01"], "datetime64[D]")
     with pytest.raises(ValueError, match="'x' .* before the year 290,000"):
@@ -259,7 +291,9 @@ def test_codes_that_float64_does_not_tell_apart_are_refused(column):
     encoder = TableEncoder(categories=["x"])
     encoder.adapt({"x": [2**53 - 1, 2**53 - 2]})
     sent = {"x": [2**53 - 1, 2**53 - 2, 2**53, 10**400]}
-    assert encoder(sent)["categorical"].ravel().tolist() == [3, 2, 1, 0]
+    with pytest.warns(UserWarning, match="1 in 'x'"):
+        encoded = encoder(sent)["categorical"]
+    assert encoded.ravel().tolist() == [3, 2, 1, 0]
 
 
 def test_texts_that_are_no_numbers_are_refused_where_numbers_are_asked_for():
@@ -293,7 +327,8 @@ def test_infinite_numbers_beside_texts_are_missing_afterwards():
     encoder.adapt({"x": ["1", 2, "3", "?"]})
     sent = {"x": ["3", np.inf, -(10**400), decimal.Decimal("1e400")]}
     expected = [[3, 0], [2, 1], [2, 1], [2, 1]]
-    assert encoder(sent)["numeric"].tolist() == expected
+    with pytest.warns(UserWarning, match="3 in 'x'"):
+        assert encoder(sent)["numeric"].tolist() == expected
     assert encoder.plain_columns(sent)["x"].tolist() == ["3.0", "", "", ""]
 
 

@@ -1,6 +1,8 @@
 """What the encoder learns from a table and makes of one; values by hand."""
 
 import datetime
+import decimal
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -87,8 +89,30 @@ def test_infinite_numbers_are_refused_at_first_and_count_as_missing_later():
     with pytest.raises(ValueError, match="'x' is scaled .* finite .* infinite"):
         adapted({"x": [1.0, -np.inf]})
     encoder = adapted({"x": [1.0, 3.0, None]}, scaling=None)
-    encoded = encoder({"x": [np.inf, -np.inf]})["numeric"]
+    with pytest.warns(UserWarning, match="^Infinite numbers .* missing: 2 in 'x'.$"):
+        encoded = encoder({"x": [np.inf, -np.inf]})["numeric"]
     assert encoded.tolist() == [[2, 1], [2, 1]]
+
+
+@pytest.mark.parametrize(
+    ("learned", "values", "count"),
+    [
+        (["1", "2"], ["3", np.inf, -np.inf], 2),  # numbers beside texts
+        ([1.0, 2.0], [decimal.Decimal("inf"), None], 1),
+        ([1.0, 2.0], [10**400, np.nan], 1),
+        (["1", "2"], ["3", "4"], 0),
+        ([1.0, 2.0], [np.nan, None], 0),
+    ],
+)
+def test_infinite_numbers_are_told_at_the_line_of_the_call(learned, values, count):
+    encoder = adapted({"x": learned, "y": [1.0, 2.0]})
+    rows = {"x": values, "y": [1.0] * len(values)}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        encoder(rows)
+    told = f"Infinite numbers count as missing: {count} in 'x'."
+    assert [str(w.message) for w in caught] == [told] * (count > 0)
+    assert all(w.filename == __file__ for w in caught)
 
 
 @pytest.mark.parametrize("scaling", ["robust", "standard", None])
@@ -104,7 +128,9 @@ def test_few_integers_are_numbers_unless_named():
     encoder = adapted(table, categories=["zip"])
     assert (encoder.numeric_names, encoder.levels("zip")) == (("rooms",), (70, 10, 20))
     sent = {"rooms": [2] * 5, "zip": [70.0, 20.0, 30.0, np.nan, np.inf]}
-    assert encoder(sent)["categorical"].ravel().tolist() == [2, 4, 1, 0, 0]
+    with pytest.warns(UserWarning, match="1 in 'zip'"):
+        encoded = encoder(sent)["categorical"]
+    assert encoded.ravel().tolist() == [2, 4, 1, 0, 0]
 
 
 def test_kinds_read_texts_as_numbers_and_datetimes():
