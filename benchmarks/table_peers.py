@@ -4,10 +4,12 @@ Each peer is a function from a `Table` and a seed to predictions for its test ro
 Trees learn at 0.05 (CatBoost at its own rate) for up to 2,000 rounds and stop after 50
 without gain on the validation rows; scikit-learn's trees stop by a tenth of the
 training rows of their own choice; RealMLP-TD has its own defaults, and takes the best
-epoch by the validation rows, as ours does.
+epoch by the validation rows, as ours does. AutoGluon searches with the preset of
+1.5 for the best predictions on a processor, on the rows of training and validation.
 """
 
 import dataclasses
+import tempfile
 import warnings
 
 import numpy as np
@@ -134,6 +136,38 @@ def realmlp(table, seed):
             cat_col_names=table.texts(),
         )
         return np.ravel(model.predict(test))
+
+
+def autogluon(table, seed, seconds):
+    """The ensemble of a search of so many seconds on one processor."""
+    from autogluon.tabular import TabularPredictor
+
+    (train, y_train), (validation, y_validation), (frame, _) = table.parts()
+    rows = pd.concat([train, validation], ignore_index=True)
+    rows.columns = frame.columns = [f"column {n}" for n in range(frame.shape[1])]
+    rows["target"] = np.concatenate([y_train, y_validation])
+    regression = table.task == "regression"
+    with tempfile.TemporaryDirectory() as folder:
+        predictor = TabularPredictor(
+            "target",
+            eval_metric="root_mean_squared_error" if regression else "log_loss",
+            path=folder,
+            verbosity=0,
+        )
+        predictor.fit(
+            rows,
+            time_limit=seconds,
+            presets="best_quality_v150",
+            num_cpus=1,
+            num_gpus=0,
+            ag_args_ensemble={"model_random_seed": seed},
+        )
+        notes = {"models": len(predictor.model_names())}
+        if not regression:
+            notes["log_loss"] = -predictor.evaluate(
+                frame.assign(target=table.targets[2]), silent=True
+            )["log_loss"]
+        return predictor.predict(frame).to_numpy(), notes
 
 
 PEERS = {

@@ -17,7 +17,9 @@ that seed, into parts as large: a check of a recipe that was settled on the usua
 `--panel` takes the tables of `panel.py` beside it, on which the recipe is settled, cuts
 each by the seed of the run, and compares the methods over all of them (table_ranks.py).
 `--automl` compares the recipe ("ours") with a search around it of so many seconds, of
-processor time, so that other work on the machine takes nothing from it.
+processor time, so that other work on the machine takes nothing from it. With
+`--autogluon PYTHON`, an interpreter with AutoGluon, whose releases of other libraries
+are not those of the kit, AutoGluon searches as long, by the clock.
 A run is a line of `--results`; runs that are there already are not repeated, so the
 table can be made in several sittings.
 """
@@ -34,6 +36,7 @@ import sys
 import time
 
 import numpy as np
+import table_peers
 import table_ranks
 
 HERE = pathlib.Path(__file__).parent
@@ -45,7 +48,7 @@ ASKED = {
     "house_16h": 28_000,
     "covertype": 0.908,
 }
-AUTOML = "ours, time_limit="
+AUTOML, AUTOGLUON = "ours, time_limit=", "AutoGluon, time_limit="
 # For an ablation: arguments of the estimator, a row of the table each.
 CHANGES = {
     "the recipe": {},
@@ -64,10 +67,23 @@ LIBRARIES = {
     "CatBoost": ["catboost"],
     "scikit-learn": ["sklearn.ensemble"],
     "RealMLP-TD": ["pytabkit"],
+    "AutoGluon": ["autogluon.tabular"],
 }
 
 
-def main(data, results, sets, methods, seeds, ablation, other_rows, panel, automl):
+def main(
+    *,
+    data,
+    results,
+    sets,
+    methods,
+    seeds,
+    ablation,
+    other_rows,
+    panel,
+    automl,
+    autogluon,
+):
     results = pathlib.Path(results)
     results.parent.mkdir(parents=True, exist_ok=True)
     usual = load_module(pathlib.Path(data, "panel.py")).NAMES if panel else [*ASKED]
@@ -75,25 +91,21 @@ def main(data, results, sets, methods, seeds, ablation, other_rows, panel, autom
         sets, methods = ablation, list(CHANGES)
     elif automl:
         methods = ["ours", f"{AUTOML}{automl}"]
+        methods += [f"{AUTOGLUON}{automl}"] if autogluon else []
     else:
-        methods = methods or ["ours", "ours, fast", *peers()]
+        methods = methods or ["ours", "ours, fast", *table_peers.PEERS]
     for seed in range(seeds):
         for name in sets or usual:
             for method in methods:
                 run = (name, method, seed, cut_of(other_rows, panel))
                 if not any(is_run(r, *run) for r in read(results)):
-                    run_apart(data, results, name, method, seed, other_rows, panel)
+                    python = autogluon if AUTOGLUON in method else sys.executable
+                    run_apart(data, results, *run[:3], other_rows, panel, python)
     cut = cut_of(other_rows, panel)
     runs = [r for r in read(results) if r.get("cut", "usual") == cut]
     print_table(runs, sets or usual, methods)
     if panel:
         table_ranks.print_ranks(runs, sets or usual, methods)
-
-
-def peers():
-    from table_peers import PEERS
-
-    return PEERS
 
 
 def read(results):
@@ -114,24 +126,28 @@ def cut_of(other_rows, panel):
     return "usual" if other_rows is None else f"other rows {other_rows}"
 
 
-def run_apart(data, results, name, method, seed, other_rows, panel):
+def run_apart(data, results, name, method, seed, other_rows, panel, python):
     """In a process of its own, so that no method finds another's threads or caches."""
     job = ["--data", data, "--job", name, method, str(seed), "--results", str(results)]
     if other_rows is not None:
         job += ["--other-rows", str(other_rows)]
     if panel:
         job += ["--panel"]
-    subprocess.run([sys.executable, __file__, *job], check=True)
+    subprocess.run([python, __file__, *job], check=True)
 
 
 def one_job(data, results, name, method, seed, other_rows, panel):
     table = read_table(data, name, other_rows, seed if panel else None)
-    for library in LIBRARIES.get(method, ["keras_trainkit.estimators"]):
+    usual = ["keras_trainkit.estimators"]
+    for library in LIBRARIES.get(method.split(",")[0], usual):
         importlib.import_module(library)  # before the clock starts
     wall, cpu = time.perf_counter(), time.process_time()
     errors = {}
-    if method in peers():
-        predicted = peers()[method](table, seed)
+    if method in table_peers.PEERS:
+        predicted = table_peers.PEERS[method](table, seed)
+    elif method.startswith(AUTOGLUON):
+        seconds = int(method.removeprefix(AUTOGLUON))
+        predicted, errors = table_peers.autogluon(table, seed, seconds)
     else:
         predicted, errors = ours(table, method, seed)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -207,8 +223,6 @@ def searched(estimator):
 
 
 def read_table(data, name, other_rows, panel_seed=None):
-    from table_peers import Table
-
     if panel_seed is None:
         whole = load_module(pathlib.Path(data, "load.py")).table(name)
     else:
@@ -221,7 +235,7 @@ def read_table(data, name, other_rows, panel_seed=None):
     if task == "classification" and len(np.unique(y)) == 2:
         task = "binary"
     frames = tuple(frame.iloc[part].reset_index(drop=True) for part in rows)
-    return Table(name, frames, tuple(y[part] for part in rows), task)
+    return table_peers.Table(name, frames, tuple(y[part] for part in rows), task)
 
 
 def load_module(path):
@@ -265,6 +279,7 @@ if __name__ == "__main__":
     parser.add_argument("--other-rows", type=int, metavar="SEED")
     parser.add_argument("--panel", action="store_true", help="the tables of panel.py")
     parser.add_argument("--automl", type=int, metavar="SECONDS", help="of a search")
+    parser.add_argument("--autogluon", metavar="PYTHON", help="that has AutoGluon")
     parser.add_argument("--job", nargs=3, help=argparse.SUPPRESS)
     given = vars(parser.parse_args())
     job = given.pop("job")

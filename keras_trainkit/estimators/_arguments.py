@@ -39,6 +39,10 @@ _NUMBERS: dict[str, tuple[str, dict[str, float]]] = {
         "is the share of states set to 0",
         {"at_least": 0, "below": 1},
     ),
+    "linear_weight": (
+        "is the share of a linear model in the mean",
+        {"at_least": 0, "at_most": 1},
+    ),
     "learning_rate": ("is the rate that is held", {"above": 0}),
     "weight_decay": ("pulls weights to 0", {"at_least": 0}),
     "label_smoothing": (

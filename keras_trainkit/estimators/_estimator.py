@@ -127,10 +127,7 @@ class Estimator(FileEstimator):
             plan = self._plan(source, splits, goal, folds["value"])
             check_same_recipe(folder, seed, plan.recipe)
             parts, seen = parts_of(plan.encoded, y, weights, splits)
-            build = functools.partial(plan.network, seen)
-            trained, recipe = self._train(
-                plan.recipe, build, parts, goal, seed, data, folder
-            )
+            trained, recipe = self._train(plan, seen, parts, goal, seed, data, folder)
         rate = recipe["learning_rate"]["value"]
         learned |= plan.attributes | {"model_": trained.model}
         histories, trials = trained.histories, trained.trials
@@ -153,16 +150,21 @@ class Estimator(FileEstimator):
 
     def _train(
         self,
-        recipe: Recipe,
-        build: Callable[[dict[str, Any]], Model],
+        plan: Plan,
+        seen: Rows,
         parts: Sequence[Part],
         goal: Goal,
         seed: int,
         data: Data,
         folder: pathlib.Path | None,
     ) -> tuple[Trained, Recipe]:
-        """The trained model, and the recipe by which it came about."""
-        return train(recipe, build, parts, goal, seed, folder), recipe
+        """The trained model, and the recipe by which it came about.
+
+        Args:
+            seen: All rows that are trained on.
+        """
+        build = functools.partial(plan.network, seen)
+        return train(plan.recipe, build, parts, goal, seed, folder), plan.recipe
 
     def _splits(
         self,

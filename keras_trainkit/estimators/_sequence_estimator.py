@@ -34,7 +34,16 @@ from keras_trainkit.estimators._sequences import (
 )
 from keras_trainkit.estimators._training import Goal, targets
 from keras_trainkit.layers import StandardScaling
-from keras_trainkit.models import bilstm_attention
+from keras_trainkit.models import autoregression, bilstm_attention
+
+# Of the recipe, which files of earlier releases lack.
+LATER_NUMBERS: dict[str, Any] = {
+    "min_epoch_steps": 1,
+    "convolutions": (),
+    "pool_size": 1,
+    "convolution_mean": False,
+    "num_lengths": 1,
+}
 
 
 class SequenceEstimator(Estimator):
@@ -42,13 +51,7 @@ class SequenceEstimator(Estimator):
 
     _few_rows = 0
     _steps_at_once = 1
-    _later_numbers: ClassVar[dict[str, Any]] = {
-        "min_epoch_steps": 1,
-        "convolutions": (),
-        "pool_size": 1,
-        "convolution_mean": False,
-        "num_lengths": 1,
-    }
+    _later_numbers: ClassVar[dict[str, Any]] = LATER_NUMBERS
     n_features_in_: int
 
     def fit(
@@ -230,30 +233,48 @@ def _network(
     goal: Goal, missing: str | None, seen: Rows, values: Mapping[str, Any]
 ) -> Model:
     """The uncompiled model; both scalings learn from `seen`."""
-    scaling, target_scaling = StandardScaling(), None
-    scaling.adapt(seen.x, mask_value=PADDING)
-    if goal.task == "regression":
-        target_scaling = StandardScaling(dtype="float32")
-        target_scaling.adapt(seen.y)
     return bilstm_attention(
         (None, seen.x.shape[-1]),
         targets(seen.y[:1], goal).shape[1],
         values["units"],
-        mask_value=PADDING,
-        max_length=values["max_length"],
-        keep=values["keep"],
         dropout=values["dropout"],
         recurrent_dropout=values["recurrent_dropout"],
         scales=values["scales"],
         convolutions=values["convolutions"] or None,
         pool_size=values["pool_size"],
         convolution_mean=values["convolution_mean"],
-        scaling=scaling,
-        missing=missing,
-        target_scaling=target_scaling,
-        task=goal.task,
         classes=goal.classes,
+        **_around(goal, missing, seen, values),
     )
+
+
+def linear_network(
+    goal: Goal, missing: str | None, seen: Rows, values: Mapping[str, Any]
+) -> Model:
+    """A linear model of the last steps, of numbers, as `_network` around it."""
+    outputs, steps = seen.y.shape[1], values["linear_steps"]
+    around = _around(goal, missing, seen, values)
+    return autoregression((None, seen.x.shape[-1]), outputs, steps, **around)
+
+
+def _around(
+    goal: Goal, missing: str | None, seen: Rows, values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Arguments of both models; the scalings learn from `seen`."""
+    scaling, target_scaling = StandardScaling(), None
+    scaling.adapt(seen.x, mask_value=PADDING)
+    if goal.task == "regression":
+        target_scaling = StandardScaling(dtype="float32")
+        target_scaling.adapt(seen.y)
+    return {
+        "mask_value": PADDING,
+        "max_length": values["max_length"],
+        "keep": values["keep"],
+        "scaling": scaling,
+        "missing": missing,
+        "target_scaling": target_scaling,
+        "task": goal.task,
+    }
 
 
 def _takes(model: Model, channels: Any) -> bool:

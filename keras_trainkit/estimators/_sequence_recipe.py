@@ -26,6 +26,7 @@ SEQUENCES_SEEN = 540_000  # sequences times epochs, at most
 TEXTS_SEEN = 120_000
 WORDS_SEEN = 4_000_000  # of the training texts, while vectors are learned
 MOST_VECTOR_EPOCHS = 20
+MOST_LINEAR = 500  # numbers that the linear model reads
 MANY_ROWS = 1_000  # for batches of like length, and for vectors of words
 MUCH_PADDING = 0.25  # share of the steps
 LIKE_LENGTHS = 4
@@ -75,7 +76,9 @@ def chosen_for_measurements(
         "weight_decay": (0.02, EVERY),
         "global_clipnorm": (1.0, EVERY),
     }
-    if task != "regression":
+    if task == "regression":
+        found["linear_steps"] = _linear_steps(longest, channels, given)
+    else:
         found["label_smoothing"] = (0.1, EVERY)
     if preset == "fast":
         found["epochs"] = (40, f"the most {FAST}")
@@ -196,6 +199,21 @@ def _pool_size(convolutions: Sequence, steps: int) -> tuple[int, str]:
     return max(2, times), (
         f"half of the {steps:,} steps that are read of the longest training row, or at "
         f"most {STEPS_BEHIND}"
+    )
+
+
+def _linear_steps(
+    longest: int, channels: int, given: Mapping[str, Any]
+) -> tuple[int, str]:
+    """The last steps that the linear model reads; 0 for no such model."""
+    if given.get("linear_weight") == 0:
+        return 0, "the given share of a linear model is 0"
+    if given.get("linear_weight") is None and given.get("loss") is not None:
+        return 0, "a linear model lowers the squared error, and not the given loss"
+    read = min(longest, given.get("max_length") or MOST_STEPS)
+    return min(read, max(1, MOST_LINEAR // channels)), (
+        f"of the {read:,} that are read of the longest training row, those that have "
+        f"at most {MOST_LINEAR} numbers"
     )
 
 

@@ -3,7 +3,7 @@
 import functools
 import os
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import keras
@@ -244,20 +244,21 @@ class TableEstimator(Estimator):
 
     def _train(
         self,
-        recipe: Recipe,
-        build: Callable[[dict[str, Any]], Model],
+        plan: Plan,
+        seen: Rows,
         parts: Sequence[Part],
         goal: Goal,
         seed: int,
         data: Data,
         folder: pathlib.Path | None,
     ) -> tuple[Trained, Recipe]:
+        build = functools.partial(plan.network, seen)
         if not self._searches():
-            return train(recipe, build, parts, goal, seed, folder), recipe
+            return train(plan.recipe, build, parts, goal, seed, folder), plan.recipe
         # Brings KerasTuner and Optuna.
         from keras_trainkit.estimators._recipe_search import search_around
 
-        return search_around(recipe, build, parts, goal, seed, data, self)
+        return search_around(plan.recipe, build, parts, goal, seed, data, self)
 
     def _tested(self, rows: list[Row], X: Any, y: Any) -> list[Row]:  # noqa: N803
         """The rows of the leaderboard, with scores on these rows."""

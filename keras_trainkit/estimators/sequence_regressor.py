@@ -1,10 +1,22 @@
+import functools
+import pathlib
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
+from keras_trainkit.estimators._estimator import Data, Plan, Recipe
+from keras_trainkit.estimators._linear_part import with_linear
+from keras_trainkit.estimators._parts import Part, Rows
+from keras_trainkit.estimators._recipe import choice
 from keras_trainkit.estimators._regressor import Regressor
-from keras_trainkit.estimators._sequence_estimator import SequenceEstimator
+from keras_trainkit.estimators._sequence_estimator import (
+    LATER_NUMBERS,
+    SequenceEstimator,
+    linear_network,
+)
+from keras_trainkit.estimators._training import Goal, Trained, train
 
 
 class SequenceRegressor(Regressor, SequenceEstimator):
@@ -14,6 +26,11 @@ class SequenceRegressor(Regressor, SequenceEstimator):
     channels with scaled targets, `optimizers.AdamW` and `callbacks.CooldownOnPlateau`.
     Nothing is hidden: the same parts in a script, with the values of `recipe_`, give
     the same weights, bit for bit.
+
+    Predictions are the mean of the network's and those of a linear function of the
+    last steps, `models.autoregression`, fitted by ridge regression with the penalty
+    that is best for rows left out one by one (scikit-learn's `RidgeCV`): in equal
+    parts, unless the validation rows clearly want others.
 
     Rows kept for validation choose the best epoch and size the intervals of
     `predict_interval`. With `folds` all rows do: each is left out by one of several
@@ -35,6 +52,8 @@ class SequenceRegressor(Regressor, SequenceEstimator):
         dropout: Float in [0, 1), or None.
         recurrent_dropout: Float in [0, 1). Share of the states dropped on their way
             into the gates, or None.
+        linear_weight: Float in [0, 1]. Share of the linear function in the mean, 0 for
+            the network alone. None: by the recipe, 0 with a `loss`.
         epochs: Int >= 1, the most. Or None.
         batch_size: Int >= 1. Rows per step, or None.
         learning_rate: Float > 0. The rate that is held until the validation loss gets
@@ -82,8 +101,15 @@ class SequenceRegressor(Regressor, SequenceEstimator):
     ```
 
     Source: the recipe is that of docs/figures/sequences.md; the network after Zhou et
-    al., 2016, P16-2034.
+    al., 2016, P16-2034; the mean of two kinds of forecasts Bates and Granger, 1969,
+    doi:10.1057/jors.1969.103.
     """
+
+    _later_numbers: ClassVar[dict[str, Any]] = {
+        **LATER_NUMBERS,
+        "linear_steps": 0,
+        "linear_weight": 0.0,
+    }
 
     def __init__(
         self,
@@ -98,6 +124,7 @@ class SequenceRegressor(Regressor, SequenceEstimator):
         convolution_mean: bool | None = None,
         dropout: float | None = None,
         recurrent_dropout: float | None = None,
+        linear_weight: float | None = None,
         epochs: int | None = None,
         batch_size: int | None = None,
         learning_rate: float | None = None,
@@ -121,6 +148,7 @@ class SequenceRegressor(Regressor, SequenceEstimator):
         self.convolution_mean = convolution_mean
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
+        self.linear_weight = linear_weight
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -133,3 +161,24 @@ class SequenceRegressor(Regressor, SequenceEstimator):
         self.keras_callbacks = keras_callbacks
         self.random_state = random_state
         self.verbose = verbose
+
+    def _train(
+        self,
+        plan: Plan,
+        seen: Rows,
+        parts: Sequence[Part],
+        goal: Goal,
+        seed: int,
+        data: Data,
+        folder: pathlib.Path | None,
+    ) -> tuple[Trained, Recipe]:
+        build, recipe = functools.partial(plan.network, seen), plan.recipe
+        trained = train(recipe, build, parts, goal, seed, folder)
+        values = {name: entry["value"] for name, entry in recipe.items()}
+        if not values["linear_steps"]:
+            return trained, recipe | {"linear_weight": choice(0.0, "no linear model")}
+        linear = linear_network(goal, plan.notes["missing"]["value"], seen, values)
+        trained, share = with_linear(
+            trained, linear, parts, goal, values, self.linear_weight
+        )
+        return trained, recipe | {"linear_weight": share}

@@ -5,6 +5,7 @@ from keras_trainkit.layers.categorical_embedding import CategoricalEmbedding
 from keras_trainkit.layers.feature_selection import FeatureSelection
 from keras_trainkit.layers.gaussian_feature_noise import GaussianFeatureNoise
 from keras_trainkit.layers.head import Head
+from keras_trainkit.layers.last_steps import LastSteps
 from keras_trainkit.layers.learnable_swish import LearnableSwish
 from keras_trainkit.layers.masked_conv1d import MaskedConv1D
 from keras_trainkit.layers.member_adapter import MemberAdapter
@@ -34,6 +35,7 @@ __all__ = [
     "FeatureSelection",
     "GaussianFeatureNoise",
     "Head",
+    "LastSteps",
     "LearnableSwish",
     "MaskedConv1D",
     "MemberAdapter",

@@ -1,6 +1,7 @@
 """Functions that return an uncompiled `keras.Model`, and tools for such a model."""
 
 from keras_trainkit.models.attention_scores import attention_scores
+from keras_trainkit.models.autoregression import autoregression
 from keras_trainkit.models.bilstm_attention import bilstm_attention
 from keras_trainkit.models.ensemble import ensemble
 from keras_trainkit.models.image_augmentation import image_augmentation
@@ -16,6 +17,7 @@ __all__ = [
     "MemberModel",
     "TaskModel",
     "attention_scores",
+    "autoregression",
     "bilstm_attention",
     "ensemble",
     "image_augmentation",

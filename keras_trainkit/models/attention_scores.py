@@ -16,14 +16,14 @@ def attention_scores(model: keras.Model) -> keras.Model:
         model: Functional `keras.Model` with one `layers.AttentionPooling`, called
             with `return_attention_scores=True`, such as `models.bilstm_attention`
             gives, loaded from a file or not. Or a `models.MemberModel` with one for
-            each member.
+            each member, or a `models.ensemble` of which a network has one.
 
     Returns:
         A `keras.Model` with the inputs of `model`, whose output `(batch, time)` adds
         up to 1 over the valid steps of each row and is 0 at masked ones. `time` is
         that of the steps that attention sees: `max_length` where `model` cuts; with
         a `pool_size` of 2 half of it, rounded up, counted from the first valid step.
-        Of several members the mean of their weights.
+        Of several members, or networks that have them, the mean of their weights.
 
     Raises:
         ValueError: `model` is not functional, or has no such layer or several, or
@@ -36,25 +36,37 @@ def attention_scores(model: keras.Model) -> keras.Model:
     weights = attention_scores(model).predict(np.zeros((1, 50, 9)))  # (1, 50)
     ```
     """
-    layers = getattr(model, "layers", ())
-    found = [layer for layer in layers if isinstance(layer, AttentionPooling)]
-    if not found or not getattr(model, "inputs", None) or not _fits(model, found):
-        raise ValueError(
-            "`model` is what attends and must be a functional model with one "
-            "`layers.AttentionPooling` among its layers, or one for each member. "
-            f"Received: model={model!r} with {len(found)} of them."
-        )
-    weights = [_weights_of(model, layer) for layer in found]
+    members = model.layers[-1].input.shape[1] if isinstance(model, MemberModel) else 1
+    weights = _all_weights(model, members)
     if len(weights) == 1:
         return TaskModel(model.input, weights[0], name="attention_scores")
     mean = keras.layers.Average(dtype=weights[0].dtype, name="mean")(weights)
     return TaskModel(model.input, mean, name="attention_scores")
 
 
-def _fits(model: keras.Model, found: list[AttentionPooling]) -> bool:
-    """True if one of the layers is there, or one for each member."""
-    members = model.layers[-1].input.shape[1] if isinstance(model, MemberModel) else 1
-    return len(found) in (1, members)
+def _all_weights(model: keras.Model, members: int) -> list[Tensor]:
+    """The weights of each member that attends, of the networks of an ensemble too."""
+    layers = getattr(model, "layers", ())
+    found = [layer for layer in layers if isinstance(layer, AttentionPooling)]
+    networks = [one for one in layers if isinstance(one, keras.Model) and _attends(one)]
+    is_plain = len(found) in (1, members) and not networks
+    if not getattr(model, "inputs", None) or not (is_plain or (networks and not found)):
+        raise ValueError(
+            "`model` is what attends and must be a functional model with one "
+            "`layers.AttentionPooling` among its layers, or one for each member. "
+            f"Received: model={model!r} with {len(found)} of them."
+        )
+    weights = [_weights_of(model, layer) for layer in found]
+    for network in networks:
+        of_network = _all_weights(network, network.output.shape[1])
+        weights += keras.Model(network.input, of_network)(model.input)
+    return weights
+
+
+def _attends(layer: keras.layers.Layer) -> bool:
+    """True for the attention, and for a model that has it."""
+    inner = getattr(layer, "layers", ())
+    return isinstance(layer, AttentionPooling) or any(map(_attends, inner))
 
 
 def _weights_of(model: keras.Model, layer: AttentionPooling) -> Tensor:

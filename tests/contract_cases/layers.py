@@ -2,6 +2,7 @@ CASES: dict[str, dict] = {
     "CategoricalEmbedding": {"sizes": [3, 9], "units": 5, "one_hot_up_to": 4},
     "GaussianFeatureNoise": {"stddev": [0.2, 0.4], "seed": 7},
     "Head": {"units": 3, "task": "classification", "classes": ["b", "c", "a"]},
+    "LastSteps": {"steps": 7},
     "MaskedConv1D": {"filters": 5, "kernel_size": 4, "use_bias": False},
     "MemberAdapter": {"members": 3, "groups": [2, 5]},
     "MemberDense": {"units": 5, "activation": "tanh", "kernel_regularizer": "l1"},

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import linear_model
 from sklearn.base import clone
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV
@@ -91,8 +92,9 @@ def test_gaps_in_the_rows_of_fit_are_flagged_in_the_network(regressor, classifie
     assert values_of(regressor)["missing"] == "indicator"
     assert values_of(classifier)["missing"] is None
     assert values_of(regressor)["training_rows"] == 29  # one of weight 0, five groups
-    names = [layer.name for layer in regressor.model_.layers]
-    assert "missing" in names
+    network, line = (regressor.model_.get_layer(f"network_{n}") for n in (1, 2))
+    for model in (network, line):  # their mean is the model
+        assert "missing" in [layer.name for layer in model.layers]
 
 
 def test_a_prediction_does_not_depend_on_the_rows_beside_it(classifier, sequences):
@@ -437,7 +439,33 @@ def in_plain_keras(sequences, y, recipe, **task):
         ],
         verbose=0,
     )
-    return model
+    return model if classes else beside_a_line(model, *arrays, chosen, task)
+
+
+def beside_a_line(model, x, y, chosen, task):
+    """The mean of the network and of a linear function of the last steps."""
+    padding, share = chosen["mask_value"], chosen["linear_weight"]
+    scaling = layers.StandardScaling()
+    scaling.adapt(x, mask_value=padding)
+    linear = models.autoregression(
+        (None, x.shape[-1]),
+        y.shape[1],
+        chosen["linear_steps"],
+        mask_value=padding,
+        max_length=chosen["max_length"],
+        scaling=scaling,
+        missing=chosen["missing"],
+        **task,
+    )
+    past = keras.Model(linear.input, linear.get_layer("past").output)
+    numbers = past.predict(x, batch_size=1024, verbose=0).astype("float64")
+    scaled = keras.ops.convert_to_numpy(task["target_scaling"](y)).astype("float64")
+    ridge = linear_model.RidgeCV(len(x) * 10.0 ** np.arange(-6, 4))
+    ridge.fit(numbers, scaled)
+    line = [ridge.coef_.T[None], ridge.intercept_[None]]
+    linear.get_layer("members").set_weights(line)
+    assert 0 < share < 1
+    return models.ensemble([model, linear], weights=[1 - share, share])
 
 
 @pytest.mark.slow

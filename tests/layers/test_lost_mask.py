@@ -16,6 +16,7 @@ each = pytest.mark.parametrize(
         lambda: layers.MultiScale(join=False),
         lambda: layers.MaskedConv1D(2, 3),
         lambda: layers.SequenceMean(),
+        lambda: layers.LastSteps(2),
     ],
 )
 

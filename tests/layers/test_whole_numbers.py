@@ -17,6 +17,7 @@ CASES = {
     "largest of windows": lambda: layers.MultiScale(method="max"),
     "convolution": lambda: layers.MaskedConv1D(2, 3),
     "mean of steps": lambda: layers.SequenceMean(),
+    "last steps": lambda: layers.LastSteps(7),
     "recurrent": lambda: layers.VariationalLSTM(2),
     "swish": lambda: layers.LearnableSwish(),
     "members": lambda: layers.MemberDense(2),

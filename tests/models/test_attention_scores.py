@@ -3,7 +3,13 @@ import numpy as np
 import pytest
 
 from keras_trainkit.layers import AttentionPooling
-from keras_trainkit.models import attention_scores, bilstm_attention, mlp
+from keras_trainkit.models import (
+    attention_scores,
+    autoregression,
+    bilstm_attention,
+    ensemble,
+    mlp,
+)
 
 TOKENS = np.array([[5, 3, 9, 1, 0, 0], [0, 0, 0, 0, 0, 0], [4, 4, 8, 1, 7, 6]])
 PADDING = TOKENS == 0
@@ -47,6 +53,31 @@ def test_follow_the_model_when_it_is_trained():
     after = shown.predict(TOKENS, verbose=0)
     assert np.abs(after - before).max() > 1e-4
     assert np.array_equal(after, scores(given))
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize("members", [1, 2])
+def test_of_networks_that_are_averaged(members):
+    task = {"task": "regression", "members": members}
+    networks = [model(**task), model(**task)]
+    expected = np.mean([scores(one) for one in networks], axis=0)
+    both = ensemble(networks)
+    assert scores(both) == pytest.approx(expected, abs=1e-6)
+    third = model(**task)
+    nested = ensemble([both, third])
+    expected = (2 * expected + scores(third)) / 3
+    assert scores(nested) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_of_a_network_beside_a_line():
+    task = {"task": "regression"}
+    network = bilstm_attention((None, 1), 2, (4,), **task)
+    both = ensemble([network, autoregression((None, 1), 2, 3, **task)])
+    x = TOKENS[..., None].astype("float32")
+    expected = attention_scores(network).predict(x, verbose=0)
+    found = attention_scores(both).predict(x, verbose=0)
+    assert found == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.usefixtures("eagerly")

@@ -1,0 +1,143 @@
+"""`SequenceRegressor`: the linear function that its network is averaged with."""
+
+import numpy as np
+import pytest
+from comparing import assert_close
+from sklearn.linear_model import RidgeCV
+
+from keras_trainkit.estimators import SequenceRegressor, _linear_part
+
+SMALL = {"units": (), "convolutions": ((2, 1),), "epochs": 2, "random_state": 0}
+RNG = np.random.default_rng(0)
+
+
+def windows(rows=80, back=6, ahead=2):
+    """Pasts and futures of a series that leaves its range."""
+    steps = np.arange(rows + back + ahead - 1)
+    series = 0.3 * steps + np.sin(steps) + RNG.normal(size=len(steps)) / 20
+    cut = np.lib.stride_tricks.sliding_window_view(series, back + ahead)
+    return cut[:, :back], cut[:, back:]
+
+
+@pytest.fixture(scope="module")
+def fits():
+    """The windows, and an estimator for each share of the linear function."""
+    x, y = windows()
+    shares = (0, 0.25, 1, None)
+    made = {s: SequenceRegressor(linear_weight=s, **SMALL) for s in shares}
+    return x, y, {s: one.fit(x[:60], y[:60], order="rows") for s, one in made.items()}
+
+
+def test_alone_it_is_ridge_regression_of_the_standardized_past(fits):
+    x, y, made = fits
+    rows = slice(0, 48)  # a fifth of 60 is validated
+    mean, std = x[rows].mean(), x[rows].std()
+    centers, spreads = y[rows].mean(axis=0), y[rows].std(axis=0)
+    ridge = RidgeCV(48 * 10.0 ** np.arange(-6, 4))
+    ridge.fit((x[rows] - mean) / std, (y[rows] - centers) / spreads)
+    expected = ridge.predict((x - mean) / std) * spreads + centers
+    assert_close(made[1].predict(x), expected, rtol=1e-3)
+    assert np.abs(made[1].predict(x[60:]) - y[60:]).max() < 1  # all beyond the range
+
+
+def test_a_given_share_is_its_share_of_the_predictions(fits):
+    x, _, made = fits
+    network, line = made[0].predict(x), made[1].predict(x)
+    assert np.abs(network - line).max() > 1
+    mixed = 0.75 * network + 0.25 * line
+    assert_close(made[0.25].predict(x), mixed, rtol=1e-4, atol=1e-4)
+    found = made[0.25].recipe_["linear_weight"]
+    assert found == {"value": 0.25, "reason": "given"}
+
+
+def test_what_validation_clearly_wants_is_taken(fits):
+    x, y, made = fits
+    assert made[None].recipe_["linear_weight"]["value"] > 0.9  # two epochs teach little
+    assert made[None].score(x[60:], y[60:]) > made[0].score(x[60:], y[60:])
+
+
+def test_conformity_scores_are_those_of_the_mean(fits):
+    x, y, made = fits
+    for fitted in made.values():
+        off = np.abs(fitted.predict(x[48:60]) - y[48:60])
+        expected = np.sort(off, axis=0)
+        assert_close(fitted.conformity_scores_, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_networks_of_folds_are_averaged_with_the_mean_of_lines():
+    x, y = windows()
+    shares = {s: SequenceRegressor(linear_weight=s, folds=2, **SMALL) for s in (0, 1)}
+    half = SequenceRegressor(linear_weight=0.5, folds=2, **SMALL).fit(x, y)
+    network, line = (one.fit(x, y).predict(x) for one in shares.values())
+    assert_close(half.predict(x), (network + line) / 2, rtol=1e-4, atol=1e-4)
+    assert half.conformity_scores_.shape == (80, 2)
+    assert np.abs(line - y).max() < 1
+
+
+def test_rows_count_by_their_weight():
+    x = RNG.normal(size=(80, 3))
+    y = np.where(np.arange(80) % 2, x[:, -1], -x[:, -1])
+    weights = np.where(np.arange(80) % 2, 1.0, 1e-6)
+    line = SequenceRegressor(linear_weight=1, **SMALL).fit(x, y, weights)
+    assert_close(line.predict(x), x[:, -1], rtol=1e-2, atol=1e-2)
+
+
+def test_there_is_none_where_a_line_says_nothing():
+    x = RNG.normal(size=(40, 5))
+    both = np.concatenate([x, -x])
+    y = np.tile(np.abs(x).sum(axis=1), 2)
+    pairs = np.tile(np.arange(40), 2)  # opposite rows are validated together
+    found = SequenceRegressor(**SMALL).fit(both, y, groups=pairs)
+    assert found.recipe_["linear_weight"]["value"] == 0
+    assert "members" in [layer.name for layer in found.model_.layers]
+
+
+def test_there_is_none_of_another_loss():
+    x, y = windows(30)
+    found = SequenceRegressor(loss="mae", **SMALL).fit(x, y)
+    assert found.recipe_["linear_steps"]["value"] == 0
+    assert "the given loss" in found.recipe_["linear_steps"]["reason"]
+    assert found.recipe_["linear_weight"]["value"] == 0
+
+
+def test_steps_are_those_that_hold_at_most_so_many_numbers(monkeypatch):
+    monkeypatch.setattr("keras_trainkit.estimators._sequence_recipe.MOST_LINEAR", 7)
+    x = RNG.normal(size=(30, 6, 3))
+    found = SequenceRegressor(**SMALL).fit(x, x[:, -1, 0])
+    assert found.recipe_["linear_steps"]["value"] == 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "better", "expected"),
+    [
+        (60, "linear", 1.0),
+        (60, "network", 0.0),
+        (60, "neither", 0.5),
+        (8, "linear", 0.5),
+    ],
+)
+def test_half_unless_enough_rows_agree(rows, better, expected):
+    rng = np.random.default_rng(1)
+    truth = rng.normal(size=(rows, 2))
+    near, far = truth + rng.normal(size=(2, rows, 2)) * [[[0.01]], [[1.0]]]
+    if better == "neither":
+        near = truth - (far - truth) + rng.normal(size=truth.shape) / 10
+    network, line = (far, near) if better == "linear" else (near, far)
+    share = _linear_part._share(truth, network, line, None)
+    assert share["value"] == pytest.approx(expected, abs=0.02)
+
+
+@pytest.mark.slow
+def test_few_numbers_of_many_rows_are_fitted(monkeypatch):
+    monkeypatch.setattr(_linear_part, "MOST_ROWS", 25)
+    x, y = windows()
+    line = SequenceRegressor(linear_weight=1, **SMALL).fit(x, y)
+    assert np.abs(line.predict(x) - y).max() < 1
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, "half", True, np.nan])
+def test_refuses_what_is_no_share(share):
+    x, y = windows(30)
+    with pytest.raises(ValueError, match="`linear_weight` is the share of a linear"):
+        SequenceRegressor(linear_weight=share, **SMALL).fit(x, y)
