@@ -12,6 +12,8 @@ from keras_trainkit._warnings import warn_user
 from keras_trainkit.tuners._files import check_project_name
 from keras_trainkit.tuners._objective import check_objective_argument
 
+_MADE_TO_FIT = ("accuracy", "acc", "crossentropy", "ce")  # of which `compile` makes one
+
 
 def check_arguments(
     *,
@@ -122,6 +124,12 @@ def check_compile_arguments(
             "`metrics` replace those of every model and must be a list of metrics, or "
             f"of their names, or None. Received: metrics={metrics!r}."
         )
+    for metric in keras.tree.flatten(metrics):
+        if metric not in _MADE_TO_FIT and not _is_known(metric, keras.metrics.get):
+            raise ValueError(
+                "`metrics` replace those of every model and must be metrics of Keras, "
+                f"or their names. Received: {metric!r} among them."
+            )
     if max_model_size is not None:
         purpose = "is the number of parameters that a model may have"
         check_count("max_model_size", max_model_size, purpose)

@@ -5,6 +5,7 @@ from the trial; `Parameter` converts each definition to a distribution and value
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -116,6 +117,9 @@ def as_parameter(hp: Any) -> Parameter:
     """
     if isinstance(hp, Choice | Boolean):
         return Parameter(CategoricalDistribution(list(hp.values)))
+    if isinstance(hp, Fixed):
+        return Parameter(CategoricalDistribution([hp.value]))
+    _check_range(hp)
     if hp.sampling != "linear" and hp.step is not None:
         return _index_parameter(hp)
     number = int if isinstance(hp, Int) else float
@@ -148,12 +152,31 @@ def as_listed_parameter(hp: Any) -> Parameter:
     KerasTuner's own list: 10 values where a range has no step. The default comes
     first, as in its grid search.
     """
-    if isinstance(hp, Choice | Boolean):
+    if isinstance(hp, Choice | Boolean | Fixed):
         others = list(hp.values)
     else:
+        _check_range(hp)
         others = sorted(_numbers(hp))
     values = [hp.default, *(value for value in others if value != hp.default)]
     return Parameter(CategoricalDistribution(values))
+
+
+def _check_range(hp: Any) -> None:
+    """Refuses a range of numbers that have no end, or lie too far apart."""
+    low, high, step = float(hp.min_value), float(hp.max_value), hp.step
+    fine = math.isfinite(high - low) and (
+        step is None or (math.isfinite(float(step)) and float(step) > 0)
+    )
+    if isinstance(hp, Int):
+        fine = fine and low >= -(2**63) and high < 2**63
+    if not fine:
+        bounds = "integers of 64 bits" if isinstance(hp, Int) else "finite numbers"
+        raise FatalValueError(
+            f"The range of {hp.name!r} is what its values are drawn from and must have "
+            f"{bounds} as bounds, of a finite difference, and a step above 0 or None. "
+            f"Received: min_value={hp.min_value}, max_value={hp.max_value}, "
+            f"step={step}."
+        )
 
 
 def _distribution_of(number: type) -> Any:

@@ -26,6 +26,7 @@ from keras_trainkit.tuners._arguments import (
 from keras_trainkit.tuners._configuration_tree import PartialConfiguration
 from keras_trainkit.tuners._data_description import data_description, plain
 from keras_trainkit.tuners._database import masked_url, sqlite_url
+from keras_trainkit.tuners._fit_checks import check_fit_arguments, has_own_fit
 from keras_trainkit.tuners._hyperparameters import Parameter, as_parameter
 from keras_trainkit.tuners._oracle import StudyOracle, as_keras_tuner_trial
 from keras_trainkit.tuners._overwrite import delete_search
@@ -395,8 +396,11 @@ class StudyTuner(keras_tuner.Tuner):
         return Progress(self.oracle.objective, self.oracle.max_trials, verbose)
 
     def _make_search(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Search:
-        if "callbacks" in kwargs and type(self).run_trial is StudyTuner.run_trial:
-            kwargs = {**kwargs, "callbacks": listed_callbacks(kwargs["callbacks"])}
+        if type(self).run_trial is StudyTuner.run_trial:
+            if "callbacks" in kwargs:
+                kwargs = {**kwargs, "callbacks": listed_callbacks(kwargs["callbacks"])}
+            if not has_own_fit(self.hypermodel):
+                check_fit_arguments(args, self.fit_arguments(dict(kwargs)))
         return Search(
             tuner=self,
             study=self._search_study,
@@ -417,7 +421,10 @@ class StudyTuner(keras_tuner.Tuner):
         study = self._search_study
         study.agree_on_data(*data_description(args, self.fit_arguments(dict(kwargs))))
         prepare(self.hypermodel, args, kwargs)
-        study.agree_on_space(self._explored or self._explore())
+        space = self._explored or self._explore()
+        for definition in space.space:
+            self._as_parameter(definition)  # refuses a range that cannot be drawn from
+        study.agree_on_space(space)
         self.oracle.load_space()
         progress = self._make_progress(kwargs.get("verbose", "auto"))
         remove_unfinished_weights(self._folder, self.oracle.records)

@@ -4,6 +4,7 @@ import warnings
 
 import keras
 import keras_tuner
+import numpy as np
 import pytest
 
 from keras_trainkit import hypermodels, tuners
@@ -65,6 +66,7 @@ def no_model(hp):
         ({"optimizer": keras.optimizers.Adam}, "`optimizer` replaces .*Adam"),
         ({"loss": "mce"}, "`loss` replaces .*a loss of Keras.*loss='mce'"),
         ({"metrics": "accuracy"}, "`metrics` replace .*a list.*metrics='accuracy'"),
+        ({"metrics": ["acc", "acuracy"]}, "`metrics` replace .*Received: 'acuracy' am"),
         ({"max_model_size": 0.5}, "`max_model_size` is the number .*=0.5"),
         ({"hypermodel": Space}, "`hypermodel` .*called with its arguments.*Space"),
         ({"hypermodel": keras.Sequential()}, "`hypermodel` .*a new model for every"),
@@ -92,6 +94,98 @@ def test_callbacks_that_are_none_are_refused(callbacks, words, tmp_path):
     tuner = tuners.RandomSearch(no_model, directory=tmp_path)
     with pytest.raises(ValueError, match=words):
         tuner.search(callbacks=callbacks)
+    assert tuner.trials_frame().empty
+
+
+X, Y = np.arange(24.0).reshape(12, 2), np.arange(12.0)
+OF_X = "^`search` trains on the rows of `x`, so "
+
+
+def line(hp):
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(hp.Float("rate", 1e-4, 1e-3)), "mse")
+    return model
+
+
+@pytest.mark.parametrize("cls", [tuners.RandomSearch, tuners.GridSearch])
+@pytest.mark.parametrize(
+    ("args", "given", "words"),
+    [
+        ((), {}, OF_X + "it must be given.*Received: no `x`"),
+        ((X, Y), {"epochs": 1.5}, "`epochs` is the number .*integer.*epochs=1.5"),
+        ((X, Y), {"epochs": 0}, "`epochs` is the number .*at least 1.*epochs=0"),
+        ((X, Y, 4, 2.5), {}, "`epochs` is the number .*integer.*epochs=2.5"),
+        ((X, Y), {"batch_size": 0}, "`batch_size` is the number of rows.*=0"),
+        ((X, Y), {"steps_per_epoch": 0}, "`steps_per_epoch` is the number.*=0"),
+        ((X, Y), {"validation_split": 1.5}, "`validation_split` is .*below 1.*=1.5"),
+        ((X, Y[:7]), {}, OF_X + ".*as many rows.*Received: x of 12, y of 7 rows"),
+        (
+            ({"a": X, "b": X[:7]}, Y),
+            {},
+            OF_X + ".*as many rows.*Received: x of 7 and 12, y of 12 rows",
+        ),
+        ((X[:0], Y[:0]), {}, OF_X + ".*one at least.*Received: x of 0, y of 0 rows"),
+        (
+            (X, Y),
+            {"sample_weight": np.ones(7)},
+            OF_X + ".*y of 12, sample_weight of 7 rows",
+        ),
+        (
+            (X, Y),
+            {"validation_data": (X[:3], Y[:4])},
+            OF_X + ".*Received: validation x of 3, validation y of 4 rows",
+        ),
+    ],
+)
+def test_what_no_training_takes_is_refused_before_the_first_trial(
+    cls, args, given, words, tmp_path
+):
+    tuner = cls(line, "loss", 2, directory=tmp_path, seed=0)
+    with pytest.raises(ValueError, match=words):
+        tuner.search(*args, **{"verbose": 0, **given})
+    assert tuner.trials_frame().empty
+    tuner.search(X, Y, verbose=0)  # the study keeps nothing of the arguments above
+    assert tuner.trials_frame()["state"].tolist() == ["COMPLETE"] * 2
+
+
+class OwnFit(keras_tuner.HyperModel):
+    """A hypermodel whose `fit` brings its own data, and counts epochs otherwise."""
+
+    def build(self, hp):
+        return line(hp)
+
+    def fit(self, hp, model, epochs, callbacks, verbose):
+        return model.fit(X, Y, epochs=int(epochs), callbacks=callbacks, verbose=verbose)
+
+
+def test_a_fit_of_the_users_own_takes_what_it_likes(tmp_path):
+    tuner = tuners.RandomSearch(OwnFit(), "loss", 1, directory=tmp_path, seed=0)
+    tuner.search(epochs=2.5, verbose=0)
+    assert tuner.trials_frame()["epochs"].tolist() == [2]
+
+
+@pytest.mark.parametrize("cls", [tuners.RandomSearch, tuners.GridSearch])
+@pytest.mark.parametrize(
+    ("define", "words"),
+    [
+        (lambda hp: hp.Float("a", float("nan"), 1.0), "finite .*min_value=nan"),
+        (lambda hp: hp.Float("a", 0.0, float("inf")), "finite .*max_value=inf"),
+        (lambda hp: hp.Float("a", -1.7e308, 1.7e308), "finite difference.*=1.7e.308"),
+        (lambda hp: hp.Float("a", 0.0, 1.0, step=float("nan")), "a step.*step=nan"),
+        (lambda hp: hp.Float("a", 0.0, 1.0, step=0), "a step above 0.*step=0"),
+        (lambda hp: hp.Int("a", 0, 10**30), "integers of 64 bits .*, step=1"),
+    ],
+)
+def test_a_range_that_nothing_can_be_drawn_from_is_refused(
+    cls, define, words, tmp_path
+):
+    def build(hp):
+        define(hp)
+        return line(hp)
+
+    tuner = cls(build, "loss", 2, directory=tmp_path)
+    with pytest.raises(ValueError, match=f"^The range of 'a' is what .*{words}"):
+        tuner.search(X, Y, verbose=0)
     assert tuner.trials_frame().empty
 
 
