@@ -307,8 +307,10 @@ def classes_of(y):
     return classes
 
 
-def draw_attention(network, x, words, path):
+def draw_attention(model, x, words, path):
     """The weights over the first sequence that has a step."""
+    names = [layer.name for layer in model.layers]  # of numbers, beside a line
+    network = model.get_layer("network_1") if "network_1" in names else model
     weights = models.attention_scores(network).predict(x, verbose=0)
     row = weights.any(axis=1).argmax()
     cut = keras.Model(network.input, network.get_layer("truncation").output)
