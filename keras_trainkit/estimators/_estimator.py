@@ -118,7 +118,7 @@ class Estimator(FileEstimator):
         groups = group_numbers(entries_of("groups", groups, source.rows, rows))
         if not isinstance(order, str):
             order = entries_of("order", order, source.rows, rows)
-        folds, splits = self._splits(rows, y, groups, order, seed)
+        folds, splits = self._splits(source, rows, y, groups, order, seed)
         weights = self._weights(learned, y, weights, splits)
         goal = self._goal(learned)
         validated = np.concatenate([part for _, part in splits])
@@ -168,6 +168,7 @@ class Estimator(FileEstimator):
 
     def _splits(
         self,
+        source: Any,
         rows: np.ndarray,
         y: np.ndarray,
         groups: np.ndarray | None,
@@ -188,13 +189,17 @@ class Estimator(FileEstimator):
             folds=self.folds,
             validation=self.validation,
             order=order,
-            few_rows=self._few_rows,
+            few_rows=self._rows_in_folds(source),
         )
         if folds["value"] is not None:
             return folds, folds_of(folds["value"], rows, codes, groups, seed)
         share = DEFAULT_SHARE if self.validation is None else self.validation
         rest = (len(y), codes, groups, order, seed)
         return folds, [training_and_validation(share, rows, *rest)]
+
+    def _rows_in_folds(self, source: Any) -> int:
+        """Rows up to which the recipe trains in folds; 0 where it never does."""
+        return self._few_rows
 
     def _outputs(self, X: Any) -> np.ndarray:  # noqa: N803
         """Outputs of the model: logits, or values in the units of the targets."""

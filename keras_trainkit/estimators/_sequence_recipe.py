@@ -19,6 +19,7 @@ from keras_trainkit.estimators._recipe import (
 MOST_STEPS = 500
 MOST_CONVOLVED = 2_000  # steps, of which the recurrence sees some hundred
 STEPS_BEHIND = 250  # of the longest sequence, at most, behind the convolutions
+FEW_SERIES = 100  # rows up to which classes of one channel are learned in folds
 STEPS_FOR_SHAPES = 64  # as `MIN_EPOCH_STEPS`: shapes are learned for longer
 SHAPES = ((64, 8), (128, 5), (64, 3))
 MOST_WORDS = 250
@@ -84,6 +85,12 @@ def chosen_for_measurements(
         found["epochs"] = (40, f"the most {FAST}")
         found["min_epoch_steps"] = (1, FAST)
     return with_given(found, given)
+
+
+def series_in_folds(channels: int, given: Mapping[str, Any]) -> int:
+    """Rows up to which classes are learned in folds; 0 for never."""
+    is_bare = given.get("convolutions") is not None and not given["convolutions"]
+    return 0 if channels > 1 or is_bare or given.get("units") else FEW_SERIES
 
 
 def chosen_for_texts(

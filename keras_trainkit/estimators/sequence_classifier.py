@@ -6,6 +6,8 @@ import numpy as np
 
 from keras_trainkit.estimators._classifier import Classifier
 from keras_trainkit.estimators._sequence_estimator import SequenceEstimator
+from keras_trainkit.estimators._sequence_recipe import series_in_folds
+from keras_trainkit.estimators._sequences import Sequences
 
 
 class SequenceClassifier(Classifier, SequenceEstimator):
@@ -55,8 +57,9 @@ class SequenceClassifier(Classifier, SequenceEstimator):
             row numbers, kept from training. The rows are drawn class by class, see also
             `fit`. None: 0.2, or folds.
         folds: Int >= 2. Networks that leave out another part of the rows each, so that
-            all rows are trained on; `model_` is their `models.ensemble`. None: one
-            network.
+            all rows are trained on; `model_` is their `models.ensemble`. None: five
+            for 20 to 100 rows of one channel without recurrent layers, one network
+            otherwise, and where `validation` or `order` is given.
         optimizer: Optimizer of Keras or its name, in place of the recipe's.
         loss: Loss of Keras or its name, in place of the recipe's. Labels are 0 and 1
             for two classes, one-hot for more; the model gives logits.
@@ -155,3 +158,6 @@ class SequenceClassifier(Classifier, SequenceEstimator):
         self.keras_callbacks = keras_callbacks
         self.random_state = random_state
         self.verbose = verbose
+
+    def _rows_in_folds(self, source: Sequences) -> int:
+        return series_in_folds(source.channels, self._given())

@@ -355,6 +355,28 @@ def test_a_channel_must_have_a_value_in_the_steps_that_are_read(sequences, level
         SequenceClassifier(**SMALL, max_length=3).fit(late, levels)
 
 
+@pytest.mark.parametrize(
+    ("rows", "channels", "given", "networks", "left_out"),
+    [
+        (20, 1, {}, 5, 20),  # the fewest
+        (101, 1, {}, 1, 20),
+        (20, 2, {}, 1, 4),
+        (20, 1, {"validation": 0.3}, 1, 6),
+        (20, 1, {"preset": "fast"}, 1, 4),
+    ],
+)
+def test_few_series_of_one_channel_are_all_trained_on(
+    rows, channels, given, networks, left_out
+):
+    x = np.random.default_rng(0).normal(size=(rows, 6, channels))
+    tiny = {"convolutions": ((2, 2),), "units": (), "convolution_mean": True}
+    found = SequenceClassifier(**tiny, epochs=1, random_state=0, **given)
+    found.fit(x, np.arange(rows) % 2)
+    assert values_of(found)["validation_rows"] == left_out
+    assert len(found.history_["loss"]) == networks
+    assert found.predict(x).shape == (rows,)
+
+
 @pytest.mark.slow
 def test_one_channel_of_many_lengths_is_learned():
     """Rising and falling lines that begin anywhere."""

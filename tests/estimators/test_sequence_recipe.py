@@ -7,6 +7,7 @@ from keras_trainkit.estimators._sequence_recipe import (
     chosen_for_measurements,
     chosen_for_texts,
     like_lengths,
+    series_in_folds,
     vector_epochs,
 )
 
@@ -111,6 +112,21 @@ def test_classes_of_one_channel_are_told_by_the_mean_of_convolutions(task, prese
     neither = of_one_channel(900, task, preset, convolutions=())
     assert len(neither["units"]) > 0
     assert neither["convolution_mean"] is False
+
+
+@pytest.mark.parametrize(
+    ("channels", "given", "rows"),
+    [
+        (1, {}, 100),
+        (2, {}, 0),
+        (1, {"units": (8,)}, 0),
+        (1, {"units": ()}, 100),
+        (1, {"convolutions": ()}, 0),
+        (1, {"convolutions": ((4, 3),)}, 100),
+    ],
+)
+def test_few_series_of_one_channel_are_learned_in_folds(channels, given, rows):
+    assert series_in_folds(channels, given) == rows
 
 
 def test_pooling_follows_the_steps_that_are_read():
