@@ -3,14 +3,15 @@
 Run as a program:
 
     python tests/memory_of_fits.py KIND [COUNT]
+    python tests/memory_of_fits.py all [COUNT]
     python tests/memory_of_fits.py all --seconds 7200
 
 `KIND` is one of `KINDS`, done `COUNT` times; `keras clear_session` and the like call
 that function after each. It prints the megabytes that the process grows by with each:
 the slope of a line through the last two thirds, after collections of garbage.
 
-`all` does all kinds but Keras' own in turns for so many seconds. It prints megabytes
-after each turn, and at last what one turn adds.
+`all` does all kinds but Keras' own in turns, `COUNT` of them or for so many seconds.
+It prints megabytes after each turn, and at last what one turn adds.
 """
 
 import argparse
@@ -25,7 +26,7 @@ import numpy as np
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(64, 6)).astype("float32")
 Y = X[:, :1] * X[:, 1:2]
-LEAST_TURNS = 9  # the first three fill pools and are left out
+LEAST_TURNS = 9  # of `--seconds`; the first third fills pools and is left out
 FIT = {"epochs": 2, "batch_size": 16, "verbose": 0}
 
 
@@ -136,10 +137,13 @@ def growth(kind, count, after=""):
     return slope(seen)
 
 
-def growth_of_all(seconds):
-    """Megabytes that a turn of all kinds adds; prints those in use after each turn."""
+def growth_of_all(least, seconds=0):
+    """Megabytes that a turn of all kinds adds; prints those in use after each turn.
+
+    Takes the least number of turns, and more until so many seconds are over.
+    """
     end, turns = time.monotonic() + seconds, []
-    while time.monotonic() < end or len(turns) < LEAST_TURNS:
+    while time.monotonic() < end or len(turns) < least:
         for kind, function in KINDS.items():
             if kind != "keras":
                 function()
@@ -155,7 +159,9 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float)
     options = parser.parse_args()
     kind, _, after = options.kind.partition(" ")
-    if kind == "all":
-        print(growth_of_all(options.seconds or 180))
+    if kind == "all" and options.seconds:
+        print(growth_of_all(LEAST_TURNS, options.seconds))
+    elif kind == "all":
+        print(growth_of_all(options.count))
     else:
         print(growth(kind, options.count, after))
