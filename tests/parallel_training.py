@@ -14,6 +14,7 @@ import functools
 import json
 import os
 import pathlib
+import shutil
 import sys
 
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
@@ -28,6 +29,7 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
 from keras_trainkit import callbacks, data, layers, models, optimizers, schedules  # noqa: E402
+from keras_trainkit._train_state.writer import wait_for_folder  # noqa: E402
 
 PROCESSES = int(os.environ.get("KERAS_DISTRIBUTION_NUM_PROCESSES", 1))
 PROCESS = int(os.environ.get("KERAS_DISTRIBUTION_PROCESS_ID", 0))
@@ -290,11 +292,14 @@ class Kill(keras.callbacks.Callback):
             raise Killed
 
 
-def resumed(folder, first, then, case="mlp"):
-    """A training that is killed within its second epoch, and goes on elsewhere."""
+def kill(folder, scope):
+    """Kills a training within its second epoch."""
     with contextlib.suppress(Killed):
-        trained(case, first, callbacks.TrainState(folder, every=1), Kill(1, 4))
-    return trained(case, then, callbacks.TrainState(folder, every=1))
+        trained("mlp", scope, callbacks.TrainState(folder, every=1), Kill(1, 4))
+
+
+def go_on(folder, scope):
+    return trained("mlp", scope, callbacks.TrainState(folder, every=1))
 
 
 def one_and_two(folder, case):
@@ -327,7 +332,8 @@ def together(folder, case):
     results = {"all": trained(case, on_two_devices())}
     if case == "mlp":
         own = folder / str(PROCESS)
-        results["killed"] = resumed(own, on_two_devices(), on_two_devices())
+        kill(own, on_two_devices())
+        results["killed"] = go_on(own, on_two_devices())
         monitor = callbacks.GradientMonitor(every=4)
         results["monitored"] = trained(case, on_two_devices(), monitor)
     return results
@@ -344,16 +350,15 @@ def monitored(folder, case):
 
 
 def killed(folder, case):
+    """The "mlp", killed on one device or on two, and gone on with on either."""
+    kill(folder / "1", contextlib.nullcontext())
+    kill(folder / "2", on_two_devices())
+    wait_for_folder(folder / "2")  # which a thread may still write to
+    shutil.copytree(folder / "2", folder / "2 again")
     return {
-        "one": trained("mlp", contextlib.nullcontext()),
-        "two": trained("mlp", on_two_devices()),
-        "two, killed": resumed(folder / "2", on_two_devices(), on_two_devices()),
-        "one, then two": resumed(
-            folder / "12", contextlib.nullcontext(), on_two_devices()
-        ),
-        "two, then one": resumed(
-            folder / "21", on_two_devices(), contextlib.nullcontext()
-        ),
+        "two, killed": go_on(folder / "2", on_two_devices()),
+        "one, then two": go_on(folder / "1", on_two_devices()),
+        "two, then one": go_on(folder / "2 again", contextlib.nullcontext()),
     }
 
 

@@ -207,18 +207,19 @@ def test_rows_that_two_devices_of_jax_cannot_share_are_refused(slow_cases):
 
 @pytest.mark.slow
 def test_a_killed_training_on_two_devices_goes_on_bit_for_bit(slow_cases):
-    killed = slow_cases["killed"]
-    assert killed["two, killed"]["history"] == killed["two"]["history"]
-    assert killed["two, killed"]["weights"] == killed["two"]["weights"]
+    killed, whole = slow_cases["killed"]["two, killed"], slow_cases["mlp"]["two"]
+    assert killed["attributes"][-1]["resumed_epoch"] == 1
+    assert killed["history"] == whole["history"]
+    assert killed["weights"] == whole["weights"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["one, then two", "two, then one"])
 def test_a_killed_training_goes_on_with_another_number_of_devices(slow_cases, way):
-    killed = slow_cases["killed"]
-    assert killed[way]["devices"] == {"one, then two": 2, "two, then one": 1}[way]
-    assert killed[way]["attributes"][-1]["resumed_epoch"] == 1
-    assert_same(killed["one"], killed[way])
+    killed = slow_cases["killed"][way]
+    assert killed["devices"] == {"one, then two": 2, "two, then one": 1}[way]
+    assert killed["attributes"][-1]["resumed_epoch"] == 1
+    assert_same(slow_cases["mlp"]["one"], killed)
 
 
 def trained_together(folder, names):
@@ -260,9 +261,8 @@ def soak_processes(tmp_path_factory):
 def test_two_processes_train_as_one_device_does(request, case):
     kind = "processes" if case in SLOW_SHARED else "soak_processes"
     _, both = request.getfixturevalue(kind)
-    name = "killed" if case == "mlp" else case
-    cases = "slow_cases" if name in (*SLOW, "killed") else "soak_cases"
-    single = request.getfixturevalue(cases)[name]["one"]
+    cases = "slow_cases" if case in SLOW else "soak_cases"
+    single = request.getfixturevalue(cases)[case]["one"]
     for one in both:
         together = one[f"together: {case}"]["all"]
         assert together["devices"] == 4
