@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_trainkit.estimators import SequenceClassifier, TextClassifier
+from keras_trainkit.models import TaskModel
 
 SMALL = {"units": (2,), "epochs": 1, "batch_size": 16, "validation": 0.25}
 
@@ -35,20 +36,43 @@ CASES = pytest.mark.parametrize(
 Y = ["b", "a"] * 6
 
 
+class Reached(Exception):
+    """The network would be trained now."""
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    def fit(*args, **kwargs):
+        raise Reached
+
+    monkeypatch.setattr(TaskModel, "fit", fit)
+
+
 @CASES
-@pytest.mark.parametrize("keep", [None, "start"])
-def test_what_the_recipe_leaves_unread_is_told(kind, rows, words, keep):
-    estimator = kind(**SMALL, keep=keep, random_state=0)
+def test_what_the_recipe_leaves_unread_is_told(kind, rows, words):
+    estimator = kind(**SMALL, random_state=0)
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
         estimator.fit(rows, Y)
     (told,) = [one for one in found if one.category is UserWarning]
     assert told.filename == __file__
-    assert re.match(f"2 of 12 .*{words}.*{keep or 'end'} is read", str(told.message))
+    assert re.match(f"2 of 12 .*{words}.*end is read", str(told.message))
 
 
 @CASES
+@pytest.mark.usefixtures("untrained")
+def test_the_end_that_the_user_keeps_is_told(kind, rows, words):
+    estimator = kind(**SMALL, keep="start", random_state=0)
+    told = pytest.warns(UserWarning, match=f"2 of 12 .*{words}.*start is read")
+    with pytest.raises(Reached), told as found:
+        estimator.fit(rows, Y)
+    assert len(found) == 1
+
+
+@CASES
+@pytest.mark.usefixtures("untrained")
 def test_what_the_user_leaves_unread_is_not(kind, rows, words):
-    with warnings.catch_warnings():
+    estimator = kind(**SMALL, max_length=3, random_state=0)
+    with warnings.catch_warnings(), pytest.raises(Reached):
         warnings.simplefilter("error", UserWarning)
-        kind(**SMALL, max_length=3, random_state=0).fit(rows, Y)
+        estimator.fit(rows, Y)
