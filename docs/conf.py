@@ -4,6 +4,7 @@ The gallery runs the examples with small arguments (two minutes on two cores), t
 reference is made of the docstrings, and the front page is README.
 """
 
+import gc
 import os
 import pathlib
 import sys
@@ -18,6 +19,9 @@ sys.path[:0] = [str(DOCS / "extensions"), str(ROOT / "examples")]
 import quiet_start  # noqa: E402, F401 (of examples/; goes before what loads TensorFlow)
 
 import keras_trainkit  # noqa: E402
+
+# KerasTuner collects garbage twice for each model, half a second with all libraries.
+gc.freeze()
 
 project = "keras_trainkit"
 author = "keras_trainkit developers"

@@ -25,11 +25,15 @@ BLOCKS = {
     for block in re.finditer(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S)
 }
 
-# Each block in names of its own, with the libraries loaded once.
+# Each block in names of its own, with the libraries loaded once. These are left out of
+# collections of garbage: KerasTuner collects twice for each model, half a second.
 SCRIPT = """
-import json, pathlib, subprocess, sys
+import gc, json, pathlib, subprocess, sys
+import keras_trainkit.analysis, keras_trainkit.estimators, keras_trainkit.tuners
 
 for name, block in json.load(sys.stdin).items():
+    gc.collect()
+    gc.freeze()
     print("Running", name, flush=True)
     if 'if __name__ == "__main__":' in block:
         pathlib.Path("script.py").write_text(block)
