@@ -69,7 +69,8 @@ def main(
     about = {"columns": sorted(table), "outputs": outputs}
     check_folder(out, about)
     strata = None if task == "regression" else y
-    parts = data.split(table, validation=None, stratify=strata, seed=seed)
+    test = max(round(0.2 * len(y)), len(classes or ()))  # a row of each class
+    parts = data.split(table, validation=None, test=test, stratify=strata, seed=seed)
 
     # Rows to model. The estimator keeps rows of its own for validation.
     rows = parts.train

@@ -72,6 +72,26 @@ def test_train_table_beats_chance_and_leaves_its_files(train_table, houses, tmp_
     assert left == {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")}
 
 
+class Reached(Exception):
+    """Raised where a test has seen enough."""
+
+
+def test_train_table_has_a_row_of_each_of_many_small_classes_to_train_on(
+    train_table, tmp_path, monkeypatch
+):
+    def fit(self, table, y):
+        names, counts = np.unique(y, return_counts=True)
+        raise Reached(len(table), len(names), min(counts))
+
+    names = [f"c{number % 20}" for number in range(60)]
+    rows = [f"{number},{name}" for number, name in enumerate(names)]
+    (tmp_path / "few.csv").write_text("\n".join(["a,kind", *rows]))
+    monkeypatch.setattr(train_table.estimators.TableClassifier, "fit", fit)
+    with pytest.raises(Reached) as reached:
+        train_table.main(tmp_path / "few.csv", "kind", out=tmp_path / "out")
+    assert reached.value.args == (40, 20, 2)  # of three rows one is a test row
+
+
 def test_a_folder_is_refused_for_other_data_alone(tmp_path):
     folder = load("served_folder")
     about = {"inputs": "texts", "outputs": "2 classes"}

@@ -25,6 +25,7 @@ from keras_trainkit.estimators._search_folder import check_directory
 
 _VERBOSE = ("auto", 0, 1, 2, True, False)  # what Keras' `fit` takes
 _ACCURACY = ("accuracy", "acc")  # of which `compile` makes the one that fits
+_LARGEST = 3.4e38  # of float32, in which Keras keeps them
 _COUNTS = {
     "members": "is the number of members of the ensemble",
     "epochs": "is the number of epochs, at most,",
@@ -43,8 +44,8 @@ _NUMBERS: dict[str, tuple[str, dict[str, float]]] = {
         "is the share of a linear model in the mean",
         {"at_least": 0, "at_most": 1},
     ),
-    "learning_rate": ("is the rate that is held", {"above": 0}),
-    "weight_decay": ("pulls weights to 0", {"at_least": 0}),
+    "learning_rate": ("is the rate that is held", {"above": 0, "at_most": _LARGEST}),
+    "weight_decay": ("pulls weights to 0", {"at_least": 0, "at_most": _LARGEST}),
     "label_smoothing": (
         "is the share of a label given to all classes alike",
         {"at_least": 0, "below": 1},

@@ -74,6 +74,7 @@ def search(
             clock.spent = sum(r.seconds or 0 for r in tuner.oracle.records())
             ends_early = _run(tuner, verbose)
         _warn_of_failures(tuner, ends_early)
+        _warn_of_few(tuner, searched(job.recipe), trials)
         return _chosen(job, tuner)
 
 
@@ -194,6 +195,20 @@ def _warn_of_failures(tuner: TrialTuner, ends_early: bool) -> None:
             f"{begin}{len(failed)} of {len(records)} trials failed and are left out, "
             f"the last with {failed[-1].reason}",
         )
+
+
+def _warn_of_few(tuner: TrialTuner, names: list[str], trials: int | None) -> None:
+    """Warns where fewer trials were made because no others are left to make."""
+    done = sum(record.is_finished for record in tuner.oracle.records())
+    if not tuner.is_exhausted() or (trials is not None and done >= trials):
+        return
+    of = "" if trials is None else f" of {trials}"
+    why = f"of {', '.join(names)} all values were tried, and" if names else "here"
+    none = "" if names else ", which is all"
+    warn_user(
+        f"The search ended after {done}{of} trials, for there are no others: {why} "
+        f"what the estimator was given is not searched{none}.",
+    )
 
 
 def _warn_if_cut(candidates: Sequence[_Candidate]) -> None:

@@ -256,6 +256,8 @@ def as_array(values: Any) -> np.ndarray:
     if ops.is_tensor(values):
         return as_numpy(values)
     values = readable(without_masks(values))
+    if hasattr(values, "set_axis") and values.ndim == 2:  # pandas: any names will do
+        values = values.set_axis([str(n) for n in range(values.shape[1])], axis=1)
     native = nw.from_native(
         values, eager_only=True, allow_series=True, pass_through=True
     )

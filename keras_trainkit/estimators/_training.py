@@ -314,7 +314,7 @@ def finite_history(
     if not all(np.logical_or.reduceat(finite, starts)):
         raise ValueError(
             "`learning_rate` is the rate that is held and must keep the validation "
-            "loss finite (as must `optimizer` and `loss`). "
+            "loss finite (as must `weight_decay`, `optimizer` and `loss`). "
             f"Received: {rate}, and no epoch with a finite loss."
         )
     of_trials = list(trials) or [0] * len(histories)

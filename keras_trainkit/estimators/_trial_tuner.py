@@ -35,6 +35,7 @@ from keras_trainkit.estimators._trial_file import (
     write_trial,
 )
 from keras_trainkit.tuners import BayesianOptimization
+from keras_trainkit.tuners._configuration_tree import tree_of
 from keras_trainkit.tuners._search_loop import Progress
 
 STUDY = "study"  # folder of the tuner in that of the search
@@ -152,6 +153,10 @@ class TrialTuner(BayesianOptimization):
         self._reserve(len(done) + 1)
         seconds = self._seconds or [record.seconds for record in done]
         return self._clock.left < statistics.median(seconds)
+
+    def is_exhausted(self) -> bool:
+        """True if every combination of values has been tried."""
+        return not tree_of(self._search_study.trials()).has_more()
 
     def _check_recipe(self) -> None:
         """Raises where no trial has a score, and the recipe will have none."""

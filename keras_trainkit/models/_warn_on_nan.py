@@ -123,8 +123,8 @@ def _columns_not_finite(name: str, leaf: Any) -> list[str]:
         values = as_numpy(leaf)
         if values.ndim < 2 or values.shape[-1] == 1:
             return [f"the {name}"] if _any_not_finite(values) else []
-        rows = _not_finite(values).reshape(-1, values.shape[-1])
-        bad = list(map(str, np.flatnonzero(rows.any(axis=0))))
+        found = _not_finite(values).any(axis=tuple(range(values.ndim - 1)))
+        bad = list(map(str, np.flatnonzero(found)))
     return [f"column {column} of the {name}" for column in bad]
 
 

@@ -174,11 +174,32 @@ def test_the_recipe_is_the_first_trial_with_the_same_seed(
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
 def test_a_search_with_nothing_to_search_is_the_recipe(untrained, frame, dear):
     given = TINY | {"dropout": 0.1, "batch_size": 32, "learning_rate": 0.1}
     given |= {"weight_decay": 0.0, "label_smoothing": 0.0}
-    found = TableClassifier(**given, trials=3, validation=0.25).fit(frame, dear)
+    found = TableClassifier(**given, trials=3, validation=0.25)
+    with pytest.warns(UserWarning, match="after 1 of 3 trials.*not searched.* is all"):
+        found.fit(frame, dear)
     assert [row["model"] for row in rows_of(found)] == ["recipe", "ensemble"]
+
+
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
+def test_fewer_trials_than_asked_for_are_told(untrained, frame, dear):
+    given = TINY | {"dropout": 0.1, "batch_size": 32, "learning_rate": 0.1}
+    given |= {"weight_decay": 0.0, "validation": 0.25}  # label_smoothing: 0, 0.05, 0.1
+    words = "after 3 of 5 trials.*of label_smoothing all values were tried"
+    with pytest.warns(UserWarning, match=words) as caught:
+        found = TableClassifier(**given, trials=5).fit(frame, dear)
+    told = [w.filename for w in caught if "trials" in str(w.message)]
+    assert told == [__file__]
+    assert len(rows_of(found)) == 4  # and the ensemble
+    found = TableClassifier(**given, trials=3).fit(frame, dear)  # as many as asked for
+    assert len(rows_of(found)) == 4
 
 
 @pytest.mark.slow

@@ -157,6 +157,30 @@ def refuses(kind, arguments, x, y, words, given=None):
     assert not hasattr(estimator, "model_")  # nothing was trained
 
 
+@pytest.mark.parametrize("wrong", [{"learning_rate": 1e300}, {"weight_decay": 1e39}])
+def test_what_float32_does_not_hold_is_refused_by_its_name(wrong):
+    (name,) = wrong
+    words = rf"^`{name}` .*at most 3.4e\+38. Received: {name}=1e"
+    for kind in (estimators.TableClassifier, estimators.SequenceRegressor):
+        with pytest.raises(ValueError, match=words):
+            kind(**wrong).fit(X if kind is estimators.TableClassifier else STEPS, CODES)
+
+
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
+@pytest.mark.filterwarnings("ignore:CooldownOnPlateau has no best weights:UserWarning")
+def test_a_loss_that_is_nan_is_told_of_a_table_without_texts():
+    wild = keras.optimizers.SGD(1e30)
+    given = {"epochs": 2, "validation": 5, "members": 1, "hidden_units": (2,)}
+    regressor = estimators.TableRegressor(**given, optimizer=wild, random_state=0)
+    with (
+        pytest.warns(UserWarning, match="NaN"),
+        pytest.raises(ValueError, match="^`learning_rate` .*finite .*`weight_decay`"),
+    ):
+        regressor.fit(X, VALUES)
+
+
 @pytest.mark.parametrize("row", [2, 29])  # trained on, validated
 @pytest.mark.parametrize("value", [np.inf, -np.inf, 10**400])
 def test_infinity_is_refused_in_every_row_of_a_table(row, value):

@@ -46,6 +46,12 @@ def test_classes_are_sorted_and_keep_their_type(y, classes):
     assert codes.tolist() == [1, 0, 1]
 
 
+@pytest.mark.parametrize("names", [["a", "a"], [0, 0], [("a", 1), ("a", 2)]])
+def test_names_of_several_outputs_do_not_matter(names):
+    rows = [[1.0, 2.0], [3.0, 5.0], [4.0, 7.0]]
+    assert read_target(pd.DataFrame(rows, columns=names), 3, "X").tolist() == rows
+
+
 @pytest.mark.parametrize(
     "y",
     [
