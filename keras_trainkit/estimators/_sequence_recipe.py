@@ -56,10 +56,11 @@ def chosen_for_measurements(
     batch_size = given.get("batch_size") or _batch_size(rows)[0]
     parts = _parts(channels, longest, task, preset, given)
     convolutions = parts["convolutions"][0]
+    most = MOST_CONVOLVED if convolutions else MOST_STEPS
     found: dict[str, tuple[Any, str]] = {
         **parts,
         "max_length": (
-            MOST_CONVOLVED if convolutions else MOST_STEPS,
+            most,
             f"{EVERY}; the longest training row has {longest:,} steps",
         ),
         "keep": ("end", EVERY),
@@ -78,7 +79,7 @@ def chosen_for_measurements(
         "global_clipnorm": (1.0, EVERY),
     }
     if task == "regression":
-        found["linear_steps"] = _linear_steps(longest, channels, given)
+        found["linear_steps"] = _linear_steps(longest, most, channels, given)
     else:
         found["label_smoothing"] = (0.1, EVERY)
     if preset == "fast":
@@ -210,17 +211,24 @@ def _pool_size(convolutions: Sequence, steps: int) -> tuple[int, str]:
 
 
 def _linear_steps(
-    longest: int, channels: int, given: Mapping[str, Any]
+    longest: int, most: int, channels: int, given: Mapping[str, Any]
 ) -> tuple[int, str]:
-    """The last steps that the linear model reads; 0 for no such model."""
+    """The last steps that the linear model reads; 0 for no such model.
+
+    Args:
+        most: Steps that are read of a longer sequence, where none are given.
+    """
     if given.get("linear_weight") == 0:
         return 0, "the given share of a linear model is 0"
     if given.get("linear_weight") is None and given.get("loss") is not None:
         return 0, "a linear model lowers the squared error, and not the given loss"
-    read = min(longest, given.get("max_length") or MOST_STEPS)
-    return min(read, max(1, MOST_LINEAR // channels)), (
-        f"of the {read:,} that are read of the longest training row, those that have "
-        f"at most {MOST_LINEAR} numbers"
+    read = min(longest, given.get("max_length") or most)
+    steps = min(read, max(1, MOST_LINEAR // channels))
+    if steps == read:
+        return steps, "all that are read of the longest training row"
+    return steps, (
+        f"the last that have at most {MOST_LINEAR} numbers together, or the last one "
+        f"alone; of the longest training row {read:,} are read"
     )
 
 

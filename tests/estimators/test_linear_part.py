@@ -6,6 +6,7 @@ from comparing import assert_close
 from sklearn.linear_model import RidgeCV
 
 from keras_trainkit.estimators import SequenceRegressor, _linear_part
+from keras_trainkit.estimators._sequence_recipe import chosen_for_measurements
 
 SMALL = {"units": (), "convolutions": ((2, 1),), "epochs": 2, "random_state": 0}
 RNG = np.random.default_rng(0)
@@ -105,7 +106,28 @@ def test_steps_are_those_that_hold_at_most_so_many_numbers(monkeypatch):
     monkeypatch.setattr("keras_trainkit.estimators._sequence_recipe.MOST_LINEAR", 7)
     x = RNG.normal(size=(30, 6, 3))
     found = SequenceRegressor(**SMALL).fit(x, x[:, -1, 0])
-    assert found.recipe_["linear_steps"]["value"] == 2
+    steps = found.recipe_["linear_steps"]
+    assert steps["value"] == 2
+    assert "at most 7 numbers" in steps["reason"]
+    assert "6 are read" in steps["reason"]
+
+
+def test_reasons_count_the_steps_that_are_read_of_long_sequences():
+    given = {"units": (), "convolutions": ((2, 1),)}
+    for channels, value in ((1, 500), (900, 1)):
+        found = chosen_for_measurements(
+            80, 1_500, channels, "regression", "default", given
+        )
+        assert found["max_length"]["value"] == 2_000
+        assert found["linear_steps"]["value"] == value
+        assert "1,500 are read" in found["linear_steps"]["reason"]
+
+
+def test_there_is_none_where_the_past_never_changes():
+    found = SequenceRegressor(**SMALL).fit(np.ones((40, 5)), RNG.normal(size=40))
+    share = found.recipe_["linear_weight"]
+    assert share["value"] == 0
+    assert "no linear function tells" in share["reason"]
 
 
 @pytest.mark.parametrize(
@@ -130,10 +152,18 @@ def test_half_unless_enough_rows_agree(rows, better, expected):
 
 @pytest.mark.slow
 def test_few_numbers_of_many_rows_are_fitted(monkeypatch):
-    monkeypatch.setattr(_linear_part, "MOST_ROWS", 25)
+    monkeypatch.setattr(_linear_part, "MOST_NUMBERS", 25 * 6)
     x, y = windows()
     line = SequenceRegressor(linear_weight=1, **SMALL).fit(x, y)
     assert np.abs(line.predict(x) - y).max() < 1
+
+
+def test_rows_of_two_sensors_in_turns_are_both_among_few(monkeypatch):
+    monkeypatch.setattr(_linear_part, "MOST_NUMBERS", 249)
+    some = np.arange(100)[_linear_part._some(100, 5)]
+    assert len(np.unique(some)) == 49
+    assert set(some % 2) == {0, 1}
+    assert len(np.arange(49)[_linear_part._some(49, 5)]) == 49
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, "half", True, np.nan])
