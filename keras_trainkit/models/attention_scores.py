@@ -1,7 +1,9 @@
+from collections.abc import Sequence
+
 import keras
 
 from keras_trainkit._types import Tensor
-from keras_trainkit.layers import AttentionPooling
+from keras_trainkit.layers import AttentionPooling, MemberMean
 from keras_trainkit.models.member_model import MemberModel
 from keras_trainkit.models.task_model import TaskModel
 
@@ -48,12 +50,13 @@ def _all_weights(model: keras.Model, members: int) -> list[Tensor]:
     """The weights of each member that attends, of the networks of an ensemble too."""
     layers = getattr(model, "layers", ())
     found = [layer for layer in layers if isinstance(layer, AttentionPooling)]
-    networks = [one for one in layers if isinstance(one, keras.Model) and _attends(one)]
+    networks = [one for one in _averaged(layers) if _attends(one)]
     is_plain = len(found) in (1, members) and not networks
     if not getattr(model, "inputs", None) or not (is_plain or (networks and not found)):
         raise ValueError(
             "`model` is what attends and must be a functional model with one "
-            "`layers.AttentionPooling` among its layers, or one for each member. "
+            "`layers.AttentionPooling` among its layers, or one for each member, or a "
+            "`models.ensemble` of such. "
             f"Received: model={model!r} with {len(found)} of them."
         )
     weights = [_weights_of(model, layer) for layer in found]
@@ -61,6 +64,21 @@ def _all_weights(model: keras.Model, members: int) -> list[Tensor]:
         of_network = _all_weights(network, network.output.shape[1])
         weights += keras.Model(network.input, of_network)(model.input)
     return weights
+
+
+def _averaged(layers: Sequence[keras.layers.Layer]) -> list[keras.Model]:
+    """The networks, if these are the layers of an ensemble: all read its inputs."""
+    networks = [layer for layer in layers if isinstance(layer, keras.Model)]
+    ends = [one for one in layers if isinstance(one, keras.layers.Concatenate)]
+    around = (
+        keras.Model,
+        keras.layers.InputLayer,
+        keras.layers.Concatenate,
+        MemberMean,
+    )
+    joined = len(ends[0].input) if ends else 1
+    is_ensemble = all(isinstance(layer, around) for layer in layers)
+    return networks if is_ensemble and len(networks) == joined else []
 
 
 def _attends(layer: keras.layers.Layer) -> bool:

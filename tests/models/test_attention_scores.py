@@ -80,6 +80,18 @@ def test_of_a_network_beside_a_line():
     assert found == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["layer", "network"])
+def test_refuses_a_network_that_reads_something_else_than_the_inputs(kind):
+    doubled = keras.layers.Rescaling(2.0)
+    inputs = keras.Input((None, 1))
+    if kind == "network":
+        doubled = keras.Model(inputs, doubled(inputs))
+    inner = bilstm_attention((None, 1), 2, (4,))
+    outer = keras.Model(inputs, inner(doubled(inputs)))
+    with pytest.raises(ValueError, match=r"or a `models.ensemble` of such\. Received"):
+        attention_scores(outer)
+
+
 @pytest.mark.usefixtures("eagerly")
 def test_of_a_model_from_a_file(tmp_path):
     given = model()
