@@ -238,3 +238,38 @@ def test_logits_that_were_scaled_or_shaped_otherwise_are_of_no_known_task():
     values = layers.Head(4, "regression")(inputs)
     for last in (keras.layers.Rescaling(3), keras.layers.Reshape((2, 2))):
         assert TaskModel(inputs, last(values)).task == "regression"
+
+
+class Counting(keras.optimizers.SGD):
+    def __init__(self):
+        super().__init__(0.1, momentum=0.9)
+        self.traced = 0
+
+    def apply(self, *args, **kwargs):
+        self.traced += 1
+        super().apply(*args, **kwargs)
+
+
+@pytest.mark.tensorflow_only
+@pytest.mark.parametrize(("kind", "traced"), [(keras.Model, 2), (TaskModel, 1)])
+def test_the_first_step_is_traced_once_where_keras_traces_it_twice(kind, traced):
+    inputs = keras.Input((4,))
+    model = kind(inputs, keras.layers.Dense(1)(inputs))
+    model.compile(Counting(), "mse")
+    model.fit(X[:8], X[:8, :1], batch_size=4, epochs=3, verbose=0)
+    assert model.optimizer.traced == traced
+
+
+def test_it_trains_as_keras_does():
+    inputs = keras.Input((4,))
+    outputs = keras.layers.Dense(1, kernel_initializer="ones")(inputs)
+    weights = []
+    for kind in (keras.Model, TaskModel):
+        model = kind(inputs, outputs)
+        model.set_weights([np.ones((4, 1)), np.zeros(1)])
+        model.compile(keras.optimizers.Adam(0.1), "mse")
+        model.fit(X, X[:, :1], batch_size=3, epochs=2, verbose=0, shuffle=False)
+        weights.append(model.get_weights())
+    for ours, theirs in zip(*weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+        assert np.abs(ours).min() > 0 and not (ours == 1).any()
