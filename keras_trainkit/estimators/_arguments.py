@@ -41,7 +41,7 @@ _NUMBERS: dict[str, tuple[str, dict[str, float]]] = {
         {"at_least": 0, "below": 1},
     ),
     "linear_weight": (
-        "is the share of a linear model in the mean",
+        "is the share of the linear function alone",
         {"at_least": 0, "at_most": 1},
     ),
     "learning_rate": ("is the rate that is held", {"above": 0, "at_most": _LARGEST}),
@@ -84,9 +84,23 @@ def check_sequence_arguments(given: dict[str, Any]) -> None:
     if given.get("vector_epochs") is not None:
         purpose = "is the number of passes in which vectors of words are learned"
         check_count("vector_epochs", given["vector_epochs"], purpose, at_least=0)
+    if given.get("linear_steps") is not None:
+        purpose = "is the number of the last steps that a linear function reads"
+        check_count("linear_steps", given["linear_steps"], purpose, at_least=0)
+        _check_share(given)
     if given["keep"] is not None:
         purpose = "is the end that stays of longer rows"
         check_choice("keep", given["keep"], purpose, ENDS)
+
+
+def _check_share(given: dict[str, Any]) -> None:
+    share = given["linear_weight"]
+    if share is not None and given["linear_steps"] == 0:
+        raise ValueError(
+            "`linear_weight` is the share of the linear function alone and must be "
+            "None where `linear_steps` is 0, for none. "
+            f"Received: linear_weight={share}."
+        )
 
 
 def _check_search(given: dict[str, Any]) -> None:

@@ -1,11 +1,11 @@
-"""The linear model of the last steps, with which a network of numbers is averaged.
+"""The linear model of the last steps, which a network of numbers corrects.
 
 Where its share comes from is in docs/figures/sequences.md.
 """
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -27,67 +27,77 @@ from keras_trainkit.models import ensemble
 # For each training row; numbers and targets have unit variance.
 PENALTIES = 10.0 ** np.arange(-6, 4)
 MOST_NUMBERS = 10_000_000  # of all rows: seconds, and 80 MB
-MOST = 0.99  # so that the model still holds the network, and shows its attention
+MOST = 0.99  # the model still holds the network, and shows its attention
 DEVIATIONS = 3  # of the number of rows that err less, where that is chance
 
 
-def with_linear(
-    network: Trained,
-    linear: Model,
+def fitted_lines(
+    build: Callable[[], Model], parts: Sequence[Part]
+) -> tuple[list[Model], bool]:
+    """A linear model for each part, fitted to its training rows.
+
+    Args:
+        build: A new `models.autoregression` with a target scaling.
+
+    Returns:
+        The models; and True unless the strongest penalty was best in all parts.
+    """
+    lines, tells_something = [], False
+    for part in parts:
+        line = build()
+        past = keras.Model(line.input, line.get_layer("past").output)
+        weights, is_strongest = _ridge(past, line, part.training)
+        line.get_layer("members").set_weights(weights)
+        tells_something |= not is_strongest
+        lines.append(line)
+    return lines, tells_something
+
+
+def mean_of(lines: Sequence[Model], build: Callable[[], Model]) -> Model:
+    """A new linear model, the mean of the others."""
+    mean = build()
+    kernels, biases = zip(
+        *(line.get_layer("members").get_weights() for line in lines), strict=True
+    )
+    weights = [np.mean(kernels, axis=0), np.mean(biases, axis=0)]
+    mean.get_layer("members").set_weights(weights)
+    return mean
+
+
+def nearer_to_lines(
+    corrected: Trained,
+    lines: Sequence[Model],
+    line: Model,
     parts: Sequence[Part],
     goal: Goal,
     values: Mapping[str, Any],
     given: float | None,
 ) -> tuple[Trained, dict[str, Any]]:
-    """The mean of the trained network and the linear model, and the share of that.
+    """The mean of the lines and of what networks made of them, and the lines' share.
 
     Args:
-        network: As `train` gave it.
-        linear: A new `models.autoregression` with a target scaling, not fitted.
-        parts: Those that the network was trained on.
+        corrected: Networks that correct `lines`, as `train` gave them.
+        line: The mean of the lines.
+        parts: Those that both were trained on.
         values: Numbers of the recipe.
         given: The share that the user wants, or None.
     """
-    outputs, says_something = _fit(linear, parts)
-    if given is not None:
-        share = choice(given, "given")
-    elif not says_something:
-        share = choice(0.0, "of rows left out no linear function tells anything")
-    else:
+    pairs = zip(lines, parts, strict=True)
+    outputs = np.concatenate([_predicted(one, p.validation.x) for one, p in pairs])
+    share = choice(given, "given")
+    if given is None:
         truth = np.concatenate([part.validation.y for part in parts])
-        truth, ours, line = (
-            _scaled(linear, numbers) for numbers in (truth, network.outputs, outputs)
-        )
-        share = _share(truth, ours, line, _weights_of(parts))
+        scaled = [_scaled(line, n) for n in (truth, corrected.outputs, outputs)]
+        share = _share(scaled[0], scaled[1], scaled[2], _weights_of(parts))
     weight = share["value"]
-    mean = (1 - weight) * network.outputs + weight * outputs
     if weight == 0:
-        return network, share
-    model = linear
+        return corrected, share
+    mean = (1 - weight) * corrected.outputs + weight * outputs
+    model = line
     if weight < 1:
-        model = ensemble([network.model, linear], weights=[1 - weight, weight])
+        model = ensemble([corrected.model, line], weights=[1 - weight, weight])
     compile_network(model, values, parts[0].training, goal)
-    return dataclasses.replace(network, model=model, outputs=mean), share
-
-
-def _fit(linear: Model, parts: Sequence[Part]) -> tuple[np.ndarray, bool]:
-    """Fits the linear model to each part and takes the mean of the fits.
-
-    Returns:
-        `(validation rows, outputs)`, in the order of the parts, by the fit to the part;
-        and True unless the strongest penalty was best, or the kernel 0, in all parts.
-    """
-    past = keras.Model(linear.input, linear.get_layer("past").output)
-    head, fits, outputs = linear.get_layer("members"), [], []
-    says_something = False
-    for part in parts:
-        weights, says_nothing = _ridge(past, linear, part.training)
-        says_something |= not says_nothing
-        fits.append(weights)
-        head.set_weights(fits[-1])
-        outputs.append(_predicted(linear, part.validation.x))
-    head.set_weights([np.mean(weights, axis=0) for weights in zip(*fits, strict=True)])
-    return np.concatenate(outputs), says_something
+    return dataclasses.replace(corrected, model=model, outputs=mean), share
 
 
 def _ridge(past: Model, linear: Model, rows: Rows) -> tuple[list[np.ndarray], bool]:
@@ -142,7 +152,11 @@ def _share(
     linear: np.ndarray,
     weights: np.ndarray | None,
 ) -> dict[str, Any]:
-    """Half, unless the validation rows clearly want another share."""
+    """Half, unless the validation rows clearly want another share.
+
+    Args:
+        network: What the networks made of the lines.
+    """
     weights = np.ones(len(truth)) if weights is None else weights / weights.mean()
     apart, rows = linear - network, weights[:, None]
     scale = np.sum(rows * apart**2)

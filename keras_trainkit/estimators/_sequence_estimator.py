@@ -132,7 +132,7 @@ class SequenceEstimator(Estimator):
         return Plan(
             recipe,
             lambda rows: source.take(rows).padded(time),
-            functools.partial(_network, goal, missing["value"]),
+            functools.partial(recurrent_network, goal, missing["value"]),
             _channels(source.channels, source.names),
             {
                 "missing": missing,
@@ -229,8 +229,12 @@ def _missing(used: Sequences) -> dict[str, Any]:
     return choice(None, "no value is missing in what is read of `fit`'s rows")
 
 
-def _network(
-    goal: Goal, missing: str | None, seen: Rows, values: Mapping[str, Any]
+def recurrent_network(
+    goal: Goal,
+    missing: str | None,
+    seen: Rows,
+    values: Mapping[str, Any],
+    baseline: Model | None = None,
 ) -> Model:
     """The uncompiled model; both scalings learn from `seen`."""
     return bilstm_attention(
@@ -244,6 +248,7 @@ def _network(
         pool_size=values["pool_size"],
         convolution_mean=values["convolution_mean"],
         classes=goal.classes,
+        baseline=baseline,
         **_around(goal, missing, seen, values),
     )
 
@@ -251,7 +256,7 @@ def _network(
 def linear_network(
     goal: Goal, missing: str | None, seen: Rows, values: Mapping[str, Any]
 ) -> Model:
-    """A linear model of the last steps, of numbers, as `_network` around it."""
+    """A linear model of the last steps, as `recurrent_network` around it."""
     outputs, steps = seen.y.shape[1], values["linear_steps"]
     around = _around(goal, missing, seen, values)
     return autoregression((None, seen.x.shape[-1]), outputs, steps, **around)

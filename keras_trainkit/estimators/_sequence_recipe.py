@@ -213,15 +213,13 @@ def _pool_size(convolutions: Sequence, steps: int) -> tuple[int, str]:
 def _linear_steps(
     longest: int, most: int, channels: int, given: Mapping[str, Any]
 ) -> tuple[int, str]:
-    """The last steps that the linear model reads; 0 for no such model.
+    """The last steps that the linear function reads; 0 for none.
 
     Args:
         most: Steps that are read of a longer sequence, where none are given.
     """
-    if given.get("linear_weight") == 0:
-        return 0, "the given share of a linear model is 0"
-    if given.get("linear_weight") is None and given.get("loss") is not None:
-        return 0, "a linear model lowers the squared error, and not the given loss"
+    if given.get("loss") is not None:
+        return 0, "a linear function lowers the squared error, and not the given loss"
     read = min(longest, given.get("max_length") or most)
     steps = min(read, max(1, MOST_LINEAR // channels))
     if steps == read:

@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 import pathlib
 from collections.abc import Sequence
@@ -6,8 +7,13 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
+from keras_trainkit._types import Model
 from keras_trainkit.estimators._estimator import Data, Plan, Recipe
-from keras_trainkit.estimators._linear_part import with_linear
+from keras_trainkit.estimators._linear_part import (
+    fitted_lines,
+    mean_of,
+    nearer_to_lines,
+)
 from keras_trainkit.estimators._parts import Part, Rows
 from keras_trainkit.estimators._recipe import choice
 from keras_trainkit.estimators._regressor import Regressor
@@ -15,6 +21,7 @@ from keras_trainkit.estimators._sequence_estimator import (
     LATER_NUMBERS,
     SequenceEstimator,
     linear_network,
+    recurrent_network,
 )
 from keras_trainkit.estimators._training import Goal, Trained, train
 
@@ -27,10 +34,10 @@ class SequenceRegressor(Regressor, SequenceEstimator):
     Nothing is hidden: the same parts in a script, with the values of `recipe_`, give
     the same weights, bit for bit.
 
-    Predictions are the mean of the network's and those of a linear function of the
-    last steps, `models.autoregression`, fitted by ridge regression with the penalty
-    that is best for rows left out one by one (scikit-learn's `RidgeCV`): in equal
-    parts, unless the validation rows clearly want others.
+    The network corrects a linear function of the last steps, `models.autoregression`,
+    fitted by ridge regression with the penalty that is best for rows left out one by
+    one (scikit-learn's `RidgeCV`). Half of what it corrects is taken, unless the
+    validation rows clearly want another share.
 
     Rows kept for validation choose the best epoch and size the intervals of
     `predict_interval`. With `folds` all rows do: each is left out by one of several
@@ -52,8 +59,10 @@ class SequenceRegressor(Regressor, SequenceEstimator):
         dropout: Float in [0, 1), or None.
         recurrent_dropout: Float in [0, 1). Share of the states dropped on their way
             into the gates, or None.
-        linear_weight: Float in [0, 1]. Share of the linear function in the mean, 0 for
-            the network alone. None: by the recipe, 0 with a `loss`.
+        linear_steps: Int >= 0. The last steps that the linear function reads, 0 for
+            none. None: by the recipe, none with a `loss` or where it tells nothing.
+        linear_weight: Float in [0, 1]. Share of the linear function alone in the mean
+            of it and of what the network makes of it. None: by the recipe.
         epochs: Int >= 1, the most. Or None.
         batch_size: Int >= 1. Rows per step, or None.
         learning_rate: Float > 0. The rate that is held until the validation loss gets
@@ -101,8 +110,9 @@ class SequenceRegressor(Regressor, SequenceEstimator):
     ```
 
     Source: the recipe is that of docs/figures/sequences.md; the network after Zhou et
-    al., 2016, P16-2034; the mean of two kinds of forecasts Bates and Granger, 1969,
-    doi:10.1057/jors.1969.103.
+    al., 2016, P16-2034; the linear function under it after Lai et al., 2018,
+    arXiv:1703.07015, fitted first here; the mean of two forecasts Bates and Granger,
+    1969, doi:10.1057/jors.1969.103.
     """
 
     _later_numbers: ClassVar[dict[str, Any]] = {
@@ -124,6 +134,7 @@ class SequenceRegressor(Regressor, SequenceEstimator):
         convolution_mean: bool | None = None,
         dropout: float | None = None,
         recurrent_dropout: float | None = None,
+        linear_steps: int | None = None,
         linear_weight: float | None = None,
         epochs: int | None = None,
         batch_size: int | None = None,
@@ -148,6 +159,7 @@ class SequenceRegressor(Regressor, SequenceEstimator):
         self.convolution_mean = convolution_mean
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
+        self.linear_steps = linear_steps
         self.linear_weight = linear_weight
         self.epochs = epochs
         self.batch_size = batch_size
@@ -172,13 +184,44 @@ class SequenceRegressor(Regressor, SequenceEstimator):
         data: Data,
         folder: pathlib.Path | None,
     ) -> tuple[Trained, Recipe]:
-        build, recipe = functools.partial(plan.network, seen), plan.recipe
-        trained = train(recipe, build, parts, goal, seed, folder)
+        recipe, missing = plan.recipe, plan.notes["missing"]["value"]
         values = {name: entry["value"] for name, entry in recipe.items()}
         if not values["linear_steps"]:
-            return trained, recipe | {"linear_weight": choice(0.0, "no linear model")}
-        linear = linear_network(goal, plan.notes["missing"]["value"], seen, values)
-        trained, share = with_linear(
-            trained, linear, parts, goal, values, self.linear_weight
+            return self._without_line(plan, seen, parts, goal, seed, folder)
+        line = functools.partial(linear_network, goal, missing, seen, values)
+        lines, tells_something = fitted_lines(line, parts)
+        if not tells_something and self.linear_weight is None:
+            none = choice(0, "of rows left out no linear function tells anything")
+            plan = dataclasses.replace(plan, recipe=recipe | {"linear_steps": none})
+            return self._without_line(plan, seen, parts, goal, seed, folder)
+        left = iter(lines)
+
+        def build(values: dict[str, Any]) -> Model:
+            """The network of the next part."""
+            return recurrent_network(goal, missing, seen, values, next(left))
+
+        trained = train(recipe, build, parts, goal, seed, folder)
+        trained, share = nearer_to_lines(
+            trained,
+            lines,
+            mean_of(lines, line),
+            parts,
+            goal,
+            values,
+            self.linear_weight,
         )
         return trained, recipe | {"linear_weight": share}
+
+    def _without_line(
+        self,
+        plan: Plan,
+        seen: Rows,
+        parts: Sequence[Part],
+        goal: Goal,
+        seed: int,
+        folder: pathlib.Path | None,
+    ) -> tuple[Trained, Recipe]:
+        build = functools.partial(plan.network, seen)
+        trained = train(plan.recipe, build, parts, goal, seed, folder)
+        none = choice(0.0, "there is no linear function")
+        return trained, plan.recipe | {"linear_weight": none}

@@ -90,6 +90,7 @@ def headed_model(
     classes: Sequence | None,
     name: str,
     regularizer: keras.regularizers.Regularizer | None = None,
+    baseline: Tensor | None = None,
 ) -> keras.Model:
     """The model that ends in a head over `x`, its last layer named "outputs".
 
@@ -104,8 +105,9 @@ def headed_model(
         classes: Likewise.
         name: Likewise.
         regularizer: Of the head's kernel.
+        baseline: `(batch, 1, ...)`, added to what each member gives, or None.
     """
-    if members == 1 and target_scaling is None:
+    if members == 1 and target_scaling is None and baseline is None:
         outputs = _shaped_head(x, shape, output_activation, regularizer, task, classes)
         return TaskModel(inputs, outputs, name=name)
     outputs = _member_head(
@@ -117,6 +119,7 @@ def headed_model(
         members,
         target_scaling,
         classes,
+        baseline,
     )
     return MemberModel(inputs, outputs, name=name)
 
@@ -171,6 +174,7 @@ def _member_head(
     members: int,
     target_scaling: Layer | None,
     classes: Sequence | None,
+    baseline: Tensor | None = None,
 ) -> Tensor:
     """Outputs per member, then their mean: the layers "members" and "outputs"."""
     if members == 1:
@@ -190,6 +194,8 @@ def _member_head(
             x = keras.layers.Activation(
                 output_activation, dtype=_head_dtype(), name="member_activation"
             )(x)
+    if baseline is not None:
+        x = keras.layers.Add(dtype=_head_dtype(), name="corrected")([x, baseline])
     kind = MEMBER_KINDS.get(str(task), "values")
     mean = MemberMean(
         kind, target_scaling, task, classes, dtype=_head_dtype(), name="outputs"

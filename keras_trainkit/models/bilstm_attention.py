@@ -18,6 +18,7 @@ from keras_trainkit.layers import (
     VariationalLSTM,
 )
 from keras_trainkit.models._arguments import check_augmentation, check_model_name
+from keras_trainkit.models._ends import baseline_members
 from keras_trainkit.models._heads import (
     check_head,
     check_members,
@@ -64,6 +65,7 @@ def bilstm_attention(
     train_embedding: bool = True,
     members: int = 1,
     target_scaling: keras.layers.Layer | None = None,
+    baseline: keras.Model | None = None,
     task: str | None = None,
     classes: Sequence | None = None,
     output_activation: str | Callable | None = None,
@@ -149,6 +151,10 @@ def bilstm_attention(
             Costs `members` times the time.
         target_scaling: Adapted layer with `inverse`, or None, as in `models.mlp`; for
             targets of the shape (24, 3) adapted on `(batch, 24, 3)`, by series.
+        baseline: Model of the same inputs and outputs that this one corrects, such as a
+            fitted `autoregression`: what it gives, before any target scaling is undone,
+            is added to what each member gives. It becomes a part of the model, and is
+            not trained. None for none; not with an `output_activation`.
         task: "classification", "binary", "regression" or None; heads and losses are
             those of `models.mlp`.
         classes: Sequence of the names of the classes, as in `models.mlp`, or None.
@@ -159,7 +165,8 @@ def bilstm_attention(
     Returns:
         A functional `models.TaskModel`; input "tokens" (int32) or "sequences" (Keras'
         float type), output layer "outputs". A sequence without a valid step gets the
-        prediction for zeros. With members or a target scaling a `models.MemberModel`.
+        prediction for zeros. With members, a target scaling or a baseline a
+        `models.MemberModel`.
         `models.attention_scores(model)` shows the weights.
 
     Raises:
@@ -178,6 +185,8 @@ def bilstm_attention(
     arXiv:1512.05287. Convolutions before the recurrence Ordonez and Roggen, 2016,
     doi:10.3390/s16010115, without normalization and pooling; their blocks and the mean
     of them Karim et al., 2017, arXiv:1709.05206, whose LSTM reads the sequence itself.
+    A linear baseline under the network Lai et al., 2018, arXiv:1703.07015, equation 9,
+    trained with it there.
     """
     check_sequence_input(
         input_shape, vocabulary_size, embedding_units, mask_value, scaling, missing
@@ -202,6 +211,12 @@ def bilstm_attention(
     )
     check_augmentation(augmentation)
     check_model_name(name)
+    if baseline is not None and output_activation is not None:
+        raise ValueError(
+            "`output_activation` is applied to the head and must be None with a "
+            "`baseline`, which is added to it. "
+            f"Received: output_activation={output_activation!r}."
+        )
 
     inputs, x = sequence_input(
         input_shape,
@@ -215,6 +230,9 @@ def bilstm_attention(
         embedding_matrix,
         train_embedding,
     )
+    base = None
+    if baseline is not None:
+        base = baseline_members(baseline, inputs, shape, task, classes, target_scaling)
     multi_scale = MultiScale(scales, name="scales")
     if tuple(scales) != (1,):
         x = multi_scale(x)
@@ -248,6 +266,7 @@ def bilstm_attention(
         target_scaling=target_scaling,
         classes=classes,
         name=name,
+        baseline=base,
     )
 
 

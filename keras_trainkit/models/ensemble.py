@@ -1,18 +1,17 @@
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
-from keras import ops
 
-from keras_trainkit._types import Layer, Tensor
-from keras_trainkit.layers import Head, MemberMean
+from keras_trainkit._types import Tensor
+from keras_trainkit.layers import MemberMean
 from keras_trainkit.models._arguments import check_model_name
-from keras_trainkit.models._heads import MEMBER_KINDS
+from keras_trainkit.models._ends import End, end_of
 from keras_trainkit.models.member_model import MemberModel
 from keras_trainkit.models.task_model import TaskModel
 
-_PURPOSE = "`networks` are the models whose predictions are averaged and must be"
+PURPOSE = "`networks` are the models whose predictions are averaged and must be"
 
 
 def ensemble(
@@ -114,35 +113,7 @@ def _unlike(taken: set[str], name: str) -> str:
     return name
 
 
-class _End(NamedTuple):
-    """The end of a network.
-
-    Args:
-        layer: The last layer.
-        members: Its inputs, `(batch, members, ...)`.
-        kind: As in `layers.MemberMean`, like the three that follow.
-    """
-
-    layer: Layer
-    members: Tensor
-    kind: str
-    target_scaling: Layer | None
-    task: str | None
-    classes: Sequence | None
-
-    def interface(self, network: TaskModel) -> dict[str, Any]:
-        """Properties that two networks must share, by the words of a message."""
-        return {
-            "the inputs": _inputs_of(network),
-            "the outputs": tuple(network.output.shape),
-            "the mean": self.kind,
-            "the task": self.task,
-            "the classes": None if self.classes is None else tuple(self.classes),
-            "the target scaling": _numbers_of(self.target_scaling),
-        }
-
-
-def _shares_of(ends: Sequence[_End], weights: list[float] | None) -> list[float] | None:
+def _shares_of(ends: Sequence[End], weights: list[float] | None) -> list[float] | None:
     """The share of each member of each network; None where all count alike."""
     own = [getattr(end.layer, "shares", None) for end in ends]
     counts = [end.members.shape[1] for end in ends]
@@ -157,17 +128,17 @@ def _shares_of(ends: Sequence[_End], weights: list[float] | None) -> list[float]
     ]
 
 
-def _checked_ends(networks: Any) -> list[_End]:
+def _checked_ends(networks: Any) -> list[End]:
     found = networks if isinstance(networks, list | tuple) else []
-    ends = [_end_of(network) for network in found]
+    ends = [end_of(network, PURPOSE) for network in found]
     if not ends:
-        raise ValueError(f"{_PURPOSE} at least one, in a list. Received: {networks!r}.")
+        raise ValueError(f"{PURPOSE} at least one, in a list. Received: {networks!r}.")
     first = ends[0].interface(found[0])
     for network, end in zip(found, ends, strict=True):
         for part, value in end.interface(network).items():
             if value != first[part]:
                 raise ValueError(
-                    f"{_PURPOSE} alike but in their weights and members. Received: "
+                    f"{PURPOSE} alike but in their weights and members. Received: "
                     f"{part} {first[part]!r} of {found[0].name}, {value!r} of "
                     f"{network.name}."
                 )
@@ -175,7 +146,7 @@ def _checked_ends(networks: Any) -> list[_End]:
     return ends
 
 
-def _refuse_shared(networks: Sequence[TaskModel], ends: Sequence[_End]) -> None:
+def _refuse_shared(networks: Sequence[TaskModel], ends: Sequence[End]) -> None:
     """Keras saves a layer once, and could not load the second network that has it."""
     owners: dict[int, TaskModel] = {}
     for network, end in zip(networks, ends, strict=True):
@@ -186,43 +157,11 @@ def _refuse_shared(networks: Sequence[TaskModel], ends: Sequence[_End]) -> None:
             owner = owners.setdefault(id(variable), network)
             if owner is not network or networks.count(network) > 1:
                 raise ValueError(
-                    f"{_PURPOSE} without a layer in common (build each with layers of "
+                    f"{PURPOSE} without a layer in common (build each with layers of "
                     f"its own). Received: {variable.path} in {owner.name} and "
                     f"{network.name}."
                 )
 
 
-def _end_of(network: Any) -> _End:
-    last = network.layers[-1] if isinstance(network, TaskModel) else None
-    if isinstance(last, MemberMean):
-        scaling, task, classes = last.target_scaling, last.task, last.classes
-        return _End(last, last.input, last.kind, scaling, task, classes)
-    if isinstance(last, Head) and last.activation is keras.activations.linear:
-        shape = (1, *network.output.shape[1:])
-        one = keras.layers.Reshape(shape, dtype=last.dtype_policy, name="member")
-        kind = MEMBER_KINDS.get(last.task, "values")
-        return _End(last, one(network.output), kind, None, last.task, last.classes)
-    raise ValueError(
-        f"{_PURPOSE} models that end in a `layers.Head` without an activation or in a "
-        f"`layers.MemberMean`, as `models.mlp` gives them with a `task`. "
-        f"Received: {network!r}."
-    )
-
-
 def _input_like(tensor: Tensor) -> Tensor:
     return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)
-
-
-def _inputs_of(network: TaskModel) -> Any:
-    """Shapes and types; a single input may have any name."""
-    return keras.tree.map_structure(
-        lambda tensor: f"{tuple(tensor.shape)} {tensor.dtype}", network.input
-    )
-
-
-def _numbers_of(scaling: Layer | None) -> Any:
-    if scaling is None:
-        return None
-    config = {k: v for k, v in scaling.get_config().items() if k != "name"}
-    values = (ops.convert_to_numpy(weight).tolist() for weight in scaling.weights)
-    return type(scaling).__name__, config, list(values)

@@ -1,4 +1,4 @@
-"""`SequenceRegressor`: the linear function that its network is averaged with."""
+"""`SequenceRegressor`: the linear function that its network corrects."""
 
 import numpy as np
 import pytest
@@ -57,6 +57,17 @@ def test_what_validation_clearly_wants_is_taken(fits):
     assert made[None].score(x[60:], y[60:]) > made[0].score(x[60:], y[60:])
 
 
+def test_beyond_the_range_the_network_corrects_the_line_alone(fits):
+    x, y, made = fits
+    network, line = made[0].predict(x), made[1].predict(x)
+    assert y[60:].min() > y[:48].max()
+    for predicted in (network, line):
+        assert np.abs(predicted[60:] - y[60:]).max() < y.std()
+    bare = SequenceRegressor(linear_steps=0, **SMALL).fit(x[:60], y[:60], order="rows")
+    assert np.abs(bare.predict(x)[60:] - y[60:]).max() > y.std()
+    assert bare.recipe_["linear_weight"]["value"] == 0
+
+
 def test_conformity_scores_are_those_of_the_mean(fits):
     x, y, made = fits
     for fitted in made.values():
@@ -90,6 +101,7 @@ def test_there_is_none_where_a_line_says_nothing():
     y = np.tile(np.abs(x).sum(axis=1), 2)
     pairs = np.tile(np.arange(40), 2)  # opposite rows are validated together
     found = SequenceRegressor(**SMALL).fit(both, y, groups=pairs)
+    assert found.recipe_["linear_steps"]["value"] == 0
     assert found.recipe_["linear_weight"]["value"] == 0
     assert "members" in [layer.name for layer in found.model_.layers]
 
@@ -110,6 +122,8 @@ def test_steps_are_those_that_hold_at_most_so_many_numbers(monkeypatch):
     assert steps["value"] == 2
     assert "at most 7 numbers" in steps["reason"]
     assert "6 are read" in steps["reason"]
+    given = SequenceRegressor(linear_steps=4, **SMALL).fit(x, x[:, -1, 0])
+    assert given.recipe_["linear_steps"] == {"value": 4, "reason": "given"}
 
 
 def test_reasons_count_the_steps_that_are_read_of_long_sequences():
@@ -125,9 +139,9 @@ def test_reasons_count_the_steps_that_are_read_of_long_sequences():
 
 def test_there_is_none_where_the_past_never_changes():
     found = SequenceRegressor(**SMALL).fit(np.ones((40, 5)), RNG.normal(size=40))
-    share = found.recipe_["linear_weight"]
-    assert share["value"] == 0
-    assert "no linear function tells" in share["reason"]
+    steps = found.recipe_["linear_steps"]
+    assert steps["value"] == 0
+    assert "no linear function tells" in steps["reason"]
 
 
 @pytest.mark.parametrize(
@@ -169,5 +183,22 @@ def test_rows_of_two_sensors_in_turns_are_both_among_few(monkeypatch):
 @pytest.mark.parametrize("share", [-0.1, 1.1, "half", True, np.nan])
 def test_refuses_what_is_no_share(share):
     x, y = windows(30)
-    with pytest.raises(ValueError, match="`linear_weight` is the share of a linear"):
+    with pytest.raises(ValueError, match="`linear_weight` is the share of the linear"):
         SequenceRegressor(linear_weight=share, **SMALL).fit(x, y)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"linear_steps": -1}, "`linear_steps` is the number of the last steps"),
+        ({"linear_steps": 2.0}, "`linear_steps` is the number of the last steps"),
+        (
+            {"linear_steps": 0, "linear_weight": 0.5},
+            "must be None where `linear_steps`",
+        ),
+    ],
+)
+def test_refuses_what_is_no_number_of_steps(arguments, words):
+    x, y = windows(30)
+    with pytest.raises(ValueError, match=words):
+        SequenceRegressor(**arguments, **SMALL).fit(x, y)

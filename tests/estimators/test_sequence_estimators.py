@@ -393,7 +393,6 @@ def test_one_channel_of_many_lengths_is_learned():
 def in_plain_keras(sequences, y, recipe, **task):
     """What `fit` does, in the lines of a script."""
     chosen = {name: choice["value"] for name, choice in recipe.items()}
-    keras.utils.set_random_seed(chosen["seed"])
     classes = task.get("classes")
     parts = data.split(
         sequences,
@@ -409,6 +408,9 @@ def in_plain_keras(sequences, y, recipe, **task):
     if not classes:
         task["target_scaling"] = layers.StandardScaling()
         task["target_scaling"].adapt(y[parts.train])
+        rows = x[parts.train], y[parts.train].astype("float32")
+        task["baseline"], copy = (line(*rows, chosen, task) for _ in range(2))
+    keras.utils.set_random_seed(chosen["seed"])
     model = models.bilstm_attention(
         (None, 2),
         y.shape[1],
@@ -461,12 +463,16 @@ def in_plain_keras(sequences, y, recipe, **task):
         ],
         verbose=0,
     )
-    return model if classes else beside_a_line(model, *arrays, chosen, task)
+    if classes:
+        return model
+    share = chosen["linear_weight"]
+    assert 0 < share < 1
+    return models.ensemble([model, copy], weights=[1 - share, share])
 
 
-def beside_a_line(model, x, y, chosen, task):
-    """The mean of the network and of a linear function of the last steps."""
-    padding, share = chosen["mask_value"], chosen["linear_weight"]
+def line(x, y, chosen, task):
+    """The linear function of the last steps that the network corrects."""
+    padding = chosen["mask_value"]
     scaling = layers.StandardScaling()
     scaling.adapt(x, mask_value=padding)
     linear = models.autoregression(
@@ -477,17 +483,18 @@ def beside_a_line(model, x, y, chosen, task):
         max_length=chosen["max_length"],
         scaling=scaling,
         missing=chosen["missing"],
-        **task,
+        task="regression",
+        target_scaling=task["target_scaling"],
     )
     past = keras.Model(linear.input, linear.get_layer("past").output)
     numbers = past.predict(x, batch_size=1024, verbose=0).astype("float64")
     scaled = keras.ops.convert_to_numpy(task["target_scaling"](y)).astype("float64")
     ridge = linear_model.RidgeCV(len(x) * 10.0 ** np.arange(-6, 4))
     ridge.fit(numbers, scaled)
-    line = [ridge.coef_.T[None], ridge.intercept_[None]]
-    linear.get_layer("members").set_weights(line)
-    assert 0 < share < 1
-    return models.ensemble([model, linear], weights=[1 - share, share])
+    linear.get_layer("members").set_weights(
+        [ridge.coef_.T[None], ridge.intercept_[None]]
+    )
+    return linear
 
 
 @pytest.mark.slow
