@@ -28,7 +28,8 @@ from keras_trainkit.models import ensemble
 PENALTIES = 10.0 ** np.arange(-6, 4)
 MOST_NUMBERS = 10_000_000  # of all rows: seconds, and 80 MB
 MOST = 0.99  # the model still holds the network, and shows its attention
-DEVIATIONS = 3  # of the number of rows that err less, where that is chance
+DEVIATIONS = 3  # from what chance gives
+LEAST_ROWS = 11  # of which all would have to err less, in a sign test
 
 
 def fitted_lines(
@@ -177,9 +178,15 @@ def _share(
 
 
 def _is_less(errors: np.ndarray, others: np.ndarray) -> bool:
-    """True if errors of the same rows are so seldom less by chance (a sign test).
+    """True if errors of the same rows are so much less seldom by chance.
 
-    Windows that overlap err alike, so that chance does it more often than is said.
+    By their mean (as in a paired t-test), or in so many of the rows (a sign test): a
+    few rows may have most of the error. Windows that overlap err alike, so that chance
+    does both more often than is said.
     """
-    count, less = np.sum(errors != others), np.sum(errors < others)
-    return bool(2 * less - count - 1 > DEVIATIONS * math.sqrt(count))
+    gain = (others - errors)[errors != others]
+    rows, less = len(gain), int(np.sum(gain > 0))
+    if rows < LEAST_ROWS:
+        return False
+    spread = DEVIATIONS * math.sqrt(rows)
+    return bool(np.sum(gain) > spread * np.std(gain) or 2 * less - rows - 1 > spread)

@@ -57,12 +57,11 @@ def test_what_validation_clearly_wants_is_taken(fits):
     assert made[None].score(x[60:], y[60:]) > made[0].score(x[60:], y[60:])
 
 
-def test_beyond_the_range_the_network_corrects_the_line_alone(fits):
+def test_beyond_the_range_it_is_not_lost(fits):
     x, y, made = fits
-    network, line = made[0].predict(x), made[1].predict(x)
     assert y[60:].min() > y[:48].max()
-    for predicted in (network, line):
-        assert np.abs(predicted[60:] - y[60:]).max() < y.std()
+    for share in (None, 1):
+        assert np.abs(made[share].predict(x)[60:] - y[60:]).max() < y.std()
     bare = SequenceRegressor(linear_steps=0, **SMALL).fit(x[:60], y[:60], order="rows")
     assert np.abs(bare.predict(x)[60:] - y[60:]).max() > y.std()
     assert bare.recipe_["linear_weight"]["value"] == 0
@@ -162,6 +161,16 @@ def test_half_unless_enough_rows_agree(rows, better, expected):
     network, line = (far, near) if better == "linear" else (near, far)
     share = _linear_part._share(truth, network, line, None)
     assert share["value"] == pytest.approx(expected, abs=0.01)
+
+
+def test_few_rows_with_most_of_the_error_may_decide():
+    line = np.zeros((60, 1))
+    truth = np.where(np.arange(60) % 3 == 0, 2.0, 0.001 * (-1) ** np.arange(60))[
+        :, None
+    ]
+    network = truth + 0.002 * (-1) ** np.arange(60)[:, None]
+    share = _linear_part._share(truth, network, line, None)
+    assert share["value"] == pytest.approx(0, abs=0.01)
 
 
 @pytest.mark.slow
