@@ -70,7 +70,7 @@ def baseline_members(
     classes: Sequence | None,
     target_scaling: Layer | None,
 ) -> Tensor:
-    """What a model that is to be corrected gives before its head's mean, frozen.
+    """Outputs of a model that is to be corrected, before any scaling, frozen.
 
     Args:
         baseline: The model.
