@@ -167,6 +167,9 @@ def _begin_as(
 ) -> None:
     """Gives a compiled model the variables of a new network and a fresh optimizer."""
     _assign(compiled.variables, _values(network.variables))
+    scaled = keras.optimizers.LossScaleOptimizer
+    if isinstance(compiled.optimizer, scaled) and not isinstance(fresh, scaled):
+        fresh = scaled(fresh)  # as `compile` does for mixed_float16
     fresh.build(network.trainable_variables)
     _assign(compiled.optimizer.variables, _values(fresh.variables))
 

@@ -206,6 +206,23 @@ def test_weights_groups_and_a_given_optimizer_go_with_the_folds(frame, dear):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("is_scaled", [False, True])
+def test_half_precision_scales_the_loss_of_each_fold(frame, price, is_scaled):
+    keras.config.set_dtype_policy("mixed_float16")
+    given, scaled = dict(SMALL), keras.optimizers.LossScaleOptimizer
+    if is_scaled:
+        given |= {"learning_rate": None, "optimizer": scaled(keras.optimizers.Adam())}
+    try:
+        found = TableRegressor(**given).fit(frame, price)
+        assert isinstance(found.model_.optimizer, scaled)
+        losses = np.reshape(found.history_["loss"], (2, 3))
+        assert (losses[:, -1] < losses[:, 0]).all()
+        assert np.isfinite(found.predict(frame)).all()
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+@pytest.mark.slow
 @pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
 )
