@@ -87,19 +87,22 @@ def check_sequence_arguments(given: dict[str, Any]) -> None:
     if given.get("linear_steps") is not None:
         purpose = "is the number of the last steps that a linear function reads"
         check_count("linear_steps", given["linear_steps"], purpose, at_least=0)
-        _check_share(given)
+    _check_share(given)
     if given["keep"] is not None:
         purpose = "is the end that stays of longer rows"
         check_choice("keep", given["keep"], purpose, ENDS)
 
 
 def _check_share(given: dict[str, Any]) -> None:
-    share = given["linear_weight"]
-    if share is not None and given["linear_steps"] == 0:
+    """Refuses a share of a linear function that there is not."""
+    share, steps = given.get("linear_weight"), given.get("linear_steps")
+    is_none = steps == 0 or (steps is None and given["loss"] is not None)
+    if share is not None and is_none:
         raise ValueError(
             "`linear_weight` is the share of the linear function alone and must be "
-            "None where `linear_steps` is 0, for none. "
-            f"Received: linear_weight={share}."
+            "None where there is none: with `linear_steps` 0, or a `loss` and no "
+            f"`linear_steps`. Received: linear_weight={share}, linear_steps={steps}, "
+            f"loss={given['loss']!r}."
         )
 
 

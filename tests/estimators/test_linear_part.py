@@ -111,6 +111,8 @@ def test_there_is_none_of_another_loss():
     assert found.recipe_["linear_steps"]["value"] == 0
     assert "the given loss" in found.recipe_["linear_steps"]["reason"]
     assert found.recipe_["linear_weight"]["value"] == 0
+    given = SequenceRegressor(loss="mae", linear_steps=3, **SMALL).fit(x, y)
+    assert given.recipe_["linear_weight"]["value"] > 0
 
 
 def test_steps_are_those_that_hold_at_most_so_many_numbers(monkeypatch):
@@ -201,10 +203,8 @@ def test_refuses_what_is_no_share(share):
     [
         ({"linear_steps": -1}, "`linear_steps` is the number of the last steps"),
         ({"linear_steps": 2.0}, "`linear_steps` is the number of the last steps"),
-        (
-            {"linear_steps": 0, "linear_weight": 0.5},
-            "must be None where `linear_steps`",
-        ),
+        ({"linear_steps": 0, "linear_weight": 0.5}, "None where there is none"),
+        ({"loss": "mae", "linear_weight": 0.5}, "None where there is none"),
     ],
 )
 def test_refuses_what_is_no_number_of_steps(arguments, words):
