@@ -31,9 +31,9 @@ def autoregression(
 ) -> keras.Model:
     """Builds an uncompiled linear function of the last steps of a sequence.
 
-    The model that a forecast by a network has to beat, and that often helps it: the
-    mean of both (`ensemble`) follows a level that the training rows never reached, and
-    bends where a line does not.
+    The model that a forecast by a network has to beat, and that helps it: fitted first,
+    it follows a series to a level that the training rows never reached, and a network
+    corrects it (`bilstm_attention(baseline=)`).
 
     | step     | layers                                                             |
     | -------- | ------------------------------------------------------------------ |
