@@ -249,6 +249,9 @@ def test_the_mlp_of_the_kit_answers_raw_columns(tmp_path, left):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings(
+    "ignore:Infinite numbers count as missing.*:UserWarning"  # one is sent
+)
 def test_a_bare_process_answers_as_the_encoder_does(tmp_path):
     rng = np.random.default_rng(0)
     table = {"x": rng.normal(size=200), "t": rng.choice(["a", "b", "ü"], 200)}
