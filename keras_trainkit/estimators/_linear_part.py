@@ -131,7 +131,10 @@ def _some(rows: int, numbers: int) -> slice | np.ndarray:
 
 
 def _predicted(model: Model, x: np.ndarray) -> np.ndarray:
-    return model.predict(x, batch_size=PREDICTED_AT_ONCE, verbose=0)
+    """Outputs, by calls: `predict` of so many models makes TensorFlow warn of them."""
+    starts = range(0, len(x), PREDICTED_AT_ONCE)
+    parts = [model(x[at : at + PREDICTED_AT_ONCE], training=False) for at in starts]
+    return np.concatenate([ops.convert_to_numpy(part) for part in parts])
 
 
 def _scaled(linear: Model, numbers: np.ndarray) -> np.ndarray:
