@@ -1,7 +1,6 @@
-import dataclasses
 import functools
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import keras
@@ -184,44 +183,34 @@ class SequenceRegressor(Regressor, SequenceEstimator):
         data: Data,
         folder: pathlib.Path | None,
     ) -> tuple[Trained, Recipe]:
-        recipe, missing = plan.recipe, plan.notes["missing"]["value"]
-        values = {name: entry["value"] for name, entry in recipe.items()}
-        if not values["linear_steps"]:
-            return self._without_line(plan, seen, parts, goal, seed, folder)
+        missing = plan.notes["missing"]["value"]
+        values = {name: entry["value"] for name, entry in plan.recipe.items()}
         line = functools.partial(linear_network, goal, missing, seen, values)
-        lines, tells_something = fitted_lines(line, parts)
-        if not tells_something and self.linear_weight is None:
-            none = choice(0, "of rows left out no linear function tells anything")
-            plan = dataclasses.replace(plan, recipe=recipe | {"linear_steps": none})
-            return self._without_line(plan, seen, parts, goal, seed, folder)
+        lines, recipe = self._lines(line, parts, plan.recipe)
         left = iter(lines)
 
         def build(values: dict[str, Any]) -> Model:
             """The network of the next part."""
-            return recurrent_network(goal, missing, seen, values, next(left))
+            return recurrent_network(goal, missing, seen, values, next(left, None))
 
         trained = train(recipe, build, parts, goal, seed, folder)
+        if not lines:
+            none = choice(0.0, "there is no linear function")
+            return trained, recipe | {"linear_weight": none}
+        mean, given = mean_of(lines, line), self.linear_weight
         trained, share = nearer_to_lines(
-            trained,
-            lines,
-            mean_of(lines, line),
-            parts,
-            goal,
-            values,
-            self.linear_weight,
+            trained, lines, mean, parts, goal, values, given
         )
         return trained, recipe | {"linear_weight": share}
 
-    def _without_line(
-        self,
-        plan: Plan,
-        seen: Rows,
-        parts: Sequence[Part],
-        goal: Goal,
-        seed: int,
-        folder: pathlib.Path | None,
-    ) -> tuple[Trained, Recipe]:
-        build = functools.partial(plan.network, seen)
-        trained = train(plan.recipe, build, parts, goal, seed, folder)
-        none = choice(0.0, "there is no linear function")
-        return trained, plan.recipe | {"linear_weight": none}
+    def _lines(
+        self, build: Callable[[], Model], parts: Sequence[Part], recipe: Recipe
+    ) -> tuple[list[Model], Recipe]:
+        """The linear function of each part, or none, and what the recipe says of it."""
+        if not recipe["linear_steps"]["value"]:
+            return [], recipe
+        lines, tells_something = fitted_lines(build, parts)
+        if tells_something or self.linear_weight is not None:
+            return lines, recipe
+        none = choice(0, "of rows left out no linear function tells anything")
+        return [], recipe | {"linear_steps": none}
