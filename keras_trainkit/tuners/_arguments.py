@@ -12,7 +12,7 @@ from keras_trainkit._warnings import warn_user
 from keras_trainkit.tuners._files import check_project_name
 from keras_trainkit.tuners._objective import check_objective_argument
 
-_MADE_TO_FIT = ("accuracy", "acc", "crossentropy", "ce")  # of which `compile` makes one
+MADE_TO_FIT = ("accuracy", "acc", "crossentropy", "ce")  # of which `compile` makes one
 
 
 def check_arguments(
@@ -114,7 +114,7 @@ def check_compile_arguments(
         "loss": (loss, keras.losses.get, "a loss"),
     }
     for name, (value, get, kind) in known.items():
-        if value is not None and (isinstance(value, type) or not _is_known(value, get)):
+        if value is not None and (isinstance(value, type) or not is_known(value, get)):
             raise ValueError(
                 f"`{name}` replaces that of every model and must be {kind} of Keras, "
                 f"its name, or None. Received: {name}={value!r}."
@@ -125,7 +125,7 @@ def check_compile_arguments(
             f"of their names, or None. Received: metrics={metrics!r}."
         )
     for metric in keras.tree.flatten(metrics):
-        if metric not in _MADE_TO_FIT and not _is_known(metric, keras.metrics.get):
+        if metric not in MADE_TO_FIT and not is_known(metric, keras.metrics.get):
             raise ValueError(
                 "`metrics` replace those of every model and must be metrics of Keras, "
                 f"or their names. Received: {metric!r} among them."
@@ -150,7 +150,7 @@ def listed_callbacks(callbacks: Any) -> list[Any]:
     return listed
 
 
-def _is_known(value: Any, get: Callable[[Any], Any]) -> bool:
+def is_known(value: Any, get: Callable[[Any], Any]) -> bool:
     """False for a name that Keras does not know."""
     if not isinstance(value, str):
         return True

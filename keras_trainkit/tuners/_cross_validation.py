@@ -24,14 +24,9 @@ def folded(
     args: tuple[Any, ...], kwargs: dict[str, Any], folds: int, seed: int
 ) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
     """For each fold its `(args, kwargs)` with `x`, `y` and `validation_data`."""
+    check_folds(args, kwargs, folds)
     x, y, weights, rest, others = _arrays(args, kwargs)
     labels = y if not isinstance(y, dict | list | tuple) else None
-    if folds > row_count(x):
-        raise FatalValueError(
-            "`folds` is the number of parts that the rows are cut into, with a row in "
-            f"each, and must be at most their number. Received: folds={folds}, "
-            f"{row_count(x)} rows."
-        )
     for train, validation in _fold_rows(row_count(x), folds, seed, labels):
         parts = [x, y] if weights is None else [x, y, weights]
         held_out = tuple(take_rows(part, validation) for part in parts)
@@ -39,6 +34,17 @@ def folded(
         if weights is not None:
             fold["sample_weight"] = take_rows(weights, train)
         yield (take_rows(x, train), take_rows(y, train), *rest), fold
+
+
+def check_folds(args: tuple[Any, ...], kwargs: dict[str, Any], folds: int) -> None:
+    """Refuses what cannot be cut into folds, or not into so many."""
+    rows = row_count(_arrays(args, kwargs)[0])
+    if folds > rows:
+        raise FatalValueError(
+            "`folds` is the number of parts that the rows are cut into, with a row in "
+            f"each, and must be at most their number. Received: folds={folds}, "
+            f"{rows} rows."
+        )
 
 
 def _fold_rows(
@@ -146,7 +152,7 @@ def _arrays(
     kwargs = dict(kwargs)
     for name in _GIVEN_BY_FOLDS:
         if kwargs.get(name) is not None:
-            raise ValueError(
+            raise FatalValueError(
                 f"`folds` takes the validation rows from the training rows, so "
                 f"`{name}` must be left out. Received: {name}."
             )
@@ -155,7 +161,7 @@ def _arrays(
     y = rest.pop(0) if rest else kwargs.pop("y", None)
     weights = kwargs.pop("sample_weight", None)
     if x is None or y is None:
-        raise ValueError(
+        raise FatalValueError(
             "`folds` cuts arrays into folds, so `search` must get `x` and `y` as "
             "arrays, or dicts or lists of them. Received: "
             f"x of type {type(x).__name__}, y of type {type(y).__name__}."

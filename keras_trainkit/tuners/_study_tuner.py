@@ -24,10 +24,16 @@ from keras_trainkit.tuners._arguments import (
     warn_if_loss_includes_penalties,
 )
 from keras_trainkit.tuners._configuration_tree import PartialConfiguration
+from keras_trainkit.tuners._cross_validation import check_folds
 from keras_trainkit.tuners._data_description import data_description, plain
 from keras_trainkit.tuners._database import masked_url, sqlite_url
-from keras_trainkit.tuners._fit_checks import check_fit_arguments, has_own_fit
+from keras_trainkit.tuners._fit_checks import (
+    check_fit_arguments,
+    check_is_validated,
+    has_own_fit,
+)
 from keras_trainkit.tuners._hyperparameters import Parameter, as_parameter
+from keras_trainkit.tuners._model_checks import check_model, watched_builds
 from keras_trainkit.tuners._oracle import StudyOracle, as_keras_tuner_trial
 from keras_trainkit.tuners._overwrite import delete_search
 from keras_trainkit.tuners._processes import (
@@ -118,8 +124,7 @@ class StudyTuner(keras_tuner.Tuner):
         )
         check_space_arguments(hyperparameters, tune_new_entries, allow_new_entries)
         check_compile_arguments(optimizer, loss, metrics, max_model_size)
-        has_own_run = type(self).run_trial is not StudyTuner.run_trial
-        check_hypermodel(hypermodel, is_needed=not has_own_run)
+        check_hypermodel(hypermodel, is_needed=not self._has_own_run())
         self.max_trials = max_trials
         self.storage = storage
         self.executions_per_trial = executions_per_trial
@@ -138,6 +143,8 @@ class StudyTuner(keras_tuner.Tuner):
             max_retries_per_trial=max_retries_per_trial,
             max_consecutive_failed_trials=max_consecutive_failed_trials,
         )
+        self._replaced = {"loss": loss, "metrics": metrics}
+        self._misfit: ValueError | None = None
         self._explored: keras_tuner.HyperParameters | None = None
         self._folder = pathlib.Path(directory or ".") / project_name
         self.seed = self._open_study(oracle, seed, overwrite=overwrite)
@@ -192,7 +199,9 @@ class StudyTuner(keras_tuner.Tuner):
         check_count("workers", workers, "is the number of processes")
         end_if_script_is_imported()
         with _files.searching(self._folder):
-            self._run(self._make_search(fit_args, fit_kwargs), workers)
+            search = self._make_search(fit_args, fit_kwargs)
+            self._check_search(search)
+            self._run(search, workers)
 
     def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
         """Trains one configuration; to be overridden as in KerasTuner.
@@ -396,7 +405,7 @@ class StudyTuner(keras_tuner.Tuner):
         return Progress(self.oracle.objective, self.oracle.max_trials, verbose)
 
     def _make_search(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Search:
-        if type(self).run_trial is StudyTuner.run_trial:
+        if not self._has_own_run():
             if "callbacks" in kwargs:
                 kwargs = {**kwargs, "callbacks": listed_callbacks(kwargs["callbacks"])}
             if not has_own_fit(self.hypermodel):
@@ -413,6 +422,21 @@ class StudyTuner(keras_tuner.Tuner):
             kwargs=kwargs,
         )
 
+    def _check_search(self, search: Search) -> None:
+        """Refuses what every trial would fail with, however it is built."""
+        if self._has_own_run():
+            return
+        self._check_builds()
+        self._deepcopy_callbacks(search.kwargs.get("callbacks", []))
+        args, kwargs = search.args, self.fit_arguments(dict(search.kwargs))
+        if self.folds > 1:
+            check_folds(args, kwargs, self.folds)
+        elif not has_own_fit(self.hypermodel):
+            check_is_validated(self.oracle.objective, kwargs)
+
+    def _has_own_run(self) -> bool:
+        return type(self).run_trial is not StudyTuner.run_trial
+
     def _run(self, search: Search, workers: int) -> None:
         if workers > 1 or self.isolate:
             warm_up()
@@ -422,6 +446,7 @@ class StudyTuner(keras_tuner.Tuner):
         study.agree_on_data(*data_description(args, self.fit_arguments(dict(kwargs))))
         prepare(self.hypermodel, args, kwargs)
         space = self._explored or self._explore()
+        self._check_builds()
         for definition in space.space:
             self._as_parameter(definition)  # refuses a range that cannot be drawn from
         study.agree_on_space(space)
@@ -512,9 +537,27 @@ class StudyTuner(keras_tuner.Tuner):
 
     def _explore_all_branches(self) -> keras_tuner.HyperParameters:
         # The defaults may be a configuration that the hypermodel refuses.
-        with contextlib.suppress(FailedTrialError):
+        self._misfit = None
+        with self._watched_builds(), contextlib.suppress(FailedTrialError):
             super()._populate_initial_space()
         return self.oracle.get_space()
+
+    def _watched_builds(self) -> contextlib.AbstractContextManager[None]:
+        """Within it a model that every trial would fail with is noted."""
+        if self._has_own_run() or has_own_fit(self.hypermodel):
+            return contextlib.nullcontext()
+        return watched_builds(self.hypermodel, self._note_misfit)
+
+    def _note_misfit(self, model: Any) -> None:
+        try:
+            check_model(model, **self._replaced)
+        except ValueError as error:
+            self._misfit = self._misfit or error
+
+    def _check_builds(self) -> None:
+        """Raises what was noted: to look at a space it takes no model of its own."""
+        if self._misfit is not None:
+            raise self._misfit
 
 
 def _check_number_of(name: str, value: int) -> None:

@@ -19,6 +19,7 @@ from keras_tuner.engine.trial import Trial
 from keras_trainkit._tensorflow.custom_gradients import release_graphs
 from keras_trainkit._types import Model
 from keras_trainkit.tuners._cross_validation import data_of, folded, training_rows
+from keras_trainkit.tuners._fit_checks import has_own_fit, logs_are_known
 from keras_trainkit.tuners._score import (
     Score,
     as_floats,
@@ -172,7 +173,14 @@ class Training:
         was_built = model.built
         is_first = fold == execution == 0
         watching = (self._judge, self._show_epoch) if is_first else ()
-        callback = TrainingCallback(tuner, trial, self._objective, *watching)
+        callback = TrainingCallback(
+            tuner,
+            trial,
+            self._objective,
+            *watching,
+            logs_are_known=logs_are_known(callbacks)
+            and not has_own_fit(tuner.hypermodel),
+        )
         number = fold * tuner.executions_per_trial + execution
         watched = self._search.copy_callbacks(callbacks, trial, number)
         watched += [callback, *batch_callbacks(tuner, trial)]

@@ -9,7 +9,7 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial
 from keras_tuner.errors import FailedTrialError
 
-from keras_trainkit.tuners._score import logs_as_floats
+from keras_trainkit.tuners._score import check_objective, logs_as_floats
 from keras_trainkit.tuners._search import Tuner
 
 
@@ -28,6 +28,8 @@ class TrainingCallback(keras.callbacks.Callback):
             stops the training. None never stops.
         show_epoch: Function of the number of epochs done and the objective, called
             after each but the one that ends with a stop. None for none.
+        logs_are_known: Bool. Logs have what Keras measures alone: the search ends
+            after an epoch that lacks the objective, not after a whole training.
 
     Attributes:
         logs: Those of every epoch.
@@ -44,6 +46,8 @@ class TrainingCallback(keras.callbacks.Callback):
         objective: keras_tuner.Objective,
         judge: Callable[[int, float | None], bool] | None = None,
         show_epoch: Callable[[int, float], None] | None = None,
+        *,
+        logs_are_known: bool = False,
     ):
         super().__init__()
         self._tuner = tuner
@@ -51,6 +55,7 @@ class TrainingCallback(keras.callbacks.Callback):
         self._objective = objective
         self._judge = judge
         self._show_epoch = show_epoch
+        self._logs_are_known = logs_are_known
         self.logs: list[dict[str, float]] = []
         self.epochs = 0
         self.best: float | None = None
@@ -85,6 +90,8 @@ class TrainingCallback(keras.callbacks.Callback):
         logs = logs_as_floats(logs or {})
         self.epochs += 1
         self.logs.append(logs)
+        if self._logs_are_known and _is_validated(logs):
+            check_objective(logs, self._objective)
         value = self._value(logs)
         self._keep_if_best(value)
         if self._judge is not None and not self._judge(self.epochs, self.best):
@@ -120,6 +127,11 @@ class TrainingCallback(keras.callbacks.Callback):
             self.best = value
             is_model = isinstance(self.model, keras.Model)
             self.best_weights = self.model.get_weights() if is_model else None
+
+
+def _is_validated(logs: dict[str, float]) -> bool:
+    """True after an epoch with validation, which not every one has."""
+    return any(name.startswith("val_") for name in logs)
 
 
 def batch_callbacks(tuner: Tuner, trial: Trial) -> list[keras.callbacks.Callback]:

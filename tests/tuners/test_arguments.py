@@ -1,5 +1,6 @@
 """What the tuners refuse or warn of before they write anything."""
 
+import threading
 import warnings
 
 import keras
@@ -146,6 +147,168 @@ def test_what_no_training_takes_is_refused_before_the_first_trial(
     assert tuner.trials_frame().empty
     tuner.search(X, Y, verbose=0)  # the study keeps nothing of the arguments above
     assert tuner.trials_frame()["state"].tolist() == ["COMPLETE"] * 2
+
+
+def rows():
+    yield X, Y
+
+
+class Batches(keras.utils.PyDataset):
+    """One batch of all rows."""
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return X, Y
+
+
+class Locked(keras.callbacks.Callback):
+    """Cannot be copied."""
+
+    def __init__(self):
+        super().__init__()
+        self.lock = threading.Lock()
+
+
+@pytest.mark.parametrize(
+    ("args", "given", "tuner", "words"),
+    [
+        ((rows(),), {"validation_data": (X, Y)}, {}, "`x` is read anew .*a generator"),
+        ((X, Y), {"validation_data": rows()}, {}, "`validation_data` is read anew "),
+        ((Batches(),), {"validation_split": 0.5}, {}, "`validation_split` .*Batches"),
+        (
+            (X.tolist(), Y),
+            {"validation_split": 0.5},
+            {},
+            "`validation_split` .*`validation_data` must .*Received: `x` of type list",
+        ),
+        (
+            (X, Y),
+            {},
+            {},
+            "`validation_data` .*'val_loss' is measured on .*none of",
+        ),
+        ((Batches(),), {}, {"folds": 2}, "`folds` cuts arrays .*x of type Batches"),
+        ((X, Y), {"validation_data": (X, Y)}, {"folds": 2}, "must be left out"),
+        ((X, Y), {}, {"folds": 13}, "`folds` .*at most .*folds=13, 12 rows"),
+        (
+            (X, Y),
+            {"validation_split": 0.5, "callbacks": Locked()},
+            {},
+            "callbacks .*should be deep-copyable",
+        ),
+    ],
+)
+def test_what_every_trial_would_fail_with_is_refused_before_the_first(
+    args, given, tuner, words, tmp_path
+):
+    tuner = tuners.RandomSearch(line, directory=tmp_path, seed=0, **tuner)
+    with pytest.raises(ValueError, match=words):
+        tuner.search(*args, **{"verbose": 0, **given})
+    assert tuner.trials_frame().empty
+
+
+class Logged(keras.callbacks.Callback):
+    """Measures something of its own."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["val_own"] = 5.0 - epoch
+
+
+def test_a_callback_may_measure_the_objective_without_validation_rows(tmp_path):
+    objective = keras_tuner.Objective("val_own", "min")
+    tuner = tuners.RandomSearch(line, objective, max_trials=2, directory=tmp_path)
+    tuner.search(X, Y, epochs=3, callbacks=Logged(), verbose=0)
+    assert tuner.trials_frame()["score"].tolist() == [3.0, 3.0]
+
+
+def test_an_objective_that_the_first_epoch_lacks_ends_the_search_there(tmp_path):
+    epochs = []
+
+    class Counted(tuners.RandomSearch):
+        def on_epoch_begin(self, trial, model, epoch, logs=None):
+            epochs.append(epoch)
+
+    objective = keras_tuner.Objective("val_acc", "max")
+    tuner = Counted(line, objective, directory=tmp_path)
+    words = "must be one of .*'loss', 'val_loss'.*Received: objective='val_acc'"
+    with pytest.raises(ValueError, match=words):
+        tuner.search(X, Y, validation_split=0.5, epochs=5, verbose=0)
+    assert epochs == [0]
+
+
+def made(**given):
+    model = keras.Sequential([keras.layers.Dense(1)])
+    if given:
+        model.compile("sgd", **{"loss": "mse", **given})
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ({"metrics": ["mae", "acuracy"]}, "`metrics` of the model .*'acuracy' among"),
+        ({"weighted_metrics": ["acuracy"]}, "`weighted_metrics` of .*'acuracy' among"),
+        ({"metrics": {"a": "acuracy"}}, "`metrics` of the model .*'acuracy' among"),
+        ({"loss": "mce"}, "`loss` of the model .*names that Keras .*Received: 'mce'"),
+        ({"loss": ["mse", "mce"]}, "`loss` of the model .*Received: 'mce' among"),
+        ({}, "is trained by `fit` and must be compiled .*Received: 'seq.*not compiled"),
+        (None, r"`build\(hp\)`.* must return a `keras.Model`. Received: None of type"),
+    ],
+)
+def test_a_model_that_no_trial_could_train_is_refused_before_the_first(
+    model, words, tmp_path
+):
+    def build(hp):
+        hp.Int("a", 1, 3)
+        return None if model is None else made(**model)
+
+    for _ in range(2):  # a new search, and one that goes on
+        tuner = tuners.RandomSearch(build, directory=tmp_path)
+        with pytest.raises(ValueError, match=words):
+            tuner.search(X, Y, validation_split=0.5, verbose=0)
+        assert tuner.trials_frame().empty
+
+
+class Plain(keras.Model):
+    """A model with a `fit` of its own."""
+
+    def fit(self, *args, **kwargs):
+        return {"val_loss": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("build", "given"),
+    [
+        (lambda: made(loss=lambda y, p: keras.ops.mean((y - p) ** 2)), {}),
+        (lambda: made(metrics=["acc", lambda y, p: keras.ops.sum(p)]), {}),
+        (lambda: made(metrics=[keras.metrics.MeanSquaredError(name="acuracy")]), {}),
+        (lambda: made(metrics=["acuracy"]), {"metrics": ["mae"]}),
+        (lambda: made(loss="mce"), {"loss": "mae"}),
+        (Plain, {}),
+    ],
+)
+def test_what_some_training_takes_is_not_refused(build, given, tmp_path):
+    tuner = tuners.RandomSearch(
+        lambda hp: build(), max_trials=1, directory=tmp_path, **given
+    )
+    tuner.search(X, Y, validation_split=0.5, verbose=0)
+    assert tuner.trials_frame()["state"].tolist() == ["COMPLETE"]
+
+
+class Kept(keras_tuner.HyperModel):
+    """A space that is a class."""
+
+    def build(self, hp):
+        return line(hp)
+
+
+def test_a_hypermodel_builds_as_before_when_its_space_is_known(tmp_path):
+    space = Kept()
+    build = space.build
+    tuners.RandomSearch(space, directory=tmp_path)
+    assert space.build == build
 
 
 class OwnFit(keras_tuner.HyperModel):
