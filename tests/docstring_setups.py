@@ -64,6 +64,7 @@ x_valid, y_valid = x_train, y_train
     "initializers.lsuv": ROWS + "x_train = np.tile(x_train, (4, 1))",
     "layers.FeatureSelection": ROWS,
     "layers.LearnableSwish": "x = keras.Input((4,))",
+    "layers.MiniRocket": "x_train = np.ones((9, 150, 2), 'float32')\nx_test = x_train",
     "layers.PCAProjection": ROWS,
     "layers.PeriodicEmbedding": "scaled = np.zeros((2, 5), 'float32')",
     "layers.PiecewiseLinearEmbedding": ROWS,
@@ -78,6 +79,9 @@ encoder.adapt({"age": [20.0, 40.0]})
 y_validation = y_validation ^ (rng.random(len(y_validation)) < 0.1)
 inputs = keras.Input((30,))
 model = keras.Model(inputs, inputs[:, :1])
+""",
+    "models.mini_rocket": """
+x_train = np.random.default_rng(0).normal(size=(9, 30, 2)).astype("float32")
 """,
     "models.predict_proba": """
 x = np.zeros((1, 2), "float32")

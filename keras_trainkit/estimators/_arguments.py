@@ -22,6 +22,7 @@ from keras_trainkit.callbacks._monitor import mode_of
 from keras_trainkit.estimators._read_length import ENDS, PURPOSE
 from keras_trainkit.estimators._recipe import PRESETS
 from keras_trainkit.estimators._search_folder import check_directory
+from keras_trainkit.estimators._sequence_recipe import OF_NETWORKS
 
 _VERBOSE = ("auto", 0, 1, 2, True, False)  # what Keras' `fit` takes
 _ACCURACY = ("accuracy", "acc")  # of which `compile` makes the one that fits
@@ -88,9 +89,27 @@ def check_sequence_arguments(given: dict[str, Any]) -> None:
         purpose = "is the number of the last steps that a linear function reads"
         check_count("linear_steps", given["linear_steps"], purpose, at_least=0)
     _check_share(given)
+    _check_shapes(given)
     if given["keep"] is not None:
         purpose = "is the end that stays of longer rows"
         check_choice("keep", given["keep"], purpose, ENDS)
+
+
+def _check_shapes(given: dict[str, Any]) -> None:
+    """Refuses arguments of a network beside those of a linear model of shapes."""
+    count = given.get("features_per_kernel")
+    if count is None:
+        return
+    purpose = "is the number of features of each kernel of `layers.MiniRocket`"
+    check_count("features_per_kernel", count, purpose, at_least=0)
+    of_networks = [name for name in OF_NETWORKS if given[name] is not None]
+    if count and of_networks:
+        raise ValueError(
+            f"`{of_networks[0]}` is of a network and must be None where "
+            "`features_per_kernel` asks for a linear model of shapes in its place. "
+            f"Received: {of_networks[0]}={given[of_networks[0]]!r} and "
+            f"features_per_kernel={count}."
+        )
 
 
 def _check_share(given: dict[str, Any]) -> None:

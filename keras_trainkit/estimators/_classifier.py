@@ -18,7 +18,7 @@ from keras_trainkit.estimators._conformal import (
 from keras_trainkit.estimators._estimator import Estimator, Splits, trained_rows
 from keras_trainkit.estimators._saved_folder import loaded_classes, saved_classes
 from keras_trainkit.estimators._targets import read_classes, weights_of_classes
-from keras_trainkit.estimators._training import PREDICTED_AT_ONCE, Goal
+from keras_trainkit.estimators._training import Goal, rows_at_once
 from keras_trainkit.layers import TemperatureScaling
 
 
@@ -103,7 +103,7 @@ class Classifier(ClassifierMixin, Estimator):
         check_is_fitted(self)
         if len(self._validated) > 1:
             sets, x = self._class_sets(coverage), self._encoded(X)
-            return sets.predict(x, batch_size=PREDICTED_AT_ONCE, verbose=0)
+            return sets.predict(x, batch_size=rows_at_once(x), verbose=0)
         limit = conformal_quantile(self.conformity_scores_, coverage)
         return 1 - self.predict_proba(X) <= limit + ROUNDING
 

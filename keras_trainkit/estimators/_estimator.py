@@ -25,10 +25,10 @@ from keras_trainkit.estimators._search_folder import RESUMED, check_directory
 from keras_trainkit.estimators._targets import read_target, read_weights
 from keras_trainkit.estimators._time_limit import now
 from keras_trainkit.estimators._training import (
-    PREDICTED_AT_ONCE,
     Goal,
     Trained,
     finite_history,
+    rows_at_once,
     train,
 )
 from keras_trainkit.estimators._validation_rows import (
@@ -52,6 +52,7 @@ class Data:
         source: As `_read` gave it.
         y: As `read_target` gave it.
         sample_weight: As it was given.
+        rows: Numbers of the rows that count, ascending.
         groups: Numbers of the groups of rows that count, or None.
         order: Times of the rows that count, "rows" or None.
         validated: Numbers of the validation rows, in the order of the parts.
@@ -61,6 +62,7 @@ class Data:
     source: Any
     y: np.ndarray
     sample_weight: Any
+    rows: np.ndarray
     groups: np.ndarray | None
     order: Any
     validated: np.ndarray
@@ -122,16 +124,18 @@ class Estimator(FileEstimator):
         weights = self._weights(learned, y, weights, splits)
         goal = self._goal(learned)
         validated = np.concatenate([part for _, part in splits])
-        data = Data(source, given, sample_weight, groups, order, validated, began)
+        data = Data(source, given, sample_weight, rows, groups, order, validated, began)
         with own_folder(folder, self, seed, data), seeded(seed):
             plan = self._plan(source, splits, goal, folds["value"])
             check_same_recipe(folder, seed, plan.recipe)
             parts, seen = parts_of(plan.encoded, y, weights, splits)
             trained, recipe = self._train(plan, seen, parts, goal, seed, data, folder)
-        rate = recipe["learning_rate"]["value"]
         learned |= plan.attributes | {"model_": trained.model}
         histories, trials = trained.histories, trained.trials
-        learned["history_"] = finite_history(histories, rate, trials)
+        learned["history_"] = {}
+        if histories:  # none of what is fitted in closed form
+            rate = recipe["learning_rate"]["value"]
+            learned["history_"] = finite_history(histories, rate, trials)
         learned["recipe_"] = {
             **recipe,
             **_choices_of_rows(folds, splits),
@@ -205,7 +209,7 @@ class Estimator(FileEstimator):
         """Outputs of the model: logits, or values in the units of the targets."""
         check_is_fitted(self)
         x = self._encoded(X)
-        return self._served_model().predict(x, batch_size=PREDICTED_AT_ONCE, verbose=0)
+        return self._served_model().predict(x, batch_size=rows_at_once(x), verbose=0)
 
     def _scored(self, X: Any, y: Any, sample_weight: Any) -> tuple:  # noqa: N803
         """Arguments of `score` of scikit-learn, checked as `fit` does."""
@@ -299,6 +303,9 @@ def _choices_of_rows(folds: dict[str, Any], splits: Splits) -> Recipe:
     """Entries of the recipe on which rows train, and which validate."""
     training = len(splits[0][0])
     validation = sum(len(part) for _, part in splits)
+    if splits[0][0] is splits[0][1]:
+        every = choice(training, "all; each is told by what is fitted to the others")
+        return {"folds": folds, "training_rows": every, "validation_rows": every}
     return {
         "folds": folds,
         "training_rows": choice(training, "not validated, of the first fold"),

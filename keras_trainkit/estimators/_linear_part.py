@@ -17,10 +17,10 @@ from keras_trainkit._types import Model
 from keras_trainkit.estimators._parts import Part, Rows
 from keras_trainkit.estimators._recipe import choice
 from keras_trainkit.estimators._training import (
-    PREDICTED_AT_ONCE,
     Goal,
     Trained,
     compile_network,
+    predicted,
 )
 from keras_trainkit.models import ensemble
 
@@ -84,7 +84,7 @@ def nearer_to_lines(
         given: The share that the user wants, or None.
     """
     pairs = zip(lines, parts, strict=True)
-    outputs = np.concatenate([_predicted(one, p.validation.x) for one, p in pairs])
+    outputs = np.concatenate([predicted(one, p.validation.x) for one, p in pairs])
     share = choice(given, "given")
     if given is None:
         truth = np.concatenate([part.validation.y for part in parts])
@@ -109,7 +109,7 @@ def _ridge(past: Model, linear: Model, rows: Rows) -> tuple[list[np.ndarray], bo
     """
     some = _some(len(rows.y), past.output_shape[-1])
     weights = None if rows.weights is None else rows.weights[some]
-    numbers = _predicted(past, rows.x[some]).astype("float64")
+    numbers = predicted(past, rows.x[some]).astype("float64")
     alphas = len(numbers) * PENALTIES
     ridge = RidgeCV(alphas).fit(numbers, _scaled(linear, rows.y[some]), weights)
     outputs = rows.y.shape[1]
@@ -128,13 +128,6 @@ def _some(rows: int, numbers: int) -> slice | np.ndarray:
     if rows <= most:
         return slice(None)
     return np.sort(np.random.default_rng(0).permutation(rows)[:most])
-
-
-def _predicted(model: Model, x: np.ndarray) -> np.ndarray:
-    """Outputs, by calls: `predict` of so many models makes TensorFlow warn of them."""
-    starts = range(0, len(x), PREDICTED_AT_ONCE)
-    parts = [model(x[at : at + PREDICTED_AT_ONCE], training=False) for at in starts]
-    return np.concatenate([ops.convert_to_numpy(part) for part in parts])
 
 
 def _scaled(linear: Model, numbers: np.ndarray) -> np.ndarray:

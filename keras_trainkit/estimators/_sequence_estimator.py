@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
+from keras.ops import convert_to_numpy
 from sklearn.utils import Tags
 
 from keras_trainkit._checks import check_number
@@ -15,6 +16,7 @@ from keras_trainkit.estimators._arguments import check_sequence_arguments
 from keras_trainkit.estimators._estimator import (
     Estimator,
     Plan,
+    Recipe,
     Splits,
     trained_rows,
 )
@@ -33,8 +35,8 @@ from keras_trainkit.estimators._sequences import (
     read_sequences,
 )
 from keras_trainkit.estimators._training import Goal, targets
-from keras_trainkit.layers import StandardScaling
-from keras_trainkit.models import autoregression, bilstm_attention
+from keras_trainkit.layers import MiniRocket, MissingIndicator, StandardScaling
+from keras_trainkit.models import autoregression, bilstm_attention, mini_rocket
 
 # Of the recipe, which files of earlier releases lack.
 LATER_NUMBERS: dict[str, Any] = {
@@ -44,6 +46,10 @@ LATER_NUMBERS: dict[str, Any] = {
     "convolution_mean": False,
     "num_lengths": 1,
 }
+
+
+# The responses of a thousand long rows take gigabytes.
+SHAPES_AT_ONCE = 64
 
 
 class SequenceEstimator(Estimator):
@@ -110,10 +116,8 @@ class SequenceEstimator(Estimator):
         check_resolution(source)
         trained = trained_rows(splits)
         longest = int(source.take(trained).lengths().max())
-        rows, channels = len(splits[0][0]), source.channels
-        recipe = chosen_for_measurements(
-            rows, longest, channels, goal.task, self.preset, self._given()
-        )
+        rows = len(splits[0][0])
+        recipe = self._numbers(rows, longest, source.channels, goal.task)
         if self.max_length is None:
             lengths = source.take(np.union1d(*splits[0])).lengths()
             tell_unread(lengths, recipe, "sequences", "steps")
@@ -125,8 +129,8 @@ class SequenceEstimator(Estimator):
                 "are read of the training rows. Received: missing values alone in "
                 f"channel {empty}."
             )
-        trained_lengths = source.take(splits[0][0]).lengths()
-        recipe |= like_lengths(trained_lengths)
+        if "batch_size" in recipe:
+            recipe |= like_lengths(source.take(splits[0][0]).lengths())
         used = source.take(np.union1d(*splits[0]))
         missing, time = _missing(used), int(used.lengths().max())
         return Plan(
@@ -138,6 +142,12 @@ class SequenceEstimator(Estimator):
                 "missing": missing,
                 "mask_value": choice(PADDING, "in each channel of a padded step"),
             },
+        )
+
+    def _numbers(self, rows: int, longest: int, channels: int, task: str) -> Recipe:
+        """The recipe, as `chosen_for_measurements` gives it."""
+        return chosen_for_measurements(
+            rows, longest, channels, task, self.preset, self._given()
         )
 
     def _encoded(self, X: Any) -> np.ndarray:  # noqa: N803
@@ -260,6 +270,33 @@ def linear_network(
     outputs, steps = seen.y.shape[1], values["linear_steps"]
     around = _around(goal, missing, seen, values)
     return autoregression((None, seen.x.shape[-1]), outputs, steps, **around)
+
+
+def shape_network(
+    goal: Goal, missing: str | None, seen: Rows, values: Mapping[str, Any]
+) -> tuple[Model, np.ndarray]:
+    """A linear model of shapes, whose head is not fitted; and the shapes of `seen`."""
+    around = _around(goal, missing, seen, values)
+    del around["target_scaling"]
+    valid = np.any(seen.x != np.float32(PADDING), axis=2)
+    x = around["scaling"](seen.x, mask=valid)
+    x = convert_to_numpy(x if missing is None else MissingIndicator()(x))
+    rocket = MiniRocket(values["features_per_kernel"], num_steps=x.shape[1])
+    rocket.adapt(x, mask=valid)
+    starts = range(0, len(x), SHAPES_AT_ONCE)
+    slices = [slice(at, at + SHAPES_AT_ONCE) for at in starts]
+    found = [convert_to_numpy(rocket(x[some], mask=valid[some])) for some in slices]
+    feature_scaling = StandardScaling(name="feature_scaling")
+    feature_scaling.adapt(found)
+    model = mini_rocket(
+        (None, seen.x.shape[-1]),
+        targets(seen.y[:1], goal).shape[1],
+        rocket,
+        feature_scaling=feature_scaling,
+        classes=goal.classes,
+        **around,
+    )
+    return model, convert_to_numpy(feature_scaling(np.concatenate(found)))
 
 
 def _around(

@@ -22,6 +22,28 @@ STEPS_BEHIND = 250  # of the longest sequence, at most, behind the convolutions
 FEW_SERIES = 100  # rows up to which classes of one channel are learned in folds
 STEPS_FOR_SHAPES = 64  # as `MIN_EPOCH_STEPS`: shapes are learned for longer
 SHAPES = ((64, 8), (128, 5), (64, 3))
+FEATURES_PER_KERNEL = 119  # of `layers.MiniRocket`: 9,996 in all
+MOST_FITTED = 10_000  # rows, whose products with each other fill 800 MB
+# Arguments that only a network has.
+OF_NETWORKS = (
+    "units",
+    "scales",
+    "convolutions",
+    "pool_size",
+    "convolution_mean",
+    "dropout",
+    "recurrent_dropout",
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "weight_decay",
+    "label_smoothing",
+    "folds",
+    "optimizer",
+    "loss",
+    "metrics",
+    "keras_callbacks",
+)
 MOST_WORDS = 250
 SEQUENCES_SEEN = 540_000  # sequences times epochs, at most
 TEXTS_SEEN = 120_000
@@ -86,6 +108,29 @@ def chosen_for_measurements(
         found["epochs"] = (40, f"the most {FAST}")
         found["min_epoch_steps"] = (1, FAST)
     return with_given(found, given)
+
+
+def chosen_for_shapes(
+    longest: int, given: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Each number of a linear model of shapes, as `chosen_for_measurements`."""
+    found: dict[str, tuple[Any, str]] = {
+        "features_per_kernel": (FEATURES_PER_KERNEL, f"{EVERY}, for classes"),
+        "max_length": (
+            MOST_CONVOLVED,
+            f"{EVERY}; the longest training row has {longest:,} steps",
+        ),
+        "keep": ("end", EVERY),
+    }
+    return with_given(found, given)
+
+
+def reads_shapes(rows: int, given: Mapping[str, Any]) -> bool:
+    """True where classes are told by a linear model of shapes, not by a network."""
+    if given["features_per_kernel"] is not None:
+        return bool(given["features_per_kernel"])
+    of_networks = [name for name in OF_NETWORKS if given[name] is not None]
+    return not of_networks and rows <= MOST_FITTED
 
 
 def series_in_folds(channels: int, given: Mapping[str, Any]) -> int:

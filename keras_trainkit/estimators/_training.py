@@ -24,6 +24,7 @@ from keras_trainkit.models import ensemble, loss_for, metrics_for
 from keras_trainkit.optimizers import AdamW
 
 PREDICTED_AT_ONCE = 1024  # rows, which changes nothing but the time
+STEPS_AT_ONCE = 2**17  # of which a layer may keep hundreds of numbers each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,7 +154,7 @@ def trained_networks(
             verbose=goal.verbose,
         )
         x, began = part.validation.x, time.perf_counter()
-        outputs = first.predict(x, batch_size=PREDICTED_AT_ONCE, verbose=0)
+        outputs = first.predict(x, batch_size=rows_at_once(x), verbose=0)
         seconds = time.perf_counter() - began
         if network is not first:
             _assign(network.variables, _values(first.variables))
@@ -197,6 +198,20 @@ def _training_data(
         seed=seed,
     )
     return {"x": batches, "shuffle": False}  # in an order of their own
+
+
+def rows_at_once(x: Any) -> int:
+    """Rows that are predicted together: fewer of long sequences."""
+    steps = x.shape[1] if getattr(x, "ndim", 0) == 3 else 1
+    return max(1, min(PREDICTED_AT_ONCE, STEPS_AT_ONCE // max(1, steps)))
+
+
+def predicted(model: Model, x: np.ndarray) -> np.ndarray:
+    """Outputs, by calls: `predict` of so many models makes TensorFlow warn of them."""
+    size = rows_at_once(x)
+    starts = range(0, len(x), size)
+    parts = [model(x[at : at + size], training=False) for at in starts]
+    return np.concatenate([ops.convert_to_numpy(part) for part in parts])
 
 
 def _as_arguments(rows: Rows, goal: Goal) -> tuple:

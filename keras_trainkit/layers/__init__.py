@@ -12,6 +12,7 @@ from keras_trainkit.layers.member_adapter import MemberAdapter
 from keras_trainkit.layers.member_dense import MemberDense
 from keras_trainkit.layers.member_mean import MemberMean
 from keras_trainkit.layers.min_max_scaling import MinMaxScaling
+from keras_trainkit.layers.mini_rocket import MiniRocket
 from keras_trainkit.layers.missing_indicator import MissingIndicator
 from keras_trainkit.layers.multi_scale import MultiScale
 from keras_trainkit.layers.pca_projection import PCAProjection
@@ -42,6 +43,7 @@ __all__ = [
     "MemberDense",
     "MemberMean",
     "MinMaxScaling",
+    "MiniRocket",
     "MissingIndicator",
     "MultiScale",
     "PCAProjection",

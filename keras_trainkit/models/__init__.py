@@ -8,6 +8,7 @@ from keras_trainkit.models.image_augmentation import image_augmentation
 from keras_trainkit.models.loss_for import loss_for
 from keras_trainkit.models.member_model import MemberModel
 from keras_trainkit.models.metrics_for import metrics_for
+from keras_trainkit.models.mini_rocket import mini_rocket
 from keras_trainkit.models.mlp import mlp
 from keras_trainkit.models.predict_labels import predict_labels
 from keras_trainkit.models.predict_proba import predict_proba
@@ -23,6 +24,7 @@ __all__ = [
     "image_augmentation",
     "loss_for",
     "metrics_for",
+    "mini_rocket",
     "mlp",
     "predict_labels",
     "predict_proba",

@@ -14,6 +14,12 @@ CASES: dict[str, dict] = {
         "classes": [7, 5],
         "shares": [0.4, 0.6],
     },
+    "MiniRocket": {
+        "features_per_kernel": 5,
+        "num_steps": 30,
+        "max_dilations": 3,
+        "seed": 7,
+    },
     "PeriodicEmbedding": {
         "units": 5,
         "frequencies": 7,

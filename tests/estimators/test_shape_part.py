@@ -1,0 +1,173 @@
+"""The linear model of shapes, which classes are told by without an argument."""
+
+import keras
+import numpy as np
+import pytest
+from comparing import assert_close
+from sklearn.linear_model import Ridge, RidgeCV
+
+from keras_trainkit.estimators import SequenceClassifier
+from keras_trainkit.estimators._shape_part import PENALTIES, ridge
+
+SMALL = {"features_per_kernel": 3}
+
+
+def waves(rows, channels=1, seed=0):
+    """Slow and fast waves from any phase, of 20 to 39 steps, in noise."""
+    rng = np.random.default_rng(seed)
+    y = np.where(np.arange(rows) % 3 == 0, "slow", "fast")
+    x = []
+    for label in y:
+        time = np.arange(rng.integers(20, 40)) + rng.uniform(40)
+        wave = np.sin(time * (0.3 if label == "slow" else 0.9))
+        x.append(wave[:, None] + rng.normal(0, 0.3, size=(len(time), channels)))
+    return x, y
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return SequenceClassifier(random_state=0).fit(*waves(60))
+
+
+@pytest.mark.parametrize("groups", [None, np.arange(30) // 4], ids=["rows", "groups"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_rows_are_left_out_as_by_a_fit_without_them(groups, weighted):
+    rng = np.random.default_rng(0)
+    x = rng.normal(3, 1, size=(30, 50))
+    y = x[:, :2] + rng.normal(size=(30, 2))
+    weights = rng.uniform(0.5, 2, size=30) if weighted else None
+    kernel, bias, left_out, penalty = ridge(x, y, weights, groups)
+    whole = Ridge(penalty).fit(x, y, weights)
+    assert_close(kernel, whole.coef_.T, atol=1e-9)
+    assert_close(bias, whole.intercept_, atol=1e-9)
+    for group in np.unique(np.arange(30) if groups is None else groups):
+        out = (np.arange(30) if groups is None else groups) == group
+        rest = None if weights is None else weights[~out]
+        without = Ridge(penalty).fit(x[~out], y[~out], rest)
+        assert_close(left_out[out], without.predict(x[out]), atol=1e-9)
+
+
+def test_the_penalty_is_that_of_scikit_learn():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(40, 90))
+    y = x[:, :3] + rng.normal(size=(40, 3))
+    *_, penalty = ridge(x, y)
+    assert penalty == RidgeCV(PENALTIES * 90).fit(x, y).alpha_
+
+
+def test_series_of_any_length_are_told_apart_in_seconds(classifier):
+    x, y = waves(60, seed=1)
+    assert classifier.score(x, y) > 0.95
+    assert classifier.recipe_["features_per_kernel"]["value"] == 119
+    assert classifier.recipe_["validation_rows"]["value"] == 60
+    assert "epochs" not in classifier.recipe_
+    assert classifier.history_ == {}
+
+
+def test_the_rows_left_out_correct_the_probabilities(classifier):
+    """As sure as a fit without a row is of it: neither 1 everywhere, nor a half."""
+    assert len(classifier.conformity_scores_) == 60
+    x, y = waves(200, seed=2)
+    sets = classifier.predict_set(x, coverage=0.9)
+    codes = np.searchsorted(classifier.classes_, y)
+    assert 0.8 < sets[np.arange(200), codes].mean() <= 1
+    truth = classifier.predict_proba(x)[np.arange(200), codes]
+    assert -np.log(truth).mean() < 0.3
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_saved_and_pickled_it_predicts_the_same(classes, tmp_path):
+    x, y = waves(30, channels=2)
+    y[:classes] = ["a", "b", "c"][:classes]
+    y[classes : 2 * classes] = ["a", "b", "c"][:classes]
+    fitted = SequenceClassifier(**SMALL).fit(x, y)
+    expected = fitted.predict_proba(x)
+    assert_close(expected.sum(1), np.ones(30), atol=1e-6)
+    fitted.save(tmp_path / "shapes")
+    loaded = SequenceClassifier.load(tmp_path / "shapes")
+    assert_close(loaded.predict_proba(x), expected, atol=1e-6)
+    assert loaded.history_ == {}
+
+
+def test_missing_values_are_read():
+    x, y = waves(40)
+    for row in x[::2]:
+        row[3] = np.nan
+    fitted = SequenceClassifier(**SMALL).fit(x, y)
+    assert fitted.recipe_["missing"]["value"] == "indicator"
+    assert fitted.score(x, y) > 0.9
+
+
+def test_copies_of_a_row_do_not_tell_of_each_other():
+    """Noise, of which five copies each are in one group: nothing can be told."""
+    rng = np.random.default_rng(0)
+    x = np.repeat(rng.normal(size=(12, 30)), 5, axis=0)
+    y = np.repeat(np.arange(12) % 2, 5)
+    apart = SequenceClassifier(**SMALL).fit(x, y)
+    together = SequenceClassifier(**SMALL).fit(x, y, groups=np.repeat(range(12), 5))
+    assert np.median(apart.conformity_scores_) < 0.1
+    assert np.median(together.conformity_scores_) > 0.3
+
+
+def test_validation_rows_are_not_trained_on():
+    x, y = waves(60)
+    fitted = SequenceClassifier(**SMALL, validation=range(40, 60)).fit(x, y)
+    without = SequenceClassifier(**SMALL).fit(x[:40], y[:40])
+    assert len(fitted.conformity_scores_) == 20
+    for weight, same in zip(
+        fitted.model_.get_weights(), without.model_.get_weights(), strict=True
+    ):
+        assert_close(weight, same, atol=1e-4)
+
+
+def test_the_last_rows_in_time_are_validated():
+    x, y = waves(60)
+    fitted = SequenceClassifier(**SMALL).fit(x, y, order="rows")
+    assert len(fitted.conformity_scores_) == 12
+
+
+def test_weights_count(classifier):
+    x, y = waves(60)
+    weights = np.where(y == "slow", 1e-3, 1.0)
+    fitted = SequenceClassifier(**SMALL).fit(x, y, sample_weight=weights)
+    plain = SequenceClassifier(**SMALL).fit(x, y)
+    slow = np.flatnonzero(plain.classes_ == "slow")
+    few, many = (e.predict_proba(x)[:, slow].mean() for e in (fitted, plain))
+    assert few < many / 2
+
+
+def test_an_argument_of_a_network_trains_one():
+    x, y = waves(40)
+    quick = {"epochs": 1, "validation": 0.2}
+    for given in ({"units": (2,)}, quick, {"features_per_kernel": 0} | quick):
+        few = {"units": (2,), "convolutions": (), "epochs": 1} | given
+        fitted = SequenceClassifier(**few).fit(x, y)
+        assert "features_per_kernel" not in fitted.recipe_
+        assert len(fitted.history_["val_loss"]) == 1
+
+
+def test_the_model_is_compiled_for_its_task():
+    x, y = waves(30)
+    fitted = SequenceClassifier(**SMALL).fit(x, y)
+    codes = np.searchsorted(fitted.classes_, y)[:, None]
+    padded = fitted._encoded(x)
+    found = fitted.model_.evaluate(padded, codes, verbose=0, return_dict=True)
+    assert found["accuracy"] == pytest.approx(fitted.score(x, y))
+
+
+def test_what_cannot_be_left_out_is_refused():
+    x, y = waves(6)
+    with pytest.raises(ValueError, match=r"must name two groups.*6 rows"):
+        SequenceClassifier().fit(x, y, groups=np.zeros(6))
+    with pytest.raises(ValueError, match="`features_per_kernel`"):
+        SequenceClassifier(features_per_kernel=-1).fit(x, y)
+    with pytest.raises(ValueError, match="`epochs`"):
+        SequenceClassifier(features_per_kernel=3, epochs=5).fit(x, y)
+
+
+@pytest.mark.slow
+def test_it_is_fitted_alike_twice():
+    x, y = waves(40, channels=3)
+    one, other = (SequenceClassifier(**SMALL).fit(x, y) for _ in range(2))
+    assert np.array_equal(one.predict_proba(x), other.predict_proba(x))
+    assert isinstance(one.model_, keras.Model)
