@@ -98,6 +98,7 @@ OF_ANY_SHAPE = {
     "MemberModel",
     "MissingIndicator",
     "MultiScale",
+    "PiecewiseMean",
     "SequenceMean",
     "SequenceTruncation",
     "TaskModel",

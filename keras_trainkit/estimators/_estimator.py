@@ -33,6 +33,7 @@ from keras_trainkit.estimators._training import (
 )
 from keras_trainkit.estimators._validation_rows import (
     DEFAULT_SHARE,
+    check_groups_to_leave_out,
     entries_of,
     folds_of,
     free_rows,
@@ -180,6 +181,10 @@ class Estimator(FileEstimator):
         seed: int,
     ) -> tuple[dict[str, Any], Splits]:
         """The choice of folds, and row numbers of training and validation for each."""
+        if order is None and self._leaves_out_each(len(rows)):
+            check_groups_to_leave_out(groups)
+            why = "each row, or group, is left out, without a fit for each"
+            return choice(None, why), [(rows, rows)]
         codes = y if y.ndim == 1 else None
         free, _ = free_rows(rows, codes, groups, order)
         units, what = len(free), "rows"
@@ -200,6 +205,10 @@ class Estimator(FileEstimator):
         share = DEFAULT_SHARE if self.validation is None else self.validation
         rest = (len(y), codes, groups, order, seed)
         return folds, [training_and_validation(share, rows, *rest)]
+
+    def _leaves_out_each(self, rows: int) -> bool:
+        """True for models that tell each row by all others, without a fit for each."""
+        return False
 
     def _rows_in_folds(self, source: Any) -> int:
         """Rows up to which the recipe trains in folds; 0 where it never does."""

@@ -16,7 +16,6 @@ from keras_trainkit.estimators._arguments import check_sequence_arguments
 from keras_trainkit.estimators._estimator import (
     Estimator,
     Plan,
-    Recipe,
     Splits,
     trained_rows,
 )
@@ -26,6 +25,7 @@ from keras_trainkit.estimators._read_length import check_read_length, tell_unrea
 from keras_trainkit.estimators._recipe import choice
 from keras_trainkit.estimators._sequence_recipe import (
     chosen_for_measurements,
+    chosen_for_shapes,
     like_lengths,
 )
 from keras_trainkit.estimators._sequences import (
@@ -34,7 +34,7 @@ from keras_trainkit.estimators._sequences import (
     check_resolution,
     read_sequences,
 )
-from keras_trainkit.estimators._training import Goal, targets
+from keras_trainkit.estimators._training import Goal, rows_at_once, targets
 from keras_trainkit.layers import MiniRocket, MissingIndicator, StandardScaling
 from keras_trainkit.models import autoregression, bilstm_attention, mini_rocket
 
@@ -48,8 +48,7 @@ LATER_NUMBERS: dict[str, Any] = {
 }
 
 
-# The responses of a thousand long rows take gigabytes.
-SHAPES_AT_ONCE = 64
+MOST_AT_ONCE = 64  # rows, whose responses to all kernels are kept
 
 
 class SequenceEstimator(Estimator):
@@ -117,7 +116,13 @@ class SequenceEstimator(Estimator):
         trained = trained_rows(splits)
         longest = int(source.take(trained).lengths().max())
         rows = len(splits[0][0])
-        recipe = self._numbers(rows, longest, source.channels, goal.task)
+        given, channels = self._given(), source.channels
+        if self._reads_shapes(rows):
+            recipe = chosen_for_shapes(longest, given)
+        else:
+            recipe = chosen_for_measurements(
+                rows, longest, channels, goal.task, self.preset, given
+            )
         if self.max_length is None:
             lengths = source.take(np.union1d(*splits[0])).lengths()
             tell_unread(lengths, recipe, "sequences", "steps")
@@ -144,11 +149,9 @@ class SequenceEstimator(Estimator):
             },
         )
 
-    def _numbers(self, rows: int, longest: int, channels: int, task: str) -> Recipe:
-        """The recipe, as `chosen_for_measurements` gives it."""
-        return chosen_for_measurements(
-            rows, longest, channels, task, self.preset, self._given()
-        )
+    def _reads_shapes(self, rows: int) -> bool:
+        """True where classes are told by a linear model of shapes, not by a network."""
+        return False
 
     def _encoded(self, X: Any) -> np.ndarray:  # noqa: N803
         found = self._known(X)
@@ -273,30 +276,47 @@ def linear_network(
 
 
 def shape_network(
-    goal: Goal, missing: str | None, seen: Rows, values: Mapping[str, Any]
+    goal: Goal, missing: str | None, seen: Rows, values: Mapping[str, Any], seed: int
 ) -> tuple[Model, np.ndarray]:
-    """A linear model of shapes, whose head is not fitted; and the shapes of `seen`."""
+    """A linear model of shapes and levels, whose head is not fitted.
+
+    Returns:
+        The model; and its scaled features of `seen`, `(rows, features)`.
+    """
     around = _around(goal, missing, seen, values)
     del around["target_scaling"]
     valid = np.any(seen.x != np.float32(PADDING), axis=2)
     x = around["scaling"](seen.x, mask=valid)
     x = convert_to_numpy(x if missing is None else MissingIndicator()(x))
-    rocket = MiniRocket(values["features_per_kernel"], num_steps=x.shape[1])
+    rocket = MiniRocket(values["features_per_kernel"], x.shape[1], seed=seed)
     rocket.adapt(x, mask=valid)
-    starts = range(0, len(x), SHAPES_AT_ONCE)
-    slices = [slice(at, at + SHAPES_AT_ONCE) for at in starts]
-    found = [convert_to_numpy(rocket(x[some], mask=valid[some])) for some in slices]
-    feature_scaling = StandardScaling(name="feature_scaling")
-    feature_scaling.adapt(found)
     model = mini_rocket(
         (None, seen.x.shape[-1]),
         targets(seen.y[:1], goal).shape[1],
         rocket,
-        feature_scaling=feature_scaling,
+        segments=values["segments"],
         classes=goal.classes,
         **around,
     )
-    return model, convert_to_numpy(feature_scaling(np.concatenate(found)))
+    blocks = [rocket]
+    if values["segments"]:
+        blocks.append(model.get_layer("piecewise_mean"))
+    found = np.concatenate(
+        [_outputs_of(block, x, valid).reshape(len(x), -1) for block in blocks], axis=1
+    )
+    scaling = model.get_layer("feature_scaling")
+    scaling.adapt(found)
+    return model, convert_to_numpy(scaling(found))
+
+
+def _outputs_of(layer: Layer, x: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    size = min(MOST_AT_ONCE, rows_at_once(x))
+    starts = range(0, len(x), size)
+    parts = [
+        layer(x[at : at + size], mask=valid[at : at + size], training=False)
+        for at in starts
+    ]
+    return np.concatenate([convert_to_numpy(part) for part in parts])
 
 
 def _around(

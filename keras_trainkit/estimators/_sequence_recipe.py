@@ -23,6 +23,7 @@ FEW_SERIES = 100  # rows up to which classes of one channel are learned in folds
 STEPS_FOR_SHAPES = 64  # as `MIN_EPOCH_STEPS`: shapes are learned for longer
 SHAPES = ((64, 8), (128, 5), (64, 3))
 FEATURES_PER_KERNEL = 119  # of `layers.MiniRocket`: 9,996 in all
+SEGMENTS = 12
 MOST_FITTED = 10_000  # rows, whose products with each other fill 800 MB
 # Arguments that only a network has.
 OF_NETWORKS = (
@@ -116,6 +117,7 @@ def chosen_for_shapes(
     """Each number of a linear model of shapes, as `chosen_for_measurements`."""
     found: dict[str, tuple[Any, str]] = {
         "features_per_kernel": (FEATURES_PER_KERNEL, f"{EVERY}, for classes"),
+        "segments": (SEGMENTS, f"{EVERY}: means of as many equal parts tell too"),
         "max_length": (
             MOST_CONVOLVED,
             f"{EVERY}; the longest training row has {longest:,} steps",

@@ -3,53 +3,76 @@
 Where its numbers come from is in docs/figures/sequences.md.
 """
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
 from keras_trainkit._types import Model
 from keras_trainkit.estimators._estimator import Data
 from keras_trainkit.estimators._parts import Part
+from keras_trainkit.estimators._recipe import choice
 from keras_trainkit.estimators._training import Goal, Trained, predicted, targets
 from keras_trainkit.models import loss_for, metrics_for
 from keras_trainkit.optimizers import AdamW
 
 # For each feature; features have unit variance.
 PENALTIES = 10.0 ** np.arange(-6, 3.5, 0.5)
+LEVEL_SHARES = (0, 0.3, 1)  # variance of all levels, over that of all shapes
+ENOUGH_ROWS = 1_000  # to choose the share by
 SHARPNESS = 5.0  # what makes probabilities of targets of -1 and 1, on average
 
 
-def check_groups_to_leave_out(groups: np.ndarray | None) -> None:
-    """Refuses rows of which nothing is left where a group is left out."""
-    if groups is not None and len(np.unique(groups)) == 1:
-        raise ValueError(
-            "`groups` keeps rows together and must name two groups, so that one can be "
-            f"left out. Received: one group of {len(groups)} rows."
-        )
+class Fit(NamedTuple):
+    """A ridge regression.
+
+    Args:
+        kernel: `(features, outputs)`.
+        bias: `(outputs,)`.
+        left_out: `(rows, outputs)`. What is predicted for rows that are left out.
+        penalty: The penalty with which their squared error is least.
+        error: That error, the mean over rows and outputs.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    left_out: np.ndarray
+    penalty: float
+    error: float
 
 
 def fitted_shapes(
-    model: Model, shapes: np.ndarray, part: Part, data: Data, goal: Goal
-) -> tuple[Trained, float]:
-    """Fits the head by ridge regression; the penalty is best for rows left out.
+    model: Model,
+    features: np.ndarray,
+    part: Part,
+    data: Data,
+    goal: Goal,
+) -> tuple[Trained, dict[str, dict[str, Any]]]:
+    """Fits the head by ridge regression; its numbers are best for rows left out.
 
     Args:
         model: A `models.mini_rocket`, adapted.
-        shapes: Its scaled features of the training rows, `(rows, features)`.
+        features: Its scaled features of the training rows, `(rows, features)`.
         part: The rows to train on; where all rows are, each of them, or each group, is
             validated by what is fitted to the others.
 
     Returns:
-        The compiled model; and the penalty.
+        The compiled model; and what was chosen, for the recipe.
     """
     rows, groups = part.training, data.groups
     are_left_out = len(rows.y) == len(data.rows)
     if groups is not None and not are_left_out:
         groups = groups[~np.isin(data.rows, data.validated)]
     wanted = 2 * targets(rows.y, goal).astype("float64") - 1
-    kernel, bias, left_out, penalty = ridge(
-        shapes.astype("float64"), wanted, rows.weights, groups
-    )
+    x = features.astype("float64")
+    weights = np.ones(len(x)) if rows.weights is None else rows.weights
+    shapes = model.get_layer("features").input
+    shapes = shapes[0].shape[1] if isinstance(shapes, list) else x.shape[1]
+    share = _level_share(x, shapes, wanted, weights, groups)
+    scale = _scales(share, shapes, x.shape[1])
+    fit = ridge(x * scale, wanted, weights, groups)
     sharpness = SHARPNESS * (2 if goal.task == "binary" else 1)
-    model.layers[-1].set_weights([sharpness * kernel, sharpness * bias])
+    kernel = sharpness * scale[:, None] * fit.kernel
+    model.layers[-1].set_weights([kernel, sharpness * fit.bias])
     one_hot = goal.task == "classification"
     model.compile(
         AdamW(),
@@ -57,10 +80,46 @@ def fitted_shapes(
         metrics=metrics_for(model, one_hot=one_hot),
     )
     if are_left_out:
-        outputs = sharpness * left_out
+        outputs = sharpness * fit.left_out
     else:
         outputs = predicted(model, part.validation.x)
-    return Trained(model, [], outputs.astype("float32")), penalty
+    best = "best for rows left out"
+    return Trained(model, [], outputs.astype("float32")), {
+        "level_share": choice(share, f"variance of levels over that of shapes; {best}"),
+        "penalty": choice(fit.penalty, f"of squared weights, for each feature; {best}"),
+    }
+
+
+def _level_share(
+    x: np.ndarray,
+    shapes: int,
+    y: np.ndarray,
+    weights: np.ndarray,
+    groups: np.ndarray | None,
+) -> float:
+    """The share with which rows left out are predicted best, some of many rows.
+
+    Args:
+        shapes: Int. The first features, which are no levels.
+    """
+    if x.shape[1] == shapes:
+        return 0
+    some = np.sort(np.random.default_rng(0).permutation(len(x))[:ENOUGH_ROWS])
+    groups = None if groups is None else groups[some]
+
+    def error(share: float) -> float:
+        scale = _scales(share, shapes, x.shape[1])
+        return ridge(x[some] * scale, y[some], weights[some], groups).error
+
+    return min(LEVEL_SHARES, key=error)
+
+
+def _scales(share: float, shapes: int, features: int) -> np.ndarray:
+    """Factors of the features with which all levels vary as `share` says."""
+    scale = np.ones(features)
+    if features > shapes:
+        scale[shapes:] = np.sqrt(share * shapes / (features - shapes))
+    return scale
 
 
 def ridge(
@@ -68,7 +127,7 @@ def ridge(
     y: np.ndarray,
     weights: np.ndarray | None = None,
     groups: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+) -> Fit:
     """Ridge regression with an intercept, and its predictions for rows left out.
 
     Rows are left out one by one, or group by group, without a fit for each: where H
@@ -80,10 +139,6 @@ def ridge(
         y: `(rows, outputs)`.
         weights: `(rows,)`, above 0, or None.
         groups: `(rows,)`, or None for every row by itself.
-
-    Returns:
-        Kernel, bias, predictions for the rows left out, and the penalty with which
-        their squared error is least.
     """
     weights = np.ones(len(x)) if weights is None else weights.astype("float64")
     means = weights / weights.sum()
@@ -94,17 +149,18 @@ def ridge(
     rotated = vectors.T @ left
     constant = root / np.linalg.norm(root)
     parts = _parts(len(x), groups)
-    best = None
+    found = []
     for penalty in PENALTIES * x.shape[1]:
         inverse = 1 / (np.maximum(values, 0) + penalty)
         dual = vectors @ (inverse[:, None] * rotated)
         residuals = _left_out(vectors, inverse, dual, constant, penalty, parts) / root
         error = np.sum(weights[:, None] * residuals**2)
-        if best is None or error < best[0]:
-            best = error, dual, residuals, float(penalty)
-    _, dual, residuals, penalty = best
+        found.append((error, float(penalty), dual, residuals))
+    error, penalty, dual, residuals = min(found, key=lambda one: one[0])
     kernel = centered.T @ dual
-    return kernel, y_mean - x_mean @ kernel, y - residuals, penalty
+    bias = y_mean - x_mean @ kernel
+    mean_error = float(error / weights.sum() / y.shape[1])
+    return Fit(kernel, bias, y - residuals, penalty, mean_error)
 
 
 def _parts(rows: int, groups: np.ndarray | None) -> list[np.ndarray] | None:

@@ -41,6 +41,15 @@ def group_numbers(groups: np.ndarray | None) -> np.ndarray | None:
     return np.array([numbers.setdefault(g, len(numbers)) for g in groups.tolist()])
 
 
+def check_groups_to_leave_out(groups: np.ndarray | None) -> None:
+    """Refuses rows of which nothing is left where a group is left out."""
+    if groups is not None and len(np.unique(groups)) == 1:
+        raise ValueError(
+            "`groups` keeps rows together and must name two groups, so that one can be "
+            f"left out. Received: one group of {len(groups)} rows."
+        )
+
+
 def training_and_validation(
     validation: Any,
     rows: np.ndarray,

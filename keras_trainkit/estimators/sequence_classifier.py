@@ -1,3 +1,4 @@
+import functools
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,24 +7,21 @@ import keras
 import numpy as np
 
 from keras_trainkit.estimators._classifier import Classifier
-from keras_trainkit.estimators._estimator import Data, Plan, Recipe, Splits
+from keras_trainkit.estimators._estimator import Data, Plan, Recipe
 from keras_trainkit.estimators._parts import Part, Rows
-from keras_trainkit.estimators._recipe import choice
 from keras_trainkit.estimators._sequence_estimator import (
     SequenceEstimator,
     shape_network,
 )
 from keras_trainkit.estimators._sequence_recipe import (
-    chosen_for_shapes,
     reads_shapes,
     series_in_folds,
 )
 from keras_trainkit.estimators._sequences import Sequences
 from keras_trainkit.estimators._shape_part import (
-    check_groups_to_leave_out,
     fitted_shapes,
 )
-from keras_trainkit.estimators._training import Goal, Trained
+from keras_trainkit.estimators._training import Goal, Trained, train
 
 
 class SequenceClassifier(Classifier, SequenceEstimator):
@@ -58,6 +56,7 @@ class SequenceClassifier(Classifier, SequenceEstimator):
         convolution_mean: Bool, as there. Or None.
         features_per_kernel: Int >= 0, as in `layers.MiniRocket`; 0 for a network in its
             place. Or None.
+        segments: Int >= 0, as in `models.mini_rocket`. Or None.
         dropout: Float in [0, 1), or None.
         recurrent_dropout: Float in [0, 1). Share of the states dropped on their way
             into the gates, or None.
@@ -136,6 +135,7 @@ class SequenceClassifier(Classifier, SequenceEstimator):
         pool_size: int | None = None,
         convolution_mean: bool | None = None,
         features_per_kernel: int | None = None,
+        segments: int | None = None,
         dropout: float | None = None,
         recurrent_dropout: float | None = None,
         epochs: int | None = None,
@@ -162,6 +162,7 @@ class SequenceClassifier(Classifier, SequenceEstimator):
         self.pool_size = pool_size
         self.convolution_mean = convolution_mean
         self.features_per_kernel = features_per_kernel
+        self.segments = segments
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
         self.epochs = epochs
@@ -179,28 +180,11 @@ class SequenceClassifier(Classifier, SequenceEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _splits(
-        self,
-        source: Sequences,
-        rows: np.ndarray,
-        y: np.ndarray,
-        groups: np.ndarray | None,
-        order: Any,
-        seed: int,
-    ) -> tuple[dict[str, Any], Splits]:
-        is_left_out = self.validation is None and order is None
-        if not is_left_out or not reads_shapes(len(rows), self._given()):
-            return super()._splits(source, rows, y, groups, order, seed)
-        check_groups_to_leave_out(groups)
-        return choice(None, "each row is left out, without a fit for each"), [
-            (rows, rows)
-        ]
+    def _leaves_out_each(self, rows: int) -> bool:
+        return self.validation is None and self._reads_shapes(rows)
 
-    def _numbers(self, rows: int, longest: int, channels: int, task: str) -> Recipe:
-        given = self._given()
-        if reads_shapes(rows, given):
-            return chosen_for_shapes(longest, given)
-        return super()._numbers(rows, longest, channels, task)
+    def _reads_shapes(self, rows: int) -> bool:
+        return reads_shapes(rows, self._given())
 
     def _train(
         self,
@@ -213,13 +197,13 @@ class SequenceClassifier(Classifier, SequenceEstimator):
         folder: pathlib.Path | None,
     ) -> tuple[Trained, Recipe]:
         if "features_per_kernel" not in plan.recipe:
-            return super()._train(plan, seen, parts, goal, seed, data, folder)
+            build = functools.partial(plan.network, seen)
+            return train(plan.recipe, build, parts, goal, seed, folder), plan.recipe
         values = {name: entry["value"] for name, entry in plan.recipe.items()}
         missing = plan.notes["missing"]["value"]
-        model, shapes = shape_network(goal, missing, seen, values)
-        trained, penalty = fitted_shapes(model, shapes, parts[0], data, goal)
-        why = "of the squared weights, for each feature; best for rows left out"
-        return trained, plan.recipe | {"penalty": choice(penalty, why)}
+        model, features = shape_network(goal, missing, seen, values, seed)
+        trained, choices = fitted_shapes(model, features, parts[0], data, goal)
+        return trained, plan.recipe | choices
 
     def _rows_in_folds(self, source: Sequences) -> int:
         return series_in_folds(source.channels, self._given())

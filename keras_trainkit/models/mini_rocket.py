@@ -2,8 +2,14 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_trainkit.layers import MiniRocket, SequenceTruncation
-from keras_trainkit.models._arguments import check_model_name, check_scaling
+from keras_trainkit._checks import check_count
+from keras_trainkit.layers import (
+    MiniRocket,
+    PiecewiseMean,
+    SequenceTruncation,
+    StandardScaling,
+)
+from keras_trainkit.models._arguments import check_model_name
 from keras_trainkit.models._heads import check_head, headed_model, prediction_shape
 from keras_trainkit.models._sequence_input import check_sequence_input, sequence_input
 
@@ -13,7 +19,7 @@ def mini_rocket(
     outputs: int | Sequence[int],
     rocket: keras.layers.Layer,
     *,
-    feature_scaling: keras.layers.Layer | None = None,
+    segments: int = 12,
     mask_value: float | None = None,
     max_length: int = 2_000,
     keep: str = "end",
@@ -33,7 +39,9 @@ def mini_rocket(
     | -------- | ------------------------------------------------------------------ |
     | padding, | as in `bilstm_attention`                                           |
     | values   |                                                                    |
-    | shapes   | `rocket`, then `feature_scaling`, named "shapes"                   |
+    | features | `rocket`, and beside it `layers.PiecewiseMean(segments)`: levels,  |
+    |          | which shapes leave out; together "features"                        |
+    | scale    | `layers.StandardScaling`, "feature_scaling", to be adapted to them |
     | head     | one `Dense`, as in `mlp`                                           |
 
     Args:
@@ -41,8 +49,7 @@ def mini_rocket(
         outputs: Int >= 1, or the shape of one prediction, as in `bilstm_attention`.
         rocket: Adapted `layers.MiniRocket`. It reads what `scaling` gives, and, with
             `missing`, the channels that say what is missing too.
-        feature_scaling: Adapted `layers.StandardScaling` of the features that `rocket`
-            gives; None for none.
+        segments: Int >= 0. Equal parts of a sequence whose means are features too.
         mask_value: As in `bilstm_attention`, and so are the next ones.
         max_length: Likewise.
         keep: Likewise.
@@ -65,20 +72,14 @@ def mini_rocket(
     scaling.adapt(x_train)
     rocket = layers.MiniRocket()
     rocket.adapt(scaling(x_train))
-    feature_scaling = layers.StandardScaling()
-    feature_scaling.adapt(rocket(scaling(x_train)))
-    model = mini_rocket(
-        x_train.shape[1:],
-        3,
-        rocket,
-        feature_scaling=feature_scaling,
-        scaling=scaling,
-        task="classification",
-    )
+    shape = x_train.shape[1:]
+    model = mini_rocket(shape, 3, rocket, scaling=scaling, task="classification")
+    features = keras.Model(model.input, model.get_layer("features").output)
+    model.get_layer("feature_scaling").adapt(features.predict(x_train))
     model.compile(optimizers.AdamW(1e-4), models.loss_for(model))
     ```
 
-    Source: Dempster, Schmidt and Webb, 2021, arXiv:2012.08791.
+    Source: Dempster, Schmidt and Webb, 2021, arXiv:2012.08791; the levels are ours.
     """
     check_sequence_input(input_shape, None, 1, mask_value, scaling, missing)
     if not isinstance(rocket, MiniRocket):
@@ -86,7 +87,8 @@ def mini_rocket(
             "`rocket` gives the features of a sequence and must be a "
             f"`layers.MiniRocket`. Received: rocket={rocket!r}."
         )
-    check_scaling(feature_scaling)
+    purpose = "is the number of parts whose means are features too"
+    check_count("segments", segments, purpose, at_least=0)
     shape = prediction_shape(outputs, task)
     check_head(task, shape[-1], None, classes)
     check_model_name(name)
@@ -94,11 +96,16 @@ def mini_rocket(
     inputs, x = sequence_input(
         input_shape, None, 1, mask_value, truncation, scaling, missing=missing
     )
-    x = rocket(x)
-    x = x if feature_scaling is None else feature_scaling(x)
+    features = rocket(x)
+    if segments:
+        means = PiecewiseMean(segments, name="piecewise_mean")(x)
+        levels = keras.layers.Flatten(name="levels")(means)
+        features = keras.layers.Concatenate(name="features")([features, levels])
+    else:
+        features = keras.layers.Identity(name="features")(features)
     return headed_model(
         inputs,
-        keras.layers.Identity(name="shapes")(x),
+        StandardScaling(name="feature_scaling")(features),
         shape,
         output_activation=None,
         task=task,

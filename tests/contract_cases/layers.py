@@ -26,6 +26,7 @@ CASES: dict[str, dict] = {
         "sigma": 0.4,
         "activation": "tanh",
     },
+    "PiecewiseMean": {"segments": 7},
     "PiecewiseLinearEmbedding": {"bins": 7, "units": 5},
     "LearnableSwish": {"initial_beta": 0.4, "per_channel": True},
     # A list, since JSON has no pairs.

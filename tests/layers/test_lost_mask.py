@@ -17,6 +17,7 @@ each = pytest.mark.parametrize(
         lambda: layers.MaskedConv1D(2, 3),
         lambda: layers.SequenceMean(),
         lambda: layers.LastSteps(2),
+        lambda: layers.PiecewiseMean(2),
         lambda: layers.MiniRocket(2, num_steps=30),
     ],
 )

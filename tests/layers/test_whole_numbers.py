@@ -18,6 +18,7 @@ CASES = {
     "convolution": lambda: layers.MaskedConv1D(2, 3),
     "mean of steps": lambda: layers.SequenceMean(),
     "last steps": lambda: layers.LastSteps(7),
+    "means of parts": lambda: layers.PiecewiseMean(2),
     "recurrent": lambda: layers.VariationalLSTM(2),
     "swish": lambda: layers.LearnableSwish(),
     "members": lambda: layers.MemberDense(2),

@@ -18,20 +18,15 @@ def bumps(rows=40):
 
 
 def adapted(x, **arguments):
-    scaling, feature_scaling = layers.StandardScaling(), layers.StandardScaling()
-    rocket = layers.MiniRocket(9, num_steps=x.shape[1])
+    scaling, rocket = layers.StandardScaling(), layers.MiniRocket(9, x.shape[1])
     scaling.adapt(x)
     rocket.adapt(scaling(x))
-    feature_scaling.adapt(rocket(scaling(x)))
-    return models.mini_rocket(
-        (None, 1),
-        1,
-        rocket,
-        scaling=scaling,
-        feature_scaling=feature_scaling,
-        task="binary",
-        **arguments,
+    model = models.mini_rocket(
+        (None, 1), 1, rocket, scaling=scaling, task="binary", **arguments
     )
+    features = keras.Model(model.input, model.get_layer("features").output)
+    model.get_layer("feature_scaling").adapt(features(x))
+    return model
 
 
 @pytest.mark.slow
@@ -65,7 +60,13 @@ def test_the_end_of_a_longer_sequence_is_read():
 def test_the_head_alone_is_trained():
     model = adapted(bumps(4)[0])
     assert {w.path.split("/")[0] for w in model.trainable_variables} == {"outputs"}
-    assert model.get_layer("shapes").output.shape == (None, 9 * 84)
+    assert model.get_layer("features").output.shape == (None, 9 * 84 + 12)
+
+
+@pytest.mark.parametrize("segments", [0, 4])
+def test_levels_are_features_too(segments):
+    model = adapted(bumps(4)[0], segments=segments)
+    assert model.get_layer("outputs").kernel.shape == (9 * 84 + segments, 1)
 
 
 @pytest.mark.parametrize("rocket", [None, 119, keras.layers.Dense(2)])
