@@ -12,7 +12,8 @@ takes arrays x (sequences, time, features), y (sequences,) (floats: regression;
 integers, texts, True and False: classes) and maybe lengths (sequences,), the steps of
 each that count; a sequence without a step is left out, and said. NaN in x is a value
 that is missing. Classes of sequences with one feature are told by convolutions alone,
-without attention, unless by `--units`.
+without attention, unless by `--units`. `estimators.SequenceClassifier()` tells classes of
+sequences without any network, in seconds and often better: docs/sequences.md.
 `--text` takes a CSV file of label and text (in quotes where it has the "," or ";"), or
 lines of label, tab, text. A first line such as `label,text` names the columns, in any
 order; other names are given by `--columns v1 v2`, other letters than UTF-8 by
@@ -79,8 +80,13 @@ def main(
         check_gaps(x_train, x_test)
 
     # Raw sequences to a model. The estimator keeps rows of its own for validation.
-    layers = 1 if text else 2
-    estimator = estimator_for(text, classes)(
+    kind, layers = estimator_for(text, classes), 1 if text else 2
+    # Without it classes of measurements are told by fixed shapes, and no network.
+    network = (
+        {"features_per_kernel": 0} if kind is estimators.SequenceClassifier else {}
+    )
+    estimator = kind(
+        **network,
         units=None if units is None else (units,) * layers,
         epochs=epochs,
         batch_size=batch_size,

@@ -181,12 +181,12 @@ class Estimator(FileEstimator):
         seed: int,
     ) -> tuple[dict[str, Any], Splits]:
         """The choice of folds, and row numbers of training and validation for each."""
+        codes = y if y.ndim == 1 else None
+        free, _ = free_rows(rows, codes, groups, order)
         if order is None and self._leaves_out_each(len(rows)):
             check_groups_to_leave_out(groups)
             why = "each row, or group, is left out, without a fit for each"
-            return choice(None, why), [(rows, rows)]
-        codes = y if y.ndim == 1 else None
-        free, _ = free_rows(rows, codes, groups, order)
+            return choice(None, why), [(rows, free)]
         units, what = len(free), "rows"
         if groups is not None:
             units, what = len(np.unique(groups[np.isin(rows, free)])), "groups"
@@ -312,9 +312,13 @@ def _choices_of_rows(folds: dict[str, Any], splits: Splits) -> Recipe:
     """Entries of the recipe on which rows train, and which validate."""
     training = len(splits[0][0])
     validation = sum(len(part) for _, part in splits)
-    if splits[0][0] is splits[0][1]:
-        every = choice(training, "all; each is told by what is fitted to the others")
-        return {"folds": folds, "training_rows": every, "validation_rows": every}
+    if np.isin(splits[0][1], splits[0][0]).any():
+        why = "each is told by what is fitted to the others, but for classes of one row"
+        return {
+            "folds": folds,
+            "training_rows": choice(training, "all"),
+            "validation_rows": choice(validation, why),
+        }
     return {
         "folds": folds,
         "training_rows": choice(training, "not validated, of the first fold"),

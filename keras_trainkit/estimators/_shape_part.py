@@ -18,6 +18,7 @@ from keras_trainkit.optimizers import AdamW
 # For each feature; features have unit variance.
 PENALTIES = 10.0 ** np.arange(-6, 3.5, 0.5)
 LEVEL_SHARES = (0, 0.3, 1)  # variance of all levels, over that of all shapes
+USUAL_PENALTY = 0.1  # where no row can be left out
 ENOUGH_ROWS = 1_000  # to choose the share by
 SHARPNESS = 5.0  # what makes probabilities of targets of -1 and 1, on average
 
@@ -65,11 +66,12 @@ def fitted_shapes(
     wanted = 2 * targets(rows.y, goal).astype("float64") - 1
     x = features.astype("float64")
     weights = np.ones(len(x)) if rows.weights is None else rows.weights
+    told = _may_be_told(rows.y, data) if are_left_out else np.ones(len(x), bool)
     shapes = model.get_layer("features").input
     shapes = shapes[0].shape[1] if isinstance(shapes, list) else x.shape[1]
-    share = _level_share(x, shapes, wanted, weights, groups)
+    share = _level_share(x, shapes, wanted, weights, groups, told)
     scale = _scales(share, shapes, x.shape[1])
-    fit = ridge(x * scale, wanted, weights, groups)
+    fit = ridge(x * scale, wanted, weights, groups, told)
     sharpness = SHARPNESS * (2 if goal.task == "binary" else 1)
     kernel = sharpness * scale[:, None] * fit.kernel
     model.layers[-1].set_weights([kernel, sharpness * fit.bias])
@@ -80,7 +82,7 @@ def fitted_shapes(
         metrics=metrics_for(model, one_hot=one_hot),
     )
     if are_left_out:
-        outputs = sharpness * fit.left_out
+        outputs = sharpness * fit.left_out[np.isin(data.rows, data.validated)]
     else:
         outputs = predicted(model, part.validation.x)
     best = "best for rows left out"
@@ -96,22 +98,30 @@ def _level_share(
     y: np.ndarray,
     weights: np.ndarray,
     groups: np.ndarray | None,
+    told: np.ndarray,
 ) -> float:
     """The share with which rows left out are predicted best, some of many rows.
 
     Args:
         shapes: Int. The first features, which are no levels.
+        told: As in `ridge`.
     """
-    if x.shape[1] == shapes:
+    if x.shape[1] == shapes or not told.any():
         return 0
     some = np.sort(np.random.default_rng(0).permutation(len(x))[:ENOUGH_ROWS])
     groups = None if groups is None else groups[some]
 
     def error(share: float) -> float:
         scale = _scales(share, shapes, x.shape[1])
-        return ridge(x[some] * scale, y[some], weights[some], groups).error
+        return ridge(x[some] * scale, y[some], weights[some], groups, told[some]).error
 
     return min(LEVEL_SHARES, key=error)
+
+
+def _may_be_told(codes: np.ndarray, data: Data) -> np.ndarray:
+    """False for rows whose class no other row, or no other group, has."""
+    is_lone = np.bincount(codes)[codes] == 1
+    return np.isin(data.rows, data.validated) & ~is_lone
 
 
 def _scales(share: float, shapes: int, features: int) -> np.ndarray:
@@ -127,6 +137,7 @@ def ridge(
     y: np.ndarray,
     weights: np.ndarray | None = None,
     groups: np.ndarray | None = None,
+    told: np.ndarray | None = None,
 ) -> Fit:
     """Ridge regression with an intercept, and its predictions for rows left out.
 
@@ -139,6 +150,8 @@ def ridge(
         y: `(rows, outputs)`.
         weights: `(rows,)`, above 0, or None.
         groups: `(rows,)`, or None for every row by itself.
+        told: Bools `(rows,)`. Rows whose error counts; with none the penalty is 0.1 for
+            each feature. None: all.
     """
     weights = np.ones(len(x)) if weights is None else weights.astype("float64")
     means = weights / weights.sum()
@@ -149,17 +162,19 @@ def ridge(
     rotated = vectors.T @ left
     constant = root / np.linalg.norm(root)
     parts = _parts(len(x), groups)
+    counted = weights if told is None else weights * told
+    penalties = PENALTIES if counted.any() else np.array([USUAL_PENALTY])
     found = []
-    for penalty in PENALTIES * x.shape[1]:
+    for penalty in penalties * x.shape[1]:
         inverse = 1 / (np.maximum(values, 0) + penalty)
         dual = vectors @ (inverse[:, None] * rotated)
         residuals = _left_out(vectors, inverse, dual, constant, penalty, parts) / root
-        error = np.sum(weights[:, None] * residuals**2)
+        error = np.sum(counted[:, None] * residuals**2)
         found.append((error, float(penalty), dual, residuals))
     error, penalty, dual, residuals = min(found, key=lambda one: one[0])
     kernel = centered.T @ dual
     bias = y_mean - x_mean @ kernel
-    mean_error = float(error / weights.sum() / y.shape[1])
+    mean_error = float(error / max(counted.sum(), 1) / y.shape[1])
     return Fit(kernel, bias, y - residuals, penalty, mean_error)
 
 

@@ -103,6 +103,19 @@ def test_saved_and_pickled_it_predicts_the_same(classes, tmp_path):
     assert loaded.history_ == {}
 
 
+def test_classes_of_one_row_are_learned():
+    """Forty shapes, of which each is seen once: told again in noise."""
+    rng = np.random.default_rng(0)
+    shapes = rng.normal(size=(40, 30, 1)).cumsum(axis=1)
+    noisy = shapes + rng.normal(0, 0.1, size=shapes.shape)
+    for few in (shapes, np.concatenate([shapes, shapes[:1]])):
+        y = np.arange(len(few)) % 40
+        fitted = SequenceClassifier(features_per_kernel=20, random_state=0).fit(few, y)
+        assert fitted.score(noisy, np.arange(40)) > 0.9
+    assert fitted.recipe_["validation_rows"]["value"] == 2
+    assert fitted.recipe_["training_rows"]["value"] == 41
+
+
 def test_missing_values_are_read():
     x, y = waves(40)
     for row in x[::2]:
