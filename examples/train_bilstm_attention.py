@@ -12,8 +12,8 @@ takes arrays x (sequences, time, features), y (sequences,) (floats: regression;
 integers, texts, True and False: classes) and maybe lengths (sequences,), the steps of
 each that count; a sequence without a step is left out, and said. NaN in x is a value
 that is missing. Classes of sequences with one feature are told by convolutions alone,
-without attention, unless by `--units`. `estimators.SequenceClassifier()` tells classes of
-sequences without any network, in seconds and often better: docs/sequences.md.
+without attention, unless by `--units`. `estimators.SequenceClassifier()` tells classes
+of sequences without any network, in seconds and often better: docs/sequences.md.
 `--text` takes a CSV file of label and text (in quotes where it has the "," or ";"), or
 lines of label, tab, text. A first line such as `label,text` names the columns, in any
 order; other names are given by `--columns v1 v2`, other letters than UTF-8 by
