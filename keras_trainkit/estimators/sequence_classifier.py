@@ -27,24 +27,32 @@ from keras_trainkit.estimators._training import Goal, Trained, train
 class SequenceClassifier(Classifier, SequenceEstimator):
     """Classifies measurements over time, of one or several channels and any length.
 
-    A scikit-learn estimator around `models.bilstm_attention` over standardized
-    channels, `optimizers.AdamW` and `callbacks.CooldownOnPlateau`. Nothing is hidden:
-    the same parts in a script, with the values of `recipe_`, give the same weights,
-    bit for bit.
+    A scikit-learn estimator around one of two models over standardized channels:
 
-    Classes of one channel are told by convolutions and the mean of what they find,
-    without recurrent layers and attention, unless `units` or `convolutions` say
-    otherwise.
+    | arguments given          | model                                                 |
+    | ------------------------ | ----------------------------------------------------- |
+    | none of a network, up to | `models.mini_rocket`: a linear model of fixed shapes  |
+    | 10,000 training rows     | and of levels, fitted by ridge regression in seconds  |
+    | any of a network, or     | `models.bilstm_attention`, trained by                 |
+    | `features_per_kernel=0`  | `optimizers.AdamW` and `callbacks.CooldownOnPlateau`; |
+    |                          | of one channel the mean of convolutions, without      |
+    |                          | recurrent layers and attention, unless by `units`     |
 
-    Rows kept for validation choose the best epoch, correct the probabilities
-    (`layers.TemperatureScaling`) and size the sets of `predict_set`. With `folds` all
-    rows do: each is left out by one of several networks.
+    Nothing is hidden: the same parts in a script, with the values of `recipe_`, give
+    the same weights, bit for bit those of a network.
+
+    The linear model is fitted to all rows, and tells each by what it would be without
+    it, or without its group. That corrects the probabilities
+    (`layers.TemperatureScaling`) and sizes the sets of `predict_set`. Of a network rows
+    kept for validation do, and choose its best epoch; with `folds` all rows, each of
+    which is left out by one of several networks.
 
     A value that is NaN is told from measured ones (`layers.MissingIndicator`), if any
     is NaN in the rows of `fit`; infinite ones are refused.
 
     Args:
-        preset: "default", or "fast": one smaller network, for fewer epochs.
+        preset: "default", or "fast": where a network is trained, a smaller one, for
+            fewer epochs.
         units: Tuple of ints >= 1. Units per direction of each recurrent layer; () for
             none, behind convolutions. None, here and below: by the recipe, see
             `recipe_`.
@@ -72,7 +80,7 @@ class SequenceClassifier(Classifier, SequenceEstimator):
             leaves out. Counts in training and in the choice of the best epoch.
         validation: Float in (0, 1), share of the rows, int >= 1, number of rows, or
             row numbers, kept from training. The rows are drawn class by class, see also
-            `fit`. None: 0.2, or folds.
+            `fit`. None: no row, of a network 0.2, or folds.
         folds: Int >= 2. Networks that leave out another part of the rows each, so that
             all rows are trained on; `model_` is their `models.ensemble`. None: five
             for 20 to 100 rows of one channel without recurrent layers, one network
@@ -97,8 +105,8 @@ class SequenceClassifier(Classifier, SequenceEstimator):
         calibrated_model_: The same with corrected probabilities, which predicts.
         temperature_: Float, by which logits are divided; at most 1 with folds. Near
             1 where the validation rows are few.
-        history_: Dict of name to one value per epoch. With folds one training after
-            the other, its number as "fold".
+        history_: Dict of name to one value per epoch; empty without a network. With
+            folds one training after the other, its number as "fold".
         recipe_: Dict of name to `{"value": ..., "reason": ...}`: what was chosen.
         conformity_scores_: `(validation rows,)`. 1 less the probability of the truth,
             from small to large; with folds one fold after the other.
@@ -120,7 +128,8 @@ class SequenceClassifier(Classifier, SequenceEstimator):
     ```
 
     Source: the recipe is that of docs/figures/sequences.md; the network after Zhou et
-    al., 2016, P16-2034; of one channel after Wang et al., 2016, arXiv:1611.06455.
+    al., 2016, P16-2034; of one channel after Wang et al., 2016, arXiv:1611.06455. The
+    linear model is that of Dempster et al., 2021, arXiv:2012.08791, with levels.
     """
 
     def __init__(
