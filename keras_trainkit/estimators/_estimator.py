@@ -129,7 +129,8 @@ class Estimator(FileEstimator):
         with own_folder(folder, self, seed, data), seeded(seed):
             plan = self._plan(source, splits, goal, folds["value"])
             check_same_recipe(folder, seed, plan.recipe)
-            parts, seen = parts_of(plan.encoded, y, weights, splits)
+            of_rows = _by_row(groups, rows, source.rows)
+            parts, seen = parts_of(plan.encoded, y, weights, splits, of_rows)
             trained, recipe = self._train(plan, seen, parts, goal, seed, data, folder)
         learned |= plan.attributes | {"model_": trained.model}
         histories, trials = trained.histories, trained.trials
@@ -301,6 +302,17 @@ class Estimator(FileEstimator):
     @abc.abstractmethod
     def _served_model(self) -> Model:
         """The model that predicts."""
+
+
+def _by_row(
+    groups: np.ndarray | None, rows: np.ndarray, count: int
+) -> np.ndarray | None:
+    """The groups of these rows, in an entry for each of all rows."""
+    if groups is None:
+        return None
+    found = np.full(count, -1)
+    found[rows] = groups
+    return found
 
 
 def trained_rows(splits: Splits) -> np.ndarray:

@@ -11,9 +11,10 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
-from sklearn.linear_model import RidgeCV
+from sklearn.linear_model import Ridge, RidgeCV
 
 from keras_trainkit._types import Model
+from keras_trainkit.data import folds
 from keras_trainkit.estimators._parts import Part, Rows
 from keras_trainkit.estimators._recipe import choice
 from keras_trainkit.estimators._training import (
@@ -29,6 +30,7 @@ PENALTIES = 10.0 ** np.arange(-6, 4)
 MOST_NUMBERS = 10_000_000  # of all rows: seconds, and 80 MB
 MOST = 0.99  # the model still holds the network, and shows its attention
 DEVIATIONS = 3  # from what chance gives
+FOLDS = 5  # of the groups, by which the penalty is chosen where there are groups
 LEAST_ROWS = 11  # of which all would have to err less, in a sign test
 
 
@@ -101,22 +103,83 @@ def nearer_to_lines(
     return dataclasses.replace(corrected, model=model, outputs=mean), share
 
 
+def lines_alone(
+    lines: Sequence[Model],
+    line: Model,
+    parts: Sequence[Part],
+    goal: Goal,
+    values: Mapping[str, Any],
+) -> Trained:
+    """The mean of the lines, and their losses as the one epoch of each."""
+    histories, outputs = [], []
+    for one, part in zip(lines, parts, strict=True):
+        found = [predicted(one, rows.x) for rows in part]
+        losses = [_loss(one, *pair) for pair in zip(part, found, strict=True)]
+        histories.append({"loss": losses[:1], "val_loss": losses[1:]})
+        outputs.append(found[1])
+    compile_network(line, values, parts[0].training, goal)
+    return Trained(line, histories, np.concatenate(outputs))
+
+
+def _loss(line: Model, rows: Rows, outputs: np.ndarray) -> float:
+    off = _scaled(line, outputs) - _scaled(line, rows.y)
+    return float(np.average(np.mean(off**2, axis=1), weights=rows.weights))
+
+
 def _ridge(past: Model, linear: Model, rows: Rows) -> tuple[list[np.ndarray], bool]:
-    """Kernel and bias, with the penalty that is best for rows left out one by one.
+    """Kernel and bias, with the penalty that is best for rows that are left out.
+
+    Rows are left out one by one, or with all those of their groups.
 
     Returns:
         Both, and True if it is the strongest of all penalties, or the kernel is 0.
     """
     some = _some(len(rows.y), past.output_shape[-1])
-    weights = None if rows.weights is None else rows.weights[some]
+    weights, groups = (
+        None if part is None else part[some] for part in (rows.weights, rows.groups)
+    )
     numbers = predicted(past, rows.x[some]).astype("float64")
-    alphas = len(numbers) * PENALTIES
-    ridge = RidgeCV(alphas).fit(numbers, _scaled(linear, rows.y[some]), weights)
+    targets = _scaled(linear, rows.y[some])
+    if groups is None or len(np.unique(groups)) == 1:
+        alphas = len(numbers) * PENALTIES
+        ridge = RidgeCV(alphas).fit(numbers, targets, weights)
+        is_strongest = ridge.alpha_ == alphas[-1]
+    else:
+        penalty = _penalty(numbers, targets, weights, groups)
+        ridge = Ridge(len(numbers) * penalty).fit(numbers, targets, weights)
+        is_strongest = penalty == PENALTIES[-1]
     outputs = rows.y.shape[1]
     kernel = np.reshape(ridge.coef_, (outputs, -1)).T
     bias = np.reshape(ridge.intercept_, (1, outputs))
-    says_nothing = ridge.alpha_ == alphas[-1] or not np.any(kernel)
-    return [kernel[None], bias], says_nothing
+    return [kernel[None], bias], is_strongest or not np.any(kernel)
+
+
+def _penalty(
+    numbers: np.ndarray,
+    targets: np.ndarray,
+    weights: np.ndarray | None,
+    groups: np.ndarray,
+) -> float:
+    """The penalty with the least squared error on groups that are left out.
+
+    The strongest of those that differ by rounding alone.
+    """
+    weights = np.ones(len(numbers)) if weights is None else weights.astype("float64")
+    errors = np.zeros(len(PENALTIES))
+    count = min(FOLDS, len(np.unique(groups)))
+    for train, held_out in folds(len(numbers), count, groups=groups):
+        shares = weights[train] / weights[train].sum()
+        mean, target = shares @ numbers[train], shares @ targets[train]
+        root = np.sqrt(weights[train])[:, None]
+        centered = root * (numbers[train] - mean)
+        values, vectors = np.linalg.eigh(centered.T @ centered)
+        along = vectors.T @ (centered.T @ (root * (targets[train] - target)))
+        seen = (numbers[held_out] - mean) @ vectors
+        for number, penalty in enumerate(PENALTIES):
+            shrunk = along / (values.clip(0) + len(train) * penalty)[:, None]
+            off = seen @ shrunk + target - targets[held_out]
+            errors[number] += weights[held_out] @ np.mean(off**2, axis=1)
+    return float(PENALTIES[errors <= errors.min() * (1 + 1e-9)].max())
 
 
 def _some(rows: int, numbers: int) -> slice | np.ndarray:

@@ -18,11 +18,13 @@ class Rows:
         x: What the network takes: an array `(rows, ...)`, or a dict of such.
         y: Codes of the classes, ints `(rows,)`, or numbers `(rows, outputs)`.
         weights: `(rows,)`, or None where all count alike.
+        groups: Ints `(rows,)`, alike where rows belong together; None for no groups.
     """
 
     x: Any
     y: np.ndarray
     weights: np.ndarray | None = None
+    groups: np.ndarray | None = None
 
 
 class Part(NamedTuple):
@@ -37,6 +39,7 @@ def parts_of(
     y: np.ndarray,
     weights: np.ndarray | None,
     splits: Sequence[tuple[np.ndarray, np.ndarray]],
+    groups: np.ndarray | None = None,
 ) -> tuple[list[Part], Rows]:
     """The rows of each split, and all that are trained on.
 
@@ -44,6 +47,7 @@ def parts_of(
 
     Args:
         encoded: Function of row numbers: what the network takes for them.
+        groups: That of each row, or None.
     """
     numbers = np.union1d(*splits[0])
     every = None if len(splits) == 1 else encoded(numbers)
@@ -54,7 +58,8 @@ def parts_of(
         else:
             at = np.searchsorted(numbers, rows)
             x = keras.tree.map_structure(lambda array: array[at], every)
-        return Rows(x, y[rows], None if relative is None else relative[rows])
+        found = [None if one is None else one[rows] for one in (relative, groups)]
+        return Rows(x, y[rows], *found)
 
     parts = []
     for split in splits:

@@ -10,6 +10,7 @@ from keras_trainkit._types import Model
 from keras_trainkit.estimators._estimator import Data, Plan, Recipe
 from keras_trainkit.estimators._linear_part import (
     fitted_lines,
+    lines_alone,
     mean_of,
     nearer_to_lines,
 )
@@ -35,8 +36,8 @@ class SequenceRegressor(Regressor, SequenceEstimator):
 
     The network corrects a linear function of the last steps, `models.autoregression`,
     fitted by ridge regression with the penalty that is best for rows left out one by
-    one (scikit-learn's `RidgeCV`). Half of what it corrects is taken, unless the
-    validation rows clearly want another share.
+    one (scikit-learn's `RidgeCV`), or for `groups` left out. Half of what it corrects
+    is taken, unless the validation rows clearly want another share.
 
     Rows kept for validation choose the best epoch and size the intervals of
     `predict_interval`. With `folds` all rows do: each is left out by one of several
@@ -61,7 +62,8 @@ class SequenceRegressor(Regressor, SequenceEstimator):
         linear_steps: Int >= 0. The last steps that the linear function reads, 0 for
             none. None: by the recipe, none with a `loss` or where it tells nothing.
         linear_weight: Float in [0, 1]. Share of the linear function alone in the mean
-            of it and of what the network makes of it. None: by the recipe.
+            of it and of what the network makes of it; of 1 no network is trained.
+            None: by the recipe.
         epochs: Int >= 1, the most. Or None.
         batch_size: Int >= 1. Rows per step, or None.
         learning_rate: Float > 0. The rate that is held until the validation loss gets
@@ -187,6 +189,10 @@ class SequenceRegressor(Regressor, SequenceEstimator):
         values = {name: entry["value"] for name, entry in plan.recipe.items()}
         line = functools.partial(linear_network, goal, missing, seen, values)
         lines, recipe = self._lines(line, parts, plan.recipe)
+        mean, given = mean_of(lines, line) if lines else None, self.linear_weight
+        if mean is not None and given == 1:
+            alone = lines_alone(lines, mean, parts, goal, values)
+            return alone, recipe | {"linear_weight": choice(1.0, "given")}
         left = iter(lines)
 
         def build(values: dict[str, Any]) -> Model:
@@ -194,10 +200,9 @@ class SequenceRegressor(Regressor, SequenceEstimator):
             return recurrent_network(goal, missing, seen, values, next(left, None))
 
         trained = train(recipe, build, parts, goal, seed, folder)
-        if not lines:
+        if mean is None:
             none = choice(0.0, "there is no linear function")
             return trained, recipe | {"linear_weight": none}
-        mean, given = mean_of(lines, line), self.linear_weight
         trained, share = nearer_to_lines(
             trained, lines, mean, parts, goal, values, given
         )

@@ -1,9 +1,14 @@
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import keras
 
 from keras_trainkit._types import Tensor
-from keras_trainkit.layers import AttentionPooling, MemberMean
+from keras_trainkit.layers import (
+    AttentionPooling,
+    MemberMean,
+    MultiScale,
+    SequenceTruncation,
+)
 from keras_trainkit.models.member_model import MemberModel
 from keras_trainkit.models.task_model import TaskModel
 
@@ -29,7 +34,8 @@ def attention_scores(model: keras.Model) -> keras.Model:
 
     Raises:
         ValueError: `model` is not functional, or has no such layer or several, or
-            calls it without the scores.
+            calls it without the scores; or its networks read unlike steps, of another
+            `max_length`, `keep` or `pool_size`.
 
     Example:
 
@@ -59,11 +65,43 @@ def _all_weights(model: keras.Model, members: int) -> list[Tensor]:
             "`models.ensemble` of such. "
             f"Received: model={model!r} with {len(found)} of them."
         )
+    _check_same_steps(networks)
     weights = [_weights_of(model, layer) for layer in found]
     for network in networks:
         of_network = _all_weights(network, network.output.shape[1])
         weights += keras.Model(network.input, of_network)(model.input)
     return weights
+
+
+def _check_same_steps(networks: Sequence[keras.Model]) -> None:
+    """Refuses networks of which a weight at one place is of another step."""
+    found = [sorted(set(_steps_read(network))) for network in networks]
+    for network, steps in zip(networks, found, strict=True):
+        if steps != found[0]:
+            raise ValueError(
+                "`model` is what attends, and the networks of an ensemble must read "
+                "the same steps, with one `max_length`, `keep` and `pool_size`, for a "
+                "mean of their weights; ask each network by itself. Received: "
+                f"{_words(found[0])} in {networks[0].name}, {_words(steps)} in "
+                f"{network.name}."
+            )
+
+
+def _steps_read(model: keras.Model) -> Iterator[str]:
+    """What makes other steps of those of the inputs, also in networks inside."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _steps_read(layer)
+        elif isinstance(layer, SequenceTruncation):
+            time = keras.tree.flatten(layer.input)[0].shape[1]
+            if time is None or time > layer.max_length:
+                yield f"max_length={layer.max_length}, keep={layer.keep!r}"
+        elif isinstance(layer, MultiScale) and not layer.join:
+            yield f"pool_size={max(layer.scales)}"
+
+
+def _words(steps: list[str]) -> str:
+    return ", ".join(steps) or "all steps"
 
 
 def _averaged(layers: Sequence[keras.layers.Layer]) -> list[keras.Model]:

@@ -1,9 +1,11 @@
 """`SequenceRegressor`: the linear function that its network corrects."""
 
+import keras
 import numpy as np
 import pytest
 from comparing import assert_close
-from sklearn.linear_model import RidgeCV
+from sklearn import model_selection
+from sklearn.linear_model import Ridge, RidgeCV
 
 from keras_trainkit.estimators import SequenceRegressor, _linear_part
 from keras_trainkit.estimators._sequence_recipe import chosen_for_measurements
@@ -39,6 +41,72 @@ def test_alone_it_is_ridge_regression_of_the_standardized_past(fits):
     expected = ridge.predict((x - mean) / std) * spreads + centers
     assert_close(made[1].predict(x), expected, rtol=1e-3)
     assert np.abs(made[1].predict(x[60:]) - y[60:]).max() < 1  # all beyond the range
+
+
+@pytest.mark.parametrize("folds", [None, 2])
+def test_alone_it_trains_no_network_and_has_its_own_losses(folds, tmp_path):
+    class Refuses(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            raise AssertionError("a network is trained")
+
+    x, y = windows(40)
+    line = SequenceRegressor(
+        linear_weight=1, folds=folds, keras_callbacks=[Refuses()], **SMALL
+    )
+    line.fit(x, y, None if folds else np.ones(40), order=None if folds else "rows")
+    counts = folds or 1
+    assert len(line.history_["val_loss"]) == counts
+    if folds is None:
+        train, validated = slice(0, 32), slice(32, 40)
+        spreads = y[train].std(axis=0)
+        off = (line.predict(x) - y) / spreads
+        found = [line.history_[name][0] for name in ("loss", "val_loss")]
+        expected = [np.mean(off[rows] ** 2) for rows in (train, validated)]
+        assert_close(found, expected, rtol=1e-2, atol=1e-5)
+    assert line.recipe_["linear_weight"] == {"value": 1.0, "reason": "given"}
+    line.save(tmp_path / "line")
+    loaded = SequenceRegressor.load(tmp_path / "line")
+    assert_close(loaded.predict(x), line.predict(x))
+    lower, upper = loaded.predict_interval(x, coverage=0.8)
+    assert np.all(lower <= upper)
+
+
+def test_the_penalty_is_the_best_for_groups_that_are_left_out():
+    rng = np.random.default_rng(3)
+    groups = np.repeat(np.arange(6), 40)
+    marks = rng.normal(size=(6, 12))[groups]  # alike within a group, and by chance
+    x = marks + rng.normal(size=(240, 12)) / 20
+    y = rng.normal(size=6)[groups] + rng.normal(size=240) / 20
+
+    def strength(given):
+        line = SequenceRegressor(linear_weight=1, validation=40, **SMALL)
+        line.fit(x, y, groups=given)
+        kernel, _ = line.model_.get_layer("members").get_weights()
+        return np.abs(kernel).sum()
+
+    assert strength(groups) < 0.3 * strength(None)
+
+
+def test_the_penalty_for_groups_is_that_of_scikit_learn():
+    rng = np.random.default_rng(5)
+    groups, x = np.repeat(np.arange(5), 12), rng.normal(size=(60, 8))
+    y = x[:, :2] @ rng.normal(size=(2, 2)) + rng.normal(size=(60, 2))
+    folds = model_selection.LeaveOneGroupOut().split(x, groups=groups)
+    expected = np.zeros(10)
+    for train, held_out in folds:
+        for number, penalty in enumerate(10.0 ** np.arange(-6, 4)):
+            ridge = Ridge(48 * penalty).fit(x[train], y[train])
+            off = ridge.predict(x[held_out]) - y[held_out]
+            expected[number] += np.mean(off**2)
+    found = _linear_part._penalty(x, y, None, groups)
+    assert found == 10.0 ** (expected.argmin() - 6)
+
+
+def test_groups_of_which_one_is_trained_on_leave_rows_out_one_by_one():
+    x, y = windows(40)
+    line = SequenceRegressor(linear_weight=1, validation=0.5, **SMALL)
+    line.fit(x, y, groups=np.repeat([0, 1], 20))
+    assert np.isfinite(line.predict(x)).all()
 
 
 def test_a_given_share_is_its_share_of_the_predictions(fits):

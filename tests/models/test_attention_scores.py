@@ -80,6 +80,50 @@ def test_of_a_network_beside_a_line():
     assert found == pytest.approx(expected, abs=1e-6)
 
 
+def numbers_read(time=None, **arguments):
+    return bilstm_attention((time, 1), 1, (4,), task="regression", **arguments)
+
+
+POOLED = {"convolutions": ((4, 3),), "pool_size": 2}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "words"),
+    [
+        ({"max_length": 3}, {"max_length": 4}, "max_length=3, .* max_length=4"),
+        ({"max_length": 3}, {}, "max_length=3, .* max_length=500"),
+        (
+            {"max_length": 3, "keep": "start"},
+            {"max_length": 3, "keep": "end"},
+            "keep='start' .*keep='end'",
+        ),
+        (POOLED, {}, "pool_size=2 in .* max_length=500, keep=.end. in"),
+        (POOLED, {**POOLED, "pool_size": 3}, "pool_size=2 in .*pool_size=3 in"),
+        ({"time": 9, "max_length": 4}, {"time": 9}, "max_length=4.* all steps in"),
+    ],
+)
+def test_refuses_networks_that_read_unlike_steps(one, other, words):
+    both = ensemble([numbers_read(**one), numbers_read(**other)])
+    like = ensemble([numbers_read(**one), numbers_read(**one)])
+    attention_scores(like)
+    with pytest.raises(ValueError, match=f"must read the same steps.*{words}"):
+        attention_scores(both)
+    third = ensemble([like, numbers_read(**other)])
+    with pytest.raises(ValueError, match="must read the same steps"):
+        attention_scores(third)
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_of_networks_one_of_which_would_cut_longer_sequences():
+    networks = [numbers_read(6), numbers_read(6, max_length=6)]
+    x = TOKENS[:, :1, None].astype("float32").repeat(6, axis=1)
+    expected = np.mean(
+        [attention_scores(one).predict(x, verbose=0) for one in networks], axis=0
+    )
+    found = attention_scores(ensemble(networks)).predict(x, verbose=0)
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
 @pytest.mark.parametrize("kind", ["layer", "network"])
 def test_refuses_a_network_that_reads_something_else_than_the_inputs(kind):
     doubled = keras.layers.Rescaling(2.0)
