@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
+from keras_trainkit.estimators import SequenceClassifier
 from keras_trainkit.estimators._sequence_recipe import (
     chosen_for_measurements,
+    chosen_for_shapes,
     chosen_for_texts,
     like_lengths,
+    reads_shapes,
     series_in_folds,
     vector_epochs,
 )
@@ -127,6 +130,31 @@ def test_classes_of_one_channel_are_told_by_the_mean_of_convolutions(task, prese
 )
 def test_few_series_of_one_channel_are_learned_in_folds(channels, given, rows):
     assert series_in_folds(channels, given) == rows
+
+
+@pytest.mark.parametrize(
+    ("rows", "given", "expected"),
+    [
+        (2, {}, True),
+        (10_000, {"max_length": 30, "keep": "start", "validation": 0.4}, True),
+        (10_001, {}, False),
+        (10_001, {"features_per_kernel": 7}, True),
+        (60, {"features_per_kernel": 0}, False),
+        (60, {"units": (8,)}, False),
+        (60, {"dropout": 0.0}, False),
+        (60, {"folds": 3}, False),
+        (60, {"metrics": ["accuracy"]}, False),
+    ],
+)
+def test_shapes_are_read_where_no_argument_of_a_network_is_given(rows, given, expected):
+    arguments = SequenceClassifier(**given).get_params()
+    assert reads_shapes(rows, arguments) == expected
+
+
+def test_shapes_are_as_many_as_published():
+    found = chosen_for_shapes(30, {"segments": 7})
+    assert 84 * found["features_per_kernel"]["value"] == 9_996
+    assert found["segments"] == {"value": 7, "reason": "given"}
 
 
 def test_pooling_follows_the_steps_that_are_read():
