@@ -12,6 +12,7 @@ from keras_trainkit.estimators._estimator import Data
 from keras_trainkit.estimators._parts import Part
 from keras_trainkit.estimators._recipe import choice
 from keras_trainkit.estimators._training import Goal, Trained, predicted, targets
+from keras_trainkit.estimators._validation_rows import check_groups_to_leave_out
 from keras_trainkit.models import loss_for, metrics_for
 from keras_trainkit.optimizers import AdamW
 
@@ -20,6 +21,8 @@ PENALTIES = 10.0 ** np.arange(-6, 3.5, 0.5)
 LEVEL_SHARES = (0, 0.3, 1)  # variance of all levels, over that of all shapes
 USUAL_PENALTY = 0.1  # where no row can be left out
 ENOUGH_ROWS = 1_000  # to choose the share by
+LEAST_WEIGHT = 1e-10  # of the largest: as good as 0, and above it
+ROUNDING = 1e-12  # of the largest eigenvalue: as good as 0
 SHARPNESS = 5.0  # what makes probabilities of targets of -1 and 1, on average
 
 
@@ -63,6 +66,7 @@ def fitted_shapes(
     are_left_out = len(rows.y) == len(data.rows)
     if groups is not None and not are_left_out:
         groups = groups[~np.isin(data.rows, data.validated)]
+        check_groups_to_leave_out(groups)
     wanted = 2 * targets(rows.y, goal).astype("float64") - 1
     x = features.astype("float64")
     weights = np.ones(len(x)) if rows.weights is None else rows.weights
@@ -71,7 +75,8 @@ def fitted_shapes(
     shapes = shapes[0].shape[1] if isinstance(shapes, list) else x.shape[1]
     share = _level_share(x, shapes, wanted, weights, groups, told)
     scale = _scales(share, shapes, x.shape[1])
-    fit = ridge(x * scale, wanted, weights, groups, told)
+    x *= scale
+    fit = ridge(x, wanted, weights, groups, told)
     sharpness = SHARPNESS * (2 if goal.task == "binary" else 1)
     kernel = sharpness * scale[:, None] * fit.kernel
     model.layers[-1].set_weights([kernel, sharpness * fit.bias])
@@ -109,7 +114,10 @@ def _level_share(
     if x.shape[1] == shapes or not told.any():
         return 0
     some = np.sort(np.random.default_rng(0).permutation(len(x))[:ENOUGH_ROWS])
-    groups = None if groups is None else groups[some]
+    if groups is not None:  # so that one can be left out
+        two = np.unique(groups, return_index=True)[1][:2]
+        some = np.union1d(some, two)
+        groups = groups[some]
 
     def error(share: float) -> float:
         scale = _scales(share, shapes, x.shape[1])
@@ -146,36 +154,67 @@ def ridge(
     solution of `(I - H)[group, group] @ left = (y - H y)[group]`.
 
     Args:
-        x: `(rows, features)`; more features than rows cost no more.
+        x: `(rows, features)`; what there are more of costs no more.
         y: `(rows, outputs)`.
-        weights: `(rows,)`, above 0, or None.
-        groups: `(rows,)`, or None for every row by itself.
+        weights: `(rows,)`, at least 0, or None. What is told of a row
+            of weight 0 comes from the others.
+        groups: `(rows,)`, two or more, or None for every row by itself.
         told: Bools `(rows,)`. Rows whose error counts; with none the penalty is 0.1 for
             each feature. None: all.
     """
     weights = np.ones(len(x)) if weights is None else weights.astype("float64")
+    weights = np.maximum(weights, LEAST_WEIGHT * weights.max())
     means = weights / weights.sum()
     x_mean, y_mean = means @ x, means @ y
     root = np.sqrt(weights)[:, None]
-    centered, left = root * (x - x_mean), root * (y - y_mean)
-    values, vectors = np.linalg.eigh(centered @ centered.T)
+    centered, left = x - x_mean, root * (y - y_mean)
+    centered *= root
+    values, vectors = _spectrum(centered)
     rotated = vectors.T @ left
     constant = root / np.linalg.norm(root)
     parts = _parts(len(x), groups)
     counted = weights if told is None else weights * told
     penalties = PENALTIES if counted.any() else np.array([USUAL_PENALTY])
-    found = []
-    for penalty in penalties * x.shape[1]:
-        inverse = 1 / (np.maximum(values, 0) + penalty)
-        dual = vectors @ (inverse[:, None] * rotated)
-        residuals = _left_out(vectors, inverse, dual, constant, penalty, parts) / root
+    penalties = penalties * x.shape[1]
+    # The inverse of `products + penalty`: `rest`, and `inverse` more along `vectors`.
+    rests = 1 / penalties if len(values) < len(x) else np.zeros(len(penalties))
+    inverses = 1 / (values[:, None] + penalties) - rests
+    diagonals = vectors**2 @ inverses + rests - constant**2 / penalties
+    best, least = None, np.inf
+    for number, penalty in enumerate(penalties):
+        inverse, rest = inverses[:, number], rests[number]
+        dual = vectors @ (inverse[:, None] * rotated) + rest * left
+        if parts is None:
+            residuals = dual / diagonals[:, number, None]
+        else:
+            residuals = np.empty_like(dual)
+            for rows in parts:
+                some, ones = vectors[rows], constant[rows]
+                block = (some * inverse) @ some.T - ones @ ones.T / penalty
+                block[np.diag_indices(len(rows))] += rest
+                residuals[rows] = np.linalg.solve(block, dual[rows])
+        residuals /= root
         error = np.sum(counted[:, None] * residuals**2)
-        found.append((error, float(penalty), dual, residuals))
-    error, penalty, dual, residuals = min(found, key=lambda one: one[0])
+        if best is None or error < least:
+            best, least = (float(penalty), dual, residuals), error
+    penalty, dual, residuals = best
     kernel = centered.T @ dual
     bias = y_mean - x_mean @ kernel
-    mean_error = float(error / max(counted.sum(), 1) / y.shape[1])
+    mean_error = float(least / max(counted.sum(), 1) / y.shape[1])
     return Fit(kernel, bias, y - residuals, penalty, mean_error)
+
+
+def _spectrum(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues and -vectors of the rows' products with each other.
+
+    Of more rows than features those that are not 0 alone, from the features' products.
+    """
+    if len(x) <= x.shape[1]:
+        values, vectors = np.linalg.eigh(x @ x.T)
+        return np.maximum(values, 0), vectors
+    values, directions = np.linalg.eigh(x.T @ x)
+    kept = values > ROUNDING * values[-1]
+    return values[kept], x @ (directions[:, kept] / np.sqrt(values[kept]))
 
 
 def _parts(rows: int, groups: np.ndarray | None) -> list[np.ndarray] | None:
@@ -183,27 +222,3 @@ def _parts(rows: int, groups: np.ndarray | None) -> list[np.ndarray] | None:
     if groups is None or len(np.unique(groups)) == rows:
         return None
     return [np.flatnonzero(groups == group) for group in np.unique(groups)]
-
-
-def _left_out(
-    vectors: np.ndarray,
-    inverse: np.ndarray,
-    dual: np.ndarray,
-    constant: np.ndarray,
-    penalty: float,
-    parts: list[np.ndarray] | None,
-) -> np.ndarray:
-    """Weighted residuals of rows left out; `I - H` is `penalty` times what is solved.
-
-    Args:
-        constant: Unit vector of the intercept, which no penalty holds.
-    """
-    if parts is None:
-        diagonal = vectors**2 @ inverse[:, None] - constant**2 / penalty
-        return dual / diagonal
-    residuals = np.empty_like(dual)
-    for rows in parts:
-        some = vectors[rows]
-        block = (some * inverse) @ some.T - constant[rows] @ constant[rows].T / penalty
-        residuals[rows] = np.linalg.solve(block, dual[rows])
-    return residuals

@@ -45,8 +45,9 @@ def check_groups_to_leave_out(groups: np.ndarray | None) -> None:
     """Refuses rows of which nothing is left where a group is left out."""
     if groups is not None and len(np.unique(groups)) == 1:
         raise ValueError(
-            "`groups` keeps rows together and must name two groups, so that one can be "
-            f"left out. Received: one group of {len(groups)} rows."
+            "`groups` keeps rows together and must name two groups of the training "
+            "rows, so that one can be left out. Received: one group of "
+            f"{len(groups)} rows."
         )
 
 
