@@ -6,7 +6,7 @@ import pytest
 from comparing import assert_close
 from sklearn.linear_model import Ridge, RidgeCV
 
-from keras_trainkit.estimators import SequenceClassifier
+from keras_trainkit.estimators import SequenceClassifier, _shape_part
 from keras_trainkit.estimators._shape_part import PENALTIES, _level_share, ridge
 
 SMALL = {"features_per_kernel": 3, "random_state": 0}
@@ -76,13 +76,14 @@ def test_a_class_without_weight_is_told_at_no_row():
     assert set(fitted.predict(x)) == {"fast"}
 
 
-def test_one_huge_group_leaves_another_to_leave_out():
-    """Of 3,000 rows one is of another group, and few of them choose the share."""
+def test_one_huge_group_leaves_another_to_leave_out(monkeypatch):
+    """Of 90 rows one is of another group, and 20 of them choose the share."""
+    monkeypatch.setattr(_shape_part, "ENOUGH_ROWS", 20)
     rng = np.random.default_rng(0)
-    x, groups = rng.normal(size=(3_000, 8)), np.zeros(3_000, int)
+    x, groups = rng.normal(size=(90, 8)), np.zeros(90, int)
     groups[5] = 1
     y = x[:, 4:5]  # a level tells it all
-    assert _level_share(x, 4, y, np.ones(3_000), groups, groups >= 0) > 0
+    assert _level_share(x, 4, y, np.ones(90), groups, groups >= 0) > 0
     with pytest.raises(ValueError, match="must name two groups of the training"):
         SequenceClassifier(**SMALL, validation=0.5).fit(
             rng.normal(size=(20, 9)), np.arange(20) % 2, groups=np.arange(20) // 10
