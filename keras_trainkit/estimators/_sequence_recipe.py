@@ -24,7 +24,7 @@ STEPS_FOR_SHAPES = 64  # as `MIN_EPOCH_STEPS`: shapes are learned for longer
 SHAPES = ((64, 8), (128, 5), (64, 3))
 FEATURES_PER_KERNEL = 119  # of `layers.MiniRocket`: 9,996 in all
 SEGMENTS = 12
-MOST_FITTED = 10_000  # rows, whose products with each other fill 800 MB
+MOST_FITTED = 8_000  # rows: minutes and gigabytes, which grow with their square
 # Arguments that only a network has.
 OF_NETWORKS = (
     "units",

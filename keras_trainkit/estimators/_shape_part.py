@@ -170,38 +170,58 @@ def ridge(
     centered, left = x - x_mean, root * (y - y_mean)
     centered *= root
     values, vectors = _spectrum(centered)
-    rotated = vectors.T @ left
     constant = root / np.linalg.norm(root)
     parts = _parts(len(x), groups)
     counted = weights if told is None else weights * told
     penalties = PENALTIES if counted.any() else np.array([USUAL_PENALTY])
-    penalties = penalties * x.shape[1]
-    # The inverse of `products + penalty`: `rest`, and `inverse` more along `vectors`.
-    rests = 1 / penalties if len(values) < len(x) else np.zeros(len(penalties))
-    inverses = 1 / (values[:, None] + penalties) - rests
-    diagonals = vectors**2 @ inverses + rests - constant**2 / penalties
-    best, least = None, np.inf
-    for number, penalty in enumerate(penalties):
-        inverse, rest = inverses[:, number], rests[number]
-        dual = vectors @ (inverse[:, None] * rotated) + rest * left
-        if parts is None:
-            residuals = dual / diagonals[:, number, None]
-        else:
-            residuals = np.empty_like(dual)
-            for rows in parts:
-                some, ones = vectors[rows], constant[rows]
-                block = (some * inverse) @ some.T - ones @ ones.T / penalty
-                block[np.diag_indices(len(rows))] += rest
-                residuals[rows] = np.linalg.solve(block, dual[rows])
+
+    def solved(penalty: float) -> tuple[np.ndarray, np.ndarray, float]:
+        """Weights of the rows; what is left of those left out; its mean square."""
+        dual, residuals = _solved(vectors, values, left, constant, penalty, parts)
         residuals /= root
-        error = np.sum(counted[:, None] * residuals**2)
-        if best is None or error < least:
-            best, least = (float(penalty), dual, residuals), error
-    penalty, dual, residuals = best
+        total = np.sum(counted[:, None] * residuals**2)
+        return dual, residuals, float(total / max(counted.sum(), 1) / y.shape[1])
+
+    penalty = min(penalties.tolist(), key=lambda one: solved(one * x.shape[1])[2])
+    penalty *= x.shape[1]
+    dual, residuals, error = solved(penalty)
     kernel = centered.T @ dual
-    bias = y_mean - x_mean @ kernel
-    mean_error = float(least / max(counted.sum(), 1) / y.shape[1])
-    return Fit(kernel, bias, y - residuals, penalty, mean_error)
+    return Fit(kernel, y_mean - x_mean @ kernel, y - residuals, penalty, error)
+
+
+def _solved(
+    vectors: np.ndarray,
+    values: np.ndarray,
+    y: np.ndarray,
+    constant: np.ndarray,
+    penalty: float,
+    parts: list[np.ndarray] | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of the rows, and the residuals of rows left out.
+
+    The inverse of the products with the penalty is `rest` times the identity, and
+    `inverse` more along `vectors`; `I - H` is as many times the penalty.
+
+    Args:
+        vectors: `(rows, directions)`, eigenvectors of the rows' products.
+        values: Their eigenvalues.
+        y: Centred targets.
+        constant: `(rows, 1)`. Unit vector of the intercept, which has no penalty.
+        parts: As `_parts` gives them.
+    """
+    rest = 1 / penalty if len(values) < len(y) else 0.0
+    inverse = 1 / (values + penalty) - rest
+    dual = vectors @ (inverse[:, None] * (vectors.T @ y)) + rest * y
+    if parts is None:
+        diagonal = vectors**2 @ inverse[:, None] + rest - constant**2 / penalty
+        return dual, dual / diagonal
+    residuals = np.empty_like(dual)
+    for rows in parts:
+        some, ones = vectors[rows], constant[rows]
+        block = (some * inverse) @ some.T - ones @ ones.T / penalty
+        block[np.diag_indices(len(rows))] += rest
+        residuals[rows] = np.linalg.solve(block, dual[rows])
+    return dual, residuals
 
 
 def _spectrum(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

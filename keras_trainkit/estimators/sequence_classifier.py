@@ -32,7 +32,7 @@ class SequenceClassifier(Classifier, SequenceEstimator):
     | arguments given          | model                                                 |
     | ------------------------ | ----------------------------------------------------- |
     | none of a network, up to | `models.mini_rocket`: a linear model of fixed shapes  |
-    | 10,000 training rows     | and of levels, fitted by ridge regression in seconds  |
+    | 8,000 training rows      | and of levels, fitted by ridge regression in seconds  |
     | any of a network, or     | `models.bilstm_attention`, trained by                 |
     | `features_per_kernel=0`  | `optimizers.AdamW` and `callbacks.CooldownOnPlateau`; |
     |                          | of one channel the mean of convolutions, without      |

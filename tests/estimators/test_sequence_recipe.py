@@ -136,9 +136,9 @@ def test_few_series_of_one_channel_are_learned_in_folds(channels, given, rows):
     ("rows", "given", "expected"),
     [
         (2, {}, True),
-        (10_000, {"max_length": 30, "keep": "start", "validation": 0.4}, True),
-        (10_001, {}, False),
-        (10_001, {"features_per_kernel": 7}, True),
+        (8_000, {"max_length": 30, "keep": "start", "validation": 0.4}, True),
+        (8_001, {}, False),
+        (8_001, {"features_per_kernel": 7}, True),
         (60, {"features_per_kernel": 0}, False),
         (60, {"units": (8,)}, False),
         (60, {"dropout": 0.0}, False),
