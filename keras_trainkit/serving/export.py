@@ -1,5 +1,6 @@
 import os
 import pathlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -308,6 +309,12 @@ def _path(directory: Any) -> pathlib.Path:
             "`directory` holds the versions of one served model and must be a folder, "
             f"or a new one. Received: directory={str(path)!r}, where {str(found)!r} is "
             "a file."
+        )
+    if re.search(r"\[.+\]", str(path)):
+        raise ValueError(
+            "`directory` holds the versions of one served model and must be a path "
+            "without [...], which TensorFlow takes for a pattern when it reads the "
+            f"model. Received: directory={str(path)!r}."
         )
     return path
 

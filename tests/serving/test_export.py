@@ -242,6 +242,15 @@ def test_a_file_in_the_place_of_the_directory_is_named(priced, rows, tmp_path, b
     assert (tmp_path / "notes").read_text() == "kept"
 
 
+@pytest.mark.parametrize("name", ["c[1]", "d[a-z]e/f"])
+def test_a_directory_that_tensorflow_takes_for_a_pattern_is_refused(
+    priced, rows, tmp_path, name
+):
+    with pytest.raises(ValueError, match="`directory` .*a pattern .*Received"):
+        serving.export(priced, tmp_path / name, rows)
+    assert not list(tmp_path.iterdir())
+
+
 def test_another_backend_is_named(priced, rows, tmp_path, monkeypatch):
     monkeypatch.setattr(keras.config, "backend", lambda: "jax")
     with pytest.raises(RuntimeError, match="KERAS_BACKEND=tensorflow.*'jax'"):
