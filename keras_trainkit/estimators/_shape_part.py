@@ -3,7 +3,7 @@
 Where its numbers come from is in docs/figures/sequences.md.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from keras_trainkit._types import Model
 from keras_trainkit.estimators._estimator import Data
 from keras_trainkit.estimators._parts import Part
 from keras_trainkit.estimators._recipe import choice
+from keras_trainkit.estimators._ridge import ridge
 from keras_trainkit.estimators._training import Goal, Trained, predicted, targets
 from keras_trainkit.estimators._validation_rows import check_groups_to_leave_out
 from keras_trainkit.models import loss_for, metrics_for
@@ -19,29 +20,9 @@ from keras_trainkit.optimizers import AdamW
 # For each feature; features have unit variance.
 PENALTIES = 10.0 ** np.arange(-6, 3.5, 0.5)
 LEVEL_SHARES = (0, 0.3, 1)  # variance of all levels, over that of all shapes
-USUAL_PENALTY = 0.1  # where no row can be left out
+USUAL_PENALTY = 0.1  # for each feature, where no row can be left out
 ENOUGH_ROWS = 1_000  # to choose the share by
-LEAST_WEIGHT = 1e-10  # of the largest: as good as 0, and above it
-ROUNDING = 1e-12  # of the largest eigenvalue: as good as 0
 SHARPNESS = 5.0  # what makes probabilities of targets of -1 and 1, on average
-
-
-class Fit(NamedTuple):
-    """A ridge regression.
-
-    Args:
-        kernel: `(features, outputs)`.
-        bias: `(outputs,)`.
-        left_out: `(rows, outputs)`. What is predicted for rows that are left out.
-        penalty: The penalty with which their squared error is least.
-        error: That error, the mean over rows and outputs.
-    """
-
-    kernel: np.ndarray
-    bias: np.ndarray
-    left_out: np.ndarray
-    penalty: float
-    error: float
 
 
 def fitted_shapes(
@@ -62,11 +43,9 @@ def fitted_shapes(
     Returns:
         The compiled model; and what was chosen, for the recipe.
     """
-    rows, groups = part.training, data.groups
+    rows, groups = part.training, part.training.groups
+    check_groups_to_leave_out(groups)
     are_left_out = len(rows.y) == len(data.rows)
-    if groups is not None and not are_left_out:
-        groups = groups[~np.isin(data.rows, data.validated)]
-        check_groups_to_leave_out(groups)
     wanted = 2 * targets(rows.y, goal).astype("float64") - 1
     x = features.astype("float64")
     weights = np.ones(len(x)) if rows.weights is None else rows.weights
@@ -76,7 +55,8 @@ def fitted_shapes(
     share = _level_share(x, shapes, wanted, weights, groups, told)
     scale = _scales(share, shapes, x.shape[1])
     x *= scale
-    fit = ridge(x, wanted, weights, groups, told)
+    penalties = _penalties(x.shape[1], told)
+    fit = ridge(x, wanted, weights, groups, told, penalties=penalties)
     sharpness = SHARPNESS * (2 if goal.task == "binary" else 1)
     kernel = sharpness * scale[:, None] * fit.kernel
     model.layers[-1].set_weights([kernel, sharpness * fit.bias])
@@ -93,7 +73,9 @@ def fitted_shapes(
     best = "best for rows left out"
     return Trained(model, [], outputs.astype("float32")), {
         "level_share": choice(share, f"variance of levels over that of shapes; {best}"),
-        "penalty": choice(fit.penalty, f"of squared weights, for each feature; {best}"),
+        "penalty": choice(
+            fit.penalty / x.shape[1], f"of squared weights, for each feature; {best}"
+        ),
     }
 
 
@@ -121,9 +103,14 @@ def _level_share(
 
     def error(share: float) -> float:
         scale = _scales(share, shapes, x.shape[1])
-        return ridge(x[some] * scale, y[some], weights[some], groups, told[some]).error
+        rows = x[some] * scale, y[some], weights[some], groups, told[some]
+        return ridge(*rows, penalties=_penalties(x.shape[1], told[some])).error
 
     return min(LEVEL_SHARES, key=error)
+
+
+def _penalties(features: int, told: np.ndarray) -> np.ndarray:
+    return features * (PENALTIES if told.any() else np.array([USUAL_PENALTY]))
 
 
 def _may_be_told(codes: np.ndarray, data: Data) -> np.ndarray:
@@ -138,107 +125,3 @@ def _scales(share: float, shapes: int, features: int) -> np.ndarray:
     if features > shapes:
         scale[shapes:] = np.sqrt(share * shapes / (features - shapes))
     return scale
-
-
-def ridge(
-    x: np.ndarray,
-    y: np.ndarray,
-    weights: np.ndarray | None = None,
-    groups: np.ndarray | None = None,
-    told: np.ndarray | None = None,
-) -> Fit:
-    """Ridge regression with an intercept, and its predictions for rows left out.
-
-    Rows are left out one by one, or group by group, without a fit for each: where H
-    maps the targets to the fitted values, what is left of the targets of a group is the
-    solution of `(I - H)[group, group] @ left = (y - H y)[group]`.
-
-    Args:
-        x: `(rows, features)`; what there are more of costs no more.
-        y: `(rows, outputs)`.
-        weights: `(rows,)`, at least 0, or None. What is told of a row
-            of weight 0 comes from the others.
-        groups: `(rows,)`, two or more, or None for every row by itself.
-        told: Bools `(rows,)`. Rows whose error counts; with none the penalty is 0.1 for
-            each feature. None: all.
-    """
-    weights = np.ones(len(x)) if weights is None else weights.astype("float64")
-    weights = np.maximum(weights, LEAST_WEIGHT * weights.max())
-    means = weights / weights.sum()
-    x_mean, y_mean = means @ x, means @ y
-    root = np.sqrt(weights)[:, None]
-    centered, left = x - x_mean, root * (y - y_mean)
-    centered *= root
-    values, vectors = _spectrum(centered)
-    constant = root / np.linalg.norm(root)
-    parts = _parts(len(x), groups)
-    counted = weights if told is None else weights * told
-    penalties = PENALTIES if counted.any() else np.array([USUAL_PENALTY])
-
-    def solved(penalty: float) -> tuple[np.ndarray, np.ndarray, float]:
-        """Weights of the rows; what is left of those left out; its mean square."""
-        dual, residuals = _solved(vectors, values, left, constant, penalty, parts)
-        residuals /= root
-        total = np.sum(counted[:, None] * residuals**2)
-        return dual, residuals, float(total / max(counted.sum(), 1) / y.shape[1])
-
-    penalty = min(penalties.tolist(), key=lambda one: solved(one * x.shape[1])[2])
-    penalty *= x.shape[1]
-    dual, residuals, error = solved(penalty)
-    kernel = centered.T @ dual
-    return Fit(kernel, y_mean - x_mean @ kernel, y - residuals, penalty, error)
-
-
-def _solved(
-    vectors: np.ndarray,
-    values: np.ndarray,
-    y: np.ndarray,
-    constant: np.ndarray,
-    penalty: float,
-    parts: list[np.ndarray] | None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of the rows, and the residuals of rows left out.
-
-    The inverse of the products with the penalty is `rest` times the identity, and
-    `inverse` more along `vectors`; `I - H` is as many times the penalty.
-
-    Args:
-        vectors: `(rows, directions)`, eigenvectors of the rows' products.
-        values: Their eigenvalues.
-        y: Centred targets.
-        constant: `(rows, 1)`. Unit vector of the intercept, which has no penalty.
-        parts: As `_parts` gives them.
-    """
-    rest = 1 / penalty if len(values) < len(y) else 0.0
-    inverse = 1 / (values + penalty) - rest
-    dual = vectors @ (inverse[:, None] * (vectors.T @ y)) + rest * y
-    if parts is None:
-        diagonal = vectors**2 @ inverse[:, None] + rest - constant**2 / penalty
-        return dual, dual / diagonal
-    residuals = np.empty_like(dual)
-    for rows in parts:
-        some, ones = vectors[rows], constant[rows]
-        block = (some * inverse) @ some.T - ones @ ones.T / penalty
-        block[np.diag_indices(len(rows))] += rest
-        residuals[rows] = np.linalg.solve(block, dual[rows])
-    return dual, residuals
-
-
-def _spectrum(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues and -vectors of the rows' products with each other.
-
-    Of more rows than features those that are not 0 alone, from the features' products.
-    """
-    if len(x) <= x.shape[1]:
-        values, vectors = np.linalg.eigh(x @ x.T)
-        return np.maximum(values, 0), vectors
-    values, directions = np.linalg.eigh(x.T @ x)
-    kept = values > ROUNDING * values[-1]
-    return values[kept], x @ (directions[:, kept] / np.sqrt(values[kept]))
-
-
-def _parts(rows: int, groups: np.ndarray | None) -> list[np.ndarray] | None:
-    """Row numbers of each group, or None where every row is by itself."""
-    if groups is None or len(np.unique(groups)) == rows:
-        return None
-    return [np.flatnonzero(groups == group) for group in np.unique(groups)]

@@ -4,10 +4,9 @@ import keras
 import numpy as np
 import pytest
 from comparing import assert_close
-from sklearn.linear_model import Ridge, RidgeCV
 
 from keras_trainkit.estimators import SequenceClassifier, _shape_part
-from keras_trainkit.estimators._shape_part import PENALTIES, _level_share, ridge
+from keras_trainkit.estimators._shape_part import _level_share
 
 SMALL = {"features_per_kernel": 3, "random_state": 0}
 
@@ -29,47 +28,6 @@ def classifier():
     return SequenceClassifier(features_per_kernel=12, random_state=0).fit(*waves(60))
 
 
-@pytest.mark.parametrize("groups", [None, np.arange(30) // 4], ids=["rows", "groups"])
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("features", [50, 7], ids=["more features", "more rows"])
-def test_rows_are_left_out_as_by_a_fit_without_them(groups, weighted, features):
-    rng = np.random.default_rng(0)
-    x = rng.normal(3, 1, size=(30, features))
-    x[:, 6] = x[:, 5]
-    y = x[:, :2] + rng.normal(size=(30, 2))
-    weights = rng.uniform(0.5, 2, size=30) if weighted else None
-    kernel, bias, left_out, penalty, error = ridge(x, y, weights, groups)
-    whole = Ridge(penalty).fit(x, y, weights)
-    assert_close(kernel, whole.coef_.T, atol=1e-9)
-    assert_close(bias, whole.intercept_, atol=1e-9)
-    for group in np.unique(np.arange(30) if groups is None else groups):
-        out = (np.arange(30) if groups is None else groups) == group
-        rest = None if weights is None else weights[~out]
-        without = Ridge(penalty).fit(x[~out], y[~out], rest)
-        assert_close(left_out[out], without.predict(x[out]), atol=1e-9)
-    off = np.mean((left_out - y) ** 2, axis=1)
-    assert error == pytest.approx(np.average(off, weights=weights))
-
-
-def test_the_penalty_is_that_of_scikit_learn():
-    rng = np.random.default_rng(1)
-    x = rng.normal(size=(40, 90))
-    y = x[:, :3] + rng.normal(size=(40, 3))
-    assert ridge(x, y).penalty == RidgeCV(PENALTIES * 90).fit(x, y).alpha_
-
-
-def test_a_row_without_weight_is_told_by_the_others():
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(30, 50))
-    y = x[:, :2] + rng.normal(size=(30, 2))
-    weights = np.where(np.arange(30) < 4, 0.0, 1.0)
-    found = ridge(x, y, weights)
-    others = Ridge(found.penalty).fit(x[4:], y[4:])
-    assert_close(found.kernel, others.coef_.T, atol=1e-6)
-    assert_close(found.left_out[:4], others.predict(x[:4]), atol=1e-6)
-    assert found.error == pytest.approx(ridge(x[4:], y[4:]).error, rel=1e-6)
-
-
 def test_a_class_without_weight_is_told_at_no_row():
     x, y = waves(30)
     fitted = SequenceClassifier(**SMALL, class_weight={"slow": 0}).fit(x, y)
@@ -88,16 +46,6 @@ def test_one_huge_group_leaves_another_to_leave_out(monkeypatch):
         SequenceClassifier(**SMALL, validation=0.5).fit(
             rng.normal(size=(20, 9)), np.arange(20) % 2, groups=np.arange(20) // 10
         )
-
-
-def test_many_rows_of_few_features_need_no_products_of_all_rows():
-    """20,000 rows, whose products with each other are 3.2 GB."""
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(20_000, 3))
-    y = x[:, :1] - 2 * x[:, 2:]
-    found = ridge(x, y)
-    assert_close(found.kernel, [[1], [0], [-2]], atol=1e-4)
-    assert found.error < 1e-8
 
 
 def test_series_of_any_length_are_told_apart_in_seconds(classifier):
