@@ -97,12 +97,23 @@ def check_sequence_arguments(given: dict[str, Any]) -> None:
 
 def _check_shapes(given: dict[str, Any]) -> None:
     """Refuses arguments of a network beside those of a linear model of shapes."""
-    count = given.get("features_per_kernel")
-    if count is None:
+    count, segments = given.get("features_per_kernel"), given.get("segments")
+    if count is None and segments is None:
         return
-    purpose = "is the number of features of each kernel of `layers.MiniRocket`"
-    check_count("features_per_kernel", count, purpose, at_least=0)
     of_networks = [name for name in OF_NETWORKS if given[name] is not None]
+    if count is not None:
+        purpose = "is the number of features of each kernel of `layers.MiniRocket`"
+        check_count("features_per_kernel", count, purpose, at_least=0)
+    if segments is not None:
+        purpose = "is the number of parts whose means are features too"
+        check_count("segments", segments, purpose, at_least=0)
+        if count == 0 or (count is None and of_networks):
+            asked = "features_per_kernel=0" if count == 0 else f"`{of_networks[0]}`"
+            raise ValueError(
+                f"`segments` {purpose}, of a linear model of shapes, and must be None "
+                f"beside what asks for a network. Received: segments={segments} and "
+                f"{asked}."
+            )
     if count and of_networks:
         raise ValueError(
             f"`{of_networks[0]}` is of a network and must be None where "

@@ -181,6 +181,11 @@ def test_what_cannot_be_left_out_is_refused():
         SequenceClassifier().fit(x, y, groups=np.zeros(6))
     with pytest.raises(ValueError, match="`features_per_kernel`"):
         SequenceClassifier(features_per_kernel=-1).fit(x, y)
+    for network in ({"units": (2,)}, {"features_per_kernel": 0}):
+        with pytest.raises(ValueError, match=r"`segments`.*beside what asks for a net"):
+            SequenceClassifier(segments=3, **network).fit(x, y)
+    with pytest.raises(ValueError, match="`segments` is the number of parts"):
+        SequenceClassifier(segments=-1).fit(x, y)
     with pytest.raises(ValueError, match="`epochs`"):
         SequenceClassifier(features_per_kernel=3, epochs=5).fit(x, y)
 
