@@ -88,7 +88,7 @@ def _check_same_steps(networks: Sequence[keras.Model]) -> None:
 
 
 def _steps_read(model: keras.Model) -> Iterator[str]:
-    """What makes other steps of those of the inputs, also in networks inside."""
+    """Arguments that make other steps of those of the inputs, of all layers."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             yield from _steps_read(layer)

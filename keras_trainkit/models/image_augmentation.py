@@ -8,25 +8,11 @@ from keras_trainkit._checks import (
     check_number,
     check_seed,
 )
-from keras_trainkit._serialization import serializable
 
 _FLIPS = ("horizontal", "vertical", "horizontal_and_vertical")
 # Class of a layer, what decides whether it is there, its arguments.
 _Kinds: TypeAlias = list[tuple[Any, Any, dict[str, Any]]]
 _HORIZONTAL, _VERTICAL = _FLIPS[::2], _FLIPS[1:]
-
-
-@serializable
-class ColourJitter(keras.layers.RandomColorJitter):
-    """`keras.layers.RandomColorJitter` that refuses other than three channels.
-
-    Keras' own fails on them in the words of the backend, or not at all.
-    """
-
-    def __init__(self, **kwargs: Any):
-        super().__init__(**kwargs)
-        axis = -1 if self.data_format == "channels_last" else -3
-        self.input_spec = keras.layers.InputSpec(axes={axis: 3})
 
 
 def image_augmentation(
@@ -102,6 +88,10 @@ def image_augmentation(
         for number, (kind, given, arguments) in enumerate(kinds)
         if given
     ]
+    for layer in layers:
+        if isinstance(layer, keras.layers.RandomColorJitter):
+            axis = -1 if layer.data_format == "channels_last" else -3
+            layer.input_spec = keras.layers.InputSpec(axes={axis: 3})
     if not layers:
         raise ValueError(
             "`image_augmentation` changes pictures and must be told how, by one of "
@@ -127,7 +117,7 @@ def _colours(
     """Layers that change the colours of a picture."""
     return [
         (
-            ColourJitter,
+            keras.layers.RandomColorJitter,
             colour,
             {
                 "value_range": value_range,

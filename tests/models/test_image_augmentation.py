@@ -25,9 +25,10 @@ def changed(model):
 def test_layers_are_those_of_keras_in_this_order_with_seeds_of_their_own():
     layers = image_augmentation(**ALL, seed=3).layers
     kinds = "RandomFlip RandomCrop RandomRotation RandomZoom RandomColorJitter"
-    names = [*kinds.split(), "RandomBrightness"]
-    expected = [getattr(keras.layers, name) for name in names]
-    assert all(map(isinstance, layers, expected)) and len(layers) == 6
+    assert [type(layer).__name__ for layer in layers] == [
+        *kinds.split(),
+        "RandomBrightness",
+    ]
     assert len({layer.seed for layer in layers}) == 6
 
 
@@ -152,23 +153,3 @@ def test_colours_of_other_than_three_channels_are_refused_while_a_model_is_made(
         augment(keras.Input((8, 8, channels)))
     rotated = image_augmentation(rotation=0.1)(keras.Input((8, 8, channels)))
     assert rotated.shape == (None, 8, 8, channels)
-
-
-@pytest.mark.parametrize("channels", [1, 4])
-@pytest.mark.parametrize("copied", ["file", "clone", "config"])
-def test_colours_of_other_than_three_channels_are_refused_after_loading_too(
-    channels, copied, tmp_path
-):
-    made = image_augmentation(colour=0.3, seed=5)
-    expected = changed(made)  # builds it
-    if copied == "file":
-        made.save(tmp_path / "a.keras")
-        again = keras.saving.load_model(tmp_path / "a.keras")
-    elif copied == "clone":
-        again = keras.models.clone_model(made)
-    else:
-        again = keras.Sequential.from_config(made.get_config())
-    (layer,) = again.layers
-    assert_equal(keras.ops.convert_to_numpy(layer(PICTURES, training=True)), expected)
-    with pytest.raises(ValueError, match="have value 3, .*shape"):
-        layer(np.ones((2, 8, 8, channels), "float32"), training=True)
