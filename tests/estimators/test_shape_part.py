@@ -80,7 +80,7 @@ def test_the_rows_left_out_correct_the_probabilities(classifier):
     assert -np.log(truth).mean() < 0.3
 
 
-@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("classes", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_saved_and_pickled_it_predicts_the_same(classes, tmp_path):
     x, y = waves(30, channels=2)
     y[:classes] = ["a", "b", "c"][:classes]
@@ -144,6 +144,7 @@ def test_the_last_rows_in_time_are_validated():
     assert len(fitted.conformity_scores_) == 12
 
 
+@pytest.mark.slow
 def test_weights_count():
     """Noise, so that a class of less weight is less probable everywhere."""
     x, y = np.random.default_rng(0).normal(size=(60, 30)), np.arange(60) % 2
@@ -166,6 +167,7 @@ def test_an_argument_of_a_network_trains_one():
         assert len(fitted.history_["val_loss"]) == 1
 
 
+@pytest.mark.slow
 def test_the_model_is_compiled_for_its_task():
     x, y = waves(30)
     fitted = SequenceClassifier(**SMALL).fit(x, y)
