@@ -69,7 +69,8 @@ def report(
     Args:
         run: What `fit` returned, or a dict like its `history`; a tuner of `tuners`
             after its search; a `TrackedRun` of `runs`; or a result that has a
-            `verdict`, `plot` and `to_dict`, such as a `CrossValidation`.
+            `verdict`, `plot` and `to_dict`, such as a `CrossValidation`; or None, for
+            a model that was fitted in closed form.
         path: Page to write, `.html`. The JSON has the same name with `.json`. Both
             appear whole or not at all; existing ones are replaced.
         title: String at the top.
@@ -142,6 +143,8 @@ def _of_run(
     validation_freq: Any,
 ) -> tuple[list[Section], str]:
     """Sections on the run itself, and the sentence of the page."""
+    if run is None:
+        return [], "The model was fitted in closed form: there are no learning curves."
     if hasattr(run, "trials_frame"):
         found = sections_of.search_sections(run)
         return found, found[0].text

@@ -59,8 +59,9 @@ def report_of(
             results["Importance of the columns"] = found
         if isinstance(X, Mapping | np.ndarray) or hasattr(X, "columns"):
             results["Data"] = data_section(X, y)
+    history = estimator.history_  # empty where a model was fitted in closed form
     return report(
-        first_training(estimator.history_),
+        first_training(history) if history else None,
         path,
         title=title,
         model=estimator.model_,
@@ -90,7 +91,7 @@ def _recipe(estimator: Any) -> Section:
     recipe, history = estimator.recipe_, estimator.history_
     trained = {
         tuple(history[name][epoch] for name in ("trial", "fold") if name in history)
-        for epoch in range(len(history["loss"]))
+        for epoch in range(len(history.get("loss", ())))
     }
     text = ""
     if len(trained) > 1:

@@ -1,5 +1,7 @@
 """The linear model of shapes, which classes are told by without an argument."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -175,6 +177,14 @@ def test_the_model_is_compiled_for_its_task():
     padded = fitted._encoded(x)
     found = fitted.model_.evaluate(padded, codes, verbose=0, return_dict=True)
     assert found["accuracy"] == pytest.approx(fitted.score(x, y))
+
+
+def test_a_report_has_no_curves(classifier, tmp_path):
+    x, y = waves(30, seed=3)
+    page = classifier.report(tmp_path / "shapes.html", x, y)
+    numbers = json.loads(page.with_suffix(".json").read_text())
+    assert numbers["verdict"].startswith("The model was fitted in closed form")
+    assert "penalty" in numbers["sections"]["recipe"]["numbers"]
 
 
 def test_what_cannot_be_left_out_is_refused():
