@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
-from keras.ops import convert_to_numpy
+from keras import ops
 from sklearn.utils import Tags
 
 from keras_trainkit._checks import check_number
@@ -287,7 +287,7 @@ def shape_network(
     del around["target_scaling"]
     valid = np.any(seen.x != np.float32(PADDING), axis=2)
     x = around["scaling"](seen.x, mask=valid)
-    x = convert_to_numpy(x if missing is None else MissingIndicator()(x))
+    x = ops.convert_to_numpy(x if missing is None else MissingIndicator()(x))
     rocket = MiniRocket(values["features_per_kernel"], x.shape[1], seed=seed)
     rocket.adapt(x, mask=valid)
     model = mini_rocket(
@@ -306,7 +306,7 @@ def shape_network(
     )
     scaling = model.get_layer("feature_scaling")
     scaling.adapt(found)
-    return model, convert_to_numpy(scaling(found))
+    return model, ops.convert_to_numpy(scaling(found))
 
 
 def _outputs_of(layer: Layer, x: np.ndarray, valid: np.ndarray) -> np.ndarray:
@@ -316,7 +316,7 @@ def _outputs_of(layer: Layer, x: np.ndarray, valid: np.ndarray) -> np.ndarray:
         layer(x[at : at + size], mask=valid[at : at + size], training=False)
         for at in starts
     ]
-    return np.concatenate([convert_to_numpy(part) for part in parts])
+    return np.concatenate([ops.convert_to_numpy(part) for part in parts])
 
 
 def _around(

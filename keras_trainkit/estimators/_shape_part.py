@@ -60,12 +60,7 @@ def fitted_shapes(
     sharpness = SHARPNESS * (2 if goal.task == "binary" else 1)
     kernel = sharpness * scale[:, None] * fit.kernel
     model.layers[-1].set_weights([kernel, sharpness * fit.bias])
-    one_hot = goal.task == "classification"
-    model.compile(
-        AdamW(),
-        loss=loss_for(model, one_hot=one_hot),
-        metrics=metrics_for(model, one_hot=one_hot),
-    )
+    _compile(model, goal)
     if are_left_out:
         outputs = sharpness * fit.left_out[np.isin(data.rows, data.validated)]
     else:
@@ -77,6 +72,12 @@ def fitted_shapes(
             fit.penalty / x.shape[1], f"of squared weights, for each feature; {best}"
         ),
     }
+
+
+def _compile(model: Model, goal: Goal) -> None:
+    one_hot = goal.task == "classification"
+    loss, metrics = (of(model, one_hot=one_hot) for of in (loss_for, metrics_for))
+    model.compile(AdamW(), loss=loss, metrics=metrics)
 
 
 def _level_share(

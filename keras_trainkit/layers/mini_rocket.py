@@ -19,6 +19,7 @@ HIGH = 3  # of them with the weight 2; the others have -1
 CHOICES = np.array(list(itertools.combinations(range(TAPS), HIGH)))
 KERNELS = len(CHOICES)
 MOST_CHANNELS = 9  # that one kernel reads
+LARGEST = 1e36  # value, of which a kernel adds up a hundred
 GOLDEN_RATIO = (5**0.5 + 1) / 2
 
 
@@ -132,8 +133,8 @@ class MiniRocket(keras.layers.Layer):
             mask_value: Float. Steps whose channels all equal it do not count.
 
         Raises:
-            ValueError: No row, or one without a valid step; NaN or infinite values at a
-                valid one; another number of channels than the layer has.
+            ValueError: No row, or one without a valid step; NaN, or values beyond
+                1e36, at a valid one; another number of channels than the layer has.
         """
         if mask_value is not None:
             check_number("mask_value", mask_value, "marks the steps that do not count")
@@ -245,11 +246,13 @@ def _checked_steps(
             "`data` is what the thresholds are taken from and must have a valid step "
             f"in each row. Received: none in row {row}."
         )
-    x = x.astype("float32")
-    if not np.isfinite(x[valid]).all():
+    with np.errstate(over="ignore"):
+        x = x.astype("float32")
+    if not (np.abs(x[valid]) < LARGEST).all():
         raise ValueError(
             "`data` is what the thresholds are taken from and must be finite at every "
-            "valid step. Received: NaN or infinite values."
+            f"valid step, within {LARGEST:.0e}. "
+            "Received: NaN, infinite or larger values."
         )
     return x, valid
 

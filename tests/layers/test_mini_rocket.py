@@ -153,6 +153,8 @@ def test_the_longest_length_must_be_known():
         (np.zeros((0, 40, 2)), "with a row"),
         (np.full((4, 40, 2), np.nan), "finite at every valid step"),
         (np.full((4, 40, 2), np.inf), "finite at every valid step"),
+        (np.full((4, 40, 2), 2e36), r"within 1e\+36.*larger values"),
+        (np.full((4, 40, 2), 1e300), "finite at every valid step"),
         (np.full((4, 40, 2), "a"), "one array of numbers"),
         (np.zeros((4, 0, 2)), "a valid step in each row.*row 0"),
     ],
