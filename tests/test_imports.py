@@ -70,6 +70,7 @@ PRIVATE_IMPORTS = {
         "tuners._configuration_tree",
         "tuners._data_description",
         "tuners._patient_storage",
+        "tuners._progress",
         "tuners._search_loop",
     },
 }

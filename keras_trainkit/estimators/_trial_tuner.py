@@ -36,7 +36,7 @@ from keras_trainkit.estimators._trial_file import (
 )
 from keras_trainkit.tuners import BayesianOptimization
 from keras_trainkit.tuners._configuration_tree import tree_of
-from keras_trainkit.tuners._search_loop import Progress
+from keras_trainkit.tuners._progress import Progress
 
 STUDY = "study"  # folder of the tuner in that of the search
 CANDIDATES = 25  # trials among which the ensemble is chosen

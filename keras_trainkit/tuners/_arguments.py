@@ -7,162 +7,16 @@ from typing import Any
 import keras
 import keras_tuner
 
-from keras_trainkit._checks import check_count, check_flag, check_number, check_seed
+from keras_trainkit._checks import check_count, check_flag, check_number
 from keras_trainkit._warnings import warn_user
-from keras_trainkit.tuners._files import check_project_name
-from keras_trainkit.tuners._objective import check_objective_argument
+from keras_trainkit.tuners._data_description import plain
+from keras_trainkit.tuners._search import Tuner
 
 MADE_TO_FIT = ("accuracy", "acc", "crossentropy", "ce")  # of which `compile` makes one
 
 
-def check_arguments(
-    *,
-    objective: Any,
-    seed: Any,
-    directory: Any,
-    project_name: Any,
-    max_trials: Any,
-    max_retries_per_trial: Any,
-    max_consecutive_failed_trials: Any,
-    executions_per_trial: Any,
-    folds: Any,
-    min_improvement: Any,
-    patience: Any,
-    isolate: Any,
-    trial_timeout: Any,
-    allow_repeats: Any,
-    overwrite: Any,
-) -> None:
-    """Raises before anything is written, or deleted."""
-    check_objective_argument(objective)
-    check_seed("seed", seed)
-    _check_directory(directory)
-    check_project_name(project_name)
-    if max_trials is not None:
-        check_count("max_trials", max_trials, "is the number of configurations")
-    check_count(
-        "max_retries_per_trial",
-        max_retries_per_trial,
-        "is how often a trial that failed is tried again",
-        at_least=0,
-    )
-    check_count(
-        "max_consecutive_failed_trials",
-        max_consecutive_failed_trials,
-        "is the number of failed trials in a row that ends the search",
-    )
-    check_count(
-        "executions_per_trial",
-        executions_per_trial,
-        "is the number of trainings of one configuration",
-    )
-    check_count("folds", folds, "is the number of folds, 1 for none,")
-    check_flag("isolate", isolate, "decides whether trials get their own process")
-    check_flag(
-        "allow_repeats",
-        allow_repeats,
-        "decides whether a configuration may be tried again",
-    )
-    check_flag("overwrite", overwrite, "deletes the search that is in the folder")
-    _check_stop_criterion(min_improvement, patience)
-    _check_timeout(trial_timeout, isolate)
-    _check_no_chief()
-
-
-def check_hypermodel(hypermodel: Any, *, is_needed: bool) -> None:
-    """Refuses what builds no models, and None where it is needed."""
-    if hypermodel is None and not is_needed:
-        return
-    is_class = isinstance(hypermodel, type)
-    builds = isinstance(hypermodel, keras_tuner.HyperModel) or callable(hypermodel)
-    if is_class and issubclass(hypermodel, keras_tuner.HyperModel):
-        allowed, builds = ", called with its arguments if it is a class,", False
-    elif isinstance(hypermodel, keras.Layer):
-        allowed, builds = " that builds a new model for every trial", False
-    else:
-        allowed = ", but in a subclass with its own `run_trial`"
-    if not builds:
-        raise ValueError(
-            "`hypermodel` is the space to be searched and must be a HyperModel or a "
-            f"function `build(hp)`{allowed}. Received: hypermodel={hypermodel!r}."
-        )
-
-
-def check_space_arguments(
-    hyperparameters: Any, tune_new_entries: Any, allow_new_entries: Any
-) -> None:
-    """Checks what goes before the definitions of the hypermodel."""
-    given = hyperparameters
-    if given is not None and not isinstance(given, keras_tuner.HyperParameters):
-        raise ValueError(
-            "`hyperparameters` are definitions that go before those of the hypermodel "
-            "and must be a `keras_tuner.HyperParameters` or None; single values go to "
-            f"`enqueue`. Received: hyperparameters={given!r}."
-        )
-    purpose = "decides whether entries that `hyperparameters` lacks are tuned"
-    check_flag("tune_new_entries", tune_new_entries, purpose)
-    purpose = "decides whether there may be entries that `hyperparameters` lacks"
-    check_flag("allow_new_entries", allow_new_entries, purpose)
-
-
-def check_compile_arguments(
-    optimizer: Any, loss: Any, metrics: Any, max_model_size: Any
-) -> None:
-    """Checks what replaces a model's own, before every trial fails with it."""
-    known = {
-        "optimizer": (optimizer, keras.optimizers.get, "an optimizer"),
-        "loss": (loss, keras.losses.get, "a loss"),
-    }
-    for name, (value, get, kind) in known.items():
-        if value is not None and (isinstance(value, type) or not is_known(value, get)):
-            raise ValueError(
-                f"`{name}` replaces that of every model and must be {kind} of Keras, "
-                f"its name, or None. Received: {name}={value!r}."
-            )
-    if metrics is not None and not isinstance(metrics, list | tuple | dict):
-        raise ValueError(
-            "`metrics` replace those of every model and must be a list of metrics, or "
-            f"of their names, or None. Received: metrics={metrics!r}."
-        )
-    for metric in keras.tree.flatten(metrics):
-        if metric not in MADE_TO_FIT and not is_known(metric, keras.metrics.get):
-            raise ValueError(
-                "`metrics` replace those of every model and must be metrics of Keras, "
-                f"or their names. Received: {metric!r} among them."
-            )
-    if max_model_size is not None:
-        purpose = "is the number of parameters that a model may have"
-        check_count("max_model_size", max_model_size, purpose)
-
-
-def listed_callbacks(callbacks: Any) -> list[Any]:
-    """The callbacks of `search` as a list; classes and other objects are refused."""
-    if callbacks is None:
-        return []
-    listed = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
-    for callback in listed:
-        if isinstance(callback, type) or not hasattr(callback, "set_model"):
-            raise ValueError(
-                "`callbacks` watch every training and must be a list of "
-                "`keras.callbacks.Callback` objects, or one of them. "
-                f"Received: {callback!r} among them."
-            )
-    return listed
-
-
-def is_known(value: Any, get: Callable[[Any], Any]) -> bool:
-    """False for a name that Keras does not know."""
-    if not isinstance(value, str):
-        return True
-    try:
-        get(value)
-    except ValueError:
-        return False
-    return True
-
-
 def check_no_keras_tuner_arguments(logger: Any, tuner_id: Any) -> None:
-    """Refuses arguments of KerasTuner that make no sense here, and says what does."""
+    """Refuses what KerasTuner has and makes no sense here, and says what does."""
     if logger is not None:
         raise ValueError(
             "`logger` logs trials, which are in `study` here, for Optuna's dashboard "
@@ -175,26 +29,34 @@ def check_no_keras_tuner_arguments(logger: Any, tuner_id: Any) -> None:
             "`search`, or the same `storage` on each machine. "
             f"Received: tuner_id={tuner_id!r}."
         )
+    _check_no_chief()
 
 
-def warn_if_loss_includes_penalties(
-    objective: keras_tuner.Objective, hypermodel: Any
-) -> None:
-    """Warns where the loss holds what is searched, as the hypermodel says."""
-    fair = getattr(hypermodel, "objective", None)
-    if objective.name == "val_loss" and getattr(fair, "name", "val_loss") != "val_loss":
-        warn_user(
-            "`objective='val_loss'` holds penalties that differ from trial to trial, "
-            "so small ones win whatever they do. Take objective=hypermodel.objective.",
-        )
-
-
-def _check_directory(directory: Any) -> None:
-    if directory is not None and not isinstance(directory, str | os.PathLike):
+def _check_no_chief() -> None:
+    if "KERASTUNER_ORACLE_IP" in os.environ:
         raise ValueError(
-            "`directory` is where the folder of the search is and must be a string or "
-            f"a path. Received: directory={directory!r}."
+            "Machines share a search through `storage`, the URL of a database, not "
+            "through KerasTuner's chief: start the same script on each. Received: "
+            f"KERASTUNER_ORACLE_IP={os.environ['KERASTUNER_ORACLE_IP']!r}."
         )
+
+
+def check_settings(tuner: Tuner) -> None:
+    """Refuses settings that no search can have."""
+    check_count(
+        "executions_per_trial",
+        tuner.executions_per_trial,
+        "is the number of trainings of one configuration",
+    )
+    check_count("folds", tuner.folds, "is the number of folds, 1 for none,")
+    check_flag("isolate", tuner.isolate, "decides whether trials get their own process")
+    check_flag(
+        "allow_repeats",
+        tuner.allow_repeats,
+        "decides whether a configuration may be tried again",
+    )
+    _check_stop_criterion(tuner.min_improvement, tuner.patience)
+    _check_timeout(tuner.trial_timeout, tuner.isolate)
 
 
 def _check_stop_criterion(min_improvement: Any, patience: Any) -> None:
@@ -232,10 +94,83 @@ def _check_timeout(trial_timeout: Any, isolate: bool) -> None:
         )
 
 
-def _check_no_chief() -> None:
-    if "KERASTUNER_ORACLE_IP" in os.environ:
+def check_hypermodel(hypermodel: Any, *, is_needed: bool) -> None:
+    """Refuses what builds no models, and None where it is needed."""
+    if hypermodel is None and not is_needed:
+        return
+    is_class = isinstance(hypermodel, type)
+    builds = isinstance(hypermodel, keras_tuner.HyperModel) or callable(hypermodel)
+    if is_class and issubclass(hypermodel, keras_tuner.HyperModel):
+        allowed, builds = ", called with its arguments if it is a class,", False
+    elif isinstance(hypermodel, keras.Layer):
+        allowed, builds = " that builds a new model for every trial", False
+    else:
+        allowed = ", but in a subclass with its own `run_trial`"
+    if not builds:
         raise ValueError(
-            "Machines share a search through `storage`, the URL of a database, not "
-            "through KerasTuner's chief: start the same script on each. Received: "
-            f"KERASTUNER_ORACLE_IP={os.environ['KERASTUNER_ORACLE_IP']!r}."
+            "`hypermodel` is the space to be searched and must be a HyperModel or a "
+            f"function `build(hp)`{allowed}. Received: hypermodel={hypermodel!r}."
+        )
+
+
+def check_compile_arguments(
+    optimizer: Any, loss: Any, metrics: Any, max_model_size: Any
+) -> None:
+    """Checks what replaces a model's own, before every trial fails with it."""
+    known = {
+        "optimizer": (optimizer, keras.optimizers.get, "an optimizer"),
+        "loss": (loss, keras.losses.get, "a loss"),
+    }
+    for name, (value, get, kind) in known.items():
+        if value is not None and (isinstance(value, type) or not is_known(value, get)):
+            raise ValueError(
+                f"`{name}` replaces that of every model and must be {kind} of Keras, "
+                f"its name, or None. Received: {name}={value!r}."
+            )
+    if metrics is not None and not isinstance(metrics, list | tuple | dict):
+        raise ValueError(
+            "`metrics` replace those of every model and must be a list of metrics, or "
+            f"of their names, or None. Received: metrics={metrics!r}."
+        )
+    for metric in keras.tree.flatten(metrics):
+        if metric not in MADE_TO_FIT and not is_known(metric, keras.metrics.get):
+            raise ValueError(
+                "`metrics` replace those of every model and must be metrics of Keras, "
+                f"or their names. Received: {metric!r} among them."
+            )
+    if max_model_size is not None:
+        purpose = "is the number of parameters that a model may have"
+        check_count("max_model_size", max_model_size, purpose)
+
+
+def checked_configuration(values: Any) -> dict[Any, Any]:
+    """The values that `enqueue` queues, as plain ones."""
+    if not isinstance(values, dict) or not values:
+        raise ValueError(
+            "`values` is a configuration to be tried and must be a dict from names "
+            f"of hyperparameters to values. Received: values={values!r}."
+        )
+    return plain(values)
+
+
+def is_known(value: Any, get: Callable[[Any], Any]) -> bool:
+    """False for a name that Keras does not know."""
+    if not isinstance(value, str):
+        return True
+    try:
+        get(value)
+    except ValueError:
+        return False
+    return True
+
+
+def warn_if_loss_includes_penalties(
+    objective: keras_tuner.Objective, hypermodel: Any
+) -> None:
+    """Warns where the loss holds what is searched, as the hypermodel says."""
+    fair = getattr(hypermodel, "objective", None)
+    if objective.name == "val_loss" and getattr(fair, "name", "val_loss") != "val_loss":
+        warn_user(
+            "`objective='val_loss'` holds penalties that differ from trial to trial, "
+            "so small ones win whatever they do. Take objective=hypermodel.objective.",
         )

@@ -20,14 +20,25 @@ _BEGUN = "begun"
 _OLD_SECONDS = 24 * 60 * 60
 
 
-def check_project_name(project_name: Any) -> None:
-    """Refuses names that would lead out of the directory."""
+def search_folder(directory: Any, project_name: Any) -> pathlib.Path:
+    """The folder of the search; names that would lead out of `directory` are refused.
+
+    Args:
+        directory: String or path; None for the folder of the process.
+        project_name: String.
+    """
+    if directory is not None and not isinstance(directory, str | os.PathLike):
+        raise ValueError(
+            "`directory` is where the folder of the search is and must be a string or "
+            f"a path. Received: directory={directory!r}."
+        )
     named = isinstance(project_name, str) and project_name not in ("", ".", "..")
     if not named or any(mark in project_name for mark in ("/", "\\", "\0")):
         raise ValueError(
             "`project_name` names the folder of the search in `directory` and must be "
             f"the name of one folder. Received: project_name={project_name!r}."
         )
+    return pathlib.Path(directory or ".") / project_name
 
 
 def check_folder(folder: pathlib.Path) -> None:

@@ -7,6 +7,8 @@ import keras
 import keras_tuner
 
 from keras_trainkit._checks import check_count, check_number
+from keras_trainkit.tuners._cross_validation import check_folds
+from keras_trainkit.tuners._search import Search, Tuner
 
 _BY_POSITION = ("x", "y", "batch_size", "epochs")
 _PURPOSE = "`search` trains on the rows of `x`, so"
@@ -27,7 +29,37 @@ def has_own_fit(hypermodel: Any) -> bool:
     return module.partition(".")[0] not in ("keras_tuner", "keras_trainkit")
 
 
-def check_fit_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def checked_search_arguments(
+    tuner: Tuner, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """Keyword arguments of `search`, with the callbacks in a list.
+
+    The `fit` of a user's hypermodel may take others than Keras', so these are left to
+    it.
+    """
+    if "callbacks" in kwargs:
+        kwargs = {**kwargs, "callbacks": _listed_callbacks(kwargs["callbacks"])}
+    if not has_own_fit(tuner.hypermodel):
+        _check_fit_arguments(args, tuner.fit_arguments(dict(kwargs)))
+    return kwargs
+
+
+def _listed_callbacks(callbacks: Any) -> list[Any]:
+    """The callbacks of `search` as a list; classes and other objects are refused."""
+    if callbacks is None:
+        return []
+    listed = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
+    for callback in listed:
+        if isinstance(callback, type) or not hasattr(callback, "set_model"):
+            raise ValueError(
+                "`callbacks` watch every training and must be a list of "
+                "`keras.callbacks.Callback` objects, or one of them. "
+                f"Received: {callback!r} among them."
+            )
+    return listed
+
+
+def _check_fit_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Refuses what no training could take, or what Keras would take for another value.
 
     Args:
@@ -61,7 +93,20 @@ def check_fit_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         _check_can_be_cut({n: given.get(n) for n in ("x", "y", "sample_weight")})
 
 
-def check_is_validated(
+def check_validation(search: Search) -> None:
+    """Refuses folds that cannot be cut, and an objective of no validation rows.
+
+    The `fit` of a user's hypermodel may bring rows of its own.
+    """
+    tuner, args = search.tuner, search.args
+    kwargs = tuner.fit_arguments(dict(search.kwargs))
+    if tuner.folds > 1:
+        check_folds(args, kwargs, tuner.folds)
+    elif not has_own_fit(tuner.hypermodel):
+        _check_is_validated(tuner.oracle.objective, kwargs)
+
+
+def _check_is_validated(
     objective: keras_tuner.Objective, kwargs: dict[str, Any]
 ) -> None:
     """Refuses an objective of validation rows where there are none."""

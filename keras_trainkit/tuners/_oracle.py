@@ -7,6 +7,8 @@ from keras_tuner.engine.metrics_tracking import infer_metric_direction
 from keras_tuner.engine.trial import Trial, TrialStatus
 from optuna.trial import TrialState
 
+from keras_trainkit._checks import check_count, check_flag
+from keras_trainkit.tuners._objective import check_objective_argument
 from keras_trainkit.tuners._search_study import SearchStudy
 from keras_trainkit.tuners._trial_record import (
     TrialRecord,
@@ -30,7 +32,12 @@ class StudyOracle(keras_tuner.Oracle):
     Args:
         given: `keras_tuner.HyperParameters` of the caller, or None. A copy grows with
             the definitions of the hypermodel, where these may be added.
-        **options: Of `keras_tuner.Oracle`.
+        objective: Name, `keras_tuner.Objective`, list of both, or None.
+        max_trials: Int >= 1 or None.
+        tune_new_entries: Bool. Whether entries that `given` lacks are tuned.
+        allow_new_entries: Bool. Whether there may be such entries.
+        max_retries_per_trial: Int >= 0.
+        max_consecutive_failed_trials: Int >= 1.
 
     Attributes:
         study: `SearchStudy`, set by the tuner as soon as it is open.
@@ -43,18 +50,27 @@ class StudyOracle(keras_tuner.Oracle):
         self,
         given: keras_tuner.HyperParameters | None,
         *,
+        objective: Any,
+        max_trials: int | None,
         tune_new_entries: bool,
         allow_new_entries: bool,
-        **options: Any,
+        max_retries_per_trial: int,
+        max_consecutive_failed_trials: int,
     ):
+        check_objective_argument(objective)
+        _check_counts(max_trials, max_retries_per_trial, max_consecutive_failed_trials)
+        _check_space(given, tune_new_entries, allow_new_entries)
         self.given = None if given is None else given.copy()
         self._reported: dict[str, dict[str, float]] = {}
         may_grow = tune_new_entries and allow_new_entries
         super().__init__(
+            objective=objective,
+            max_trials=max_trials,
             hyperparameters=given.copy() if given is not None and may_grow else given,
             tune_new_entries=tune_new_entries,
             allow_new_entries=allow_new_entries,
-            **options,
+            max_retries_per_trial=max_retries_per_trial,
+            max_consecutive_failed_trials=max_consecutive_failed_trials,
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -70,6 +86,13 @@ class StudyOracle(keras_tuner.Oracle):
         space = self.study.space()
         if space is not None:
             self.hyperparameters = space
+
+    def forget_space(self) -> None:
+        """Goes back to the definitions that the caller gave."""
+        given = self.given
+        self.hyperparameters = (
+            keras_tuner.HyperParameters() if given is None else given.copy()
+        )
 
     def learn_space(self, hyperparameters: keras_tuner.HyperParameters) -> None:
         """Adds the definitions that a trial has shown, to the study too."""
@@ -178,3 +201,34 @@ def as_keras_tuner_trial(
     if record.score is not None:
         trial.score = record.score
     return trial
+
+
+def _check_counts(
+    max_trials: Any, max_retries_per_trial: Any, max_consecutive_failed_trials: Any
+) -> None:
+    if max_trials is not None:
+        check_count("max_trials", max_trials, "is the number of configurations")
+    check_count(
+        "max_retries_per_trial",
+        max_retries_per_trial,
+        "is how often a trial that failed is tried again",
+        at_least=0,
+    )
+    check_count(
+        "max_consecutive_failed_trials",
+        max_consecutive_failed_trials,
+        "is the number of failed trials in a row that ends the search",
+    )
+
+
+def _check_space(given: Any, tune_new_entries: Any, allow_new_entries: Any) -> None:
+    if given is not None and not isinstance(given, keras_tuner.HyperParameters):
+        raise ValueError(
+            "`hyperparameters` are definitions that go before those of the hypermodel "
+            "and must be a `keras_tuner.HyperParameters` or None; single values go to "
+            f"`enqueue`. Received: hyperparameters={given!r}."
+        )
+    purpose = "decides whether entries that `hyperparameters` lacks are tuned"
+    check_flag("tune_new_entries", tune_new_entries, purpose)
+    purpose = "decides whether there may be entries that `hyperparameters` lacks"
+    check_flag("allow_new_entries", allow_new_entries, purpose)

@@ -7,7 +7,7 @@ import numpy as np
 from optuna.trial import TrialState
 
 from keras_trainkit._types import Model
-from keras_trainkit.tuners._oracle import as_keras_tuner_trial
+from keras_trainkit.tuners._oracle import StudyOracle, as_keras_tuner_trial
 from keras_trainkit.tuners._search import Search
 from keras_trainkit.tuners._training import Training, prepare
 from keras_trainkit.tuners._trial_record import TrialRecord, finished, ranked
@@ -116,7 +116,17 @@ def best_record(
     return best[0]
 
 
-def ranked_by_neighbours(
+def robust_configurations(
+    oracle: StudyOracle, num_trials: int
+) -> list[keras_tuner.HyperParameters]:
+    """Configurations from the best on, by the mean score of the nearest trials."""
+    space, objective = oracle.get_space(), oracle.objective
+    best = _ranked_by_neighbours(oracle.records(), space, objective.direction)
+    trials = [as_keras_tuner_trial(r, space, objective) for r in best[:num_trials]]
+    return [trial.hyperparameters for trial in trials]
+
+
+def _ranked_by_neighbours(
     records: list[TrialRecord], space: keras_tuner.HyperParameters, direction: str
 ) -> list[TrialRecord]:
     """The completed records by the mean score of the nearest ones, themselves included.

@@ -37,6 +37,12 @@ class Tuner(Protocol):
     allow_repeats: bool
     max_model_size: int | None
 
+    def on_search_begin(self) -> None:
+        """Called before the first trial."""
+
+    def on_search_end(self) -> None:
+        """Called after the last trial."""
+
     def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
         """Trains one configuration and returns the result, or a list of results."""
 
@@ -64,14 +70,12 @@ class Tuner(Protocol):
     ) -> None:
         """Called after each batch of a training."""
 
-    def judge(self, index: int, epochs: int, best: float | None) -> bool:
-        """Called after each epoch of a trial's first training; False stops it.
+    def get_best_models(self, num_models: int = 1) -> list[Model]:
+        """Models of the best trials, from the best on."""
+        ...
 
-        Args:
-            index: Int. Index of the trial in the search.
-            epochs: Int. Epochs done.
-            best: Float. Best finite value of the objective so far, or None.
-        """
+    def judge(self, index: int, epochs: int, best: float | None) -> bool:
+        """Called after each epoch of a trial's first training; False stops it."""
         ...
 
     def is_over(self) -> bool:

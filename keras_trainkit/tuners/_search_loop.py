@@ -5,15 +5,11 @@ import functools
 import math
 import multiprocessing.connection
 import os
-import pathlib
-import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any
 
-import keras_tuner
 from optuna.trial import TrialState
 
 from keras_trainkit._warnings import warn_user
@@ -24,20 +20,24 @@ from keras_trainkit.tuners._processes import (
     EXIT_SECONDS,
     check_guarded,
     death_message,
+    frozen_objects,
     raise_error_of,
     start,
     stop,
 )
+from keras_trainkit.tuners._progress import Progress
+from keras_trainkit.tuners._results import check_one_completed
 from keras_trainkit.tuners._search import Search, Tuner
 from keras_trainkit.tuners._study_connection import heartbeat
+from keras_trainkit.tuners._training import prepare
 from keras_trainkit.tuners._trial import run_claimed, run_isolated
 from keras_trainkit.tuners._trial_queue import Claim, claim, recover
 from keras_trainkit.tuners._trial_record import (
     TrialRecord,
     finished,
-    ranked,
     read_trials,
 )
+from keras_trainkit.tuners._trial_weights import remove_unfinished_weights
 
 _WAIT_SECONDS = 0.2
 _LONGEST_WAIT_SECONDS = 2
@@ -49,81 +49,29 @@ class TooManyFailures(RuntimeError):
     """Trials failed one after the other, as many as end a search."""
 
 
-class Progress:
-    """One line on trials done, the best so far, and the time left.
+def run_search(search: Search, workers: int, progress: Progress) -> None:
+    """Runs trials until the search is over, in this process or in `workers` others.
 
-    On a terminal the line is written over; elsewhere there is one per trial.
-
-    Args:
-        objective: KerasTuner's objective.
-        max_trials: Int or None.
-        verbose: 0 for silence.
-        seconds_left: Function of nothing: seconds until the search ends before
-            `max_trials`, infinite if it does not. Or None.
+    Raises:
+        RuntimeError: No trial completed, or too many failed in a row.
     """
-
-    def __init__(
-        self,
-        objective: keras_tuner.Objective,
-        max_trials: int | None,
-        verbose: Any,
-        seconds_left: Callable[[], float] | None = None,
-    ):
-        self._objective = objective
-        self._max_trials = max_trials
-        self._silent = verbose == 0
-        self._until_end = seconds_left
-        self._began = self._latest = time.monotonic()
-        self._done_before: int | None = None
-        self._done = 0
-        self._shown: str | None = None
-
-    def show(self, records: list[TrialRecord]) -> None:
-        """Writes the line if it has changed."""
-        done = len(finished(records))
-        if self._done_before is None:
-            self._done_before = done
-        if done != self._done:
-            self._done, self._latest = done, time.monotonic()
-        text = self._text(records, done)
-        if self._silent or not done or self._shown == text:
-            return
-        start, end, width = ("", "\n", 0)
-        if sys.stdout.isatty():  # over the line before, which may be longer
-            start, end, width = "\r", "", len(self._shown or "")
-        self._shown = text
-        print(f"{start}{text:<{width}}", end=end, flush=True)
-
-    def show_earlier(self, records: list[TrialRecord], folder: pathlib.Path) -> None:
-        """Writes how many trials are older than this start."""
-        done = len(finished(records))
-        if done and not self._silent:
-            print(f"Search: {done} of the trials were there already, in {folder}")
-
-    def close(self) -> None:
-        """Ends the line."""
-        if self._shown is not None and sys.stdout.isatty():
-            print()
-
-    def _text(self, records: list[TrialRecord], done: int) -> str:
-        total = "" if self._max_trials is None else f"/{self._max_trials}"
-        text = f"Search: {done}{total} trials"
-        best = ranked(records, self._objective.direction)
-        if best:
-            text += (
-                f" | best {self._objective.name} {best[0].score:.5g} "
-                f"(trial {best[0].name})"
-            )
-        left = self._seconds_left(done)
-        return text if left == math.inf else f"{text} | {_clock(left)} left"
-
-    def _seconds_left(self, done: int) -> float:
-        until_end = math.inf if self._until_end is None else self._until_end()
-        here = done - (self._done_before or 0)
-        if self._max_trials is None or not here or done >= self._max_trials:
-            return until_end
-        spent = self._latest - self._began
-        return min(until_end, spent / here * (self._max_trials - done))
+    tuner, oracle = search.tuner, search.tuner.oracle
+    remove_unfinished_weights(search.folder, oracle.records)
+    progress.show_earlier(oracle.records(), search.folder)
+    tuner.on_search_begin()
+    try:
+        if workers == 1:
+            with frozen_objects():
+                run_loop(search, progress)
+        else:
+            run_workers(search, workers, progress)
+    finally:
+        progress.close()
+        oracle.load_space()
+        if tuner.folds > 1:  # trials prepared it with the rows of a fold
+            prepare(tuner.hypermodel, search.args, search.kwargs)
+    tuner.on_search_end()
+    check_one_completed(oracle.records())
 
 
 def run_loop(search: Search, progress: Progress) -> None:
@@ -310,9 +258,3 @@ def _work(search: Search, workers: int) -> None:
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads))
     oracle = search.tuner.oracle
     run_loop(search, Progress(oracle.objective, oracle.max_trials, verbose=0))
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}"

@@ -1,66 +1,49 @@
 """Base class of the tuners: KerasTuner's interface over one study of Optuna."""
 
-import contextlib
 import os
-import pathlib
 from collections.abc import Callable
 from typing import Any
 
 import keras_tuner
 import optuna
 from keras_tuner.engine.trial import Trial
-from keras_tuner.errors import FailedTrialError
 
 from keras_trainkit._checks import check_count
 from keras_trainkit._types import Model
-from keras_trainkit.tuners import _files
 from keras_trainkit.tuners._arguments import (
-    check_arguments,
     check_compile_arguments,
     check_hypermodel,
     check_no_keras_tuner_arguments,
-    check_space_arguments,
-    listed_callbacks,
+    check_settings,
+    checked_configuration,
     warn_if_loss_includes_penalties,
 )
 from keras_trainkit.tuners._configuration_tree import PartialConfiguration
-from keras_trainkit.tuners._cross_validation import check_folds
-from keras_trainkit.tuners._data_description import data_description, plain
-from keras_trainkit.tuners._database import masked_url, sqlite_url
-from keras_trainkit.tuners._fit_checks import (
-    check_fit_arguments,
-    check_is_validated,
-    has_own_fit,
-)
+from keras_trainkit.tuners._files import search_folder, searching
+from keras_trainkit.tuners._fit_checks import check_validation, checked_search_arguments
 from keras_trainkit.tuners._hyperparameters import Parameter, as_parameter
-from keras_trainkit.tuners._model_checks import check_model, watched_builds
-from keras_trainkit.tuners._oracle import StudyOracle, as_keras_tuner_trial
-from keras_trainkit.tuners._overwrite import delete_search
-from keras_trainkit.tuners._processes import (
-    end_if_script_is_imported,
-    frozen_objects,
-    warm_up,
-)
+from keras_trainkit.tuners._oracle import StudyOracle
+from keras_trainkit.tuners._processes import end_if_script_is_imported, warm_up
+from keras_trainkit.tuners._progress import Progress
 from keras_trainkit.tuners._results import (
-    best_record,
-    check_one_completed,
     find_record,
     print_failures,
-    ranked_by_neighbours,
     refit,
+    robust_configurations,
     trials_frame,
 )
 from keras_trainkit.tuners._sampler import SeededSampler
 from keras_trainkit.tuners._search import Search
-from keras_trainkit.tuners._search_loop import Progress, run_loop, run_workers
-from keras_trainkit.tuners._search_study import SearchStudy
-from keras_trainkit.tuners._test_score import evaluate_on_test_rows
-from keras_trainkit.tuners._training import RunningTrial, prepare
-from keras_trainkit.tuners._trial_weights import (
-    load_weights,
-    remove_unfinished_weights,
-    weights_path,
+from keras_trainkit.tuners._search_loop import run_search
+from keras_trainkit.tuners._space_exploration import SpaceExploration
+from keras_trainkit.tuners._study_agreement import (
+    agree_on_search,
+    open_study,
+    search_description,
 )
+from keras_trainkit.tuners._test_score import evaluate_best
+from keras_trainkit.tuners._training import training_of
+from keras_trainkit.tuners._trial_weights import kept_weights, load_weights
 
 
 class StudyTuner(keras_tuner.Tuner):
@@ -105,24 +88,15 @@ class StudyTuner(keras_tuner.Tuner):
         tuner_id: str | None = None,
     ):
         check_no_keras_tuner_arguments(logger, tuner_id)
-        check_arguments(
+        oracle = StudyOracle(
+            hyperparameters,
             objective=objective,
-            seed=seed,
-            directory=directory,
-            project_name=project_name,
             max_trials=max_trials,
+            tune_new_entries=tune_new_entries,
+            allow_new_entries=allow_new_entries,
             max_retries_per_trial=max_retries_per_trial,
             max_consecutive_failed_trials=max_consecutive_failed_trials,
-            executions_per_trial=executions_per_trial,
-            folds=folds,
-            min_improvement=min_improvement,
-            patience=patience,
-            isolate=isolate,
-            trial_timeout=trial_timeout,
-            allow_repeats=allow_repeats,
-            overwrite=overwrite,
         )
-        check_space_arguments(hyperparameters, tune_new_entries, allow_new_entries)
         check_compile_arguments(optimizer, loss, metrics, max_model_size)
         check_hypermodel(hypermodel, is_needed=not self._has_own_run())
         self.max_trials = max_trials
@@ -134,20 +108,17 @@ class StudyTuner(keras_tuner.Tuner):
         self.isolate = isolate
         self.trial_timeout = trial_timeout
         self.allow_repeats = allow_repeats
-        oracle = StudyOracle(
-            hyperparameters,
-            objective=objective,
-            max_trials=max_trials,
-            tune_new_entries=tune_new_entries,
-            allow_new_entries=allow_new_entries,
-            max_retries_per_trial=max_retries_per_trial,
-            max_consecutive_failed_trials=max_consecutive_failed_trials,
+        check_settings(self)
+        self._folder = search_folder(directory, project_name)
+        lists = self._as_parameter is not as_parameter
+        description = search_description(self, oracle.objective, seed, lists=lists)
+        self._search_study, self.seed = open_study(
+            self._folder, storage, description, overwrite=overwrite
         )
-        self._replaced = {"loss": loss, "metrics": metrics}
-        self._misfit: ValueError | None = None
-        self._explored: keras_tuner.HyperParameters | None = None
-        self._folder = pathlib.Path(directory or ".") / project_name
-        self.seed = self._open_study(oracle, seed, overwrite=overwrite)
+        oracle.study = self._search_study
+        replaced = None if self._has_own_run() else {"loss": loss, "metrics": metrics}
+        self._exploration = SpaceExploration(self, self._build_all, replaced)
+        self._last_search: tuple[tuple[Any, ...], dict[str, Any]] | None = None
         super().__init__(
             oracle,
             hypermodel,
@@ -162,7 +133,6 @@ class StudyTuner(keras_tuner.Tuner):
         )
         warn_if_loss_includes_penalties(oracle.objective, hypermodel)
         self._sampler = SeededSampler(self._make_sampler, self.seed)
-        self._last_search: tuple[tuple[Any, ...], dict[str, Any]] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_last_search": None}
@@ -198,10 +168,15 @@ class StudyTuner(keras_tuner.Tuner):
         """
         check_count("workers", workers, "is the number of processes")
         end_if_script_is_imported()
-        with _files.searching(self._folder):
+        with searching(self._folder):
             search = self._make_search(fit_args, fit_kwargs)
             self._check_search(search)
-            self._run(search, workers)
+            if workers > 1 or self.isolate:
+                warm_up()
+            self._last_search = (search.args, dict(search.kwargs))
+            agree_on_search(search, self._exploration.space)
+            progress = self._make_progress(search.kwargs.get("verbose", "auto"))
+            run_search(search, workers, progress)
 
     def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
         """Trains one configuration; to be overridden as in KerasTuner.
@@ -210,12 +185,7 @@ class StudyTuner(keras_tuner.Tuner):
             The result, or a list of results: of `HyperModel.fit` for every execution
             and fold, as numbers with their metrics.
         """
-        if not isinstance(trial, RunningTrial):
-            raise ValueError(
-                "`run_trial` is called by `search`, one trial after the other, and "
-                "must not be called otherwise. Received: a call outside of a search."
-            )
-        return trial.training.run(args, self.fit_arguments(dict(kwargs)))
+        return training_of(trial).run(args, self.fit_arguments(dict(kwargs)))
 
     def on_trial_end(self, trial: Trial) -> None:
         """Hook; the study holds the trial already."""
@@ -248,17 +218,12 @@ class StudyTuner(keras_tuner.Tuner):
             values: Dict from names of hyperparameters to values that their ranges
                 hold. What is left out is drawn.
         """
-        if not isinstance(values, dict) or not values:
-            raise ValueError(
-                "`values` is a configuration to be tried and must be a dict from names "
-                f"of hyperparameters to values. Received: values={values!r}."
-            )
-        self._search_study.choose(plain(values))
+        self._search_study.choose(checked_configuration(values))
 
     def search_space_summary(self, extended: bool = False) -> None:
         """Prints the hyperparameters; see KerasTuner."""
         if not self.oracle.get_space().space:
-            self._explore()
+            self._exploration.explore_anew()
         super().search_space_summary(extended)
 
     def trials_frame(self) -> Any:
@@ -309,20 +274,11 @@ class StudyTuner(keras_tuner.Tuner):
         _check_number_of("num_trials", num_trials)
         if not robust:
             return super().get_best_hyperparameters(num_trials)
-        space, objective = self.oracle.get_space(), self.oracle.objective
-        records = self.oracle.records()
-        best = ranked_by_neighbours(records, space, objective.direction)
-        found = [as_keras_tuner_trial(r, space, objective) for r in best[:num_trials]]
-        return [trial.hyperparameters for trial in found]
+        return robust_configurations(self.oracle, num_trials)
 
     def load_model(self, trial: Trial) -> Model:
         """The model of a trial at its best epoch; see KerasTuner."""
-        path = weights_path(self._folder, trial.trial_id)
-        if not path.exists():
-            raise ValueError(
-                f"The weights of trial {trial.trial_id} are in the directory of the "
-                f"machine that ran it and must be at {path}. Received: no such file."
-            )
+        path = kept_weights(self._folder, trial.trial_id)
         model = self._try_build(trial.hyperparameters)
         if not model.built:
             record = find_record(self.oracle.records(), trial.trial_id)
@@ -373,21 +329,8 @@ class StudyTuner(keras_tuner.Tuner):
         Returns:
             Dict of metrics.
         """
-        if self.folds > 1 and model is None:
-            raise ValueError(
-                "`model` is the best configuration trained on all rows and must be "
-                "given after a search with folds: tuner.refit_best(x, y). "
-                "Received: model=None."
-            )
-        objective = self.oracle.objective
-        purpose = "`evaluate_best` evaluates the best trial's model"
-        best = best_record(self.oracle.records(), objective.direction, purpose)
-        if model is None:
-            model = self.get_best_models()[0]
         data = (x, y, kwargs.pop("sample_weight", None))
-        return evaluate_on_test_rows(
-            best, model, self.hypermodel, data, kwargs, objective
-        )
+        return evaluate_best(self, model, data, kwargs)
 
     def save(self) -> None:
         """Does nothing: the study is stored as it grows."""
@@ -401,15 +344,12 @@ class StudyTuner(keras_tuner.Tuner):
         """The sampler for one draw; what the trial has drawn before may be used."""
         raise NotImplementedError
 
-    def _make_progress(self, verbose: Any) -> Progress:
-        return Progress(self.oracle.objective, self.oracle.max_trials, verbose)
+    def _has_own_run(self) -> bool:
+        return type(self).run_trial is not StudyTuner.run_trial
 
     def _make_search(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Search:
         if not self._has_own_run():
-            if "callbacks" in kwargs:
-                kwargs = {**kwargs, "callbacks": listed_callbacks(kwargs["callbacks"])}
-            if not has_own_fit(self.hypermodel):
-                check_fit_arguments(args, self.fit_arguments(dict(kwargs)))
+            kwargs = checked_search_arguments(self, args, kwargs)
         return Search(
             tuner=self,
             study=self._search_study,
@@ -422,53 +362,6 @@ class StudyTuner(keras_tuner.Tuner):
             kwargs=kwargs,
         )
 
-    def _check_search(self, search: Search) -> None:
-        """Refuses what every trial would fail with, however it is built."""
-        if self._has_own_run():
-            return
-        self._check_builds()
-        self._deepcopy_callbacks(search.kwargs.get("callbacks", []))
-        args, kwargs = search.args, self.fit_arguments(dict(search.kwargs))
-        if self.folds > 1:
-            check_folds(args, kwargs, self.folds)
-        elif not has_own_fit(self.hypermodel):
-            check_is_validated(self.oracle.objective, kwargs)
-
-    def _has_own_run(self) -> bool:
-        return type(self).run_trial is not StudyTuner.run_trial
-
-    def _run(self, search: Search, workers: int) -> None:
-        if workers > 1 or self.isolate:
-            warm_up()
-        args, kwargs = search.args, search.kwargs
-        self._last_search = (args, dict(kwargs))
-        study = self._search_study
-        study.agree_on_data(*data_description(args, self.fit_arguments(dict(kwargs))))
-        prepare(self.hypermodel, args, kwargs)
-        space = self._explored or self._explore()
-        self._check_builds()
-        for definition in space.space:
-            self._as_parameter(definition)  # refuses a range that cannot be drawn from
-        study.agree_on_space(space)
-        self.oracle.load_space()
-        progress = self._make_progress(kwargs.get("verbose", "auto"))
-        remove_unfinished_weights(self._folder, self.oracle.records)
-        progress.show_earlier(self.oracle.records(), self._folder)
-        self.on_search_begin()
-        try:
-            if workers == 1:
-                with frozen_objects():
-                    run_loop(search, progress)
-            else:
-                run_workers(search, workers, progress)
-        finally:
-            progress.close()
-            self.oracle.load_space()
-            if self.folds > 1:  # trials prepared it with the rows of a fold
-                prepare(self.hypermodel, args, kwargs)
-        self.on_search_end()
-        check_one_completed(self.oracle.records())
-
     def _copy_callbacks(
         self, callbacks: list[Any], trial: Trial, number: int
     ) -> list[Any]:
@@ -476,94 +369,23 @@ class StudyTuner(keras_tuner.Tuner):
         self._configure_tensorboard_dir(callbacks, trial, number)
         return callbacks
 
-    def _open_study(
-        self, oracle: StudyOracle, seed: int | None, *, overwrite: bool
-    ) -> int:
-        """Opens the study, or makes it; returns the seed, of whoever began it."""
-        name = self._folder.name
-        url = self.storage or sqlite_url(self._folder / _files.DATABASE)
-        content = {"study": name, "storage": masked_url(url)}
-        _files.check_folder(self._folder)
-        if overwrite:
-            end_if_script_is_imported()
-            is_shared = self.storage is not None
-            delete_search(self._folder, content, url, is_shared=is_shared)
-        exists = _files.begin(self._folder, content)
-        direction = oracle.objective.direction
-        study = SearchStudy(url, name, direction, exists=exists)
-        self._search_study = oracle.study = study
-        first_seed = study.agree_on_search(self._description(oracle.objective, seed))
-        _files.finish(self._folder, content)
-        return first_seed
+    def _check_search(self, search: Search) -> None:
+        """Refuses what every trial would fail with, however it is built."""
+        if not self._has_own_run():
+            self._exploration.check_models()
+            self._deepcopy_callbacks(search.kwargs.get("callbacks", []))
+            check_validation(search)
 
-    def _description(
-        self, objective: keras_tuner.Objective, seed: int | None
-    ) -> dict[str, Any]:
-        """Facts that a study keeps of the search, by which another one is refused."""
-        return {
-            "objective": objective.name,
-            "direction": objective.direction,
-            "seed": None if seed is None else int(seed),
-            "executions_per_trial": int(self.executions_per_trial),
-            "folds": int(self.folds),
-            "method": _method_of(type(self)),
-            "lists": self._as_parameter is not as_parameter,
-        }
+    def _make_progress(self, verbose: Any) -> Progress:
+        return Progress(self.oracle.objective, self.oracle.max_trials, verbose)
 
     def _populate_initial_space(self) -> None:
-        """The space as far as it is known before `search`; called by the constructor.
+        """KerasTuner's constructor asks for the space by it."""
+        self._exploration.begin()
 
-        Building may need what `prepare` learns from the data. Until then the space is
-        what the hypermodel declares.
-        """
-        self.oracle.load_space()
-        if self._search_study.space() is not None or self.hypermodel is None:
-            return
-        prepares = hasattr(self.hypermodel, "prepare")
-        if prepares and getattr(self.hypermodel, "prepared", None) is None:
-            space = self.oracle.get_space()
-            self.hypermodel.declare_hyperparameters(space)
-            self.oracle.update_space(space)
-        else:
-            self._explored = self._explore_all_branches()
-
-    def _explore(self) -> keras_tuner.HyperParameters:
-        """Builds the hypermodel anew until its whole space is known."""
-        given = self.oracle.given
-        self.oracle.hyperparameters = (
-            keras_tuner.HyperParameters() if given is None else given.copy()
-        )
-        return self._explore_all_branches()
-
-    def _explore_all_branches(self) -> keras_tuner.HyperParameters:
-        # The defaults may be a configuration that the hypermodel refuses.
-        self._misfit = None
-        with self._watched_builds(), contextlib.suppress(FailedTrialError):
-            super()._populate_initial_space()
-        return self.oracle.get_space()
-
-    def _watched_builds(self) -> contextlib.AbstractContextManager[None]:
-        """Within it a model that every trial would fail with is noted."""
-        if self._has_own_run() or has_own_fit(self.hypermodel):
-            return contextlib.nullcontext()
-        return watched_builds(self.hypermodel, self._note_misfit)
-
-    def _note_misfit(self, model: Any) -> None:
-        try:
-            check_model(model, **self._replaced)
-        except ValueError as error:
-            self._misfit = self._misfit or error
-
-    def _check_builds(self) -> None:
-        """Raises what was noted: to look at a space it takes no model of its own."""
-        if self._misfit is not None:
-            raise self._misfit
+    def _build_all(self) -> None:
+        super()._populate_initial_space()
 
 
 def _check_number_of(name: str, value: int) -> None:
     check_count(name, value, "is how many of the best trials are shown", at_least=0)
-
-
-def _method_of(cls: type) -> str:
-    kit = (base for base in cls.__mro__ if base.__module__.startswith("keras_trainkit"))
-    return next(kit).__name__

@@ -12,31 +12,40 @@ from keras_trainkit._arrays import take_rows
 from keras_trainkit._types import Model
 from keras_trainkit._warnings import warn_user
 from keras_trainkit.tuners._cross_validation import row_count
+from keras_trainkit.tuners._results import best_record
+from keras_trainkit.tuners._search import Tuner
 from keras_trainkit.tuners._trial_record import TrialRecord
 
 _PARTS = 10
 _STANDARD_ERRORS = 2
 
 
-def evaluate_on_test_rows(
-    best: TrialRecord,
-    model: Model,
-    hypermodel: Any,
+def evaluate_best(
+    tuner: Tuner,
+    model: Model | None,
     data: tuple[Any, Any, Any],
     options: dict[str, Any],
-    objective: keras_tuner.Objective,
 ) -> dict[str, float]:
     """Metrics of the model; warns where the search has fitted its validation rows.
 
     Args:
-        best: Record of the best trial.
-        model: Its model.
-        hypermodel: The hypermodel, whose `encode` is used if there is such a method.
+        tuner: `Tuner`; of its hypermodel `encode` is used if there is such a method.
+        model: Model of the best trial, or None for the one that the search kept.
         data: `(x, y, sample_weight)`, the test rows; the last two may be None.
         options: Other arguments of `Model.evaluate`.
-        objective: KerasTuner's objective.
     """
-    encode = getattr(hypermodel, "encode", lambda x: x)
+    if tuner.folds > 1 and model is None:
+        raise ValueError(
+            "`model` is the best configuration trained on all rows and must be "
+            "given after a search with folds: tuner.refit_best(x, y). "
+            "Received: model=None."
+        )
+    objective = tuner.oracle.objective
+    purpose = "`evaluate_best` evaluates the best trial's model"
+    best = best_record(tuner.oracle.records(), objective.direction, purpose)
+    if model is None:
+        model = tuner.get_best_models()[0]
+    encode = getattr(tuner.hypermodel, "encode", lambda x: x)
     evaluate = functools.partial(_evaluate, model, encode)
     metrics = evaluate(options, *data)
     shown = ("verbose", "callbacks")  # once only, not for each part of the rows

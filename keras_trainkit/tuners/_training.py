@@ -236,6 +236,16 @@ class RunningTrial(Trial):
     training: Training
 
 
+def training_of(trial: Trial) -> Training:
+    """The training of a trial that is running; refused for any other trial."""
+    if not isinstance(trial, RunningTrial):
+        raise ValueError(
+            "`run_trial` is called by `search`, one trial after the other, and "
+            "must not be called otherwise. Received: a call outside of a search."
+        )
+    return trial.training
+
+
 def prepare(hypermodel: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Calls the hypermodel's `prepare` with the training rows, if it has one."""
     method = getattr(hypermodel, "prepare", None)

@@ -21,6 +21,17 @@ def weights_path(folder: pathlib.Path, trial_id: str) -> pathlib.Path:
     return folder / f"trial_{trial_id}" / WEIGHTS
 
 
+def kept_weights(folder: pathlib.Path, trial_id: str) -> pathlib.Path:
+    """The same file; refused where it is not there."""
+    path = weights_path(folder, trial_id)
+    if not path.exists():
+        raise ValueError(
+            f"The weights of trial {trial_id} are in the directory of the "
+            f"machine that ran it and must be at {path}. Received: no such file."
+        )
+    return path
+
+
 def save_weights(model: Model, path: pathlib.Path) -> None:
     """Writes the weights whole or not at all.
 

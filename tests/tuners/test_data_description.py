@@ -9,7 +9,7 @@ import pytest
 from searching import searcher
 
 from keras_trainkit import tuners
-from keras_trainkit.tuners import _study_tuner
+from keras_trainkit.tuners import _study_agreement
 from keras_trainkit.tuners._data_description import data_description, fingerprint
 
 Searcher = searcher(tuners.RandomSearch, lambda hp: hp.Float("x", 0, 1))
@@ -203,7 +203,7 @@ def test_a_study_that_names_no_validation_split_goes_on(tmp_path, monkeypatch):
         return told, values
 
     with monkeypatch.context() as patch:
-        patch.setattr(_study_tuner, "data_description", earlier)
+        patch.setattr(_study_agreement, "data_description", earlier)
         Searcher(max_trials=1, directory=tmp_path).search(
             ROWS, ROWS, validation_split=0.2, verbose=0
         )

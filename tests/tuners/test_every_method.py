@@ -9,7 +9,7 @@ import pytest
 from searching import METHODS, every_method, hill, in_child, killed_at, searcher, table
 
 from keras_trainkit import tuners
-from keras_trainkit.tuners._search_loop import Progress
+from keras_trainkit.tuners._progress import Progress
 from keras_trainkit.tuners._trial_record import TrialRecord
 
 pytestmark = pytest.mark.backend_free
