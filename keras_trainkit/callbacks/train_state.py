@@ -6,12 +6,7 @@ from typing import Any
 import keras
 
 from keras_trainkit._checks import check_count
-from keras_trainkit._train_state import (
-    callback_states,
-    data_order,
-    random_states,
-    variables,
-)
+from keras_trainkit._train_state import data_order, parts, random_states, variables
 from keras_trainkit._train_state.first_process import from_first
 from keras_trainkit._train_state.running_fit import (
     RunningFit,
@@ -21,7 +16,6 @@ from keras_trainkit._train_state.running_fit import (
 from keras_trainkit._train_state.skipped_batches import SkippedBatches
 from keras_trainkit._train_state.state_folder import StateFolder
 from keras_trainkit._train_state.termination import Termination, let_go_of_failed_fits
-from keras_trainkit._train_state.variables import refuse
 from keras_trainkit._warnings import warn_user
 
 
@@ -209,7 +203,7 @@ class TrainState(keras.callbacks.Callback):
                 self._skipped.skip()
                 return
             self._go_on_within(self._within)
-            for callback in self._list.callbacks[:-1]:
+            for callback in self._others:
                 callback.on_train_batch_begin(batch, logs)
         self._refresh()
         self._since_saved += batch - self._batch
@@ -258,6 +252,10 @@ class TrainState(keras.callbacks.Callback):
         self._termination = None
 
     @property
+    def _others(self) -> list[keras.callbacks.Callback]:
+        return self._list.callbacks[:-1]
+
+    @property
     def _is_terminated(self) -> bool:
         return self._termination is not None and self._termination.has_come
 
@@ -290,12 +288,12 @@ class TrainState(keras.callbacks.Callback):
 
     def _go_on(self, state: Any, fit: RunningFit) -> None:
         """Puts back what was kept, and tells Keras with which epoch to begin."""
-        with self._naming_what_is_wrong():
-            self._check_same_training(state)
+        with parts.naming_what_is_wrong(self.directory):
+            parts.check_same_training(state, self.model, self.params)
             epoch, batch = state["epoch"], state["batch"]
             check_count("epoch", epoch, "is in the state", at_least=0)
             check_count("batch", batch, "is in the state", at_least=0)
-            self._put_back(state, ("model", "optimizer"))
+            parts.put_back(state, self.model, self._others, ("model", "optimizer"))
             self._first_epoch = state["first_epoch"]
             past = epoch - state["first_epoch"]
             data_order.put_back(fit, state["data"], past, self.params["steps"])
@@ -307,45 +305,13 @@ class TrainState(keras.callbacks.Callback):
             epoch = self.params["epochs"]
         self.model._initial_epoch = epoch
 
-    @contextlib.contextmanager
-    def _naming_what_is_wrong(self) -> Any:
-        """Within it the wrong content of a file with the right sums is named, too."""
-        try:
-            yield
-        except (KeyError, TypeError, IndexError, AttributeError) as error:
-            raise ValueError(
-                "`directory` holds the state of a training, and it must be one that "
-                f"TrainState has written. Received: {str(self.directory)!r}, where "
-                f"reading ends with {error!r}."
-            ) from error
-
-    def _facts(self) -> dict[str, Any]:
-        """Facts that are those of the same training, beside variables and callbacks."""
-        return {
-            "backend": keras.config.backend(),
-            "epochs": self.params["epochs"],
-            "batches of an epoch": self.params["steps"],
-            "steps_per_execution": self.model.steps_per_execution,
-        }
-
-    def _check_same_training(self, state: dict[str, Any]) -> None:
-        for name, value in self._facts().items():
-            if state["facts"][name] != value:
-                refuse(f"`{name}`", state["facts"][name], value)
-
-    def _put_back(self, state: dict[str, Any], groups: tuple[str, ...]) -> None:
-        others = self._list.callbacks[:-1]
-        callback_states.check(others, state["callbacks"])
-        variables.put_back(self.model, state["variables"], groups)
-        callback_states.put_back(others, state["callbacks"])
-
     def _go_on_within(self, state: dict[str, Any]) -> None:
         """Puts back what the beginning of the epoch has changed."""
         self._within = None
         self._skipped.end()
         self._skipped = None
-        with self._naming_what_is_wrong():
-            self._put_back(state, variables.GROUPS)
+        with parts.naming_what_is_wrong(self.directory):
+            parts.put_back(state, self.model, self._others, variables.GROUPS)
             random_states.put_back(state["random"], self._seeds)
         self._batch = state["batch"]
 
@@ -362,17 +328,13 @@ class TrainState(keras.callbacks.Callback):
         if self._saved_at == (epoch, batch) or self._folder is None:
             return
         self._refresh(now=True)
+        fit = running_fit(self._list)
         state = {
             "epoch": epoch,
             "batch": batch,
             "stopped": bool(stopped),
             "first_epoch": self._first_epoch,
-            "facts": self._facts(),
-            "keras": keras.__version__,
-            "variables": variables.take(self.model),
-            "callbacks": callback_states.take(self._list.callbacks[:-1]),
-            "data": data_order.take(running_fit(self._list)),
-            "random": random_states.take(self._seeds),
+            **parts.take(self.model, self.params, self._others, fit, self._seeds),
             "epoch_random": self._epoch_random if batch else None,
         }
         with self._letting_go_of_failures():

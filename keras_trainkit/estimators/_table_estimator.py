@@ -3,10 +3,9 @@
 import functools
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-import keras
 import numpy as np
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
@@ -35,20 +34,16 @@ from keras_trainkit.estimators._search_folder import (
     check_directory,
     seed_in,
 )
+from keras_trainkit.estimators._table_network import fit_together, table_network
 from keras_trainkit.estimators._table_recipe import FEW_ROWS, NO_NUMBERS, chosen
 from keras_trainkit.estimators._targets import read_target
-from keras_trainkit.estimators._training import Goal, Trained, targets, train
+from keras_trainkit.estimators._training import Goal, Trained, train
 from keras_trainkit.estimators._typical_row import typical_row
 from keras_trainkit.estimators.feature_importances import (
     FeatureImportances,
     importances_of,
 )
-from keras_trainkit.layers import (
-    PiecewiseLinearEmbedding,
-    StandardScaling,
-    TableEncoder,
-)
-from keras_trainkit.models import mlp
+from keras_trainkit.layers import TableEncoder
 
 
 class TableEstimator(Estimator):
@@ -224,7 +219,7 @@ class TableEstimator(Estimator):
         return Plan(
             recipe,
             lambda rows: encoder(used.take(rows).columns),
-            functools.partial(_network, encoder, goal),
+            functools.partial(table_network, encoder, goal),
             {
                 "encoder_": encoder,
                 **_names_as_attributes(list(source.columns), source.named),
@@ -302,7 +297,7 @@ class TableEstimator(Estimator):
         *layers: Layer,
     ) -> dict[str, Any]:
         (encoder,) = layers
-        if not _fit_together(model, encoder):
+        if not fit_together(model, encoder):
             raise ValueError("other files than a model with its encoder")
         names = [str(name) for name in fields["columns"]]
         left_out = list(recipe["columns_left_out"]["value"])
@@ -352,44 +347,6 @@ class TableEstimator(Estimator):
             kinds=kinds,
             missing_values=self.missing_values,
         )
-
-
-def _network(
-    encoder: TableEncoder, goal: Goal, seen: Rows, values: Mapping[str, Any]
-) -> Model:
-    """The uncompiled model; embedding and target scaling learn from `seen`."""
-    numbers = seen.x["numeric"]
-    embedding = scaling = None
-    if values["numeric_embedding"] and numbers.shape[1]:
-        embedding = PiecewiseLinearEmbedding()
-        embedding.adapt(numbers)
-    if goal.task == "regression":
-        scaling = StandardScaling(dtype="float32")
-        scaling.adapt(seen.y)
-    return mlp(
-        encoder.numeric_shape,
-        targets(seen.y[:1], goal).shape[1],
-        values["hidden_units"],
-        dropout=values["dropout"],
-        numeric_embedding=embedding,
-        category_sizes=encoder.category_sizes,
-        members=values["members"],
-        target_scaling=scaling,
-        task=goal.task,
-        classes=goal.classes,
-    )
-
-
-def _fit_together(model: Any, encoder: Any) -> bool:
-    if not isinstance(model, keras.Model) or not isinstance(encoder, TableEncoder):
-        return False
-    inputs = model.input if isinstance(model.input, dict) else {}
-    shapes = {name: tuple(tensor.shape) for name, tensor in inputs.items()}
-    wanted = {
-        "numeric": (None, *encoder.numeric_shape),
-        "categorical": (None, len(encoder.category_sizes)),
-    }
-    return encoder.built and shapes == wanted
 
 
 def _names_as_attributes(names: list[str], named: bool) -> dict[str, Any]:

@@ -1,0 +1,55 @@
+"""The network of the recipe for tables, around what an encoder gives."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from keras_trainkit._types import Model
+from keras_trainkit.estimators._parts import Rows
+from keras_trainkit.estimators._training import Goal, targets
+from keras_trainkit.layers import (
+    PiecewiseLinearEmbedding,
+    StandardScaling,
+    TableEncoder,
+)
+from keras_trainkit.models import mlp
+
+
+def table_network(
+    encoder: TableEncoder, goal: Goal, seen: Rows, values: Mapping[str, Any]
+) -> Model:
+    """The uncompiled model; embedding and target scaling learn from `seen`."""
+    numbers = seen.x["numeric"]
+    embedding = scaling = None
+    if values["numeric_embedding"] and numbers.shape[1]:
+        embedding = PiecewiseLinearEmbedding()
+        embedding.adapt(numbers)
+    if goal.task == "regression":
+        scaling = StandardScaling(dtype="float32")
+        scaling.adapt(seen.y)
+    return mlp(
+        encoder.numeric_shape,
+        targets(seen.y[:1], goal).shape[1],
+        values["hidden_units"],
+        dropout=values["dropout"],
+        numeric_embedding=embedding,
+        category_sizes=encoder.category_sizes,
+        members=values["members"],
+        target_scaling=scaling,
+        task=goal.task,
+        classes=goal.classes,
+    )
+
+
+def fit_together(model: Any, encoder: Any) -> bool:
+    """True for a model that takes what the encoder gives."""
+    if not isinstance(model, keras.Model) or not isinstance(encoder, TableEncoder):
+        return False
+    inputs = model.input if isinstance(model.input, dict) else {}
+    shapes = {name: tuple(tensor.shape) for name, tensor in inputs.items()}
+    wanted = {
+        "numeric": (None, *encoder.numeric_shape),
+        "categorical": (None, len(encoder.category_sizes)),
+    }
+    return encoder.built and shapes == wanted
