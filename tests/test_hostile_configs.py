@@ -94,6 +94,8 @@ UNCHECKED_BY_KERAS = {
 }
 # Their variables, where they have any, are of the same shape for every input.
 OF_ANY_SHAPE = {
+    "Bigrams",
+    "EmbeddingBag",
     "LastSteps",
     "MemberModel",
     "MissingIndicator",

@@ -85,6 +85,9 @@ def check_sequence_arguments(given: dict[str, Any]) -> None:
     if given.get("vector_epochs") is not None:
         purpose = "is the number of passes in which vectors of words are learned"
         check_count("vector_epochs", given["vector_epochs"], purpose, at_least=0)
+    if given.get("num_bigrams") is not None:
+        purpose = "is the number of pairs of words that a linear model reads"
+        check_count("num_bigrams", given["num_bigrams"], purpose, at_least=0)
     if given.get("linear_steps") is not None:
         purpose = "is the number of the last steps that a linear function reads"
         check_count("linear_steps", given["linear_steps"], purpose, at_least=0)
@@ -125,14 +128,15 @@ def _check_shapes(given: dict[str, Any]) -> None:
 
 def _check_share(given: dict[str, Any]) -> None:
     """Refuses a share of a linear function that there is not."""
-    share, steps = given.get("linear_weight"), given.get("linear_steps")
-    is_none = steps == 0 or (steps is None and given["loss"] is not None)
+    share = given.get("linear_weight")
+    name = "num_bigrams" if "num_bigrams" in given else "linear_steps"
+    count = given.get(name)
+    is_none = count == 0 or (count is None and given["loss"] is not None)
     if share is not None and is_none:
         raise ValueError(
             "`linear_weight` is the share of the linear function alone and must be "
-            "None where there is none: with `linear_steps` 0, or a `loss` and no "
-            f"`linear_steps`. Received: linear_weight={share}, linear_steps={steps}, "
-            f"loss={given['loss']!r}."
+            f"None where there is none: with `{name}` 0, or a `loss` and no `{name}`. "
+            f"Received: linear_weight={share}, {name}={count}, loss={given['loss']!r}."
         )
 
 

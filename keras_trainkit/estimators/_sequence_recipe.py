@@ -50,6 +50,8 @@ SEQUENCES_SEEN = 540_000  # sequences times epochs, at most
 TEXTS_SEEN = 120_000
 WORDS_SEEN = 4_000_000  # of the training texts, while vectors are learned
 MOST_VECTOR_EPOCHS = 20
+MOST_BIGRAMS = 200_000
+MOST_WEIGHTS = 4_000_000  # of pairs of words, for all logits
 MOST_LINEAR = 500  # numbers that the linear model reads
 MANY_ROWS = 1_000  # for batches of like length, and for vectors of words
 MUCH_PADDING = 0.25  # share of the steps
@@ -142,9 +144,13 @@ def series_in_folds(channels: int, given: Mapping[str, Any]) -> int:
 
 
 def chosen_for_texts(
-    rows: int, preset: str, given: Mapping[str, Any]
+    rows: int, outputs: int, preset: str, given: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
-    """Each number for texts, as `chosen_for_measurements`."""
+    """Each number for texts, as `chosen_for_measurements`.
+
+    Args:
+        outputs: Int. Logits of a text.
+    """
     batch_size = given.get("batch_size") or _batch_size(rows)[0]
     found: dict[str, tuple[Any, str]] = {
         "max_tokens": (8_000, f"{EVERY}: at most, the most frequent words"),
@@ -154,6 +160,7 @@ def chosen_for_texts(
         "keep": ("end", EVERY),
         "dropout": (0.5, EVERY),
         "recurrent_dropout": (0.2, EVERY),
+        **_words_beside(outputs, given),
         **lengths_of(rows, TEXTS_SEEN, batch_size),
         "batch_size": _batch_size(rows),
         "learning_rate": (0.003, EVERY),
@@ -275,6 +282,19 @@ def _linear_steps(
         f"the last that have at most {MOST_LINEAR} numbers together, or the last one "
         f"alone; of the longest training row {read:,} are read"
     )
+
+
+def _words_beside(outputs: int, given: Mapping[str, Any]) -> dict[str, tuple]:
+    """The pairs of words that a linear model reads, 0 for none, and its share."""
+    most = max(1, min(MOST_BIGRAMS, MOST_WEIGHTS // outputs))
+    found = most, f"{EVERY}: the most frequent pairs, at most, for {outputs} logits"
+    if given.get("num_bigrams") is None and given.get("loss") is not None:
+        found = 0, "a linear model lowers the cross-entropy, and not the given loss"
+    if given.get("linear_weight") == 0:
+        found = 0, "the share of a linear model is 0"
+    count = found[0] if given.get("num_bigrams") is None else given["num_bigrams"]
+    share = (0.5, f"{EVERY}: half") if count else (0.0, "there is no linear model")
+    return {"num_bigrams": found, "linear_weight": share}
 
 
 def _batch_size(rows: int) -> tuple[int, str]:

@@ -72,6 +72,25 @@ def read_texts(data: Any) -> Texts:
     return Texts(object_array([str(value) for value in values]))
 
 
+def vectorization_of(
+    split: str, max_tokens: int | None = None, words: list[str] | None = None
+) -> keras.layers.TextVectorization:
+    return keras.layers.TextVectorization(
+        max_tokens, split=split, vocabulary=words, name="text"
+    )
+
+
+def fields_of(vectorization: keras.layers.TextVectorization) -> dict[str, Any]:
+    """Values that it was made with; the estimator's arguments may have changed."""
+    split = vectorization.get_config()["split"]
+    return {"split": split, "words": words_of(vectorization)}
+
+
+def words_of(vectorization: keras.layers.TextVectorization) -> list[str]:
+    """The words that are told apart, the most frequent first."""
+    return list(vectorization.get_vocabulary(include_special_tokens=False))
+
+
 def word_numbers(
     vectorization: keras.layers.TextVectorization,
     texts: np.ndarray,

@@ -1,4 +1,6 @@
+import functools
 import os
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -12,14 +14,17 @@ from keras_trainkit.data import word_vectors
 from keras_trainkit.estimators._arguments import check_sequence_arguments
 from keras_trainkit.estimators._classifier import Classifier
 from keras_trainkit.estimators._estimator import (
+    Data,
     Estimator,
     Plan,
+    Recipe,
     Splits,
     trained_rows,
 )
 from keras_trainkit.estimators._padding import steps_of
-from keras_trainkit.estimators._parts import Rows
+from keras_trainkit.estimators._parts import Part, Rows
 from keras_trainkit.estimators._read_length import check_read_length, tell_unread
+from keras_trainkit.estimators._recipe import choice
 from keras_trainkit.estimators._sequence_recipe import (
     chosen_for_texts,
     like_lengths,
@@ -28,11 +33,22 @@ from keras_trainkit.estimators._sequence_recipe import (
 from keras_trainkit.estimators._texts import (
     PURPOSE,
     Texts,
+    fields_of,
     padded_words,
     read_texts,
+    vectorization_of,
     word_numbers,
+    words_of,
 )
-from keras_trainkit.estimators._training import Goal, targets
+from keras_trainkit.estimators._training import (
+    Goal,
+    Trained,
+    targets,
+    train,
+    trained_networks,
+)
+from keras_trainkit.estimators._word_part import beside_words, fitted_words
+from keras_trainkit.layers import Bigrams
 from keras_trainkit.models import bilstm_attention
 
 _SPLITS = ("whitespace", "character")
@@ -133,6 +149,8 @@ class TextClassifier(Classifier, Estimator):
         "min_epoch_steps": 1,
         "num_lengths": 1,
         "vector_epochs": 0,
+        "num_bigrams": 0,
+        "linear_weight": 0.0,
     }
 
     def __init__(
@@ -148,6 +166,8 @@ class TextClassifier(Classifier, Estimator):
         keep: str | None = None,
         dropout: float | None = None,
         recurrent_dropout: float | None = None,
+        num_bigrams: int | None = None,
+        linear_weight: float | None = None,
         epochs: int | None = None,
         batch_size: int | None = None,
         learning_rate: float | None = None,
@@ -173,6 +193,8 @@ class TextClassifier(Classifier, Estimator):
         self.keep = keep
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
+        self.num_bigrams = num_bigrams
+        self.linear_weight = linear_weight
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -232,14 +254,14 @@ class TextClassifier(Classifier, Estimator):
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
         if "vectorization_" in state:
-            fields = _fields_of(state["vectorization_"])
+            fields = fields_of(state["vectorization_"])
             state = {**state, "vectorization_": fields}
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         fields = state.get("vectorization_")
         if isinstance(fields, dict):
-            state = {**state, "vectorization_": _vectorization(**fields)}
+            state = {**state, "vectorization_": vectorization_of(**fields)}
         super().__setstate__(state)
 
     def _check_arguments(self) -> None:
@@ -256,11 +278,14 @@ class TextClassifier(Classifier, Estimator):
         self, source: Texts, splits: Splits, goal: Goal, folds: int | None
     ) -> Plan:
         training = source.values[trained_rows(splits)].tolist()
-        recipe = chosen_for_texts(len(splits[0][0]), self.preset, self._given())
+        outputs = 1 if goal.task == "binary" else len(goal.classes or ())
+        recipe = chosen_for_texts(
+            len(splits[0][0]), outputs, self.preset, self._given()
+        )
         values = {name: entry["value"] for name, entry in recipe.items()}
-        vectorization = _vectorization(self.split, values["max_tokens"])
+        vectorization = vectorization_of(self.split, values["max_tokens"])
         vectorization.adapt(training)
-        if not _words_of(vectorization):
+        if not words_of(vectorization):
             raise ValueError(
                 f"{PURPOSE} and must have a word in the training rows. Received: "
                 f"{len(training)} texts without one, such as {training[0]!r}."
@@ -281,6 +306,34 @@ class TextClassifier(Classifier, Estimator):
             {"vectorization_": vectorization},
         )
 
+    def _train(
+        self,
+        plan: Plan,
+        seen: Rows,
+        parts: Sequence[Part],
+        goal: Goal,
+        seed: int,
+        data: Data,
+        folder: pathlib.Path | None,
+    ) -> tuple[Trained, Recipe]:
+        recipe, build = plan.recipe, functools.partial(plan.network, seen)
+        values = {name: entry["value"] for name, entry in recipe.items()}
+        most, weight = values["num_bigrams"], values["linear_weight"]
+        if not most:
+            return train(recipe, build, parts, goal, seed, folder), recipe
+        vocabulary_size = plan.attributes["vectorization_"].vocabulary_size()
+        linear, outputs = fitted_words(parts, vocabulary_size, goal, values)
+        pairs = linear[0].get_layer("bigrams").num_bigrams
+        if pairs < most:
+            every = choice(pairs, "all pairs that the texts have")
+            recipe = recipe | {"num_bigrams": every}
+        networks = []
+        if weight < 1:
+            trained = trained_networks(values, build, parts, goal, seed, folder)
+            networks = list(trained)
+        mixed = beside_words(networks, linear, outputs, parts[0], goal, values)
+        return mixed, recipe
+
     def _encoded(self, X: Any) -> np.ndarray:  # noqa: N803
         texts = read_texts(X).values
         names = ("max_length", "keep")
@@ -289,14 +342,14 @@ class TextClassifier(Classifier, Estimator):
 
     def _served_rows(self, examples: Any) -> np.ndarray:
         if examples is None:
-            examples = [" ".join(_words_of(self.vectorization_)[:3])]
+            examples = [" ".join(words_of(self.vectorization_)[:3])]
         return read_texts(examples).values
 
     def _preprocessing(self) -> Layer:
         return self.vectorization_
 
     def _input_fields(self) -> dict[str, Any]:
-        return _fields_of(self.vectorization_)
+        return fields_of(self.vectorization_)
 
     @classmethod
     def _restored_input(
@@ -361,32 +414,15 @@ def _network(
     )
 
 
-def _vectorization(
-    split: str, max_tokens: int | None = None, words: list[str] | None = None
-) -> keras.layers.TextVectorization:
-    return keras.layers.TextVectorization(
-        max_tokens, split=split, vocabulary=words, name="text"
-    )
-
-
-def _fields_of(vectorization: keras.layers.TextVectorization) -> dict[str, Any]:
-    """Values that it was made with; the estimator's arguments may have changed."""
-    split = vectorization.get_config()["split"]
-    return {"split": split, "words": _words_of(vectorization)}
-
-
-def _words_of(vectorization: keras.layers.TextVectorization) -> list[str]:
-    """The words that are told apart, the most frequent first."""
-    return list(vectorization.get_vocabulary(include_special_tokens=False))
-
-
 def _vocabulary_sizes(model: Any) -> set[int]:
     """Of all embeddings in a model of one input of token ids, or none."""
     if getattr(getattr(model, "input", None), "shape", None) != (None, None):
         return set()
     found = set()
     for layer in model.layers:
-        if isinstance(layer, keras.layers.Embedding):
+        if isinstance(layer, Bigrams):
+            found.add(layer.vocabulary_size)
+        elif type(layer) is keras.layers.Embedding:
             found.add(layer.input_dim)
         elif isinstance(layer, keras.Model):
             found |= _vocabulary_sizes(layer)

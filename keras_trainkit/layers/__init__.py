@@ -1,7 +1,9 @@
 """Tensors in, tensors out, weights or adapted state inside."""
 
 from keras_trainkit.layers.attention_pooling import AttentionPooling
+from keras_trainkit.layers.bigrams import Bigrams
 from keras_trainkit.layers.categorical_embedding import CategoricalEmbedding
+from keras_trainkit.layers.embedding_bag import EmbeddingBag
 from keras_trainkit.layers.feature_selection import FeatureSelection
 from keras_trainkit.layers.gaussian_feature_noise import GaussianFeatureNoise
 from keras_trainkit.layers.head import Head
@@ -33,7 +35,9 @@ from keras_trainkit.layers.variational_lstm import VariationalLSTM
 
 __all__ = [
     "AttentionPooling",
+    "Bigrams",
     "CategoricalEmbedding",
+    "EmbeddingBag",
     "FeatureSelection",
     "GaussianFeatureNoise",
     "Head",

@@ -2,6 +2,7 @@
 
 from keras_trainkit.models.attention_scores import attention_scores
 from keras_trainkit.models.autoregression import autoregression
+from keras_trainkit.models.bag_of_words import bag_of_words
 from keras_trainkit.models.bilstm_attention import bilstm_attention
 from keras_trainkit.models.ensemble import ensemble
 from keras_trainkit.models.image_augmentation import image_augmentation
@@ -19,6 +20,7 @@ __all__ = [
     "TaskModel",
     "attention_scores",
     "autoregression",
+    "bag_of_words",
     "bilstm_attention",
     "ensemble",
     "image_augmentation",

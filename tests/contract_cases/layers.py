@@ -1,5 +1,7 @@
 CASES: dict[str, dict] = {
+    "Bigrams": {"vocabulary_size": 9, "num_bigrams": 6},
     "CategoricalEmbedding": {"sizes": [3, 9], "units": 5, "one_hot_up_to": 4},
+    "EmbeddingBag": {"input_dim": 9, "output_dim": 4, "mode": "mean"},
     "GaussianFeatureNoise": {"stddev": [0.2, 0.4], "seed": 7},
     "Head": {"units": 3, "task": "classification", "classes": ["b", "c", "a"]},
     "LastSteps": {"steps": 7},

@@ -238,7 +238,8 @@ def test_the_same_lines_in_keras_give_the_same_weights(vector_epochs, classifier
         verbose=0,
     )
     assert chosen["vector_epochs"] == vector_epochs
-    pairs = zip(model.weights, classifier.model_.weights, strict=True)
+    network = classifier.model_.get_layer("network_1")  # beside a linear model
+    pairs = zip(model.weights, network.weights, strict=True)
     for weight, same in pairs:
         np.testing.assert_array_equal(
             *(keras.ops.convert_to_numpy(w) for w in (weight, same)), weight.path
