@@ -87,6 +87,7 @@ BUILT = [name for name, cls in CLASSES.items() if hasattr(cls, "build_from_confi
 registered = pytest.mark.parametrize("name", REGISTERED)
 # Entries that Keras keeps as they come; every other one refuses most of `HOSTILE`.
 UNCHECKED_BY_KERAS = {
+    ("EmbeddingBag", "quantization_config"),
     ("Head", "use_bias"),
     ("Head", "quantization_config"),
     ("TaskModel", "trainable"),

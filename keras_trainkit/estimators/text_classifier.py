@@ -55,19 +55,28 @@ _SPLITS = ("whitespace", "character")
 
 
 class TextClassifier(Classifier, Estimator):
-    """Classifies texts, by vectors of words that it learns from them.
+    """Classifies texts, by what words mean and by which words and pairs they have.
 
-    A scikit-learn estimator around `keras.layers.TextVectorization`,
-    `models.bilstm_attention`, `optimizers.AdamW` and `callbacks.CooldownOnPlateau`.
+    A scikit-learn estimator around the mean of two models:
+
+    | model                                   | trained                                |
+    | --------------------------------------- | -------------------------------------- |
+    | `models.bilstm_attention`, from vectors | by `optimizers.AdamW` and              |
+    | of words that it learns first           | `callbacks.CooldownOnPlateau`          |
+    | `models.bag_of_words`, linear in words  | by logistic regression, of what each   |
+    | and pairs of words                      | tells by itself, in seconds            |
+
     Nothing is hidden: the same parts in a script, with the values of `recipe_`, give
-    the same weights, bit for bit. Words are in lower case, without punctuation, as far
-    as ASCII has it: "Ä" and "Д" stay as they are, unless `str.lower` is called on the
-    texts before. Words that are rare, or unseen, are one word. A text without a word is
-    allowed.
+    the same weights, bit for bit those of the network. Words are in lower case, without
+    punctuation, as far as ASCII has it: "Ä" and "Д" stay as they are, unless
+    `str.lower` is called on the texts before. Words that are rare, or unseen, are one
+    word. A text without a word is allowed.
 
     Rows kept for validation choose the best epoch, correct the probabilities
-    (`layers.TemperatureScaling`) and size the sets of `predict_set`. With `folds` all
-    rows do: each is left out by one of several networks.
+    (`layers.TemperatureScaling`) and size the sets of `predict_set`; for these two they
+    are told by what was fitted without them. Then the linear model is fitted to them
+    too. With `folds` all rows do this: each is left out by one of several networks, and
+    of several linear models.
 
     Args:
         preset: "default", or "fast": one smaller network, for fewer epochs.
@@ -84,6 +93,12 @@ class TextClassifier(Classifier, Estimator):
         dropout: Float in [0, 1), or None.
         recurrent_dropout: Float in [0, 1). Share of the states dropped on their way
             into the gates, or None.
+        num_bigrams: Int >= 0. Pairs of words that the linear model knows, the most
+            frequent ones; 0: there is no linear model. None: by the recipe, 0 where a
+            `loss` is given.
+        linear_weight: Float in [0, 1]. Share of the linear model in the mean; 0 for
+            the network alone, 1 for the linear model alone: then no network is
+            trained. Or None.
         epochs: Int >= 1, the most. Or None.
         batch_size: Int >= 1. Rows per step, or None.
         learning_rate: Float > 0. The rate that is held until the validation loss gets
@@ -119,8 +134,8 @@ class TextClassifier(Classifier, Estimator):
         calibrated_model_: The same with corrected probabilities, which predicts.
         temperature_: Float, by which logits are divided; at most 1 with folds. Near
             1 where the validation rows are few.
-        history_: Dict of name to one value per epoch. With folds one training after
-            the other, its number as "fold".
+        history_: Dict of name to one value per epoch of the network; empty without
+            one. With folds one training after the other, its number as "fold".
         recipe_: Dict of name to `{"value": ..., "reason": ...}`: what was chosen.
         conformity_scores_: `(validation rows,)`. 1 less the probability of the truth,
             from small to large; with folds one fold after the other.
@@ -139,7 +154,8 @@ class TextClassifier(Classifier, Estimator):
     ```
 
     Source: the recipe is that of docs/figures/sequences.md; the network after Zhou et
-    al., 2016, P16-2034; the vectors after Mikolov et al., 2013, arXiv:1310.4546.
+    al., 2016, P16-2034; the vectors after Mikolov et al., 2013, arXiv:1310.4546; the
+    linear model after Wang and Manning, 2012, P12-2018.
     """
 
     _few_rows = 0

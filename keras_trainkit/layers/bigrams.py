@@ -161,7 +161,7 @@ def _pair_codes(ids: Any, size: int, numpy: Any) -> Any:
 
 
 def _before(numbers: Any, numpy: Any) -> Any:
-    """What stands one step before, 0 before the first."""
+    """The number one step before, 0 before the first."""
     return numpy.pad(numbers, ((0, 0), (1, 0)))[:, :-1]
 
 

@@ -3,7 +3,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_trainkit._checks import check_choice
+from keras_trainkit._checks import check_choice, check_count
 from keras_trainkit._serialization import serializable
 from keras_trainkit._steps import valid_steps
 from keras_trainkit._types import Shape, Tensor
@@ -48,7 +48,9 @@ class EmbeddingBag(keras.layers.Embedding):
         self, input_dim: int, output_dim: int, mode: str = "sum", **kwargs: Any
     ):
         check_choice("mode", mode, "says what becomes of the vectors of a row", MODES)
-        super().__init__(input_dim, output_dim, **kwargs)
+        check_count("input_dim", input_dim, "is the number of token ids")
+        check_count("output_dim", output_dim, "is the number of units per token")
+        super().__init__(int(input_dim), int(output_dim), **kwargs)
         self.mode = mode
         self.supports_masking = True
         self.input_spec = keras.layers.InputSpec(ndim=2)
@@ -76,4 +78,6 @@ class EmbeddingBag(keras.layers.Embedding):
         return keras.KerasTensor(shape, dtype=self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "mode": self.mode}
+        config = {**super().get_config(), "mode": self.mode}
+        del config["mask_zero"]  # 0 counts nowhere, and no mask leaves the layer
+        return config
