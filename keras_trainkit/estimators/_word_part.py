@@ -23,7 +23,6 @@ from keras_trainkit.estimators._training import (
     targets,
 )
 from keras_trainkit.layers import Bigrams, MemberMean
-from keras_trainkit.layers.bigrams import MOST_TOKENS
 from keras_trainkit.models import bag_of_words, ensemble
 
 INVERSE_PENALTY = 1.0  # scikit-learn's C
@@ -45,7 +44,7 @@ def fitted_words(
         The models, not compiled; and outputs for the validation rows, each of what was
         fitted without them.
     """
-    size = min(vocabulary_size, MOST_TOKENS)
+    size = min(vocabulary_size, Bigrams.max_vocabulary_size)
     pairs = _pairs_in(parts[0], size, values["num_bigrams"])
     bigrams = _bigrams(size, pairs)
     fits = [_logistic(bigrams, part.training, goal) for part in parts]

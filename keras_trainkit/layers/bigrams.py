@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -12,7 +12,6 @@ from keras_trainkit._types import Shape, Tensor
 from keras_trainkit.layers._adapted import add_adapted_weight, check_adapted
 from keras_trainkit.layers._lost_mask import warn_of_lost_mask
 
-MOST_TOKENS = 46_340  # whose pairs have numbers of 32 bits
 COUNTED_AT_ONCE = 2**23  # pairs
 
 
@@ -62,13 +61,15 @@ class Bigrams(keras.layers.Layer):
     the edges are ours.
     """
 
+    max_vocabulary_size: ClassVar[int] = 46_340  # whose pairs have numbers of 32 bits
+
     def __init__(self, vocabulary_size: int, num_bigrams: int = 50_000, **kwargs: Any):
         check_count(
             "vocabulary_size",
             vocabulary_size,
             "is the number of token ids, padding's 0 included,",
             at_least=2,
-            at_most=MOST_TOKENS,
+            at_most=self.max_vocabulary_size,
         )
         check_count("num_bigrams", num_bigrams, "is the most pairs of words")
         super().__init__(autocast=False, **kwargs)
