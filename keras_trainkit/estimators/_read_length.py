@@ -17,6 +17,9 @@ def check_read_length(recipe: Mapping[str, Mapping[str, Any]]) -> None:
     length, keep = recipe["max_length"]["value"], recipe["keep"]["value"]
     check_count("max_length", length, PURPOSE)
     check_choice("keep", keep, "is the end that stays of longer rows", ENDS)
+    if "linear_length" in recipe:
+        count = recipe["linear_length"]["value"]
+        check_count("linear_length", count, PURPOSE, at_least=0)
 
 
 def tell_unread(

@@ -51,6 +51,7 @@ TEXTS_SEEN = 120_000
 WORDS_SEEN = 4_000_000  # of the training texts, while vectors are learned
 MOST_VECTOR_EPOCHS = 20
 MOST_BIGRAMS = 200_000
+MOST_WORDS_COUNTED = 1_000  # of a text, by the linear model
 MOST_WEIGHTS = 4_000_000  # of pairs of words, for all logits
 MOST_LINEAR = 500  # numbers that the linear model reads
 MANY_ROWS = 1_000  # for batches of like length, and for vectors of words
@@ -285,7 +286,7 @@ def _linear_steps(
 
 
 def _words_beside(outputs: int, given: Mapping[str, Any]) -> dict[str, tuple]:
-    """The pairs of words that a linear model reads, 0 for none, and its share."""
+    """Of a linear model its pairs of words, 0 for none, share, and words it reads."""
     most = max(1, min(MOST_BIGRAMS, MOST_WEIGHTS // outputs))
     found = most, f"{EVERY}: the most frequent pairs, at most, for {outputs} logits"
     if given.get("num_bigrams") is None and given.get("loss") is not None:
@@ -293,8 +294,12 @@ def _words_beside(outputs: int, given: Mapping[str, Any]) -> dict[str, tuple]:
     if given.get("linear_weight") == 0:
         found = 0, "the share of a linear model is 0"
     count = found[0] if given.get("num_bigrams") is None else given["num_bigrams"]
-    share = (0.5, f"{EVERY}: half") if count else (0.0, "there is no linear model")
-    return {"num_bigrams": found, "linear_weight": share}
+    share, length = (0.5, f"{EVERY}: half"), (MOST_WORDS_COUNTED, EVERY)
+    if given.get("max_length") is not None:
+        length = given["max_length"], "as `max_length`, given"
+    if not count:
+        share, length = ((0, "there is no linear model") for _ in range(2))
+    return {"num_bigrams": found, "linear_weight": share, "linear_length": length}
 
 
 def _batch_size(rows: int) -> tuple[int, str]:

@@ -113,6 +113,15 @@ def word_numbers(
     return Words(found, np.array(lengths))
 
 
+def cut_words(ids: np.ndarray, max_length: int, keep: str) -> np.ndarray:
+    """The same texts, of which less is read; padded as `padded_words` gives them."""
+    if ids.shape[1] <= max_length:
+        return ids
+    if keep == "start":
+        return ids[:, :max_length]
+    return padded_words([row[row > 0][-max_length:] for row in ids])
+
+
 def padded_words(words: Sequence[np.ndarray]) -> np.ndarray:
     """int32 `(rows, time)`, 0 behind what is shorter; at least one step."""
     found = np.zeros((len(words), max(1, *map(len, words))), "int32")

@@ -117,7 +117,7 @@ def _model(
         (None,),
         len(bias),
         bigrams,
-        max_length=values["max_length"],
+        max_length=values["linear_length"],
         keep=values["keep"],
         task=goal.task,
         classes=goal.classes,

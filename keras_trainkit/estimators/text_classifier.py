@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 import os
 import pathlib
@@ -33,6 +34,7 @@ from keras_trainkit.estimators._sequence_recipe import (
 from keras_trainkit.estimators._texts import (
     PURPOSE,
     Texts,
+    cut_words,
     fields_of,
     padded_words,
     read_texts,
@@ -88,7 +90,8 @@ class TextClassifier(Classifier, Estimator):
             words are learned, before the labels are read, that training then begins
             with (`data.word_vectors`); 0: it begins with random ones. Or None.
         units: Tuple of ints >= 1. Units per direction of each recurrent layer, or None.
-        max_length: Int >= 1. Words that are read of a longer text, or None.
+        max_length: Int >= 1. Words that are read of a longer text. None: 250 by the
+            network, 1,000 by the linear model.
         keep: "end" or "start" of a longer text is read. Or None.
         dropout: Float in [0, 1), or None.
         recurrent_dropout: Float in [0, 1). Share of the states dropped on their way
@@ -167,6 +170,7 @@ class TextClassifier(Classifier, Estimator):
         "vector_epochs": 0,
         "num_bigrams": 0,
         "linear_weight": 0.0,
+        "linear_length": 0,
     }
 
     def __init__(
@@ -307,12 +311,12 @@ class TextClassifier(Classifier, Estimator):
                 f"{len(training)} texts without one, such as {training[0]!r}."
             )
         used = np.union1d(*splits[0])
-        length, keep = values["max_length"], values["keep"]
-        words = word_numbers(vectorization, source.values[used], length, keep)
+        words = word_numbers(vectorization, source.values[used], **_most_read(recipe))
         if self.max_length is None:
             tell_unread(words.lengths, recipe, "texts", "words")
         ids = padded_words(words.numbers)
-        trained_lengths = steps_of(ids[np.searchsorted(used, splits[0][0])])
+        trained = ids[np.searchsorted(used, splits[0][0])]
+        trained_lengths = np.minimum(steps_of(trained), values["max_length"])
         recipe |= like_lengths(trained_lengths)
         recipe |= vector_epochs(trained_lengths, self.preset, self._given())
         return Plan(
@@ -332,29 +336,30 @@ class TextClassifier(Classifier, Estimator):
         data: Data,
         folder: pathlib.Path | None,
     ) -> tuple[Trained, Recipe]:
-        recipe, build = plan.recipe, functools.partial(plan.network, seen)
+        recipe = plan.recipe
         values = {name: entry["value"] for name, entry in recipe.items()}
-        most, weight = values["num_bigrams"], values["linear_weight"]
-        if not most:
-            return train(recipe, build, parts, goal, seed, folder), recipe
+        # The linear model may read more of a text than the network.
+        read = [Part(*(_cut(rows, values) for rows in part)) for part in parts]
+        build = functools.partial(plan.network, _cut(seen, values))
+        if not values["num_bigrams"]:
+            return train(recipe, build, read, goal, seed, folder), recipe
         vocabulary_size = plan.attributes["vectorization_"].vocabulary_size()
         linear, outputs = fitted_words(parts, vocabulary_size, goal, values)
         pairs = linear[0].get_layer("bigrams").num_bigrams
-        if pairs < most:
+        if pairs < values["num_bigrams"]:
             every = choice(pairs, "all pairs that the texts have")
             recipe = recipe | {"num_bigrams": every}
         networks = []
-        if weight < 1:
-            trained = trained_networks(values, build, parts, goal, seed, folder)
+        if values["linear_weight"] < 1:
+            trained = trained_networks(values, build, read, goal, seed, folder)
             networks = list(trained)
         mixed = beside_words(networks, linear, outputs, parts[0], goal, values)
         return mixed, recipe
 
     def _encoded(self, X: Any) -> np.ndarray:  # noqa: N803
         texts = read_texts(X).values
-        names = ("max_length", "keep")
-        values = {name: self.recipe_[name]["value"] for name in names}
-        return padded_words(word_numbers(self.vectorization_, texts, **values).numbers)
+        words = word_numbers(self.vectorization_, texts, **_most_read(self.recipe_))
+        return padded_words(words.numbers)
 
     def _served_rows(self, examples: Any) -> np.ndarray:
         if examples is None:
@@ -381,11 +386,25 @@ class TextClassifier(Classifier, Estimator):
             isinstance(word, str) and word for word in words
         ):
             raise ValueError("words that are no texts")
-        sizes = _vocabulary_sizes(model)
-        if sizes != {len(words) + 2}:  # with padding, and any other word
+        size = len(words) + 2  # with padding, and any other word
+        found = _vocabulary_sizes(model)
+        if not found or found - {size, min(size, Bigrams.max_vocabulary_size)}:
             raise ValueError(f"{len(words)} words, and no model of as many")
         check_read_length(recipe)
         return {"vectorization_": {"split": split, "words": words}}
+
+
+def _cut(rows: Rows, values: Mapping[str, Any]) -> Rows:
+    """The rows as the network reads them."""
+    return dataclasses.replace(
+        rows, x=cut_words(rows.x, values["max_length"], values["keep"])
+    )
+
+
+def _most_read(recipe: Recipe) -> dict[str, Any]:
+    """Words of a text that the longer reader of both reads, and from which end."""
+    lengths = [recipe[name]["value"] for name in ("max_length", "linear_length")]
+    return {"max_length": max(lengths), "keep": recipe["keep"]["value"]}
 
 
 def _networks(

@@ -22,7 +22,7 @@ def measurements(task="binary", preset="default", **given):
 
 
 def texts(preset="default", **given):
-    return chosen_for_texts(4_000, preset, given)
+    return chosen_for_texts(4_000, 3, preset, given)
 
 
 @pytest.mark.parametrize("recipe", [measurements, texts])
@@ -79,8 +79,8 @@ def test_length_and_batch_follow_the_rows(rows, epochs, batch_size):
 def test_a_given_batch_sets_the_steps_of_an_epoch():
     assert measurements(batch_size=200)["epochs"]["value"] == 8 * 135
     assert texts(batch_size=4_000)["epochs"]["value"] == 16 * 30
-    assert chosen_for_texts(1_000, "default", {})["epochs"]["value"] == 120
-    assert chosen_for_texts(8_000, "default", {})["epochs"]["value"] == 30
+    assert chosen_for_texts(1_000, 3, "default", {})["epochs"]["value"] == 120
+    assert chosen_for_texts(8_000, 3, "default", {})["epochs"]["value"] == 30
 
 
 def of_one_channel(longest, task="regression", preset="default", **given):

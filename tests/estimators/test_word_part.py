@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from keras_trainkit import data, models
 from keras_trainkit.estimators import TextClassifier
 from keras_trainkit.estimators._sequence_recipe import chosen_for_texts
+from keras_trainkit.layers import Bigrams
 
 SMALL = {"units": (4,), "embedding_units": 8, "epochs": 2, "random_state": 0}
 WORDS = ["so", "good", "bad", "film", "not", "very"]
@@ -172,3 +173,32 @@ def test_another_loss_has_no_linear_model():
     found = TextClassifier(loss=loss, **SMALL).fit(texts, y).recipe_
     assert found["num_bigrams"]["value"] == found["linear_weight"]["value"] == 0
     assert "the given loss" in found["num_bigrams"]["reason"]
+
+
+@pytest.mark.filterwarnings("ignore:40 of 40 texts have more than 250 words")
+def test_it_reads_more_of_a_long_text_than_the_network():
+    words = WORDS * 60  # 360, of which the network reads 250
+    texts = [" ".join([*start, *words]) for start in (["best"], ["worst"]) * 20]
+    y = [1, 0] * 20
+    both = TextClassifier(**SMALL).fit(texts, y)
+    assert both.score(texts, y) == 1
+    network = both.model_.get_layer("network_1")
+    ids = both._encoded(texts)
+    assert ids.shape == (40, 361)
+    found = [ops.convert_to_numpy(network(read)) for read in (ids, ids[:, -250:])]
+    assert_close(*found, atol=1e-6)
+    given = TextClassifier(linear_weight=1, max_length=250, **SMALL).fit(texts, y)
+    assert given.recipe_["linear_length"]["value"] == 250
+    assert_close(*given.predict_proba(texts[:2]))
+
+
+def test_words_beyond_the_largest_vocabulary_are_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(Bigrams, "max_vocabulary_size", 5)
+    texts, y = opinions(60)
+    for share in (None, 1):
+        both = TextClassifier(linear_weight=share, **SMALL).fit(texts, y)
+        both.save(tmp_path / f"{share}")
+        same = TextClassifier.load(tmp_path / f"{share}")
+        assert_close(same.predict_proba(texts), both.predict_proba(texts))
+    (bigrams,) = (one for one in both.model_.layers if isinstance(one, Bigrams))
+    assert bigrams.vocabulary_size == 5
