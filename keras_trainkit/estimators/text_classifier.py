@@ -1,8 +1,7 @@
-import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import keras
@@ -11,7 +10,6 @@ from sklearn.utils import Tags
 
 from keras_trainkit._checks import check_choice, check_count
 from keras_trainkit._types import Layer, Model
-from keras_trainkit.data import word_vectors
 from keras_trainkit.estimators._arguments import check_sequence_arguments
 from keras_trainkit.estimators._classifier import Classifier
 from keras_trainkit.estimators._estimator import (
@@ -31,10 +29,10 @@ from keras_trainkit.estimators._sequence_recipe import (
     like_lengths,
     vector_epochs,
 )
+from keras_trainkit.estimators._text_network import as_read, networks_of
 from keras_trainkit.estimators._texts import (
     PURPOSE,
     Texts,
-    cut_words,
     fields_of,
     padded_words,
     read_texts,
@@ -45,13 +43,11 @@ from keras_trainkit.estimators._texts import (
 from keras_trainkit.estimators._training import (
     Goal,
     Trained,
-    targets,
     train,
     trained_networks,
 )
 from keras_trainkit.estimators._word_part import beside_words, fitted_words
 from keras_trainkit.layers import Bigrams
-from keras_trainkit.models import bilstm_attention
 
 _SPLITS = ("whitespace", "character")
 
@@ -322,7 +318,7 @@ class TextClassifier(Classifier, Estimator):
         return Plan(
             recipe,
             lambda rows: ids[np.searchsorted(used, rows)],
-            _networks(goal, vectorization.vocabulary_size()),
+            networks_of(goal, vectorization.vocabulary_size()),
             {"vectorization_": vectorization},
         )
 
@@ -339,8 +335,8 @@ class TextClassifier(Classifier, Estimator):
         recipe = plan.recipe
         values = {name: entry["value"] for name, entry in recipe.items()}
         # The linear model may read more of a text than the network.
-        read = [Part(*(_cut(rows, values) for rows in part)) for part in parts]
-        build = functools.partial(plan.network, _cut(seen, values))
+        read = [Part(*(as_read(rows, values) for rows in part)) for part in parts]
+        build = functools.partial(plan.network, as_read(seen, values))
         if not values["num_bigrams"]:
             return train(recipe, build, read, goal, seed, folder), recipe
         vocabulary_size = plan.attributes["vectorization_"].vocabulary_size()
@@ -394,59 +390,10 @@ class TextClassifier(Classifier, Estimator):
         return {"vectorization_": {"split": split, "words": words}}
 
 
-def _cut(rows: Rows, values: Mapping[str, Any]) -> Rows:
-    """The rows as the network reads them."""
-    return dataclasses.replace(
-        rows, x=cut_words(rows.x, values["max_length"], values["keep"])
-    )
-
-
 def _most_read(recipe: Recipe) -> dict[str, Any]:
     """Words of a text that the longer reader of both reads, and from which end."""
     lengths = [recipe[name]["value"] for name in ("max_length", "linear_length")]
     return {"max_length": max(lengths), "keep": recipe["keep"]["value"]}
-
-
-def _networks(
-    goal: Goal, vocabulary_size: int
-) -> Callable[[Rows, Mapping[str, Any]], Model]:
-    """Function of the network of each fold; all begin with the same vectors."""
-    learned: list[np.ndarray] = []
-
-    def network(seen: Rows, values: Mapping[str, Any]) -> Model:
-        epochs, units = values["vector_epochs"], values["embedding_units"]
-        if epochs and not learned:
-            if goal.verbose:
-                print(f"Vectors of words; passes over the training texts: {epochs}")
-            vectors = word_vectors(seen.x, vocabulary_size, units, epochs=epochs)
-            learned.append(vectors)
-        return _network(goal, vocabulary_size, values, seen, *learned)
-
-    return network
-
-
-def _network(
-    goal: Goal,
-    vocabulary_size: int,
-    values: Mapping[str, Any],
-    seen: Rows,
-    vectors: np.ndarray | None = None,
-) -> Model:
-    """The uncompiled model."""
-    return bilstm_attention(
-        (None,),
-        targets(seen.y[:1], goal).shape[1],
-        values["units"],
-        vocabulary_size=vocabulary_size,
-        embedding_units=values["embedding_units"],
-        embedding_matrix=vectors,
-        max_length=values["max_length"],
-        keep=values["keep"],
-        dropout=values["dropout"],
-        recurrent_dropout=values["recurrent_dropout"],
-        task=goal.task,
-        classes=goal.classes,
-    )
 
 
 def _vocabulary_sizes(model: Any) -> set[int]:
