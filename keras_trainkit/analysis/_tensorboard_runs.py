@@ -2,6 +2,7 @@
 
 import datetime
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 from keras_trainkit.analysis._tracked import pass_over, read_description
@@ -69,20 +70,10 @@ def _run(name: str, parts: list[pathlib.Path]) -> TrackedRun:
         prefix = _PARTS.get(part.name, "")
         events = _events(part)
         for tag in events.Tags()["tensors"]:
-            kind = events.SummaryMetadata(tag).plugin_data.plugin_name
-            if kind == "text":
+            if _kind_of(events, tag) == "text":
                 description |= _described(events, tag)
-            elif kind == "scalars":
-                try:
-                    found = {e.step: _number(e) for e in events.Tensors(tag)}
-                except (TypeError, ValueError) as error:
-                    pass_over(f"{tag!r} of the run in {part}", error)
-                    continue
-                times += [e.wall_time for e in events.Tensors(tag)]
-                _sort(prefix, tag, found, history, scalars)
-        for tag in events.Tags()["scalars"]:  # of torch's writer and other old ones
-            found = {e.step: e.value for e in events.Scalars(tag)}
-            times += [e.wall_time for e in events.Scalars(tag)]
+        for tag, found, moments in _curves_in(events, part):
+            times += moments
             _sort(prefix, tag, found, history, scalars)
         parameters |= _hyperparameters(events)
     started = min(times, default=None)
@@ -107,6 +98,28 @@ def _events(folder: pathlib.Path) -> Any:
     events = EventAccumulator(str(folder), {"tensors": 0, "scalars": 0})
     events.Reload()
     return events
+
+
+def _kind_of(events: Any, tag: str) -> str:
+    return events.SummaryMetadata(tag).plugin_data.plugin_name
+
+
+def _curves_in(
+    events: Any, folder: pathlib.Path
+) -> Iterator[tuple[str, dict[int, float], list[float]]]:
+    """Of each curve its tag, its numbers by step, and when they were written."""
+    for tag in events.Tags()["tensors"]:
+        if _kind_of(events, tag) != "scalars":
+            continue
+        try:
+            found = {e.step: _number(e) for e in events.Tensors(tag)}
+        except (TypeError, ValueError) as error:
+            pass_over(f"{tag!r} of the run in {folder}", error)
+            continue
+        yield tag, found, [e.wall_time for e in events.Tensors(tag)]
+    for tag in events.Tags()["scalars"]:  # of torch's writer and other old ones
+        found = {e.step: e.value for e in events.Scalars(tag)}
+        yield tag, found, [e.wall_time for e in events.Scalars(tag)]
 
 
 def _sort(

@@ -112,11 +112,7 @@ def bias_variance(
     check_count("resamples", resamples, "is the number of models", at_least=3)
     check_choice("loss", loss, "is the error that is split", ("squared", "zero_one"))
     seed = check_given_seed("seed", seed)
-    if not callable(build) or isinstance(build, keras.Model):
-        raise ValueError(
-            f"{_BUILD} and must be a function that returns a new one. "
-            f"Received: {build!r}."
-        )
+    _check_build(build)
     given = checked_fit_arguments(fit_arguments, _GIVEN)
     data = _read((x, y, given.pop("sample_weight", None)), x_test, y_test, loss)
     if rows is not None:
@@ -186,6 +182,14 @@ def _read(samples: tuple[Any, Any, Any], x_test: Any, y_test: Any, loss: str) ->
         count_rows("fit_arguments['sample_weight']", weights, rows)
     tested = count_rows("x_test", x_test, None)
     return _Data(x, y, weights, x_test, _answers(y_test, loss, tested), rows)
+
+
+def _check_build(build: Any) -> None:
+    if not callable(build) or isinstance(build, keras.Model):
+        raise ValueError(
+            f"{_BUILD} and must be a function that returns a new one. "
+            f"Received: {build!r}."
+        )
 
 
 def _checked_sizes(sizes: Any) -> list[Any]:

@@ -117,14 +117,8 @@ def cross_validate(
 
     Source: Stone, 1974; nested: Varma and Simon, 2006, doi:10.1186/1471-2105-7-91.
     """
-    check_count("folds", folds, "is the number of models", at_least=2)
-    check_count("repeats", repeats, "is how often all folds are drawn anew")
-    highest = 2**31 - 1 - folds * repeats
-    check_count("seed", seed, "makes the folds repeatable", at_least=0, at_most=highest)
+    _check_numbers(folds, repeats, seed, validation)
     seed = int(seed)
-    if validation is not None:
-        purpose = "is the share of the training rows that callbacks choose by"
-        check_number("validation", validation, purpose, above=0, below=1)
     why = ", whose rows come from the folds,"
     arguments = checked_fit_arguments(fit_arguments, _OF_FOLDS, why)
     _check_functions(build, prepare)
@@ -158,6 +152,16 @@ def cross_validate(
         training_rows,
         folds,
     )
+
+
+def _check_numbers(folds: Any, repeats: Any, seed: Any, validation: Any) -> None:
+    check_count("folds", folds, "is the number of models", at_least=2)
+    check_count("repeats", repeats, "is how often all folds are drawn anew")
+    highest = 2**31 - 1 - folds * repeats
+    check_count("seed", seed, "makes the folds repeatable", at_least=0, at_most=highest)
+    if validation is not None:
+        purpose = "is the share of the training rows that callbacks choose by"
+        check_number("validation", validation, purpose, above=0, below=1)
 
 
 def _check_functions(build: Any, prepare: Any) -> None:

@@ -100,18 +100,10 @@ def sensitivity(
     values = _checked_values(hyperparameters, pairs)
     why = ", some of which are given here,"
     arguments = checked_fit_arguments(fit_arguments, _GIVEN, why)
-    if validation_data is None:
-        raise ValueError(
-            "`validation_data` are the rows that are scored and must be as `fit` takes "
-            "them. Received: None."
-        )
+    _check_validated(validation_data)
     name, direction = _objective(build, objective)
-    if "batch_size" in values and not hasattr(build, "build") and not _is_of_arrays(x):
-        raise ValueError(
-            "`hyperparameters` are what is changed and must be without 'batch_size' "
-            "where `x` comes in batches. "
-            f"Received: 'batch_size', with x of type {type(x).__name__}."
-        )
+    if "batch_size" in values and not hasattr(build, "build"):
+        _check_has_no_batches(x)
     with random_numbers_kept():
         if hasattr(build, "prepare"):
             build.prepare(x, y)
@@ -166,6 +158,23 @@ def _checked_values(
         name: [v.item() if isinstance(v, np.generic) else v for v in values]
         for name, values in hyperparameters.items()
     }
+
+
+def _check_validated(validation_data: Any) -> None:
+    if validation_data is None:
+        raise ValueError(
+            "`validation_data` are the rows that are scored and must be as `fit` takes "
+            "them. Received: None."
+        )
+
+
+def _check_has_no_batches(x: Any) -> None:
+    if not _is_of_arrays(x):
+        raise ValueError(
+            "`hyperparameters` are what is changed and must be without 'batch_size' "
+            "where `x` comes in batches. "
+            f"Received: 'batch_size', with x of type {type(x).__name__}."
+        )
 
 
 def _objective(build: Any, given: Any) -> tuple[str, str]:

@@ -132,17 +132,15 @@ class Estimator(FileEstimator):
             of_rows = _by_row(groups, rows, source.rows)
             parts, seen = parts_of(plan.encoded, y, weights, splits, of_rows)
             trained, recipe = self._train(plan, seen, parts, goal, seed, data, folder)
-        learned |= plan.attributes | {"model_": trained.model}
-        histories, trials = trained.histories, trained.trials
-        learned["history_"] = {}
-        if histories:  # none of what is fitted in closed form
-            rate = recipe["learning_rate"]["value"]
-            learned["history_"] = finite_history(histories, rate, trials)
-        learned["recipe_"] = {
-            **recipe,
-            **_choices_of_rows(folds, splits),
-            **plan.notes,
-            "seed": choice(seed, "by `random_state`"),
+        learned |= plan.attributes | {
+            "model_": trained.model,
+            "history_": _history_of(trained, recipe),
+            "recipe_": {
+                **recipe,
+                **_choices_of_rows(folds, splits),
+                **plan.notes,
+                "seed": choice(seed, "by `random_state`"),
+            },
         }
         self.__dict__.pop("feature_names_in_", None)  # of an earlier table
         for name, value in learned.items():
@@ -313,6 +311,14 @@ def _by_row(
     found = np.full(count, -1)
     found[rows] = groups
     return found
+
+
+def _history_of(trained: Trained, recipe: Recipe) -> dict[str, list]:
+    """All histories as one; empty for a model that is fitted in closed form."""
+    if not trained.histories:
+        return {}
+    rate = recipe["learning_rate"]["value"]
+    return finite_history(trained.histories, rate, trained.trials)
 
 
 def trained_rows(splits: Splits) -> np.ndarray:

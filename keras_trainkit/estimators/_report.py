@@ -47,18 +47,7 @@ def report_of(
             f"none of them. Received: {given} alone."
         )
     check_row_order("y", y, X)
-    results: dict[str, Any] = {"Recipe": _recipe(estimator)}
-    results["Validation rows"] = _validated(estimator)
-    leaderboard = estimator.recipe_.get("leaderboard", {}).get("value")
-    if leaderboard is not None:
-        results["Leaderboard"] = estimator.leaderboard()
-    if X is not None:
-        results |= {each.title: each for each in _scores(estimator, X, y)}
-        if hasattr(estimator, "feature_importances"):
-            found = estimator.feature_importances(X, y)
-            results["Importance of the columns"] = found
-        if isinstance(X, Mapping | np.ndarray) or hasattr(X, "columns"):
-            results["Data"] = data_section(X, y)
+    results = _results(estimator, X, y)
     history = estimator.history_  # empty where a model was fitted in closed form
     return report(
         first_training(history) if history else None,
@@ -71,6 +60,24 @@ def report_of(
         ),
         mute=mute,
     )
+
+
+def _results(estimator: Any, X: Any, y: Any) -> dict[str, Any]:  # noqa: N803
+    """Sections of the page by title; scores and data where there are rows."""
+    results: dict[str, Any] = {"Recipe": _recipe(estimator)}
+    results["Validation rows"] = _validated(estimator)
+    leaderboard = estimator.recipe_.get("leaderboard", {}).get("value")
+    if leaderboard is not None:
+        results["Leaderboard"] = estimator.leaderboard()
+    if X is None:
+        return results
+    results |= {each.title: each for each in _scores(estimator, X, y)}
+    if hasattr(estimator, "feature_importances"):
+        found = estimator.feature_importances(X, y)
+        results["Importance of the columns"] = found
+    if isinstance(X, Mapping | np.ndarray) or hasattr(X, "columns"):
+        results["Data"] = data_section(X, y)
+    return results
 
 
 def first_training(history: Mapping[str, list]) -> dict[str, list]:

@@ -171,16 +171,7 @@ class Training:
         if self._settle is not None:
             self._settle()
         was_built = model.built
-        is_first = fold == execution == 0
-        watching = (self._judge, self._show_epoch) if is_first else ()
-        callback = TrainingCallback(
-            tuner,
-            trial,
-            self._objective,
-            *watching,
-            logs_are_known=logs_are_known(callbacks)
-            and not has_own_fit(tuner.hypermodel),
-        )
+        callback = self._callback(callbacks, is_first=fold == execution == 0)
         number = fold * tuner.executions_per_trial + execution
         watched = self._search.copy_callbacks(callbacks, trial, number)
         watched += [callback, *batch_callbacks(tuner, trial)]
@@ -200,6 +191,15 @@ class Training:
             self._note_stop(callback)
             raise optuna.TrialPruned
         return _Fitted(model, was_built, result, callback.best_weights, callback.logs)
+
+    def _callback(self, others: list[Any], *, is_first: bool) -> TrainingCallback:
+        """The callback of one training; the first of a trial may be stopped by it."""
+        tuner = self._tuner
+        is_known = logs_are_known(others) and not has_own_fit(tuner.hypermodel)
+        watching = (self._judge, self._show_epoch) if is_first else ()
+        return TrainingCallback(
+            tuner, self._trial, self._objective, *watching, logs_are_known=is_known
+        )
 
     def _note_stop(self, callback: TrainingCallback) -> None:
         """Keeps where a training was stopped; refuses logs without the objective."""
