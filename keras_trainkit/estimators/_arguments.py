@@ -45,6 +45,10 @@ _NUMBERS: dict[str, tuple[str, dict[str, float]]] = {
         "is the share of the linear function alone",
         {"at_least": 0, "at_most": 1},
     ),
+    "mlp_weight": (
+        "is the share of an MLP beside the shapes",
+        {"at_least": 0, "below": 1},
+    ),
     "learning_rate": ("is the rate that is held", {"above": 0, "at_most": _LARGEST}),
     "weight_decay": ("pulls weights to 0", {"at_least": 0, "at_most": _LARGEST}),
     "label_smoothing": (
@@ -100,22 +104,27 @@ def check_sequence_arguments(given: dict[str, Any]) -> None:
 
 def _check_shapes(given: dict[str, Any]) -> None:
     """Refuses arguments of a network beside those of a linear model of shapes."""
-    count, segments = given.get("features_per_kernel"), given.get("segments")
-    if count is None and segments is None:
+    count = given.get("features_per_kernel")
+    beside = {
+        "segments": "is the number of parts whose means are features too",
+        "mlp_weight": "is the share of an MLP beside the shapes",
+    }
+    asked = {name: given[name] for name in beside if given.get(name) is not None}
+    if count is None and not asked:
         return
     of_networks = [name for name in OF_NETWORKS if given[name] is not None]
     if count is not None:
         purpose = "is the number of features of each kernel of `layers.MiniRocket`"
         check_count("features_per_kernel", count, purpose, at_least=0)
-    if segments is not None:
-        purpose = "is the number of parts whose means are features too"
-        check_count("segments", segments, purpose, at_least=0)
+    if "segments" in asked:
+        check_count("segments", asked["segments"], beside["segments"], at_least=0)
+    for name, value in asked.items():
         if count == 0 or (count is None and of_networks):
-            asked = "features_per_kernel=0" if count == 0 else f"`{of_networks[0]}`"
+            other = "features_per_kernel=0" if count == 0 else f"`{of_networks[0]}`"
             raise ValueError(
-                f"`segments` {purpose}, of a linear model of shapes, and must be None "
-                f"beside what asks for a network. Received: segments={segments} and "
-                f"{asked}."
+                f"`{name}` {beside[name]}, of a linear model of shapes, and must be "
+                f"None beside what asks for a network. Received: {name}={value} and "
+                f"{other}."
             )
     if count and of_networks:
         raise ValueError(

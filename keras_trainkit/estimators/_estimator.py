@@ -182,7 +182,7 @@ class Estimator(FileEstimator):
         """The choice of folds, and row numbers of training and validation for each."""
         codes = y if y.ndim == 1 else None
         free, _ = free_rows(rows, codes, groups, order)
-        if order is None and self._leaves_out_each(len(rows)):
+        if order is None and self._leaves_out_each(source, rows):
             check_groups_to_leave_out(groups)
             why = "each row, or group, is left out, without a fit for each"
             return choice(None, why), [(rows, free)]
@@ -205,7 +205,7 @@ class Estimator(FileEstimator):
         rest = (len(y), codes, groups, order, seed)
         return folds, [training_and_validation(share, rows, *rest)]
 
-    def _leaves_out_each(self, rows: int) -> bool:
+    def _leaves_out_each(self, source: Any, rows: np.ndarray) -> bool:
         """True for models that tell each row by all others, without a fit for each."""
         return False
 

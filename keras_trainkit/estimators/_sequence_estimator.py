@@ -16,6 +16,7 @@ from keras_trainkit.estimators._arguments import check_sequence_arguments
 from keras_trainkit.estimators._estimator import (
     Estimator,
     Plan,
+    Recipe,
     Splits,
     trained_rows,
 )
@@ -25,7 +26,6 @@ from keras_trainkit.estimators._read_length import check_read_length, tell_unrea
 from keras_trainkit.estimators._recipe import choice
 from keras_trainkit.estimators._sequence_recipe import (
     chosen_for_measurements,
-    chosen_for_shapes,
     like_lengths,
 )
 from keras_trainkit.estimators._sequences import (
@@ -114,15 +114,7 @@ class SequenceEstimator(Estimator):
     ) -> Plan:
         check_resolution(source)
         trained = trained_rows(splits)
-        longest = int(source.take(trained).lengths().max())
-        rows = len(splits[0][0])
-        given, channels = self._given(), source.channels
-        if self._reads_shapes(rows):
-            recipe = chosen_for_shapes(longest, given)
-        else:
-            recipe = chosen_for_measurements(
-                rows, longest, channels, goal.task, self.preset, given
-            )
+        recipe = self._chosen(source, splits, goal)
         if self.max_length is None:
             lengths = source.take(np.union1d(*splits[0])).lengths()
             tell_unread(lengths, recipe, "sequences", "steps")
@@ -149,9 +141,17 @@ class SequenceEstimator(Estimator):
             },
         )
 
-    def _reads_shapes(self, rows: int) -> bool:
-        """True where classes are told by a linear model of shapes, not by a network."""
-        return False
+    def _chosen(self, source: Sequences, splits: Splits, goal: Goal) -> Recipe:
+        """Each number of the recipe but those of `_plan`: here of a network."""
+        longest = int(source.take(trained_rows(splits)).lengths().max())
+        return chosen_for_measurements(
+            len(splits[0][0]),
+            longest,
+            source.channels,
+            goal.task,
+            self.preset,
+            self._given(),
+        )
 
     def _encoded(self, X: Any) -> np.ndarray:  # noqa: N803
         found = self._known(X)
@@ -270,7 +270,7 @@ def linear_network(
     goal: Goal, missing: str | None, seen: Rows, values: Mapping[str, Any]
 ) -> Model:
     """A linear model of the last steps, as `recurrent_network` around it."""
-    outputs, steps = seen.y.shape[1], values["linear_steps"]
+    outputs, steps = targets(seen.y[:1], goal).shape[1], values["linear_steps"]
     around = _around(goal, missing, seen, values)
     return autoregression((None, seen.x.shape[-1]), outputs, steps, **around)
 

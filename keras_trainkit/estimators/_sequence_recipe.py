@@ -24,6 +24,7 @@ STEPS_FOR_SHAPES = 64  # as `MIN_EPOCH_STEPS`: shapes are learned for longer
 SHAPES = ((64, 8), (128, 5), (64, 3))
 FEATURES_PER_KERNEL = 119  # of `layers.MiniRocket`: 9,996 in all
 SEGMENTS = 12
+MOST_PLACED = 200  # values of a sequence that an MLP reads by their place
 MOST_FITTED = 8_000  # rows: minutes and gigabytes, which grow with their square
 # Arguments that only a network has.
 OF_NETWORKS = (
@@ -115,10 +116,15 @@ def chosen_for_measurements(
 
 
 def chosen_for_shapes(
-    longest: int, given: Mapping[str, Any]
+    longest: int, share: tuple[float, str], given: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
-    """Each number of a linear model of shapes, as `chosen_for_measurements`."""
+    """Each number of a linear model of shapes, as `chosen_for_measurements`.
+
+    Args:
+        share: As `mlp_share` gives it.
+    """
     found: dict[str, tuple[Any, str]] = {
+        "mlp_weight": share,
         "features_per_kernel": (FEATURES_PER_KERNEL, f"{EVERY}, for classes"),
         "segments": (SEGMENTS, f"{EVERY}: means of as many equal parts tell too"),
         "max_length": (
@@ -136,6 +142,27 @@ def reads_shapes(rows: int, given: Mapping[str, Any]) -> bool:
         return bool(given["features_per_kernel"])
     of_networks = [name for name in OF_NETWORKS if given[name] is not None]
     return not of_networks and rows <= MOST_FITTED
+
+
+def mlp_share(
+    lengths: np.ndarray, channels: int, given: Mapping[str, Any]
+) -> tuple[float, str]:
+    """Share of an MLP of all values beside the linear model of shapes, and why.
+
+    Args:
+        lengths: Ints `(rows,)`. Steps of each row, validated ones too.
+        channels: Int. Values of each step.
+    """
+    rows, values = len(lengths), int(lengths.max()) * channels
+    if given["mlp_weight"] is not None:
+        return given["mlp_weight"], "given"
+    if rows < MANY_ROWS:
+        return 0.0, f"{rows:,} rows, fewer than {MANY_ROWS:,}"
+    if lengths.min() < lengths.max():
+        return 0.0, "sequences of several lengths, whose steps have no place"
+    if values > MOST_PLACED:
+        return 0.0, f"{values:,} values of a sequence, more than {MOST_PLACED}"
+    return 0.5, f"half: {rows:,} sequences of one length, of {values:,} values"
 
 
 def series_in_folds(channels: int, given: Mapping[str, Any]) -> int:

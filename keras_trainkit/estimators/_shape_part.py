@@ -6,14 +6,16 @@ Where its numbers come from is in docs/figures/sequences.md.
 from typing import Any
 
 import numpy as np
+from keras import ops
 
 from keras_trainkit._types import Model
 from keras_trainkit.estimators._estimator import Data
-from keras_trainkit.estimators._parts import Part
+from keras_trainkit.estimators._parts import Part, Rows
 from keras_trainkit.estimators._recipe import choice
 from keras_trainkit.estimators._ridge import ridge
 from keras_trainkit.estimators._training import Goal, Trained, predicted, targets
 from keras_trainkit.estimators._validation_rows import check_groups_to_leave_out
+from keras_trainkit.layers import TemperatureScaling
 from keras_trainkit.models import loss_for, metrics_for
 from keras_trainkit.optimizers import AdamW
 
@@ -22,6 +24,7 @@ PENALTIES = 10.0 ** np.arange(-6, 3.5, 0.5)
 LEVEL_SHARES = (0, 0.3, 1)  # variance of all levels, over that of all shapes
 USUAL_PENALTY = 0.1  # for each feature, where no row can be left out
 ENOUGH_ROWS = 1_000  # to choose the share by
+PRIOR_STDDEV = 1.0  # of the logarithm of its temperature
 SHARPNESS = 5.0  # what makes probabilities of targets of -1 and 1, on average
 
 
@@ -62,7 +65,7 @@ def fitted_shapes(
     model.layers[-1].set_weights([kernel, sharpness * fit.bias])
     _compile(model, goal)
     if are_left_out:
-        outputs = sharpness * fit.left_out[np.isin(data.rows, data.validated)]
+        outputs = sharpness * fit.left_out[np.searchsorted(data.rows, data.validated)]
     else:
         outputs = predicted(model, part.validation.x)
     best = "best for rows left out"
@@ -72,6 +75,33 @@ def fitted_shapes(
             fit.penalty / x.shape[1], f"of squared weights, for each feature; {best}"
         ),
     }
+
+
+def all_rows(part: Part, data: Data) -> Part:
+    """The same validation rows, of all rows to be fitted to in the order of `data`."""
+    is_validated = np.isin(data.rows, data.validated)
+    rows = np.concatenate([data.rows[~is_validated], data.validated])
+    order = np.argsort(rows)
+    found: dict[str, Any] = {}
+    for name in ("x", "y", "weights", "groups"):
+        pair = [getattr(half, name) for half in part]
+        found[name] = None if pair[0] is None else np.concatenate(pair)[order]
+    return Part(Rows(**found), part.validation)
+
+
+def as_sure_as_right(trained: Trained, y: np.ndarray) -> np.ndarray:
+    """Corrects the sureness of a model for the validation rows, and its outputs.
+
+    Args:
+        trained: A linear model, which is changed.
+        y: Codes of the classes of the validation rows.
+    """
+    scaling = TemperatureScaling()
+    scaling.adapt(trained.outputs, y, prior_stddev=PRIOR_STDDEV)
+    temperature = float(ops.convert_to_numpy(scaling.temperature))
+    head = trained.model.layers[-1]
+    head.set_weights([weights / temperature for weights in head.get_weights()])
+    return trained.outputs / temperature
 
 
 def _compile(model: Model, goal: Goal) -> None:

@@ -15,15 +15,9 @@ from sklearn.linear_model import LogisticRegression
 
 from keras_trainkit._types import Layer, Model
 from keras_trainkit.estimators._parts import Part, Rows
-from keras_trainkit.estimators._training import (
-    Goal,
-    Trained,
-    compile_network,
-    rows_at_once,
-    targets,
-)
-from keras_trainkit.layers import Bigrams, MemberMean
-from keras_trainkit.models import bag_of_words, ensemble
+from keras_trainkit.estimators._training import Goal, rows_at_once, targets
+from keras_trainkit.layers import Bigrams
+from keras_trainkit.models import bag_of_words
 
 INVERSE_PENALTY = 1.0  # scikit-learn's C
 SMOOTHING = 1.0  # texts more, that have each word
@@ -56,39 +50,6 @@ def fitted_words(
         fits = [_logistic(bigrams, _together(parts[0]), goal)]
     found = [_model(_bigrams(size, pairs), *fit, goal, values) for fit in fits]
     return found, np.concatenate(outputs).astype("float32")
-
-
-def beside_words(
-    networks: Sequence[Trained],
-    linear: Sequence[Model],
-    outputs: np.ndarray,
-    part: Part,
-    goal: Goal,
-    values: Mapping[str, Any],
-) -> Trained:
-    """The mean of networks, one for each fold, and of linear models.
-
-    Args:
-        networks: None where the linear models count alone.
-        outputs: Of the linear models for the validation rows.
-        part: Rows to train on.
-        values: Numbers of the recipe.
-    """
-    weight = values["linear_weight"]
-    members = [*(network.model for network in networks), *linear]
-    shares = [(1 - weight) / len(linear)] * len(networks)
-    shares += [weight / len(linear)] * len(linear)
-    model = linear[0]
-    if len(members) > 1:
-        model = ensemble(members, weights=shares)
-    compile_network(model, values, part.training, goal)
-    if not networks:
-        return Trained(model, [], outputs)
-    mean = MemberMean(model.layers[-1].kind, shares=[1 - weight, weight])
-    of_networks = np.concatenate([network.outputs for network in networks])
-    mixed = mean(np.stack([of_networks, outputs], axis=1))
-    histories = [history for network in networks for history in network.histories]
-    return Trained(model, histories, ops.convert_to_numpy(mixed))
 
 
 def _pairs_in(part: Part, vocabulary_size: int, most: int) -> np.ndarray:

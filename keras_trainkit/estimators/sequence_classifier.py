@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -7,20 +8,28 @@ import keras
 import numpy as np
 
 from keras_trainkit.estimators._classifier import Classifier
-from keras_trainkit.estimators._estimator import Data, Plan, Recipe
+from keras_trainkit.estimators._estimator import Data, Plan, Recipe, Splits
+from keras_trainkit.estimators._mixture import mean_with
 from keras_trainkit.estimators._parts import Part, Rows
+from keras_trainkit.estimators._recipe import choice
 from keras_trainkit.estimators._sequence_estimator import (
     SequenceEstimator,
     shape_network,
 )
 from keras_trainkit.estimators._sequence_recipe import (
+    chosen_for_shapes,
+    mlp_share,
     reads_shapes,
     series_in_folds,
 )
 from keras_trainkit.estimators._sequences import Sequences
 from keras_trainkit.estimators._shape_part import (
+    all_rows,
+    as_sure_as_right,
     fitted_shapes,
 )
+from keras_trainkit.estimators._step_network import step_network
+from keras_trainkit.estimators._table_recipe import chosen as chosen_for_tables
 from keras_trainkit.estimators._training import Goal, Trained, train
 
 
@@ -145,6 +154,7 @@ class SequenceClassifier(Classifier, SequenceEstimator):
         convolution_mean: bool | None = None,
         features_per_kernel: int | None = None,
         segments: int | None = None,
+        mlp_weight: float | None = None,
         dropout: float | None = None,
         recurrent_dropout: float | None = None,
         epochs: int | None = None,
@@ -172,6 +182,7 @@ class SequenceClassifier(Classifier, SequenceEstimator):
         self.convolution_mean = convolution_mean
         self.features_per_kernel = features_per_kernel
         self.segments = segments
+        self.mlp_weight = mlp_weight
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
         self.epochs = epochs
@@ -189,11 +200,29 @@ class SequenceClassifier(Classifier, SequenceEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _leaves_out_each(self, rows: int) -> bool:
-        return self.validation is None and self._reads_shapes(rows)
+    def _leaves_out_each(self, source: Sequences, rows: np.ndarray) -> bool:
+        if self.validation is not None or not reads_shapes(len(rows), self._given()):
+            return False
+        return not self._mlp_share(source, rows)[0]
 
-    def _reads_shapes(self, rows: int) -> bool:
-        return reads_shapes(rows, self._given())
+    def _mlp_share(self, source: Sequences, rows: np.ndarray) -> tuple[float, str]:
+        lengths = source.take(rows).lengths()
+        return mlp_share(lengths, source.channels, self._given())
+
+    def _chosen(self, source: Sequences, splits: Splits, goal: Goal) -> Recipe:
+        training, rows = splits[0][0], np.union1d(*splits[0])
+        if not reads_shapes(len(training), self._given()):
+            return super()._chosen(source, splits, goal)
+        longest = int(source.take(rows).lengths().max())
+        share = self._mlp_share(source, rows)
+        recipe = chosen_for_shapes(longest, share, self._given())
+        if not share[0]:
+            return recipe
+        steps = min(longest, recipe["max_length"]["value"])
+        columns = steps * source.channels
+        of_mlp = chosen_for_tables(len(training), columns, goal.task, self.preset, {})
+        read = choice(steps, "all that are read of the longest row")
+        return {**of_mlp, "mlp_steps": read, **recipe}
 
     def _train(
         self,
@@ -209,10 +238,23 @@ class SequenceClassifier(Classifier, SequenceEstimator):
             build = functools.partial(plan.network, seen)
             return train(plan.recipe, build, parts, goal, seed, folder), plan.recipe
         values = {name: entry["value"] for name, entry in plan.recipe.items()}
-        missing = plan.notes["missing"]["value"]
-        model, features = shape_network(goal, missing, seen, values, seed)
-        trained, choices = fitted_shapes(model, features, parts[0], data, goal)
-        return trained, plan.recipe | choices
+        missing, (part,) = plan.notes["missing"]["value"], parts
+        if not values["mlp_weight"]:
+            model, features = shape_network(goal, missing, seen, values, seed)
+            trained, choices = fitted_shapes(model, features, part, data, goal)
+            return trained, plan.recipe | choices
+        every, is_free = part, self.validation is None and data.order is None
+        if is_free and reads_shapes(len(data.rows), self._given()):
+            every = all_rows(part, data)  # each of which can be left out
+        model, features = shape_network(goal, missing, every.training, values, seed)
+        shapes, choices = fitted_shapes(model, features, every, data, goal)
+        outputs = as_sure_as_right(shapes, part.validation.y)
+        build = functools.partial(step_network, goal, missing, seen)
+        steps = dataclasses.replace(goal, steps_at_once=Goal.steps_at_once)
+        network = train(plan.recipe, build, parts, steps, seed, folder)
+        rest = 1 - values["mlp_weight"], part, steps, values
+        mixed = mean_with([network], [shapes.model], outputs, *rest)
+        return mixed, plan.recipe | choices
 
     def _rows_in_folds(self, source: Sequences) -> int:
         return series_in_folds(source.channels, self._given())

@@ -20,6 +20,7 @@ from keras_trainkit.estimators._estimator import (
     Splits,
     trained_rows,
 )
+from keras_trainkit.estimators._mixture import mean_with
 from keras_trainkit.estimators._padding import steps_of
 from keras_trainkit.estimators._parts import Part, Rows
 from keras_trainkit.estimators._read_length import check_read_length, tell_unread
@@ -46,7 +47,7 @@ from keras_trainkit.estimators._training import (
     train,
     trained_networks,
 )
-from keras_trainkit.estimators._word_part import beside_words, fitted_words
+from keras_trainkit.estimators._word_part import fitted_words
 from keras_trainkit.layers import Bigrams
 
 _SPLITS = ("whitespace", "character")
@@ -349,8 +350,10 @@ class TextClassifier(Classifier, Estimator):
         if values["linear_weight"] < 1:
             trained = trained_networks(values, build, read, goal, seed, folder)
             networks = list(trained)
-        mixed = beside_words(networks, linear, outputs, parts[0], goal, values)
-        return mixed, recipe
+        weight = values["linear_weight"]
+        return mean_with(
+            networks, linear, outputs, weight, parts[0], goal, values
+        ), recipe
 
     def _encoded(self, X: Any) -> np.ndarray:  # noqa: N803
         texts = read_texts(X).values
