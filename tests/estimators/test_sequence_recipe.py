@@ -9,6 +9,7 @@ from keras_trainkit.estimators._sequence_recipe import (
     chosen_for_shapes,
     chosen_for_texts,
     like_lengths,
+    mlp_share,
     reads_shapes,
     series_in_folds,
     vector_epochs,
@@ -152,9 +153,25 @@ def test_shapes_are_read_where_no_argument_of_a_network_is_given(rows, given, ex
 
 
 def test_shapes_are_as_many_as_published():
-    found = chosen_for_shapes(30, {"segments": 7})
+    found = chosen_for_shapes(30, (0.5, "half"), {"segments": 7})
     assert 84 * found["features_per_kernel"]["value"] == 9_996
     assert found["segments"] == {"value": 7, "reason": "given"}
+
+
+@pytest.mark.parametrize(
+    ("lengths", "channels", "share", "reason"),
+    [
+        ([40] * 999, 1, 0.0, "999 rows, fewer than 1,000"),
+        ([40] * 1_000, 5, 0.5, "half: 1,000 sequences of one length, of 200 values"),
+        ([40] * 1_000, 6, 0.0, "240 values of a sequence, more than 200"),
+        ([40] * 1_000 + [39], 1, 0.0, "sequences of several lengths"),
+    ],
+)
+def test_an_mlp_reads_many_sequences_of_one_length(lengths, channels, share, reason):
+    found, why = mlp_share(np.array(lengths), channels, {"mlp_weight": None})
+    assert found == share and reason in why
+    given = mlp_share(np.array(lengths), channels, {"mlp_weight": 0.25})
+    assert given == (0.25, "given")
 
 
 def test_pooling_follows_the_steps_that_are_read():
