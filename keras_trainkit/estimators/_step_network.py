@@ -9,8 +9,8 @@ from keras_trainkit._types import Model
 from keras_trainkit.estimators._parts import Rows
 from keras_trainkit.estimators._sequence_estimator import linear_network
 from keras_trainkit.estimators._training import Goal, predicted, targets
-from keras_trainkit.layers import MemberMean, PiecewiseLinearEmbedding
-from keras_trainkit.models import MemberModel, mlp
+from keras_trainkit.layers import PiecewiseLinearEmbedding
+from keras_trainkit.models import mlp
 
 
 def step_network(
@@ -36,7 +36,7 @@ def step_network(
         task=goal.task,
         classes=goal.classes,
     )
-    mean = network.layers[-1]
-    members = keras.Model(network.input, mean.input, name="mlp")(past.output)
-    outputs = MemberMean.from_config(mean.get_config())(members)
-    return MemberModel(past.input, outputs, name="mlp_of_steps")
+    last = network.layers[-1]
+    x = keras.Model(network.input, last.input, name="mlp")(past.output)
+    outputs = type(last).from_config(last.get_config())(x)
+    return type(network)(past.input, outputs, name="mlp_of_steps")

@@ -41,7 +41,9 @@ class SequenceClassifier(Classifier, SequenceEstimator):
     | arguments given          | model                                                 |
     | ------------------------ | ----------------------------------------------------- |
     | none of a network, up to | `models.mini_rocket`: a linear model of fixed shapes  |
-    | 8,000 training rows      | and of levels, fitted by ridge regression in seconds  |
+    | 8,000 training rows      | and of levels, fitted by ridge regression in seconds; |
+    |                          | for many sequences of one length the mean of it and   |
+    |                          | of an MLP of all values by their place (`mlp_weight`) |
     | any of a network, or     | `models.bilstm_attention`, trained by                 |
     | `features_per_kernel=0`  | `optimizers.AdamW` and `callbacks.CooldownOnPlateau`; |
     |                          | of one channel the mean of convolutions, without      |
@@ -52,9 +54,9 @@ class SequenceClassifier(Classifier, SequenceEstimator):
 
     The linear model is fitted to all rows, and tells each by what it would be without
     it, or without its group. That corrects the probabilities
-    (`layers.TemperatureScaling`) and sizes the sets of `predict_set`. Of a network rows
-    kept for validation do, and choose its best epoch; with `folds` all rows, each of
-    which is left out by one of several networks.
+    (`layers.TemperatureScaling`) and sizes the sets of `predict_set`. Of a network, and
+    where there is an MLP, rows kept for validation do, and choose its best epoch; with
+    `folds` all rows, each of which is left out by one of several networks.
 
     A value that is NaN is told from measured ones (`layers.MissingIndicator`), if any
     is NaN in the rows of `fit`; infinite ones are refused.
@@ -74,6 +76,9 @@ class SequenceClassifier(Classifier, SequenceEstimator):
         features_per_kernel: Int >= 0, as in `layers.MiniRocket`; 0 for a network in its
             place. Or None.
         segments: Int >= 0, as in `models.mini_rocket`. Or None.
+        mlp_weight: Float in [0, 1). Share of an MLP (`models.mlp`) that reads all
+            values by their place, beside the linear model of shapes; 0 for none. None:
+            0.5 for 1,000 to 8,000 sequences of one length and at most 200 values.
         dropout: Float in [0, 1), or None.
         recurrent_dropout: Float in [0, 1). Share of the states dropped on their way
             into the gates, or None.
@@ -89,7 +94,7 @@ class SequenceClassifier(Classifier, SequenceEstimator):
             leaves out. Counts in training and in the choice of the best epoch.
         validation: Float in (0, 1), share of the rows, int >= 1, number of rows, or
             row numbers, kept from training. The rows are drawn class by class, see also
-            `fit`. None: no row, of a network 0.2, or folds.
+            `fit`. None: no row, of a network or an MLP 0.2, or folds.
         folds: Int >= 2. Networks that leave out another part of the rows each, so that
             all rows are trained on; `model_` is their `models.ensemble`. None: five
             for 20 to 100 rows of one channel without recurrent layers, one network
@@ -114,7 +119,7 @@ class SequenceClassifier(Classifier, SequenceEstimator):
         calibrated_model_: The same with corrected probabilities, which predicts.
         temperature_: Float, by which logits are divided; at most 1 with folds. Near
             1 where the validation rows are few.
-        history_: Dict of name to one value per epoch; empty without a network. With
+        history_: Dict of name to one value per epoch; empty where none is trained. With
             folds one training after the other, its number as "fold".
         recipe_: Dict of name to `{"value": ..., "reason": ...}`: what was chosen.
         conformity_scores_: `(validation rows,)`. 1 less the probability of the truth,
