@@ -142,7 +142,10 @@ class SequenceEstimator(Estimator):
         )
 
     def _chosen(self, source: Sequences, splits: Splits, goal: Goal) -> Recipe:
-        """Each number of the recipe but those of `_plan`: here of a network."""
+        """Each number of the recipe but those of `_plan`."""
+        return self._of_network(source, splits, goal)
+
+    def _of_network(self, source: Sequences, splits: Splits, goal: Goal) -> Recipe:
         longest = int(source.take(trained_rows(splits)).lengths().max())
         return chosen_for_measurements(
             len(splits[0][0]),

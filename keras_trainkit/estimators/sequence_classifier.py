@@ -217,7 +217,7 @@ class SequenceClassifier(Classifier, SequenceEstimator):
     def _chosen(self, source: Sequences, splits: Splits, goal: Goal) -> Recipe:
         training, rows = splits[0][0], np.union1d(*splits[0])
         if not reads_shapes(len(training), self._given()):
-            return super()._chosen(source, splits, goal)
+            return self._of_network(source, splits, goal)
         longest = int(source.take(rows).lengths().max())
         share = self._mlp_share(source, rows)
         recipe = chosen_for_shapes(longest, share, self._given())
