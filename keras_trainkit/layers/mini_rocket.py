@@ -20,6 +20,7 @@ CHOICES = np.array(list(itertools.combinations(range(TAPS), HIGH)))
 KERNELS = len(CHOICES)
 MOST_CHANNELS = 9  # that one kernel reads
 LARGEST = 1e36  # value, of which a kernel adds up a hundred
+ROUNDING = 2e-6  # of the terms that a kernel adds up: as good as 0, and above it
 GOLDEN_RATIO = (5**0.5 + 1) / 2
 
 
@@ -125,7 +126,9 @@ class MiniRocket(keras.layers.Layer):
         """Takes the thresholds from `data`, afresh at every call.
 
         A threshold is a quantile of the responses of its kernel to one row, drawn for
-        the kernel and the dilation.
+        the kernel and the dilation; and a little above it, so that responses which
+        equal it but for rounding are not above, whatever computes them. Those to steps
+        that are all alike are such, and those to a row of few steps.
 
         Args:
             data: One array `(rows, time, channels)` of numbers, of any length.
@@ -149,18 +152,21 @@ class MiniRocket(keras.layers.Layer):
         random = np.random.default_rng(self.seed)
         channels = [_drawn_channels(x.shape[2], random) for _ in self._dilations]
         self.channels.assign(np.stack(channels))
-        quantiles = np.arange(1, self.features_per_kernel * KERNELS + 1) * GOLDEN_RATIO
-        left, thresholds = iter(quantiles % 1), []
+        shares = np.arange(1, self.features_per_kernel * KERNELS + 1) * GOLDEN_RATIO
+        left, thresholds = iter(shares % 1), []
         for number, (_, count) in enumerate(self._dilations):
             drawn = random.integers(len(x), size=KERNELS)
             rows, places = np.unique(drawn, return_inverse=True)
             responses = self._responses(x[rows], valid[rows], number)
             responses = as_numpy(responses)[places, :, np.arange(KERNELS)]
-            found = [
+            quantiles = [
                 np.quantile(one[np.isfinite(one)], [next(left) for _ in range(count)])
                 for one in responses
             ]
-            thresholds.append(np.stack(found, axis=1))
+            found = np.stack(quantiles, axis=1)
+            sizes = _sizes(x[rows], valid[rows], channels[number])
+            sizes = sizes[places, np.arange(KERNELS)]
+            thresholds.append(found + ROUNDING * (sizes + np.abs(found)))
         self.thresholds.assign(np.concatenate(thresholds))
         self._is_adapted = True
 
@@ -283,6 +289,13 @@ def _drawn_channels(channels: int, random: np.random.Generator) -> np.ndarray:
         count = int(2 ** random.uniform(0, most))
         chosen[random.choice(channels, count, replace=False), kernel] = 1
     return chosen
+
+
+def _sizes(x: np.ndarray, valid: np.ndarray, channels: np.ndarray) -> np.ndarray:
+    """Size of the terms that each kernel adds up in each row, `(rows, 84)`."""
+    squares = np.where(valid[:, :, None], x, 0).astype("float64") ** 2
+    means = squares.sum(axis=1) / valid.sum(axis=1, keepdims=True)
+    return np.sqrt(means) @ channels * np.abs(_weights()[:, 0]).sum()
 
 
 def _taps(x: Tensor, dilation: int) -> Tensor:

@@ -79,6 +79,23 @@ def test_thresholds_are_quantiles_of_the_responses_to_one_row():
     assert np.abs(features[0] - expected)[: 2 * 84].max() < 1.5 / 42
 
 
+@pytest.mark.parametrize("kind", ["levels", "windows"])
+def test_responses_that_equal_a_threshold_but_for_rounding_are_not_above(kind):
+    """Any order of a sum tells alike: of long levels, or where a window is all."""
+    random = np.random.default_rng(0)
+    if kind == "levels":
+        x = np.repeat(random.integers(0, 7, size=(4, 3, 1)) * 0.37 + 0.1, 20, axis=1)
+        dilations = [(1, 2), (2, 1), (7, 1)]
+    else:
+        x, dilations = random.normal(size=(4, 9, 1)), [(1, 4)]
+    rocket = adapted(x.astype("float32"), features_per_kernel=4)
+    found = ops.convert_to_numpy(rocket(x.astype("float32")))
+    for row, features in zip(x.astype("float32"), found, strict=True):
+        assert_close(
+            features, by_hand(rocket, row.astype("float64"), dilations), atol=1e-6
+        )
+
+
 @pytest.mark.parametrize("before", [0, 3, 25])
 @pytest.mark.parametrize("length", [1, 7, 40])
 def test_padding_changes_nothing_whatever_it_holds(length, before):
