@@ -74,22 +74,33 @@ def read_folder(
     """
     folder = _path(path)
     files = [*names, FIELDS]
+    fields = _read_fields(folder) if (folder / FIELDS).is_file() else None
+    if fields is not None and fields.get("estimator") != owner:
+        _refuse(f"must be of a {owner}", f"{fields.get('estimator')!r} in {folder}")
     missing = [name for name in files if not (folder / name).is_file()]
-    if missing:
+    if missing or fields is None:
         _refuse(f"must hold {', '.join(files)}", f"{folder}, without {missing}")
     try:
-        fields = json.loads((folder / FIELDS).read_text("utf-8"))
-        layers = [_loaded_layer(folder / name) for name in names]
+        return [_loaded_layer(folder / name) for name in names], fields
     except Exception as error:  # of whatever a broken or foreign file brings about
-        raise ValueError(
-            f"{PURPOSE} must hold files as `save` wrote them. Received: {folder}, "
-            f"{type(error).__name__}: {error}."
-        ) from error
+        raise _broken(folder, error) from error
+
+
+def _read_fields(folder: pathlib.Path) -> dict[str, Any]:
+    try:
+        fields = json.loads((folder / FIELDS).read_text("utf-8"))
+    except Exception as error:
+        raise _broken(folder, error) from error
     if not isinstance(fields, dict) or fields.get("format") != FORMAT:
         _refuse(f"must be of the format {FORMAT}", f"another in {folder}")
-    if fields.get("estimator") != owner:
-        _refuse(f"must be of a {owner}", f"{fields.get('estimator')!r} in {folder}")
-    return layers, fields
+    return fields
+
+
+def _broken(folder: pathlib.Path, error: Exception) -> ValueError:
+    return ValueError(
+        f"{PURPOSE} must hold files as `save` wrote them. Received: {folder}, "
+        f"{type(error).__name__}: {error}."
+    )
 
 
 def packed(model: Model) -> bytes:
