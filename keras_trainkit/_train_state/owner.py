@@ -33,7 +33,7 @@ class Owner:
         folder: Folder that is there.
 
     Raises:
-        ValueError: Another process works in it, and lives.
+        ValueError: Another process works in it, and lives; or it cannot be written to.
     """
 
     def __init__(self, folder: pathlib.Path):
@@ -41,8 +41,12 @@ class Owner:
         self._folder = folder
         self.file = folder / f"{_PREFIX}{self._pid}.{uuid.uuid4().hex[:12]}.json"
         self._refreshed = time.monotonic()
-        self._announce()
-        self._refuse_others(spare_own=False)
+        try:
+            self._announce()
+            self._refuse_others(spare_own=False)
+        except OSError as error:
+            self.release()
+            raise not_writable(folder, error) from error
 
     def refresh(self, *, now: bool = False) -> None:
         """Says, once in a while, that the process still lives.
@@ -100,8 +104,12 @@ class Owner:
 
     def _announce(self) -> None:
         temporary = self._folder / f".{self.file.name}.new"
-        temporary.write_text(json.dumps(this_process()))
-        os.replace(temporary, self.file)
+        try:
+            temporary.write_text(json.dumps(this_process()))
+            os.replace(temporary, self.file)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
     def _refuse_others(self, *, spare_own: bool) -> None:
         """Deletes what dead ones have left, and goes if one lives.
@@ -122,6 +130,14 @@ class Owner:
             for path in self._folder.glob(f".{_PREFIX}*.new"):
                 if _is_silent(path, self.file):  # of a process killed while it wrote
                     path.unlink(missing_ok=True)
+
+
+def not_writable(folder: pathlib.Path, error: OSError) -> ValueError:
+    """The error for a folder in which nothing can be kept."""
+    return ValueError(
+        "`directory` is the folder of the state and must be one that this process may "
+        f"write to, on a disk with room left. Received: {str(folder)!r}: {error}"
+    )
 
 
 def _read(path: pathlib.Path) -> dict[str, Any] | None:

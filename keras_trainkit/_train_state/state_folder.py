@@ -7,7 +7,7 @@ import weakref
 from typing import Any
 
 from keras_trainkit._train_state.generations import Generations
-from keras_trainkit._train_state.owner import Owner
+from keras_trainkit._train_state.owner import Owner, not_writable
 from keras_trainkit._train_state.state_file import DamagedState
 from keras_trainkit._train_state.writer import Writer, wait_for_folder
 
@@ -84,9 +84,5 @@ def _writable(directory: str | os.PathLike[str]) -> pathlib.Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise ValueError(
-            "`directory` is the folder of the state and must be one that this "
-            "process may write to, on a disk with room left. "
-            f"Received: {str(folder)!r}: {error}"
-        ) from error
+        raise not_writable(folder, error) from error
     return folder

@@ -1,7 +1,9 @@
 """One process at a time in a folder."""
 
+import errno
 import json
 import os
+import pathlib
 import subprocess
 import sys
 import threading
@@ -221,3 +223,15 @@ def test_an_unreadable_file_of_an_owner_counts_as_one_of_another_host(tmp_path, 
     (tmp_path / "owner.7.json").write_text(text)
     with pytest.raises(ValueError, match="process 7 on host unknown"):
         Owner(tmp_path)
+
+
+def test_a_disk_without_room_is_told_and_nothing_is_left(tmp_path, monkeypatch):
+    def write_text(path, text):
+        path.touch()  # which takes no room
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pathlib.Path, "write_text", write_text)
+    words = "^`directory` is .* on a disk with room left. Received: .*No space left"
+    with pytest.raises(ValueError, match=words):
+        Owner(tmp_path)
+    assert not list(tmp_path.iterdir())
