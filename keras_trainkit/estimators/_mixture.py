@@ -41,7 +41,8 @@ def mean_with(
     compile_network(model, values, part.training, goal)
     if not networks:
         return Trained(model, [], outputs)
-    mean = MemberMean(model.layers[-1].kind, shares=[1 - weight, weight])
+    shares = [1 - weight, weight]
+    mean = MemberMean(model.layers[-1].kind, shares=shares, dtype="float32")
     of_networks = np.concatenate([network.outputs for network in networks])
     mixed = mean(np.stack([of_networks, outputs], axis=1))
     histories = [history for network in networks for history in network.histories]

@@ -201,8 +201,10 @@ def _training_data(
 
 
 def rows_at_once(x: Any) -> int:
-    """Rows that are predicted together: fewer of long sequences."""
-    steps = x.shape[1] if getattr(x, "ndim", 0) == 3 else 1
+    """Rows that are predicted together: fewer of long sequences, or of long texts."""
+    axes = getattr(x, "ndim", 0)
+    is_long = axes == 3 or (axes == 2 and x.dtype.kind == "i")
+    steps = x.shape[1] if is_long else 1
     return max(1, min(PREDICTED_AT_ONCE, STEPS_AT_ONCE // max(1, steps)))
 
 

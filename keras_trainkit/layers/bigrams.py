@@ -98,11 +98,10 @@ class Bigrams(keras.layers.Layer):
         if not self.built:
             self.build(ids.shape)
         size = self.vocabulary_size
-        codes = _pair_codes(np.where(ids < size, ids, 1).astype("int64"), size, np)
-        at_once = max(1, COUNTED_AT_ONCE // codes.shape[1])
+        at_once = max(1, COUNTED_AT_ONCE // (ids.shape[1] + 1))
         found = [
-            _different(codes[start : start + at_once], size**2)
-            for start in range(0, len(codes), at_once)
+            _different_pairs(ids[start : start + at_once], size)
+            for start in range(0, len(ids), at_once)
         ]
         pairs, counts = np.unique(np.concatenate(found), return_counts=True)
         kept = np.sort(pairs[np.argsort(-counts, kind="stable")[: self.num_bigrams]])
@@ -116,10 +115,11 @@ class Bigrams(keras.layers.Layer):
             purpose = "has pairs of words that it takes from texts"
             self._is_adapted = check_adapted(self, self.bigrams, purpose)
         size = self.vocabulary_size
-        ids = ops.maximum(ops.cast(inputs, "int32"), 0)
+        # Before they are of 32 bits, in which larger ids would be others.
+        wide = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "int32"))
+        ids = ops.cast(ops.where(wide < size, ops.maximum(wide, 0), 1), "int32")
         if mask is not None:
             ids = ops.where(valid_steps(inputs, mask), ids, 0)
-        ids = ops.where(ids < size, ids, 1)
         codes = _pair_codes(ids, size, ops)
         table = ops.cast(self.bigrams, "int32")
         kept = table[:, 0] * size + table[:, 1]
@@ -166,20 +166,26 @@ def _before(numbers: Any, numpy: Any) -> Any:
     return numpy.pad(numbers, ((0, 0), (1, 0)))[:, :-1]
 
 
-def _different(codes: np.ndarray, most: int) -> np.ndarray:
-    """Codes above 0 of each row, each once, one row behind the other."""
+def _different_pairs(ids: np.ndarray, size: int) -> np.ndarray:
+    """Codes of the pairs of each row, each once, one row behind the other."""
+    known, most = np.where(ids < size, ids, 1).astype("int64"), size**2
+    codes = _pair_codes(known, size, np)
     of_rows = np.unique(codes + most * np.arange(len(codes))[:, None]) % most
     return of_rows[of_rows > 0]
 
 
 def _checked_ids(data: Any) -> np.ndarray:
-    ids = as_numpy(data)
-    if ids.dtype.kind not in "iu" or ids.ndim != 2 or not len(ids):
-        received = f"{ids.dtype} of the shape {ids.shape}"
-    elif ids.min(initial=0) < 0:
-        received = f"an id of {ids.min()}"
+    try:
+        ids = as_numpy(data)
+    except ValueError:
+        received = "lists of different lengths"
     else:
-        return ids
+        if ids.dtype.kind not in "iu" or ids.ndim != 2 or not len(ids):
+            received = f"{ids.dtype} of the shape {ids.shape}"
+        elif ids.min(initial=0) < 0:
+            received = f"an id of {ids.min()}"
+        else:
+            return ids
     raise ValueError(
         "`data` holds the words whose pairs are counted and must be integers of at "
         f"least 0, (rows, time), with a row. Received: {received}."

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from keras_trainkit import data, models
 from keras_trainkit.estimators import TextClassifier
 from keras_trainkit.estimators._sequence_recipe import chosen_for_texts
+from keras_trainkit.estimators._training import rows_at_once
 from keras_trainkit.layers import Bigrams
 
 SMALL = {"units": (4,), "embedding_units": 8, "epochs": 2, "random_state": 0}
@@ -202,3 +203,28 @@ def test_words_beyond_the_largest_vocabulary_are_one(monkeypatch, tmp_path):
         assert_close(same.predict_proba(texts), both.predict_proba(texts))
     (bigrams,) = (one for one in both.model_.layers if isinstance(one, Bigrams))
     assert bigrams.vocabulary_size == 5
+
+
+def test_in_half_precision_what_validation_rows_are_told_keeps_its_digits():
+    """Temperature, sets and scores are made of it."""
+
+    class Keeps(TextClassifier):
+        def _after_training(self, outputs, y, validated):
+            self.outputs = outputs
+            super()._after_training(outputs, y, validated)
+
+    texts, y = opinions(60)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        both = Keeps(**SMALL).fit(texts, y)
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert both.outputs.dtype == "float32"
+    assert not np.array_equal(both.outputs, both.outputs.astype("float16"))
+
+
+def test_few_long_texts_are_read_together():
+    """A linear model of many classes keeps two vectors for each word of all of them."""
+    for words, rows in ((100, 1024), (1000, 131)):
+        assert rows_at_once(np.zeros((5000, words), "int32")) == rows

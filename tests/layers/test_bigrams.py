@@ -1,3 +1,6 @@
+import sys
+import tracemalloc
+
 import keras
 import numpy as np
 import pytest
@@ -16,6 +19,7 @@ ROWS = np.array(
     ]
 )
 SIZE = 4
+bigrams_module = sys.modules[Bigrams.__module__]
 
 
 def numbers_by_hand(row, pairs, size=SIZE):
@@ -102,6 +106,29 @@ def test_the_largest_vocabulary_has_pairs_of_their_own():
         Bigrams(46_341)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "int64"])
+def test_ids_that_32_bits_do_not_hold_are_unknown_words(dtype):
+    if (keras.config.backend(), dtype) == ("jax", "int64"):
+        pytest.skip("JAX makes them int32 before any layer")
+    # 2**32 + 2 in the last 32 bits is 2; 2**40 is 0, which would be padding.
+    rows = np.array([[2**32 + 2, 3], [2**40, 3]], dtype)
+    expected = numbers_of(adapted(), np.array([[1, 3], [1, 3]]))
+    assert numbers_of(adapted(), rows) == expected
+
+
+def test_pairs_of_many_texts_are_counted_in_little_memory(monkeypatch):
+    monkeypatch.setattr(bigrams_module, "COUNTED_AT_ONCE", 10_000)
+    rows = np.full((20_000, 50), 2, "int32")  # 4 MB
+    layer = Bigrams(SIZE, 20)
+    layer.adapt(rows[:1])
+    tracemalloc.start()
+    layer.adapt(rows)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 8e6
+    assert set(pairs_of(layer)) == {(0, 0), (0, 2), (2, 0), (2, 2)}
+
+
 def test_half_precision_keeps_the_numbers():
     rows = np.array([[3001, 3002, 3003]])
     layer = Bigrams(4000, 9, dtype="float16")
@@ -132,6 +159,7 @@ def test_it_is_refused_before_it_is_adapted():
         (np.zeros((0, 3), int), r"shape \(0, 3\)"),
         (np.array([[1, -2]]), "an id of -2"),
         (np.array([[True]]), "bool of the shape"),
+        ([[1, 2], [3]], "lists of different lengths"),
     ],
 )
 def test_what_are_no_ids_is_refused(data, received):
