@@ -13,6 +13,7 @@ from keras_trainkit.layers._adapted import add_adapted_weight, check_adapted
 from keras_trainkit.layers._lost_mask import warn_of_lost_mask
 
 COUNTED_AT_ONCE = 2**23  # pairs
+SMALL_TYPES = ("int8", "int16", "uint8", "uint16")  # which do not hold every size
 
 
 @serializable
@@ -115,9 +116,12 @@ class Bigrams(keras.layers.Layer):
             purpose = "has pairs of words that it takes from texts"
             self._is_adapted = check_adapted(self, self.bigrams, purpose)
         size = self.vocabulary_size
-        # Before they are of 32 bits, in which larger ids would be others.
-        wide = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "int32"))
-        ids = ops.cast(ops.where(wide < size, ops.maximum(wide, 0), 1), "int32")
+        ids = inputs
+        if keras.backend.standardize_dtype(ids.dtype) in SMALL_TYPES:
+            ids = ops.cast(ids, "int32")
+        # Before the others are of 32 bits, in which larger ids would be small ones.
+        ids = ops.where(ids < size, ids, 1)
+        ids = ops.cast(ops.where(ids > 0, ids, 0), "int32")
         if mask is not None:
             ids = ops.where(valid_steps(inputs, mask), ids, 0)
         codes = _pair_codes(ids, size, ops)
