@@ -29,6 +29,7 @@ def both():
     patch.undo()
 
 
+@pytest.mark.slow
 def test_places_are_told_which_shapes_leave_out(both):
     x, y = places(300, seed=1)
     shapes = SequenceClassifier(**SMALL, mlp_weight=0).fit(*places(300))
@@ -37,6 +38,7 @@ def test_places_are_told_which_shapes_leave_out(both):
     assert len(both.history_["loss"]) > 1 and shapes.history_ == {}
 
 
+@pytest.mark.slow
 def test_rows_that_neither_was_fitted_to_size_the_sets(both):
     assert both.recipe_["validation_rows"]["value"] == 60
     assert len(both.conformity_scores_) == 60
@@ -46,6 +48,7 @@ def test_rows_that_neither_was_fitted_to_size_the_sets(both):
     assert 0.65 < covered < 0.95
 
 
+@pytest.mark.slow
 def test_the_shapes_are_fitted_to_all_rows(both):
     """As without the MLP, but for how sure they are."""
     x, y = places(300)
@@ -57,6 +60,7 @@ def test_the_shapes_are_fitted_to_all_rows(both):
     assert np.corrcoef(found[:, 0], expected[:, 0])[0, 1] > 0.95
 
 
+@pytest.mark.slow
 def test_saved_it_predicts_the_same(both, tmp_path):
     x, _ = places(20, seed=3)
     both.save(tmp_path / "both")

@@ -96,6 +96,7 @@ def test_rows_of_validation_are_told_by_what_was_fitted_without_them():
     assert_close(alone.conformity_scores_, expected, atol=5e-3)
 
 
+@pytest.mark.slow
 def test_beside_a_network_probabilities_are_averaged_as_its_weight_says():
     texts, y = opinions(80, 3)
     shares = (0, 0.25, 1)
@@ -176,6 +177,7 @@ def test_another_loss_has_no_linear_model():
     assert "the given loss" in found["num_bigrams"]["reason"]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:40 of 40 texts have more than 250 words")
 def test_it_reads_more_of_a_long_text_than_the_network():
     words = WORDS * 60  # 360, of which the network reads 250
@@ -193,6 +195,7 @@ def test_it_reads_more_of_a_long_text_than_the_network():
     assert_close(*given.predict_proba(texts[:2]))
 
 
+@pytest.mark.slow
 def test_words_beyond_the_largest_vocabulary_are_one(monkeypatch, tmp_path):
     monkeypatch.setattr(Bigrams, "max_vocabulary_size", 5)
     texts, y = opinions(60)
