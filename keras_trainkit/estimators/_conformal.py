@@ -95,7 +95,8 @@ def _logits_of_folds(model: Model, folds: int) -> list[Tensor]:
         own = np.concatenate(of_networks[fold::folds])
         members = [network(model.input) for network in networks[fold::folds]]
         together = members[0] if len(members) == 1 else ops.concatenate(members, axis=1)
-        average = MemberMean(mean.kind, shares=(own / own.sum()).tolist())
+        shares, dtype = (own / own.sum()).tolist(), mean.dtype_policy
+        average = MemberMean(mean.kind, shares=shares, dtype=dtype)
         found.append(average(together))
     return found
 

@@ -5,9 +5,11 @@ import json
 import keras
 import numpy as np
 import pytest
+from comparing import assert_equal
 
 from keras_trainkit import callbacks, data, layers, models, optimizers
 from keras_trainkit.estimators import TableClassifier, TableRegressor, _classifier
+from keras_trainkit.estimators._conformal import _logits_of_folds
 from keras_trainkit.estimators._training import steps_per_execution
 
 SMALL = {"folds": 2, "members": 2, "hidden_units": (8,), "epochs": 3}
@@ -298,3 +300,20 @@ def test_the_mean_of_networks_is_made_surer_only(monkeypatch, of_one, of_all):
     classifier._after_training(outputs, np.array([0, 1, 0, 1]), [2, 2])
     assert classifier.temperature_ == of_all
     assert classifier.recipe_["temperature"]["value"] == of_all
+
+
+def test_half_precision_compares_networks_of_folds_in_all_digits():
+    networks = [models.mlp((2,), 3, (4,), task="classification") for _ in range(2)]
+    model, x = models.ensemble(networks), np.random.default_rng(0).normal(size=(9, 2))
+
+    def logits():
+        return keras.Model(model.input, _logits_of_folds(model, 2))(x)
+
+    expected = logits()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        found = logits()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    for fold, same in zip(found, expected, strict=True):
+        assert_equal(fold, same)
