@@ -168,7 +168,9 @@ def mlp_share(
 def series_in_folds(channels: int, given: Mapping[str, Any]) -> int:
     """Rows up to which classes are learned in folds; 0 for never."""
     is_bare = given.get("convolutions") is not None and not given["convolutions"]
-    return 0 if channels > 1 or is_bare or given.get("units") else FEW_SERIES
+    has_mlp = bool(given.get("mlp_weight"))
+    is_other = is_bare or has_mlp or bool(given.get("units"))
+    return 0 if channels > 1 or is_other else FEW_SERIES
 
 
 def chosen_for_texts(

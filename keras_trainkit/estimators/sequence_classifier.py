@@ -218,7 +218,7 @@ class SequenceClassifier(Classifier, SequenceEstimator):
         training, rows = splits[0][0], np.union1d(*splits[0])
         if not reads_shapes(len(training), self._given()):
             return self._of_network(source, splits, goal)
-        longest = int(source.take(rows).lengths().max())
+        longest = int(source.take(training).lengths().max())
         share = self._mlp_share(source, rows)
         recipe = chosen_for_shapes(longest, share, self._given())
         if not share[0]:
@@ -226,7 +226,7 @@ class SequenceClassifier(Classifier, SequenceEstimator):
         steps = min(longest, recipe["max_length"]["value"])
         columns = steps * source.channels
         of_mlp = chosen_for_tables(len(training), columns, goal.task, self.preset, {})
-        read = choice(steps, "all that are read of the longest row")
+        read = choice(steps, "all that are read of the longest training row")
         return {**of_mlp, "mlp_steps": read, **recipe}
 
     def _train(

@@ -132,3 +132,11 @@ def test_the_mlp_is_that_of_a_table_of_the_last_steps():
 def test_arguments_out_of_range_are_refused(given, words):
     with pytest.raises(ValueError, match=words):
         SequenceClassifier(**given).fit(*places(20))
+
+
+@pytest.mark.slow
+def test_few_series_of_one_channel_are_not_learned_in_folds():
+    x, y = places(60)
+    fitted = SequenceClassifier(**SMALL, mlp_weight=0.5).fit(x, y)
+    assert fitted.recipe_["folds"]["value"] is None
+    assert fitted.recipe_["validation_rows"]["value"] == 12
