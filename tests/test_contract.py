@@ -26,7 +26,8 @@ def cls_of(path):
 
 
 def own_arguments(cls):
-    parameters = inspect.signature(cls).parameters.values()
+    # Of a class whose `__init__` is inherited, Python 3.11.2 shows Keras' `__new__`.
+    _, *parameters = inspect.signature(cls.__init__).parameters.values()
     return {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}
 
 

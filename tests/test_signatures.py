@@ -4,6 +4,7 @@ import importlib
 import inspect
 import re
 
+import keras
 import pytest
 
 FAMILIES = (
@@ -30,6 +31,9 @@ def public_callables():
 
 def starred(function):
     kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    if inspect.isclass(function) and issubclass(function, keras.layers.Layer):
+        # Where it is inherited Python 3.11.2 shows the `__new__` of Keras.
+        function = function.__init__
     parameters = inspect.signature(function).parameters.values()
     return [p.name for p in parameters if p.kind in kinds]
 

@@ -50,7 +50,7 @@ def logits_of(classifier, texts):
     return classifier.model_.predict(classifier._encoded(texts), verbose=0)
 
 
-@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("classes", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_alone_it_is_logistic_regression_of_what_naive_bayes_weighs(classes):
     texts, y = opinions(120, classes)
     alone = TextClassifier(linear_weight=1, validation=0.2, **SMALL).fit(texts, y)
@@ -169,6 +169,7 @@ def test_arguments_out_of_range_are_refused(given, words):
         TextClassifier(**given).fit(["a b", "b c"] * 4, [0, 1] * 4)
 
 
+@pytest.mark.slow
 def test_another_loss_has_no_linear_model():
     texts, y = opinions(40)
     loss = keras.losses.BinaryFocalCrossentropy(from_logits=True)
@@ -208,6 +209,7 @@ def test_words_beyond_the_largest_vocabulary_are_one(monkeypatch, tmp_path):
     assert bigrams.vocabulary_size == 5
 
 
+@pytest.mark.slow
 def test_in_half_precision_what_validation_rows_are_told_keeps_its_digits():
     """Temperature, sets and scores are made of it."""
 
