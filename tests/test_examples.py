@@ -546,6 +546,7 @@ def test_train_bilstm_attention_leaves_out_sequences_without_a_step_and_says_so(
     assert "Left out: 1 sequences without a step" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_train_bilstm_attention_reads_nan_as_missing_in_rows_of_its_training(
     train_bilstm_attention, tmp_path
 ):

@@ -42,7 +42,11 @@ def with_a_hidden_input(rows, rng):
 
 
 @pytest.mark.parametrize(
-    "build", [lambda: LinearRegression(fit_intercept=False), LeastSquares]
+    "build",
+    [
+        lambda: LinearRegression(fit_intercept=False),
+        pytest.param(LeastSquares, marks=pytest.mark.slow),
+    ],
 )
 def test_of_a_linear_model_it_is_the_closed_form_within_its_standard_error(build):
     """Least squares on m rows of standard normal inputs, of what it does not see noise:

@@ -130,6 +130,7 @@ def test_pickled_and_saved_it_predicts_the_same(fitted, sequences, tmp_path):
         assert same.n_features_in_ == 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
 def test_names_of_channels_are_those_of_fit(sequences, levels, tmp_path):
     pl, pa = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
