@@ -338,7 +338,7 @@ class TextClassifier(Classifier, Estimator):
         # The linear model may read more of a text than the network.
         read = [Part(*(as_read(rows, values) for rows in part)) for part in parts]
         build = functools.partial(plan.network, as_read(seen, values))
-        if not values["num_bigrams"]:
+        if not values["num_bigrams"] or not values["linear_weight"]:
             return train(recipe, build, read, goal, seed, folder), recipe
         vocabulary_size = plan.attributes["vectorization_"].vocabulary_size()
         linear, outputs = fitted_words(parts, vocabulary_size, goal, values)

@@ -233,3 +233,13 @@ def test_few_long_texts_are_read_together():
     """A linear model of many classes keeps two vectors for each word of all of them."""
     for words, rows in ((100, 1024), (1000, 131)):
         assert rows_at_once(np.zeros((5000, words), "int32")) == rows
+
+
+@pytest.mark.slow
+def test_pairs_without_a_share_leave_the_network_alone():
+    texts, y = opinions(40)
+    made = [
+        TextClassifier(linear_weight=0, num_bigrams=count, **SMALL).fit(texts, y)
+        for count in (None, 5)
+    ]
+    assert_close(*(one.predict_proba(texts) for one in made))
