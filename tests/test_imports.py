@@ -67,6 +67,7 @@ PRIVATE_IMPORTS = {
         "callbacks._monitor",
         "data._row_times",
         "layers._classes",
+        "layers.radial_basis",
         "tuners._configuration_tree",
         "tuners._data_description",
         "tuners._patient_storage",

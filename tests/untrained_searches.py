@@ -5,7 +5,7 @@ import keras
 from keras_trainkit.estimators._training import Trained
 
 TINY = {"hidden_units": (4,), "members": 2, "epochs": 2, "numeric_embedding": False}
-TINY |= {"random_state": 3}
+TINY |= {"random_state": 3, "kernel_weight": 0}  # which would outdo them all
 
 
 def not_trained(calls):

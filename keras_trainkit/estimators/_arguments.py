@@ -49,6 +49,10 @@ _NUMBERS: dict[str, tuple[str, dict[str, float]]] = {
         "is the share of an MLP beside the shapes",
         {"at_least": 0, "below": 1},
     ),
+    "kernel_weight": (
+        "is the share of a kernel machine beside the networks",
+        {"at_least": 0, "below": 1},
+    ),
     "learning_rate": ("is the rate that is held", {"above": 0, "at_most": _LARGEST}),
     "weight_decay": ("pulls weights to 0", {"at_least": 0, "at_most": _LARGEST}),
     "label_smoothing": (

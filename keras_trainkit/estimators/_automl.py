@@ -145,7 +145,8 @@ def _chosen(job: Job, tuner: TrialTuner) -> Found:
     order = sorted(np.flatnonzero(counts), key=lambda n: (-counts[n], n))
     chosen = [candidates[number] for number in order]
     weights = [float(counts[number] / counts.sum()) for number in order]
-    model = _model_of(job, chosen, weights)
+    networks, shares = _networks_of(job, chosen, weights)
+    model = _model_of(job, chosen, networks, shares)
     seconds = now() - began
     began = now()
     outputs = _mean_of(model, chosen, weights)
@@ -160,6 +161,8 @@ def _chosen(job: Job, tuner: TrialTuner) -> Found:
         [history for _, history in histories],
         outputs,
         trials=[trial for trial, _ in histories],
+        networks=networks,
+        shares=shares,
     )
     return Found(trained, _recipe_of(job, chosen, weights, [*rows, last]))
 
@@ -221,20 +224,30 @@ def _warn_if_cut(candidates: Sequence[_Candidate]) -> None:
             )
 
 
-def _model_of(
+def _networks_of(
     job: Job, chosen: Sequence[_Candidate], weights: Sequence[float]
-) -> Model:
-    """The networks of the trials as one model, compiled as the recipe is."""
-    networks, of_networks = [], []
+) -> tuple[list[Model], list[float]]:
+    """The networks of the trials, and the share of each in the ensemble."""
+    networks, shares = [], []
     for candidate, weight in zip(chosen, weights, strict=True):
         values = job.values(candidate.record.values)
         keras.utils.set_random_seed(job.seed_of(candidate.record.index))
         found = candidate.networks.models(functools.partial(job.build, values))
         networks += found
-        of_networks += [weight / len(found)] * len(found)
+        shares += [weight / len(found)] * len(found)
+    return networks, shares
+
+
+def _model_of(
+    job: Job,
+    chosen: Sequence[_Candidate],
+    networks: Sequence[Model],
+    shares: Sequence[float],
+) -> Model:
+    """The networks as one model, compiled as the recipe is."""
     model = networks[0]
     if len(networks) > 1:
-        model = ensemble(networks, weights=of_networks if len(chosen) > 1 else None)
+        model = ensemble(networks, weights=shares if len(chosen) > 1 else None)
     values = job.values(chosen[0].record.values)
     compile_network(model, values, job.parts[0].training, job.goal)
     return model

@@ -21,6 +21,7 @@ COLUMNS = (
     *("fit_order", "weight"),
 )
 ENSEMBLE = "ensemble"
+KERNEL = "kernel"  # the kernel machines beside the trials
 Row = dict[str, Any]
 _OF_A_SEARCH = ("models", "scoring", "leaderboard")  # entries of `recipe_`
 
@@ -74,6 +75,35 @@ def ensemble_row(
         "pred_time_val": predict + sum(row["pred_time_val"] for row in used),
         "stack_level": 2,
     }
+
+
+def with_kernel_row(
+    recipe: Mapping[str, Mapping[str, Any]],
+    weight: float,
+    scores: tuple[float, float],
+    seconds: tuple[float, float],
+) -> dict[str, dict[str, Any]]:
+    """Entries of the recipe of a search, with kernel machines beside its trials.
+
+    Args:
+        weight: Float in [0, 1). Their share in the ensemble.
+        scores: Their own, and that of the ensemble with them.
+        seconds: Those of the fit, and of the prediction of the validation rows.
+    """
+    *trials, last = recipe["leaderboard"]["value"]
+    rows = [row | {"weight": (1 - weight) * row["weight"]} for row in trials]
+    order, scoring = len(rows) + 1, last["eval_metric"]
+    rows.append(trial_row(KERNEL, order, scores[0], scoring, seconds, weight))
+    own = last["fit_time_marginal"], last["pred_time_val_marginal"]
+    rows.append(ensemble_row(rows, scores[1], scoring, own))
+    models = [
+        one | {"weight": (1 - weight) * one["weight"]}
+        for one in recipe["models"]["value"]
+    ]
+    if weight:
+        models.append({"model": KERNEL, "weight": weight})
+    found = {"leaderboard": rows, "models": models}
+    return {name: {**recipe[name], "value": value} for name, value in found.items()}
 
 
 def tested(

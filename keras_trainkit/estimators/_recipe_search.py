@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from keras_trainkit._types import Model
-from keras_trainkit.estimators._automl import search
+from keras_trainkit.estimators._automl import Found, search
 from keras_trainkit.estimators._estimator import Data, Recipe
+from keras_trainkit.estimators._kernel_part import KernelMachines, with_machines
+from keras_trainkit.estimators._leaderboard import with_kernel_row
 from keras_trainkit.estimators._parts import Part
 from keras_trainkit.estimators._scoring import check_classes, scoring_for
 from keras_trainkit.estimators._search_folder import (
@@ -20,7 +22,7 @@ from keras_trainkit.estimators._search_folder import (
 from keras_trainkit.estimators._targets import read_weights
 from keras_trainkit.estimators._time_limit import Clock
 from keras_trainkit.estimators._training import Goal, Trained
-from keras_trainkit.estimators._trial_tuner import Job
+from keras_trainkit.estimators._trial_tuner import Job, predictions_of
 
 
 def search_around(
@@ -31,6 +33,8 @@ def search_around(
     seed: int,
     data: Data,
     estimator: Any,
+    machines: KernelMachines | None,
+    share: dict[str, Any],
 ) -> tuple[Trained, Recipe]:
     """The ensemble of the best trials, and the recipe by which it came about.
 
@@ -43,6 +47,7 @@ def search_around(
         data: `Data`, by which a search that goes on is known.
         estimator: Estimator with the arguments of a search: `trials`, `time_limit`,
             `scoring`, `directory`, `folds`, `verbose`.
+        machines: As in `with_machines`, and so is `share`.
     """
     y = np.concatenate([part.validation.y for part in parts])
     scoring = scoring_for(estimator.scoring, goal.task, y[0].size)
@@ -60,15 +65,37 @@ def search_around(
         **described_data(data),
         "arguments": described_arguments(estimator.get_params(deep=False)),
     }
+    job = Job(recipe, build, parts, quiet, seed, scoring, weights)
     found = search(
-        Job(recipe, build, parts, quiet, seed, scoring, weights),
+        job,
         Clock(estimator.time_limit, data.began),
         estimator.trials,
         check_directory(estimator.directory),
         description,
         estimator.verbose,
     )
-    return found.trained, found.recipe
+    return _beside_machines(found, job, machines, share)
+
+
+def _beside_machines(
+    found: Found, job: Job, machines: KernelMachines | None, share: dict[str, Any]
+) -> tuple[Trained, Recipe]:
+    """The ensemble with the kernel machines in it, where there are any."""
+    values = {name: found.recipe[name]["value"] for name in job.recipe}
+    trained, share = with_machines(
+        found.trained, machines, share, job.parts, job.goal, values
+    )
+    recipe = {**found.recipe, "kernel_weight": share}
+    if machines is None:
+        return trained, recipe
+    own, both = (
+        job.score(predictions_of(outputs, job.goal.task))
+        for outputs in (machines.outputs, trained.outputs)
+    )
+    weight = share["value"]
+    return trained, recipe | with_kernel_row(
+        recipe, weight, (own, both), machines.seconds
+    )
 
 
 def _check_folds_of_classes(

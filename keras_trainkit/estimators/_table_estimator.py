@@ -25,6 +25,7 @@ from keras_trainkit.estimators._estimator import (
     trained_rows,
 )
 from keras_trainkit.estimators._frames import Table, read_table
+from keras_trainkit.estimators._kernel_part import fitted_machines, with_machines
 from keras_trainkit.estimators._leaderboard import Row, as_table, check_search, tested
 from keras_trainkit.estimators._parts import Part, Rows
 from keras_trainkit.estimators._random_state import new_seed
@@ -34,8 +35,17 @@ from keras_trainkit.estimators._search_folder import (
     check_directory,
     seed_in,
 )
-from keras_trainkit.estimators._table_network import fit_together, table_network
-from keras_trainkit.estimators._table_recipe import FEW_ROWS, NO_NUMBERS, chosen
+from keras_trainkit.estimators._table_network import (
+    fit_together,
+    table_machine,
+    table_network,
+)
+from keras_trainkit.estimators._table_recipe import (
+    FEW_ROWS,
+    NO_NUMBERS,
+    chosen,
+    kernel_weight,
+)
 from keras_trainkit.estimators._targets import read_target
 from keras_trainkit.estimators._training import Goal, Trained, train
 from keras_trainkit.estimators._typical_row import typical_row
@@ -54,6 +64,7 @@ class TableEstimator(Estimator):
     trials: int | None
     time_limit: float | None
     numeric_embedding: bool | None
+    kernel_weight: float | None
     scoring: str | None
     directory: str | os.PathLike | None
     _layers = ("encoder",)
@@ -247,13 +258,31 @@ class TableEstimator(Estimator):
         data: Data,
         folder: pathlib.Path | None,
     ) -> tuple[Trained, Recipe]:
+        encoder = plan.attributes["encoder_"]
+        share = self._kernel_weight(encoder, parts)
+        machines = None
+        if share["value"] != 0:
+            machine = functools.partial(table_machine, encoder, goal, seen, seed)
+            machines = fitted_machines(machine, parts, goal, seed)
         build = functools.partial(plan.network, seen)
-        if not self._searches():
-            return train(plan.recipe, build, parts, goal, seed, folder), plan.recipe
-        # Brings KerasTuner and Optuna.
-        from keras_trainkit.estimators._recipe_search import search_around
+        if self._searches():
+            # Brings KerasTuner and Optuna.
+            from keras_trainkit.estimators._recipe_search import search_around
 
-        return search_around(plan.recipe, build, parts, goal, seed, data, self)
+            rest = (parts, goal, seed, data, self, machines, share)
+            return search_around(plan.recipe, build, *rest)
+        trained = train(plan.recipe, build, parts, goal, seed, folder)
+        values = {name: entry["value"] for name, entry in plan.recipe.items()}
+        trained, share = with_machines(trained, machines, share, parts, goal, values)
+        return trained, {**plan.recipe, "kernel_weight": share}
+
+    def _kernel_weight(
+        self, encoder: TableEncoder, parts: Sequence[Part]
+    ) -> dict[str, Any]:
+        rows = sum(len(half.y) for half in parts[0])
+        numbers = encoder.numeric_shape[0] + sum(encoder.category_sizes)
+        folds = len(parts) if len(parts) > 1 else None
+        return kernel_weight(rows, numbers, folds, self._given())
 
     def _tested(self, rows: list[Row], X: Any, y: Any) -> list[Row]:  # noqa: N803
         """The rows of the leaderboard, with scores on these rows."""

@@ -13,7 +13,7 @@ from keras_trainkit.layers import (
     StandardScaling,
     TableEncoder,
 )
-from keras_trainkit.models import mlp
+from keras_trainkit.models import kernel_machine, mlp
 
 
 def table_network(
@@ -21,13 +21,10 @@ def table_network(
 ) -> Model:
     """The uncompiled model; embedding and target scaling learn from `seen`."""
     numbers = seen.x["numeric"]
-    embedding = scaling = None
+    embedding = None
     if values["numeric_embedding"] and numbers.shape[1]:
         embedding = PiecewiseLinearEmbedding()
         embedding.adapt(numbers)
-    if goal.task == "regression":
-        scaling = StandardScaling(dtype="float32")
-        scaling.adapt(seen.y)
     return mlp(
         encoder.numeric_shape,
         targets(seen.y[:1], goal).shape[1],
@@ -36,10 +33,34 @@ def table_network(
         numeric_embedding=embedding,
         category_sizes=encoder.category_sizes,
         members=values["members"],
-        target_scaling=scaling,
+        target_scaling=_target_scaling(goal, seen),
         task=goal.task,
         classes=goal.classes,
     )
+
+
+def table_machine(
+    encoder: TableEncoder, goal: Goal, seen: Rows, seed: int, centers: int
+) -> Model:
+    """The uncompiled kernel machine, likewise."""
+    return kernel_machine(
+        encoder.numeric_shape,
+        targets(seen.y[:1], goal).shape[1],
+        centers,
+        seed=seed,
+        category_sizes=encoder.category_sizes,
+        target_scaling=_target_scaling(goal, seen),
+        task=goal.task,
+        classes=goal.classes,
+    )
+
+
+def _target_scaling(goal: Goal, seen: Rows) -> StandardScaling | None:
+    if goal.task != "regression":
+        return None
+    scaling = StandardScaling(dtype="float32")
+    scaling.adapt(seen.y)
+    return scaling
 
 
 def fit_together(model: Any, encoder: Any) -> bool:

@@ -6,7 +6,7 @@ One recipe for every table; where its numbers come from is in docs/figures/table
 from collections.abc import Mapping
 from typing import Any
 
-from keras_trainkit.estimators._recipe import lengths_of, with_given
+from keras_trainkit.estimators._recipe import choice, lengths_of, with_given
 
 ROWS_SEEN = 540_000  # rows times epochs, at most
 NUMBERS_SEEN = 1_200_000  # likewise, where numbers are learned
@@ -14,6 +14,7 @@ MANY_ROWS = 30_000
 MANY_LABELS = 10_000  # training rows with classes, above which a higher rate pays
 NO_NUMBERS = "no column gives numbers"
 FEW_ROWS = 5_000  # up to so many all rows are trained on, in folds
+MOST_NUMBERS = 20_000_000  # of all rows, for a kernel machine: 160 MB, and seconds
 
 
 def chosen(
@@ -63,6 +64,30 @@ def chosen(
     if preset == "fast":
         found |= _fast(rows, found["epochs"][0])
     return with_given(found, given)
+
+
+def kernel_weight(
+    rows: int, numbers: int, folds: int | None, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The share of a kernel machine; None where the validation rows choose it.
+
+    Args:
+        rows: Int. All rows.
+        numbers: Int. Numbers of a row, a category counted by its levels.
+        folds: As in `chosen`, and so is `given`.
+    """
+    if given["kernel_weight"] is not None:
+        return choice(given["kernel_weight"], "given")
+    if given["loss"] is not None:
+        return choice(0.0, "the given loss is of the networks alone")
+    if folds is None:
+        return choice(0.0, "the share is chosen in folds alone")
+    if rows > FEW_ROWS:
+        return choice(0.0, f"{rows:,} rows, which are more than {FEW_ROWS:,}")
+    if rows * numbers > MOST_NUMBERS:
+        why = f"{rows:,} rows of {numbers:,} numbers, more than {MOST_NUMBERS:,} in all"
+        return choice(0.0, why)
+    return choice(None, "the validation rows choose")
 
 
 def _dropout(rows: int, task: str) -> tuple[float, str]:

@@ -67,6 +67,9 @@ class Trained:
             that has not seen the row, gives for it; in the order of the parts.
         predict_seconds: What these outputs took.
         trials: Number of the trial that each history is of, where there are trials.
+        networks: Those of which the model is the mean, one for each fold, or several
+            times as many, fold after fold; none where the mean is of others too.
+        shares: That of each in the mean; empty where all count alike.
     """
 
     model: Model
@@ -74,6 +77,8 @@ class Trained:
     outputs: np.ndarray
     predict_seconds: float = 0.0
     trials: Sequence[int] = ()
+    networks: Sequence[Model] = ()
+    shares: Sequence[float] = ()
 
 
 def train(
@@ -98,14 +103,16 @@ def train(
     """
     values = {name: choice["value"] for name, choice in recipe.items()}
     trained = list(trained_networks(values, build, parts, goal, seed, folder))
-    model = trained[0].model
-    if len(trained) > 1:
-        model = ensemble([network.model for network in trained])
+    networks = [network.model for network in trained]
+    model = networks[0]
+    if len(networks) > 1:
+        model = ensemble(networks)
         compile_network(model, values, parts[0].training, goal)
     return Trained(
         model,
         [history for network in trained for history in network.histories],
         np.concatenate([network.outputs for network in trained]),
+        networks=networks,
     )
 
 

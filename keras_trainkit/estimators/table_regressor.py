@@ -39,6 +39,9 @@ class TableRegressor(Regressor, TableEstimator):
         folds: Int >= 2. Networks of `members` each, which leave out another part of
             the rows each, so that all rows are trained on; `model_` is their
             `models.ensemble`. None: by the recipe, 5 up to 5,000 rows.
+        kernel_weight: Float in [0, 1). Share of a `models.kernel_machine`, fitted by
+            ridge regression to all rows, in the mean with the networks. None: with
+            folds of at most 5,000 rows what the validation rows ask for, else 0.
         trials: Int >= 1. Trials of a search around the recipe, which is the first of
             them; `model_` is an ensemble of the best. None: no search, or with
             `time_limit` no end but that.
@@ -116,6 +119,7 @@ class TableRegressor(Regressor, TableEstimator):
         weight_decay: float | None = None,
         validation: float | Sequence[int] | None = None,
         folds: int | None = None,
+        kernel_weight: float | None = None,
         trials: int | None = None,
         time_limit: float | None = None,
         scoring: str | None = None,
@@ -143,6 +147,7 @@ class TableRegressor(Regressor, TableEstimator):
         self.weight_decay = weight_decay
         self.validation = validation
         self.folds = folds
+        self.kernel_weight = kernel_weight
         self.trials = trials
         self.time_limit = time_limit
         self.scoring = scoring

@@ -21,6 +21,7 @@ from keras_trainkit.layers.pca_projection import PCAProjection
 from keras_trainkit.layers.periodic_embedding import PeriodicEmbedding
 from keras_trainkit.layers.piecewise_linear_embedding import PiecewiseLinearEmbedding
 from keras_trainkit.layers.piecewise_mean import PiecewiseMean
+from keras_trainkit.layers.radial_basis import RadialBasis
 from keras_trainkit.layers.robust_scaling import RobustScaling
 from keras_trainkit.layers.sequence_mean import SequenceMean
 from keras_trainkit.layers.sequence_truncation import SequenceTruncation
@@ -55,6 +56,7 @@ __all__ = [
     "PeriodicEmbedding",
     "PiecewiseLinearEmbedding",
     "PiecewiseMean",
+    "RadialBasis",
     "RobustScaling",
     "SequenceMean",
     "SequenceTruncation",

@@ -6,6 +6,7 @@ from keras_trainkit.models.bag_of_words import bag_of_words
 from keras_trainkit.models.bilstm_attention import bilstm_attention
 from keras_trainkit.models.ensemble import ensemble
 from keras_trainkit.models.image_augmentation import image_augmentation
+from keras_trainkit.models.kernel_machine import kernel_machine
 from keras_trainkit.models.loss_for import loss_for
 from keras_trainkit.models.member_model import MemberModel
 from keras_trainkit.models.metrics_for import metrics_for
@@ -24,6 +25,7 @@ __all__ = [
     "bilstm_attention",
     "ensemble",
     "image_augmentation",
+    "kernel_machine",
     "loss_for",
     "metrics_for",
     "mini_rocket",

@@ -34,6 +34,7 @@ CASES: dict[str, dict] = {
     # A list, since JSON has no pairs.
     "MinMaxScaling": {"range": [-1, 2.5], "outside": "extend"},
     "RobustScaling": {"clip": 2.5},
+    "RadialBasis": {"units": 5, "kernel": "gaussian", "seed": 7},
     "StandardScaling": {},
     "TemperatureScaling": {},
     "TimeMask": {"max_fraction": 0.4, "spans": 3, "value": 0.7, "seed": 7},

@@ -14,6 +14,7 @@ from keras_trainkit.estimators._training import steps_per_execution
 
 SMALL = {"folds": 2, "members": 2, "hidden_units": (8,), "epochs": 3}
 SMALL |= {"batch_size": 32, "learning_rate": 0.03, "random_state": 5}
+SMALL |= {"kernel_weight": 0}  # beside them: test_kernel_part.py
 
 
 @pytest.fixture(scope="module")

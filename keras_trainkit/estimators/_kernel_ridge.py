@@ -1,0 +1,159 @@
+"""Kernel ridge regression that learns how much each column counts.
+
+Where its numbers come from is in docs/figures/tables.md.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from keras_trainkit.estimators._ridge import Fit, ridge
+from keras_trainkit.layers.radial_basis import (
+    inverse_deviations,
+    median_distance,
+    squared_distances,
+)
+
+FIRST_CENTERS = 500  # rows with which the scales are learned
+MOST_CENTERS = 1_500
+WIDTHS = (0.03, 0.1, 0.3, 1.0, 3.0)  # factors of squared distances, whose median is 1
+STEP = 3.0  # from one factor to those beside it, once the columns have weights
+ROUNDS = 2  # of weights for the columns
+LEAST_WEIGHT = 1e-3  # of a column, over that of the first
+PENALTIES = 10.0 ** np.arange(-7, 3.5, 0.5)
+ROUNDING = 1e-10  # of the largest eigenvalue: as good as 0
+
+
+class KernelRidge(NamedTuple):
+    """A function of Matérn kernels around some of the rows.
+
+    Args:
+        centers: `(centers, columns)`, those rows.
+        scales: `(columns,)`. One over the length scale of each column.
+        kernel: `(centers, outputs)`.
+        bias: `(outputs,)`.
+    """
+
+    centers: np.ndarray
+    scales: np.ndarray
+    kernel: np.ndarray
+    bias: np.ndarray
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Outputs `(rows, outputs)`."""
+        distances = squared_distances(x * self.scales, self.centers * self.scales)
+        return _matern(distances)[0] @ self.kernel + self.bias
+
+
+def kernel_ridge(
+    x: np.ndarray,
+    y: np.ndarray,
+    weights: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    seed: int = 0,
+) -> KernelRidge:
+    """Fits a function of Matérn kernels; what it needs is best for rows left out.
+
+    It begins with columns of the same variance, and the best width of the kernel. Then
+    each column counts by how much the function changes along it, and the width is
+    chosen anew; twice.
+
+    Args:
+        x: `(rows, columns)`, float64.
+        y: `(rows, outputs)`, of unit size.
+        weights: As in `ridge`, and so are `groups`.
+        groups: Likewise.
+        seed: Int >= 0. Draws the centers of more than 1,500 rows.
+
+    Source: Radhakrishnan, Beaglehole, Pandit and Belkin, 2024, "Mechanism for Feature
+    Learning in Neural Networks and Backpropagation-Free Machine Learning Models",
+    arXiv:2212.13881 (recursive feature machines). There the whole matrix of products
+    of derivatives scales a Laplace kernel; here the roots of its diagonal scale a
+    Matérn kernel.
+    """
+    # Threads that wait for each other on a busy machine take a hundred times as long.
+    with threadpool_limits(1, "blas"):
+        return _kernel_ridge(x, y, weights, groups, seed)
+
+
+def _kernel_ridge(
+    x: np.ndarray,
+    y: np.ndarray,
+    weights: np.ndarray | None,
+    groups: np.ndarray | None,
+    seed: int,
+) -> KernelRidge:
+    order = np.random.default_rng(seed).permutation(len(x))
+    first = x[order[:FIRST_CENTERS]]
+    alike = inverse_deviations(x, weights)
+    relevance, best = alike, (math.inf, alike)
+    factors: tuple[float, ...] = WIDTHS
+    for number in range(ROUNDS + 1):
+        median = median_distance(first * relevance)
+        tried = []
+        for factor in factors:
+            scales = relevance * math.sqrt(factor) / median
+            fit, kernel = _fitted(x, y, first, scales, weights, groups)
+            tried.append((fit.error, factor, scales, kernel))
+        error, factor, scales, kernel = min(tried, key=lambda one: one[0])
+        best = min(best, (error, scales), key=lambda one: one[0])
+        if number < ROUNDS:
+            slopes = _mean_squared_slopes(x, first, scales, kernel, weights)
+            relevance = alike * _relative(slopes, alike)
+            factors = (factor / STEP, factor, factor * STEP)
+    scales, centers = best[1], x[order[:MOST_CENTERS]]
+    fit, kernel = _fitted(x, y, centers, scales, weights, groups)
+    return KernelRidge(centers, scales, kernel, fit.bias)
+
+
+def _fitted(
+    x: np.ndarray,
+    y: np.ndarray,
+    centers: np.ndarray,
+    scales: np.ndarray,
+    weights: np.ndarray | None,
+    groups: np.ndarray | None,
+) -> tuple[Fit, np.ndarray]:
+    """Ridge regression in the space of the centers' kernels, and their weights."""
+    among = _matern(squared_distances(centers * scales, centers * scales))[0]
+    values, vectors = np.linalg.eigh(among)
+    kept = values > ROUNDING * values[-1]
+    whiten = vectors[:, kept] / np.sqrt(values[kept])
+    likeness = _matern(squared_distances(x * scales, centers * scales))[0]
+    fit = ridge(likeness @ whiten, y, weights, groups, penalties=PENALTIES)
+    return fit, whiten @ fit.kernel
+
+
+def _mean_squared_slopes(
+    x: np.ndarray,
+    centers: np.ndarray,
+    scales: np.ndarray,
+    kernel: np.ndarray,
+    weights: np.ndarray | None,
+) -> np.ndarray:
+    """Mean square of the function's derivatives along each column, over the rows."""
+    slopes = _matern(squared_distances(x * scales, centers * scales))[1]
+    total = np.zeros(x.shape[1])
+    for output in kernel.T:
+        each = slopes * output
+        along = each @ centers - x * np.sum(each, axis=1)[:, None]
+        total += np.average((along * scales**2) ** 2, axis=0, weights=weights)
+    return total
+
+
+def _relative(slopes: np.ndarray, alike: np.ndarray) -> np.ndarray:
+    """Weights of the columns, at most 1: roots of the slopes, in standard units."""
+    found = np.sqrt(slopes) / np.where(alike > 0, alike, 1)
+    largest = found.max()
+    if not largest > 0:
+        return np.ones(len(slopes))
+    return np.maximum(np.sqrt(found / largest), LEAST_WEIGHT)
+
+
+def _matern(squared: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The kernel "matern32", and minus its slope over the distance."""
+    distance = np.sqrt(3 * squared)
+    decay = np.exp(-distance)
+    return (1 + distance) * decay, 3 * decay
