@@ -20,7 +20,13 @@ from keras_trainkit.estimators._kernel_ridge import (
 from keras_trainkit.estimators._parts import Part, Rows
 from keras_trainkit.estimators._recipe import choice
 from keras_trainkit.estimators._time_limit import now
-from keras_trainkit.estimators._training import Goal, Trained, compile_network, targets
+from keras_trainkit.estimators._training import (
+    Goal,
+    Trained,
+    compile_network,
+    predicted,
+    targets,
+)
 from keras_trainkit.layers import MemberMean, TemperatureScaling
 from keras_trainkit.models import ensemble
 
@@ -29,6 +35,7 @@ SHARES = np.arange(0, 1, 0.05).round(2)  # of the kernel machine, which are comp
 SHARPNESS = 5.0  # of logits, before it is chosen
 PRIOR_STDDEV = 1.0  # of the logarithm of that
 LEAST_PROBABILITY = 1e-6
+ROUNDING = 1e-6  # of a loss
 KINDS = {"classification": "logits", "binary": "binary_logits"}  # else "values"
 
 
@@ -65,22 +72,21 @@ def fitted_machines(
         rows = _some(part.training, seed)
         model = build(min(len(rows.y), MOST_CENTERS))
         columns = keras.Model(model.input, model.get_layer("columns").output)
-        y, x = _of_unit_size(rows.y, goal, model), _columns_of(rows, columns)
-        fit = kernel_ridge(x, y, rows.weights, rows.groups, seed)
-        predicting = now()
-        found.append(fit.predict(_columns_of(part.validation, columns)))
-        seconds += now() - predicting
-        _assign(model, fit)
+        x = predicted(columns, rows.x).astype("float64")
+        y = _of_unit_size(rows.y, goal, model)
+        _assign(model, kernel_ridge(x, y, rows.weights, rows.groups, seed))
         models.append(model)
-    factor = _sharpness(np.concatenate(found), parts, goal)
-    outputs = np.concatenate(found) * factor
-    for model in models:
-        _sharpen(model, factor)
-    if goal.task == "regression":
-        scaling = _scaling_of(models[0])
-        outputs = ops.convert_to_numpy(scaling.inverse(outputs.astype("float32")))
-    spent = (now() - began - seconds, seconds)
-    return KernelMachines(models, outputs.astype("float32"), spent)
+        predicting = now()
+        found.append(predicted(model, part.validation.x))
+        seconds += now() - predicting
+    outputs = np.concatenate(found)
+    if goal.task != "regression":
+        factor = _sharpness(outputs, parts)
+        outputs *= factor
+        for model in models:
+            head = model.layers[-1]
+            head.set_weights([factor * weights for weights in head.get_weights()])
+    return KernelMachines(models, outputs, (now() - began - seconds, seconds))
 
 
 def chosen_share(
@@ -110,7 +116,8 @@ def chosen_share(
     for number in range(best + 1):
         gain = means[number] - means[best]
         off = weights * (losses[number] - losses[best] - gain)
-        if gain <= np.sqrt(np.sum(off**2)) / weights.sum():
+        error = np.sqrt(np.sum(off**2)) / weights.sum()
+        if gain <= error + ROUNDING * means[best]:
             break
     why = (
         f"loss of the validation rows {means[number]:.3g}, {means[0]:.3g} without it, "
@@ -176,10 +183,6 @@ def _some(rows: Rows, seed: int) -> Rows:
     return Rows(**found)
 
 
-def _columns_of(rows: Rows, columns: Model) -> np.ndarray:
-    return ops.convert_to_numpy(columns(rows.x, training=False)).astype("float64")
-
-
 def _of_unit_size(y: np.ndarray, goal: Goal, model: Model) -> np.ndarray:
     """`(rows, outputs)`: -1 and 1 for classes, or scaled numbers."""
     numbers = targets(y, goal)
@@ -189,32 +192,21 @@ def _of_unit_size(y: np.ndarray, goal: Goal, model: Model) -> np.ndarray:
     return ops.convert_to_numpy(scaled).astype("float64")
 
 
-def _head_of(model: Model) -> Any:
-    has_scaling = hasattr(model.layers[-1], "target_scaling")
-    return model.get_layer("members") if has_scaling else model.layers[-1]
-
-
 def _assign(model: Model, fit: KernelRidge) -> None:
     model.get_layer("basis").set_weights([fit.centers, fit.scales])
-    head = _head_of(model)
+    has_members = hasattr(model.layers[-1], "target_scaling")
+    head = model.get_layer("members") if has_members else model.layers[-1]
     pairs = zip((fit.kernel, fit.bias), head.weights, strict=True)
     head.set_weights([values.reshape(place.shape) for values, place in pairs])
-
-
-def _sharpen(model: Model, factor: float) -> None:
-    head = _head_of(model)
-    head.set_weights([factor * values for values in head.get_weights()])
 
 
 def _scaling_of(model: Model) -> Any:
     return model.layers[-1].target_scaling
 
 
-def _sharpness(outputs: np.ndarray, parts: Sequence[Part], goal: Goal) -> float:
+def _sharpness(outputs: np.ndarray, parts: Sequence[Part]) -> float:
     """What makes logits of outputs from -1 to 1, as sure as they are right."""
-    if goal.task == "regression":
-        return 1.0
-    sharpness = SHARPNESS * (2 if goal.task == "binary" else 1)
+    sharpness = SHARPNESS * (2 if outputs.shape[1] == 1 else 1)
     y = np.concatenate([part.validation.y for part in parts])
     scaling = TemperatureScaling()
     scaling.adapt(sharpness * outputs, y, prior_stddev=PRIOR_STDDEV)

@@ -22,8 +22,8 @@ WIDTHS = (0.03, 0.1, 0.3, 1.0, 3.0)  # factors of squared distances, whose media
 STEP = 3.0  # from one factor to those beside it, once the columns have weights
 ROUNDS = 2  # of weights for the columns
 LEAST_WEIGHT = 1e-3  # of a column, over that of the first
-PENALTIES = 10.0 ** np.arange(-7, 3.5, 0.5)
-ROUNDING = 1e-10  # of the largest eigenvalue: as good as 0
+PENALTIES = 10.0 ** np.arange(-5, 3.5, 0.5)  # with less float32 has too few digits
+ROUNDING = 1e-7  # of the largest eigenvalue: below the digits of float32
 
 
 class KernelRidge(NamedTuple):

@@ -5,6 +5,7 @@ It takes the numbers that a recipe has chosen, whatever the network is built of.
 
 import dataclasses
 import math
+import operator
 import pathlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -215,11 +216,13 @@ def rows_at_once(x: Any) -> int:
     return max(1, min(PREDICTED_AT_ONCE, STEPS_AT_ONCE // max(1, steps)))
 
 
-def predicted(model: Model, x: np.ndarray) -> np.ndarray:
+def predicted(model: Model, x: Any) -> np.ndarray:
     """Outputs, by calls: `predict` of so many models makes TensorFlow warn of them."""
-    size = rows_at_once(x)
-    starts = range(0, len(x), size)
-    parts = [model(x[at : at + size], training=False) for at in starts]
+    size, parts = rows_at_once(x), []
+    for start in range(0, len(keras.tree.flatten(x)[0]), size):
+        rows = slice(start, start + size)
+        some = keras.tree.map_structure(operator.itemgetter(rows), x)
+        parts.append(model(some, training=False))
     return np.concatenate([ops.convert_to_numpy(part) for part in parts])
 
 
