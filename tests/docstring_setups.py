@@ -80,6 +80,8 @@ y_validation = y_validation ^ (rng.random(len(y_validation)) < 0.1)
 inputs = keras.Input((30,))
 model = keras.Model(inputs, inputs[:, :1])
 """,
+    "layers.RadialBasis": ROWS,
+    "models.kernel_machine": ROWS,
     "models.mini_rocket": """
 x_train = np.random.default_rng(0).normal(size=(9, 30, 2)).astype("float32")
 """,

@@ -205,7 +205,7 @@ def _scaling_of(model: Model) -> Any:
 
 
 def _sharpness(outputs: np.ndarray, parts: Sequence[Part]) -> float:
-    """What makes logits of outputs from -1 to 1, as sure as they are right."""
+    """Factor that makes logits of outputs from -1 to 1, as sure as they are right."""
     sharpness = SHARPNESS * (2 if outputs.shape[1] == 1 else 1)
     y = np.concatenate([part.validation.y for part in parts])
     scaling = TemperatureScaling()
