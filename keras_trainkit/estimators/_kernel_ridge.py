@@ -64,7 +64,7 @@ def kernel_ridge(
         x: `(rows, columns)`, float64.
         y: `(rows, outputs)`, of unit size.
         weights: As in `ridge`, and so are `groups`.
-        groups: Likewise.
+        groups: Likewise; of a single one rows are left out one by one.
         seed: Int >= 0. Draws the centers of more than 1,500 rows.
 
     Source: Radhakrishnan, Beaglehole, Pandit and Belkin, 2024, "Mechanism for Feature
@@ -73,6 +73,8 @@ def kernel_ridge(
     of derivatives scales a Laplace kernel; here the roots of its diagonal scale a
     Matérn kernel.
     """
+    if groups is not None and len(np.unique(groups)) == 1:
+        groups = None  # which none is left out for
     # Threads that wait for each other on a busy machine take a hundred times as long.
     with threadpool_limits(1, "blas"):
         return _kernel_ridge(x, y, weights, groups, seed)

@@ -17,6 +17,8 @@ from keras_trainkit.layers._adapted import (
 )
 
 KERNELS = ("matern32", "matern52", "laplacian", "gaussian")
+LARGEST = 1e36  # value, or one over a scale
+FARTHEST = 1e15  # difference of two rows that is told from others
 MEDIAN_ROWS = 1_000  # whose distances say how wide the kernel is
 
 
@@ -96,8 +98,9 @@ class RadialBasis(keras.layers.Layer):
                 `StandardScaling.adapt`. Rows with a NaN are left out.
 
         Raises:
-            ValueError: Fewer rows without NaN than `units`, infinite values, or another
-                number of features than the layer has.
+            ValueError: Fewer rows without NaN than `units`, values beyond 1e36, or of a
+                deviation below 1e-36, which float32 does not hold; another number of
+                features than the layer has.
         """
         found = [rows[~np.isnan(rows).any(axis=1)] for rows in rows_of(data)]
         x = np.concatenate(found) if found else np.zeros((0, 0))
@@ -111,10 +114,18 @@ class RadialBasis(keras.layers.Layer):
         features = self.scales.shape[0]
         check_num_features(self, "has a scale per feature", features, x.shape[1])
         order = np.random.default_rng(self.seed).permutation(len(x))
-        scales = inverse_deviations(x)
-        some = x[order[:MEDIAN_ROWS]] * scales
+        with np.errstate(over="ignore"):  # which is refused
+            scales = inverse_deviations(x)
+        scales /= median_distance(x[order[:MEDIAN_ROWS]] * scales)
+        if max(np.abs(x).max(), scales.max()) > LARGEST:
+            raise ValueError(
+                f"{self.name} keeps rows of `data` in float32, whose values must be at "
+                f"most {LARGEST:g}, and vary by more than {1 / LARGEST:g} or not at "
+                f"all. Received: values up to {np.abs(x).max():.3g}, scales up to "
+                f"{scales.max():.3g}."
+            )
         self.centers.assign(x[order[: self.units]])
-        self.scales.assign(scales / median_distance(some))
+        self.scales.assign(scales)
         self._is_adapted = True
 
     def call(self, inputs: Tensor) -> Tensor:
@@ -123,7 +134,7 @@ class RadialBasis(keras.layers.Layer):
             self._is_adapted = check_adapted(self, self.scales, purpose)
         x, centers, scales = in_float_type(inputs, self.centers, self.scales)
         middle = ops.mean(centers, axis=0)  # from which differences lose fewest digits
-        x, centers = (x - middle) * scales, (centers - middle) * scales
+        x, centers = (_within((y - middle) * scales) for y in (x, centers))
         products = ops.matmul(x, ops.transpose(centers))
         lengths = ops.sum(x**2, axis=1, keepdims=True) + ops.sum(centers**2, axis=1)
         squared = ops.maximum(lengths - 2 * products, 0)
@@ -169,6 +180,11 @@ def squared_distances(x: np.ndarray, centers: np.ndarray) -> np.ndarray:
     """Of all rows of both, `(rows, centers)`."""
     lengths = np.sum(x**2, axis=1)[:, None] + np.sum(centers**2, axis=1)
     return np.maximum(lengths - 2 * x @ centers.T, 0)
+
+
+def _within(x: Tensor) -> Tensor:
+    """Nothing so far away that its square has no number."""
+    return ops.clip(x, -FARTHEST, FARTHEST)
 
 
 def _likeness(squared: Tensor, kernel: str) -> Tensor:

@@ -92,6 +92,7 @@ def test_each_row_is_judged_by_what_was_fitted_without_it(regressor):
     )
 
 
+@pytest.mark.slow
 def test_classes_and_their_sets_are_told_too(classifier):
     x, y = rings(300, seed=1)
     alone = TableClassifier(**SMALL, kernel_weight=0).fit(*rings())
@@ -102,6 +103,7 @@ def test_classes_and_their_sets_are_told_too(classifier):
     assert sets.sum() < 0.8 * alone.predict_set(x, coverage=0.8).sum()
 
 
+@pytest.mark.slow
 def test_two_classes_are_one_logit():
     x, y = rings()
     found = TableClassifier(**SMALL).fit(x, y == "a")
@@ -131,6 +133,7 @@ def test_categories_gaps_and_weights_are_taken(frame, price):
     assert several.predict(frame).shape == (200, 2)
 
 
+@pytest.mark.slow
 def test_without_folds_a_given_share_is_taken():
     x, y = waves()
     given = {**SMALL, "folds": None, "validation": 0.25}
@@ -141,6 +144,7 @@ def test_without_folds_a_given_share_is_taken():
     assert len(found.conformity_scores_) == 40
 
 
+@pytest.mark.slow
 def test_a_search_has_them_beside_its_trials(monkeypatch):
     monkeypatch.setattr(_trial_tuner, "trained_networks", not_trained([]))
     (x, y), (others, truth) = rings(), rings(300, seed=1)
@@ -235,6 +239,13 @@ def test_there_are_none_where_they_were_not_tried(rows, numbers, folds, loss, re
     assert (
         kernel_weight(900, 9, 5, {"kernel_weight": None, "loss": None})["value"] is None
     )
+
+
+@pytest.mark.slow
+def test_of_two_groups_each_fold_has_one():
+    x, y = waves()
+    found = TableRegressor(**SMALL).fit(x, y, groups=np.arange(160) // 80)
+    assert np.isfinite(found.predict(x)).all()
 
 
 @pytest.mark.parametrize("weight", [-0.1, 1, 1.5, "half", True, np.nan])

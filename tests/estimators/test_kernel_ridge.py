@@ -106,6 +106,12 @@ def test_rows_of_a_group_do_not_tell_each_other():
     assert np.abs(apart.predict(x)).mean() < 0.5 * np.abs(alone.predict(x)).mean()
 
 
+def test_of_a_single_group_rows_are_left_out_one_by_one():
+    x, y = waves(60)
+    found = kernel_ridge(x, y, groups=np.zeros(60, int))
+    np.testing.assert_array_equal(found.kernel, kernel_ridge(x, y).kernel)
+
+
 def test_some_rows_are_kept_of_many(monkeypatch):
     monkeypatch.setattr(_kernel_ridge, "MOST_CENTERS", 90)
     monkeypatch.setattr(_kernel_ridge, "FIRST_CENTERS", 40)

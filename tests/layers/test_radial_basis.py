@@ -79,6 +79,19 @@ def test_rows_with_nan_are_left_out_and_give_nan():
     np.testing.assert_array_equal(np.isnan(found).all(axis=1), np.arange(60) % 2 == 0)
 
 
+@pytest.mark.parametrize("kernel", NU)
+def test_rows_far_away_are_like_none(kernel):
+    far = np.array([[1e20, 0, 0, 0], [1e37, -1e37, 0, 0], [np.inf, 1, 1, 1]], "float32")
+    np.testing.assert_array_equal(outputs_of(adapted(kernel), far), 0)
+
+
+@pytest.mark.parametrize("size", [1e200, 1e37, 1e-37])
+def test_sizes_that_float32_does_not_hold_are_refused(size):
+    data = np.random.default_rng(0).normal(size=(30, 2)) * size
+    with pytest.raises(ValueError, match="whose values must be at most 1e"):
+        adapted(data=data)
+
+
 def test_gradients_are_finite_at_a_kept_row():
     basis = adapted("laplacian")
     (found,) = gradients(lambda x: ops.sum(basis(x)), [basis.get_weights()[0]])
