@@ -14,7 +14,7 @@ MANY_ROWS = 30_000
 MANY_LABELS = 10_000  # training rows with classes, above which a higher rate pays
 NO_NUMBERS = "no column gives numbers"
 FEW_ROWS = 5_000  # up to so many all rows are trained on, in folds
-MOST_NUMBERS = 20_000_000  # of all rows, for a kernel machine: 160 MB, and seconds
+MOST_NUMBERS = 2_000_000  # of all rows, for kernel machines: more were not tried
 
 
 def chosen(
