@@ -21,6 +21,7 @@ from keras_trainkit._types import Model
 from keras_trainkit._warnings import warn_user
 from keras_trainkit.estimators._leaderboard import Row, ensemble_row, trial_row
 from keras_trainkit.estimators._recipe import choice
+from keras_trainkit.estimators._scoring import predictions_of
 from keras_trainkit.estimators._search_folder import PURPOSE, begin
 from keras_trainkit.estimators._search_space import searched
 from keras_trainkit.estimators._time_limit import Clock, now
@@ -31,7 +32,6 @@ from keras_trainkit.estimators._trial_tuner import (
     Job,
     RecipeFailed,
     TrialTuner,
-    predictions_of,
 )
 from keras_trainkit.layers import MemberMean
 from keras_trainkit.models import ensemble

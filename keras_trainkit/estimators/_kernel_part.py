@@ -19,6 +19,7 @@ from keras_trainkit.estimators._kernel_ridge import (
 )
 from keras_trainkit.estimators._parts import Part, Rows
 from keras_trainkit.estimators._recipe import choice
+from keras_trainkit.estimators._scoring import predictions_of
 from keras_trainkit.estimators._time_limit import now
 from keras_trainkit.estimators._training import (
     Goal,
@@ -221,10 +222,5 @@ def _losses(
         model = machines.models[0]
         off = [_of_unit_size(numbers, goal, model) for numbers in (outputs, truth)]
         return np.mean((off[0] - off[1]) ** 2, axis=1)
-    logits = outputs.astype("float64")
-    if goal.task == "binary":
-        logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
-    logits -= logits.max(axis=1, keepdims=True)
-    found = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    of_truth = found[np.arange(len(truth)), truth]
+    of_truth = predictions_of(outputs, goal.task)[np.arange(len(truth)), truth]
     return -np.log(np.maximum(of_truth, LEAST_PROBABILITY))

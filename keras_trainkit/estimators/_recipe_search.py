@@ -12,7 +12,11 @@ from keras_trainkit.estimators._estimator import Data, Recipe
 from keras_trainkit.estimators._kernel_part import KernelMachines, with_machines
 from keras_trainkit.estimators._leaderboard import with_kernel_row
 from keras_trainkit.estimators._parts import Part
-from keras_trainkit.estimators._scoring import check_classes, scoring_for
+from keras_trainkit.estimators._scoring import (
+    check_classes,
+    predictions_of,
+    scoring_for,
+)
 from keras_trainkit.estimators._search_folder import (
     FORMAT,
     check_directory,
@@ -22,7 +26,7 @@ from keras_trainkit.estimators._search_folder import (
 from keras_trainkit.estimators._targets import read_weights
 from keras_trainkit.estimators._time_limit import Clock
 from keras_trainkit.estimators._training import Goal, Trained
-from keras_trainkit.estimators._trial_tuner import Job, predictions_of
+from keras_trainkit.estimators._trial_tuner import Job
 
 
 def search_around(

@@ -87,6 +87,17 @@ def check_classes(scoring: Scoring, y: np.ndarray) -> None:
         )
 
 
+def predictions_of(outputs: np.ndarray, task: str) -> np.ndarray:
+    """Probabilities `(rows, classes)` of logits; numbers as they are. In float64."""
+    outputs = np.asarray(outputs, "float64")
+    if task == "regression":
+        return outputs
+    if task == "binary":
+        outputs = np.concatenate([np.zeros_like(outputs), outputs], axis=1)
+    powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
 def _names(known: dict) -> list[str]:
     return [*known, *(alias for alias, name in _ALIASES.items() if name in known)]
 

@@ -30,7 +30,11 @@ from keras_trainkit.estimators._leaderboard import Row, as_table, check_search, 
 from keras_trainkit.estimators._parts import Part, Rows
 from keras_trainkit.estimators._random_state import new_seed
 from keras_trainkit.estimators._recipe import choice
-from keras_trainkit.estimators._scoring import check_classes, scoring_for
+from keras_trainkit.estimators._scoring import (
+    check_classes,
+    predictions_of,
+    scoring_for,
+)
 from keras_trainkit.estimators._search_folder import (
     check_directory,
     seed_in,
@@ -259,7 +263,7 @@ class TableEstimator(Estimator):
         folder: pathlib.Path | None,
     ) -> tuple[Trained, Recipe]:
         encoder = plan.attributes["encoder_"]
-        share = self._kernel_weight(encoder, parts)
+        share = kernel_weight(encoder, parts, self._given())
         machines = None
         if share["value"] != 0:
             machine = functools.partial(table_machine, encoder, goal, seen, seed)
@@ -276,18 +280,8 @@ class TableEstimator(Estimator):
         trained, share = with_machines(trained, machines, share, parts, goal, values)
         return trained, {**plan.recipe, "kernel_weight": share}
 
-    def _kernel_weight(
-        self, encoder: TableEncoder, parts: Sequence[Part]
-    ) -> dict[str, Any]:
-        rows = sum(len(half.y) for half in parts[0])
-        numbers = encoder.numeric_shape[0] + sum(encoder.category_sizes)
-        folds = len(parts) if len(parts) > 1 else None
-        return kernel_weight(rows, numbers, folds, self._given())
-
     def _tested(self, rows: list[Row], X: Any, y: Any) -> list[Row]:  # noqa: N803
         """The rows of the leaderboard, with scores on these rows."""
-        from keras_trainkit.estimators._trial_tuner import predictions_of
-
         table = self._known_table(X)
         check_row_order("y", y, X)
         truth = self._known_target(read_target(y, table.rows, type(self).__name__))

@@ -3,10 +3,12 @@
 One recipe for every table; where its numbers come from is in docs/figures/tables.md.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from keras_trainkit.estimators._parts import Part
 from keras_trainkit.estimators._recipe import choice, lengths_of, with_given
+from keras_trainkit.layers import TableEncoder
 
 ROWS_SEEN = 540_000  # rows times epochs, at most
 NUMBERS_SEEN = 1_200_000  # likewise, where numbers are learned
@@ -67,20 +69,22 @@ def chosen(
 
 
 def kernel_weight(
-    rows: int, numbers: int, folds: int | None, given: Mapping[str, Any]
+    encoder: TableEncoder, parts: Sequence[Part], given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The share of a kernel machine; None where the validation rows choose it.
+    """The share of kernel machines; None where the validation rows choose it.
 
     Args:
-        rows: Int. All rows.
-        numbers: Int. Numbers of a row, a category counted by its levels.
-        folds: As in `chosen`, and so is `given`.
+        encoder: Adapted to the training rows.
+        parts: As in `train`.
+        given: As in `chosen`.
     """
+    rows = sum(len(kind.y) for kind in parts[0])
+    numbers = encoder.numeric_shape[0] + sum(encoder.category_sizes)
     if given["kernel_weight"] is not None:
         return choice(given["kernel_weight"], "given")
     if given["loss"] is not None:
         return choice(0.0, "the given loss is of the networks alone")
-    if folds is None:
+    if len(parts) == 1:
         return choice(0.0, "the share is chosen in folds alone")
     if rows > FEW_ROWS:
         return choice(0.0, f"{rows:,} rows, which are more than {FEW_ROWS:,}")

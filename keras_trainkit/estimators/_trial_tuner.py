@@ -18,7 +18,7 @@ from keras_trainkit._types import Model
 from keras_trainkit.estimators._greedy_ensemble import MOST, ROUNDS, greedy_ensemble
 from keras_trainkit.estimators._parts import Part
 from keras_trainkit.estimators._random_state import MOST_SEED
-from keras_trainkit.estimators._scoring import Scoring
+from keras_trainkit.estimators._scoring import Scoring, predictions_of
 from keras_trainkit.estimators._search_folder import PURPOSE
 from keras_trainkit.estimators._search_space import search_space, values_of
 from keras_trainkit.estimators._time_limit import Clock, TimeLimit, now, too_short
@@ -269,14 +269,3 @@ class TrialTuner(BayesianOptimization):
     def _seconds_left(self) -> float:
         """Seconds left of the limit, with those kept for the ensemble."""
         return max(0.0, self._clock.left + self._clock.reserve)
-
-
-def predictions_of(outputs: np.ndarray, task: str) -> np.ndarray:
-    """Probabilities `(rows, classes)` of logits; numbers as they are. In float64."""
-    outputs = np.asarray(outputs, "float64")
-    if task == "regression":
-        return outputs
-    if task == "binary":
-        outputs = np.concatenate([np.zeros_like(outputs), outputs], axis=1)
-    powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)

@@ -1,5 +1,7 @@
 """The kernel machines that stand beside the networks of a table."""
 
+import types
+
 import keras
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from keras_trainkit.estimators import (
     _trial_tuner,
 )
 from keras_trainkit.estimators._kernel_part import KernelMachines, chosen_share
+from keras_trainkit.estimators._parts import Part, Rows
 from keras_trainkit.estimators._table_recipe import kernel_weight
 from keras_trainkit.estimators._training import Goal, Trained
 
@@ -230,15 +233,21 @@ def test_a_share_between_is_as_good_as_the_best():
 )
 def test_there_are_none_where_they_were_not_tried(rows, numbers, folds, loss, reason):
     given = {"kernel_weight": None, "loss": loss}
-    found = kernel_weight(rows, numbers, folds, given)
+    found = share_for(rows, numbers, folds, given)
     assert found["value"] == 0 and found["reason"].startswith(reason)
-    assert kernel_weight(rows, numbers, folds, given | {"kernel_weight": 0.2}) == {
+    assert share_for(rows, numbers, folds, given | {"kernel_weight": 0.2}) == {
         "value": 0.2,
         "reason": "given",
     }
-    assert (
-        kernel_weight(900, 9, 5, {"kernel_weight": None, "loss": None})["value"] is None
-    )
+    given["loss"] = None
+    assert share_for(900, 9, 5, given)["value"] is None
+
+
+def share_for(rows, numbers, folds, given):
+    """The share for a table of so many rows and numbers."""
+    kinds = (Rows(None, np.zeros(count)) for count in (rows - 9, 9))
+    encoder = types.SimpleNamespace(numeric_shape=(numbers - 2,), category_sizes=[2])
+    return kernel_weight(encoder, [Part(*kinds)] * (folds or 1), given)
 
 
 @pytest.mark.slow
