@@ -148,6 +148,8 @@ def with_machines(
     if share["value"] is None:
         share = chosen_share(trained, machines, parts, goal)
     weight = share["value"]
+    if goal.verbose:
+        print(f"Kernel machines: {weight:.2f} of the mean with the networks")
     if weight == 0:
         return trained, share
     count, alike = len(machines.models), [1 / len(trained.networks)]

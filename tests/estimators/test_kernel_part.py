@@ -251,6 +251,12 @@ def share_for(rows, numbers, folds, given):
 
 
 @pytest.mark.slow
+def test_their_share_is_told_with_the_training(capsys):
+    TableRegressor(**SMALL, kernel_weight=0.25, verbose=2).fit(*waves())
+    assert "Kernel machines: 0.25 of the mean" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_of_two_groups_each_fold_has_one():
     x, y = waves()
     found = TableRegressor(**SMALL).fit(x, y, groups=np.arange(160) // 80)
