@@ -72,10 +72,11 @@ def fitted_machines(
     for part in parts:
         rows = _some(part.training, seed)
         model = build(min(len(rows.y), MOST_CENTERS))
-        columns = keras.Model(model.input, model.get_layer("columns").output)
-        x = predicted(columns, rows.x).astype("float64")
+        x = _predicted_by("columns", model, rows)
         y = _of_unit_size(rows.y, goal, model)
-        _assign(model, kernel_ridge(x, y, rows.weights, rows.groups, seed))
+        features = _additive_features(model, rows)
+        fit = kernel_ridge(x, y, rows.weights, rows.groups, seed, features)
+        _assign(model, fit)
         models.append(model)
         predicting = now()
         found.append(predicted(model, part.validation.x))
@@ -195,12 +196,55 @@ def _of_unit_size(y: np.ndarray, goal: Goal, model: Model) -> np.ndarray:
     return ops.convert_to_numpy(scaled).astype("float64")
 
 
+def _predicted_by(name: str, model: Model, rows: Rows) -> np.ndarray:
+    """What a layer of the model makes of the rows, float64."""
+    until = keras.Model(model.input, model.get_layer(name).output)
+    return predicted(until, rows.x).astype("float64")
+
+
+def _additive_features(model: Model, rows: Rows) -> np.ndarray | None:
+    """Features of the rows whose linear function is the additive part, if any.
+
+    They are the shares of the bins of all numbers, which are learned here from the
+    rows, and the one-hot categories.
+    """
+    names = {layer.name for layer in model.layers}
+    if "beside" not in names:
+        return None
+    found = [np.zeros((len(rows.y), 0))]
+    if "additive" in names:
+        layer, numbers = model.get_layer("additive"), rows.x["numeric"]
+        layer.adapt(numbers)
+        shares = ops.convert_to_numpy(layer.shares(numbers))
+        found.append(shares.reshape(len(numbers), -1).astype("float64"))
+    if "categories" in names:
+        found.append(_predicted_by("categories", model, rows))
+    return np.concatenate(found, axis=1)
+
+
 def _assign(model: Model, fit: KernelRidge) -> None:
     model.get_layer("basis").set_weights([fit.centers, fit.scales])
+    kernel = np.concatenate([fit.kernel, _assign_additive(model, fit.beside)])
     has_members = hasattr(model.layers[-1], "target_scaling")
     head = model.get_layer("members") if has_members else model.layers[-1]
-    pairs = zip((fit.kernel, fit.bias), head.weights, strict=True)
+    pairs = zip((kernel, fit.bias), head.weights, strict=True)
     head.set_weights([values.reshape(place.shape) for values, place in pairs])
+
+
+def _assign_additive(model: Model, kernel: np.ndarray) -> np.ndarray:
+    """Gives the functions of numbers their weights; what is left is for the head.
+
+    It adds up, for each output, the functions of all numbers.
+    """
+    if "additive" not in {layer.name for layer in model.layers}:
+        return kernel
+    layer = model.get_layer("additive")
+    features, bins, outputs = layer.kernel.shape
+    layer.kernel.assign(kernel[: features * bins].reshape(layer.kernel.shape))
+    for straight in (layer.slope, layer.bias):
+        straight.assign(np.zeros(straight.shape))
+    sums = np.tile(np.eye(outputs), (features, 1))
+    return np.concatenate([sums, kernel[features * bins :]])
 
 
 def _scaling_of(model: Model) -> Any:

@@ -23,28 +23,32 @@ STEP = 3.0  # from one factor to those beside it, once the columns have weights
 ROUNDS = 2  # of weights for the columns
 LEAST_WEIGHT = 1e-3  # of a column, over that of the first
 PENALTIES = 10.0 ** np.arange(-5, 3.5, 0.5)  # with less float32 has too few digits
+STRENGTHS = (0.3, 1.0, 3.0)  # of what stands beside the kernels, weakest first
 ROUNDING = 1e-7  # of the largest eigenvalue: below the digits of float32
 
 
 class KernelRidge(NamedTuple):
-    """A function of Matérn kernels around some of the rows.
+    """A function of Matérn kernels around some of the rows, and of features beside.
 
     Args:
         centers: `(centers, columns)`, those rows.
         scales: `(columns,)`. One over the length scale of each column.
         kernel: `(centers, outputs)`.
         bias: `(outputs,)`.
+        beside: `(features, outputs)`, 0 where they tell no more.
     """
 
     centers: np.ndarray
     scales: np.ndarray
     kernel: np.ndarray
     bias: np.ndarray
+    beside: np.ndarray
 
-    def predict(self, x: np.ndarray) -> np.ndarray:
+    def predict(self, x: np.ndarray, features: np.ndarray | None = None) -> np.ndarray:
         """Outputs `(rows, outputs)`."""
         distances = squared_distances(x * self.scales, self.centers * self.scales)
-        return _matern(distances)[0] @ self.kernel + self.bias
+        found = _matern(distances)[0] @ self.kernel + self.bias
+        return found if features is None else found + features @ self.beside
 
 
 def kernel_ridge(
@@ -53,12 +57,14 @@ def kernel_ridge(
     weights: np.ndarray | None = None,
     groups: np.ndarray | None = None,
     seed: int = 0,
+    features: np.ndarray | None = None,
 ) -> KernelRidge:
     """Fits a function of Matérn kernels; what it needs is best for rows left out.
 
     It begins with columns of the same variance, and the best width of the kernel. Then
     each column counts by how much the function changes along it, and the width is
-    chosen anew; twice.
+    chosen anew; twice. Then features stand beside the kernels, the stronger the longer
+    that helps.
 
     Args:
         x: `(rows, columns)`, float64.
@@ -66,6 +72,7 @@ def kernel_ridge(
         weights: As in `ridge`, and so are `groups`.
         groups: Likewise; of a single one rows are left out one by one.
         seed: Int >= 0. Draws the centers of more than 1,500 rows.
+        features: `(rows, features)`, whose linear function is added, or None.
 
     Source: Radhakrishnan, Beaglehole, Pandit and Belkin, 2024, "Mechanism for Feature
     Learning in Neural Networks and Backpropagation-Free Machine Learning Models",
@@ -77,7 +84,7 @@ def kernel_ridge(
         groups = None  # which none is left out for
     # Threads that wait for each other on a busy machine take a hundred times as long.
     with threadpool_limits(1, "blas"):
-        return _kernel_ridge(x, y, weights, groups, seed)
+        return _kernel_ridge(x, y, weights, groups, seed, features)
 
 
 def _kernel_ridge(
@@ -86,28 +93,81 @@ def _kernel_ridge(
     weights: np.ndarray | None,
     groups: np.ndarray | None,
     seed: int,
+    features: np.ndarray | None,
 ) -> KernelRidge:
     order = np.random.default_rng(seed).permutation(len(x))
-    first = x[order[:FIRST_CENTERS]]
-    alike = inverse_deviations(x, weights)
-    relevance, best = alike, (math.inf, alike)
+    first, centers = x[order[:FIRST_CENTERS]], x[order[:MOST_CENTERS]]
+    error, scales = _learned_scales(x, y, first, weights, groups)
+    width, given, factor = 0, None, 0.0
+    if features is not None:
+        width = features.shape[1]
+        factor = _strength(x, y, first, scales, weights, groups, features, error)
+        given = factor * features if factor else None
+    fit, kernel = _fitted(x, y, centers, scales, weights, groups, given)
+    beside = np.zeros((width, y.shape[1]))
+    if factor:
+        beside = factor * fit.kernel[-width:]
+    return KernelRidge(centers, scales, kernel, fit.bias, beside)
+
+
+def _learned_scales(
+    x: np.ndarray,
+    y: np.ndarray,
+    centers: np.ndarray,
+    weights: np.ndarray | None,
+    groups: np.ndarray | None,
+) -> tuple[float, np.ndarray]:
+    """The error of rows left out, and the scales with which it is least."""
+    relevance = alike = inverse_deviations(x, weights)
+    best = (math.inf, alike)
     factors: tuple[float, ...] = WIDTHS
     for number in range(ROUNDS + 1):
-        median = median_distance(first * relevance)
+        median = median_distance(centers * relevance)
         tried = []
         for factor in factors:
             scales = relevance * math.sqrt(factor) / median
-            fit, kernel = _fitted(x, y, first, scales, weights, groups)
+            fit, kernel = _fitted(x, y, centers, scales, weights, groups)
             tried.append((fit.error, factor, scales, kernel))
         error, factor, scales, kernel = min(tried, key=lambda one: one[0])
         best = min(best, (error, scales), key=lambda one: one[0])
         if number < ROUNDS:
-            slopes = _mean_squared_slopes(x, first, scales, kernel, weights)
+            slopes = _mean_squared_slopes(x, centers, scales, kernel, weights)
             relevance = alike * _relative(slopes, alike)
             factors = (factor / STEP, factor, factor * STEP)
-    scales, centers = best[1], x[order[:MOST_CENTERS]]
-    fit, kernel = _fitted(x, y, centers, scales, weights, groups)
-    return KernelRidge(centers, scales, kernel, fit.bias)
+    return best
+
+
+def _strength(
+    x: np.ndarray,
+    y: np.ndarray,
+    centers: np.ndarray,
+    scales: np.ndarray,
+    weights: np.ndarray | None,
+    groups: np.ndarray | None,
+    features: np.ndarray,
+    error: float,
+) -> float:
+    """Factor of the features beside the kernels; 0 where they lower no error.
+
+    Args:
+        error: That of rows left out without the features.
+    """
+    found = 0.0
+    if not features.shape[1]:
+        return found
+    mean = np.average(features, axis=0, weights=weights)
+    variances = np.average((features - mean) ** 2, axis=0, weights=weights)
+    size = float(np.sqrt(variances.sum()))
+    if size == 0:
+        return found
+    for strength in STRENGTHS:
+        factor = strength / size  # as kernels, whose variance is at most 1
+        beside = factor * features
+        fit, _ = _fitted(x, y, centers, scales, weights, groups, beside)
+        if fit.error >= error:
+            break
+        error, found = fit.error, factor
+    return found
 
 
 def _fitted(
@@ -117,15 +177,23 @@ def _fitted(
     scales: np.ndarray,
     weights: np.ndarray | None,
     groups: np.ndarray | None,
+    beside: np.ndarray | None = None,
 ) -> tuple[Fit, np.ndarray]:
-    """Ridge regression in the space of the centers' kernels, and their weights."""
+    """Ridge regression in the space of the centers' kernels, and their weights.
+
+    Args:
+        beside: `(rows, features)`, the last ones of the regression.
+    """
     among = _matern(squared_distances(centers * scales, centers * scales))[0]
     values, vectors = np.linalg.eigh(among)
     kept = values > ROUNDING * values[-1]
     whiten = vectors[:, kept] / np.sqrt(values[kept])
     likeness = _matern(squared_distances(x * scales, centers * scales))[0]
-    fit = ridge(likeness @ whiten, y, weights, groups, penalties=PENALTIES)
-    return fit, whiten @ fit.kernel
+    inputs = likeness @ whiten
+    if beside is not None:
+        inputs = np.concatenate([inputs, beside], axis=1)
+    fit = ridge(inputs, y, weights, groups, penalties=PENALTIES)
+    return fit, whiten @ fit.kernel[: whiten.shape[1]]
 
 
 def _mean_squared_slopes(

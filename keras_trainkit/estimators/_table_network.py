@@ -15,6 +15,10 @@ from keras_trainkit.layers import (
 )
 from keras_trainkit.models import kernel_machine, mlp
 
+ADDITIVE_BINS = 16  # of each number
+LEAST_BINS = 4
+MOST_FEATURES = 800  # bins and categories of the additive part
+
 
 def table_network(
     encoder: TableEncoder, goal: Goal, seen: Rows, values: Mapping[str, Any]
@@ -48,11 +52,19 @@ def table_machine(
         targets(seen.y[:1], goal).shape[1],
         centers,
         seed=seed,
+        additive_bins=_additive_bins(encoder),
         category_sizes=encoder.category_sizes,
         target_scaling=_target_scaling(goal, seen),
         task=goal.task,
         classes=goal.classes,
     )
+
+
+def _additive_bins(encoder: TableEncoder) -> int:
+    """Bins of each number; 0, no additive part, where it would be too large."""
+    left = MOST_FEATURES - sum(encoder.category_sizes)
+    bins = min(ADDITIVE_BINS, left // max(encoder.numeric_shape[0], 1))
+    return bins if bins >= LEAST_BINS else 0
 
 
 def _target_scaling(goal: Goal, seen: Rows) -> StandardScaling | None:

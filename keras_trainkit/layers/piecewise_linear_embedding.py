@@ -138,9 +138,8 @@ class PiecewiseLinearEmbedding(keras.layers.Layer):
         return call_in_data_map(super().__call__, self, inputs, *args, **kwargs)
 
     def call(self, inputs: Tensor) -> Tensor:
-        self._check_adapted()
         x = ops.cast(inputs, "float32")[:, :, None]
-        shares = ops.cast(self._shares(x), self.compute_dtype)
+        shares = ops.cast(self.shares(inputs), self.compute_dtype)
         slope, bias, kernel = (
             ops.cast(weight, self.compute_dtype)
             for weight in (self.slope, self.bias, self.kernel)
@@ -169,8 +168,17 @@ class PiecewiseLinearEmbedding(keras.layers.Layer):
         edges = np.unique(edges.astype("float32"))
         return np.pad(edges, (0, self.bins + 1 - len(edges)), mode="edge")
 
-    def _shares(self, x: Tensor) -> Tensor:
-        """Share of each bin that each value has passed, `(batch, features, bins)`."""
+    def shares(self, inputs: Tensor) -> Tensor:
+        """Share of each bin that each value has passed, `(batch, features, bins)`.
+
+        Args:
+            inputs: As in a call.
+
+        Raises:
+            ValueError: Before `adapt`, and without weights that were loaded.
+        """
+        self._check_adapted()
+        x = ops.cast(inputs, "float32")[:, :, None]
         edges = ops.convert_to_tensor(self.edges)
         low, high = edges[:, :-1], edges[:, 1:]
         is_bin = high > low  # edges repeat where there are fewer bins

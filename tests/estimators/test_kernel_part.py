@@ -8,7 +8,7 @@ import pytest
 from comparing import assert_close
 from untrained_searches import TINY, not_trained
 
-from keras_trainkit import data
+from keras_trainkit import data, layers, models
 from keras_trainkit.estimators import (
     TableClassifier,
     TableRegressor,
@@ -192,6 +192,59 @@ def test_a_search_that_was_saved_has_them(monkeypatch, tmp_path):
     assert (
         loaded.leaderboard()["model"].tolist() == found.leaderboard()["model"].tolist()
     )
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_a_machine_computes_what_was_fitted(classes, monkeypatch):
+    """Also its additive part: a jump of one number, and one of a category."""
+    fits = []
+    fit = _kernel_part.kernel_ridge
+    monkeypatch.setattr(
+        _kernel_part, "kernel_ridge", lambda *given: fits.append(fit(*given)) or fits[0]
+    )
+    random = np.random.default_rng(0)
+    x = {
+        "numeric": random.normal(size=(150, 2)).astype("float32"),
+        "categorical": random.integers(4, size=(150, 1)),
+    }
+    jumps = (x["numeric"][:, 0] > 0.3) * 1.0 + (x["categorical"][:, 0] == 2)
+    if classes == 1:
+        y, goal = jumps[:, None].astype("float32"), Goal("regression")
+        scaling = layers.StandardScaling(dtype="float32")
+        scaling.adapt(y)
+    else:
+        y, goal = jumps.astype(int), Goal("classification", ["a", "b", "c"])
+        scaling = None
+    rows = Rows(x, y)
+
+    def build(centers):
+        return models.kernel_machine(
+            (2,),
+            classes,
+            centers,
+            additive_bins=8,
+            category_sizes=[4],
+            target_scaling=scaling,
+            task=goal.task,
+            classes=goal.classes,
+        )
+
+    machines = _kernel_part.fitted_machines(build, [Part(rows, rows)], goal, 0)
+    (model,) = machines.models
+    (fit,) = fits
+    assert np.abs(fit.beside).max() > 0
+    shares = keras.ops.convert_to_numpy(
+        model.get_layer("additive").shares(x["numeric"])
+    )
+    hot = np.eye(4)[x["categorical"][:, 0]]
+    features = np.concatenate([shares.reshape(150, -1), hot], axis=1)
+    columns = np.concatenate([x["numeric"], hot], axis=1)
+    expected = fit.predict(columns, features)
+    if classes == 1:
+        expected = keras.ops.convert_to_numpy(scaling.inverse(expected))
+    else:
+        expected *= np.std(machines.outputs) / np.std(expected)  # sharper
+    np.testing.assert_allclose(machines.outputs, expected, rtol=1e-3, atol=1e-3)
 
 
 def shared(truth, networks, machines):

@@ -36,7 +36,8 @@ def test_it_is_the_regression_of_scikit_learn(monkeypatch):
     among = likeness - likeness.mean(axis=0)
     among -= among.mean(axis=1, keepdims=True)
     expected = KernelRidge(alpha=0.3, kernel="precomputed").fit(among, y).predict(among)
-    found = _kernel_ridge.KernelRidge(x, scales, kernel, fit.bias).predict(x)
+    alone = _kernel_ridge.KernelRidge(x, scales, kernel, fit.bias, np.zeros((0, 1)))
+    found = alone.predict(x)
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
@@ -135,3 +136,46 @@ def test_more_columns_than_rows_are_taken():
     x = random.normal(size=(30, 300))
     y = x[:, :1] / 3
     assert error(kernel_ridge(x, y), x, y) < 0.1
+
+
+def steps(rows=120, seed=0):
+    """A jump along each of four columns; and its features, columns above levels."""
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(rows, 4))
+    levels = np.array([-1, -0.5, 0, 0.5, 1])
+    features = (x[:, :, None] > levels).reshape(rows, -1).astype("float64")
+    y = np.sum(x > [0, 0.5, -0.5, 0], axis=1, keepdims=True) + 0.1 * random.normal(
+        size=(rows, 1)
+    )
+    return x, y, features
+
+
+@pytest.mark.parametrize("weights", [None, np.repeat([1.0, 2.0], 60)])
+def test_features_beside_tell_jumps(weights):
+    x, y, features = steps()
+    others, truth, of_others = steps(500, seed=1)
+    fit = kernel_ridge(x, y, weights, features=features)
+    error_beside = np.mean((fit.predict(others, of_others) - truth) ** 2)
+    assert error_beside < 0.2 * error(kernel_ridge(x, y, weights), others, truth)
+
+
+@pytest.mark.parametrize("width", [0, 3])
+def test_features_that_tell_no_more_change_nothing(width):
+    x, y = waves()
+    features = np.random.default_rng(5).normal(size=(200, width))
+    fit, alone = kernel_ridge(x, y, features=features), kernel_ridge(x, y)
+    np.testing.assert_array_equal(fit.beside, np.zeros((width, 1)))
+    np.testing.assert_array_equal(fit.predict(x, features), alone.predict(x))
+
+
+def test_features_that_never_change_are_left_out():
+    x, y = waves(60)
+    fit = kernel_ridge(x, y, features=np.ones((60, 2)))
+    np.testing.assert_array_equal(fit.beside, np.zeros((2, 1)))
+
+
+def test_the_size_of_all_features_changes_nothing():
+    x, y, features = steps()
+    found = kernel_ridge(x, y, features=1024 * features).predict(x, 1024 * features)
+    expected = kernel_ridge(x, y, features=features).predict(x, features)
+    np.testing.assert_allclose(found, expected, atol=1e-9)

@@ -72,6 +72,25 @@ def test_equals_the_formula_of_the_paper_inside_and_beyond_the_data(bins):
     assert_close(layer(ROWS), by_hand(layer, ROWS), rtol=1e-5, atol=1e-5)
 
 
+def test_shares_are_the_encoding_of_the_paper():
+    layer = adapted(3)
+    found = keras.ops.convert_to_numpy(layer.shares(QUERIES))
+    assert found.shape == (4, 3, 3)
+    for feature in range(3):
+        edges = edges_of(ROWS[:, feature], 3)
+        for row, x in enumerate(QUERIES[:, feature]):
+            expected = np.zeros(3)
+            expected[: len(edges) - 1] = encoding(x, edges)
+            assert_close(found[row, feature], expected, atol=1e-6)
+
+
+def test_shares_are_not_told_before_adapt():
+    layer = PiecewiseLinearEmbedding()
+    layer.build((None, 3))
+    with pytest.raises(ValueError, match="cuts the range of each feature as it learns"):
+        layer.shares(QUERIES)
+
+
 def test_one_feature_with_round_numbers():
     layer = adapted(2, 1, np.array([[0.0], [1.0], [5.0]]))  # bins [0, 1] and [1, 5]
     layer.slope.assign([[0.5]])

@@ -111,6 +111,63 @@ def test_it_computes_in_single_precision_under_mixed_policies():
     assert_close(half(x), whole(x), atol=1e-5)
 
 
+def test_the_additive_part_adds_functions_of_numbers_and_categories(tmp_path):
+    model = models.kernel_machine(
+        (2,), 3, 4, additive_bins=5, category_sizes=[2, 4], task="classification"
+    )
+    random = np.random.default_rng(0)
+    rows = {
+        "numeric": random.normal(size=(30, 2)).astype("float32"),
+        "categorical": random.integers(2, size=(30, 2)),
+    }
+    columns = keras.Model(model.input, model.get_layer("columns").output)
+    model.get_layer("basis").adapt(columns(rows))
+    additive = model.get_layer("additive")
+    additive.adapt(rows["numeric"])
+    additive.kernel.assign(random.normal(size=additive.kernel.shape))
+    head = model.layers[-1]
+    head.set_weights([random.normal(size=(4 + 6 + 6, 3)), np.arange(3)])
+    functions, likeness, hot = (
+        keras.ops.convert_to_numpy(part)
+        for part in (
+            additive(rows["numeric"]),
+            model.get_layer("basis")(columns(rows)),
+            columns(rows)[:, 2:],
+        )
+    )
+    assert functions.shape == (30, 2, 3)
+    kernel, bias = head.get_weights()
+    beside = np.concatenate([likeness, functions.reshape(30, 6), hot], axis=1)
+    assert_close(model(rows), beside @ kernel + bias, atol=1e-5)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert_close(loaded(rows), model(rows), atol=1e-6)
+
+
+def test_the_additive_part_is_of_scaled_numbers_and_learns():
+    x, _ = rings()
+    y = (x[:, 0] > 0.5).astype("int64")
+    scaling = layers.StandardScaling()
+    scaling.adapt(1e3 * x)
+    model = models.kernel_machine(
+        (2,), 1, 5, additive_bins=8, scaling=scaling, task="binary"
+    )
+    model.get_layer("basis").adapt(scaling(1e3 * x))
+    model.get_layer("additive").adapt(scaling(1e3 * x))
+    model.compile(
+        optimizers.AdamW(0.05),
+        models.loss_for(model),
+        metrics=models.metrics_for(model),
+    )
+    model.fit(1e3 * x, y, epochs=60, batch_size=80, verbose=0)
+    assert model.evaluate(1e3 * x, y, verbose=0, return_dict=True)["accuracy"] > 0.95
+
+
+def test_of_categories_alone_the_additive_part_is_theirs():
+    model = models.kernel_machine((0,), 1, 3, category_sizes=[4], additive_bins=2)
+    assert model.get_layer("beside").output.shape == (None, 3 + 4)
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -118,6 +175,10 @@ def test_it_computes_in_single_precision_under_mixed_policies():
         ({"input_shape": (0,)}, r"`input_shape\[0\]` is the shape of one sample"),
         ({"units": 0}, "`units` is the number of rows that are kept"),
         ({"outputs": 1, "task": "classification"}, "`outputs` is the number of class"),
+        (
+            {"additive_bins": -1},
+            "`additive_bins` is the bins of a function",
+        ),
         ({"kernel": "linear"}, "`kernel` is the likeness of two rows"),
         ({"scaling": "standard"}, "`scaling` is put before the first block"),
         ({"category_sizes": [0]}, r"`category_sizes\[0\]` is the codes per column"),
