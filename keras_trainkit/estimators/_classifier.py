@@ -16,9 +16,10 @@ from keras_trainkit.estimators._conformal import (
     conformal_quantile,
 )
 from keras_trainkit.estimators._estimator import Estimator, Splits, trained_rows
+from keras_trainkit.estimators._outputs import rows_at_once
 from keras_trainkit.estimators._saved_folder import loaded_classes, saved_classes
 from keras_trainkit.estimators._targets import read_classes, weights_of_classes
-from keras_trainkit.estimators._training import Goal, rows_at_once
+from keras_trainkit.estimators._training import Goal
 from keras_trainkit.layers import TemperatureScaling
 
 

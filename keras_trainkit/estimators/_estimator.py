@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from keras_trainkit._row_labels import check_row_orders
 from keras_trainkit._types import Model
 from keras_trainkit.estimators._file_estimator import FileEstimator
+from keras_trainkit.estimators._outputs import rows_at_once
 from keras_trainkit.estimators._parts import Part, Rows, parts_of
 from keras_trainkit.estimators._random_state import new_seed, seeded
 from keras_trainkit.estimators._recipe import choice, folds_for
@@ -24,13 +25,7 @@ from keras_trainkit.estimators._resumed_fit import (
 from keras_trainkit.estimators._search_folder import RESUMED, check_directory
 from keras_trainkit.estimators._targets import read_target, read_weights
 from keras_trainkit.estimators._time_limit import now
-from keras_trainkit.estimators._training import (
-    Goal,
-    Trained,
-    finite_history,
-    rows_at_once,
-    train,
-)
+from keras_trainkit.estimators._training import Goal, Trained, finite_history, train
 from keras_trainkit.estimators._validation_rows import (
     DEFAULT_SHARE,
     check_groups_to_leave_out,

@@ -17,17 +17,12 @@ from keras_trainkit.estimators._kernel_ridge import (
     KernelRidge,
     kernel_ridge,
 )
+from keras_trainkit.estimators._outputs import predicted
 from keras_trainkit.estimators._parts import Part, Rows
 from keras_trainkit.estimators._recipe import choice
 from keras_trainkit.estimators._scoring import predictions_of
 from keras_trainkit.estimators._time_limit import now
-from keras_trainkit.estimators._training import (
-    Goal,
-    Trained,
-    compile_network,
-    predicted,
-    targets,
-)
+from keras_trainkit.estimators._training import Goal, Trained, compile_network, targets
 from keras_trainkit.layers import MemberMean, TemperatureScaling
 from keras_trainkit.models import ensemble
 

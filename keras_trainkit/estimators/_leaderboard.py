@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from keras_trainkit._types import Model
+from keras_trainkit.estimators._outputs import PREDICTED_AT_ONCE
 from keras_trainkit.estimators._scoring import scoring_for
-from keras_trainkit.estimators._training import PREDICTED_AT_ONCE
 from keras_trainkit.layers import MemberMean
 
 COLUMNS = (

@@ -15,14 +15,10 @@ from sklearn.linear_model import Ridge, RidgeCV
 
 from keras_trainkit._types import Model
 from keras_trainkit.data import folds
+from keras_trainkit.estimators._outputs import predicted
 from keras_trainkit.estimators._parts import Part, Rows
 from keras_trainkit.estimators._recipe import choice
-from keras_trainkit.estimators._training import (
-    Goal,
-    Trained,
-    compile_network,
-    predicted,
-)
+from keras_trainkit.estimators._training import Goal, Trained, compile_network
 from keras_trainkit.models import ensemble
 
 # For each training row; numbers and targets have unit variance.

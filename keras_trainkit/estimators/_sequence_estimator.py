@@ -20,6 +20,7 @@ from keras_trainkit.estimators._estimator import (
     Splits,
     trained_rows,
 )
+from keras_trainkit.estimators._outputs import rows_at_once
 from keras_trainkit.estimators._padding import PADDING
 from keras_trainkit.estimators._parts import Rows
 from keras_trainkit.estimators._read_length import check_read_length, tell_unread
@@ -34,7 +35,7 @@ from keras_trainkit.estimators._sequences import (
     check_resolution,
     read_sequences,
 )
-from keras_trainkit.estimators._training import Goal, rows_at_once, targets
+from keras_trainkit.estimators._training import Goal, targets
 from keras_trainkit.layers import MiniRocket, MissingIndicator, StandardScaling
 from keras_trainkit.models import autoregression, bilstm_attention, mini_rocket
 

@@ -10,10 +10,11 @@ from keras import ops
 
 from keras_trainkit._types import Model
 from keras_trainkit.estimators._estimator import Data
+from keras_trainkit.estimators._outputs import predicted
 from keras_trainkit.estimators._parts import Part, Rows
 from keras_trainkit.estimators._recipe import choice
 from keras_trainkit.estimators._ridge import ridge
-from keras_trainkit.estimators._training import Goal, Trained, predicted, targets
+from keras_trainkit.estimators._training import Goal, Trained, targets
 from keras_trainkit.estimators._validation_rows import check_groups_to_leave_out
 from keras_trainkit.layers import TemperatureScaling
 from keras_trainkit.models import loss_for, metrics_for

@@ -6,9 +6,10 @@ from typing import Any
 import keras
 
 from keras_trainkit._types import Model
+from keras_trainkit.estimators._outputs import predicted
 from keras_trainkit.estimators._parts import Rows
 from keras_trainkit.estimators._sequence_estimator import linear_network
-from keras_trainkit.estimators._training import Goal, predicted, targets
+from keras_trainkit.estimators._training import Goal, targets
 from keras_trainkit.layers import PiecewiseLinearEmbedding
 from keras_trainkit.models import mlp
 

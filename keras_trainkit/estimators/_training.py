@@ -5,7 +5,6 @@ It takes the numbers that a recipe has chosen, whatever the network is built of.
 
 import dataclasses
 import math
-import operator
 import pathlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,13 +18,11 @@ from keras_trainkit._optimizer_access import averages_weights, learning_rate_sch
 from keras_trainkit._types import Model
 from keras_trainkit.callbacks import CooldownOnPlateau, EarlyStopping, TrainState
 from keras_trainkit.data import SequenceBatches
+from keras_trainkit.estimators._outputs import rows_at_once
 from keras_trainkit.estimators._padding import padding_of, steps_of
 from keras_trainkit.estimators._parts import Part, Rows
 from keras_trainkit.models import ensemble, loss_for, metrics_for
 from keras_trainkit.optimizers import AdamW
-
-PREDICTED_AT_ONCE = 1024  # rows, which changes nothing but the time
-STEPS_AT_ONCE = 2**17  # of which a layer may keep hundreds of numbers each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,24 +203,6 @@ def _training_data(
         seed=seed,
     )
     return {"x": batches, "shuffle": False}  # in an order of their own
-
-
-def rows_at_once(x: Any) -> int:
-    """Rows that are predicted together: fewer of long sequences, or of long texts."""
-    axes = getattr(x, "ndim", 0)
-    is_long = axes == 3 or (axes == 2 and x.dtype.kind == "i")
-    steps = x.shape[1] if is_long else 1
-    return max(1, min(PREDICTED_AT_ONCE, STEPS_AT_ONCE // max(1, steps)))
-
-
-def predicted(model: Model, x: Any) -> np.ndarray:
-    """Outputs, by calls: `predict` of so many models makes TensorFlow warn of them."""
-    size, parts = rows_at_once(x), []
-    for start in range(0, len(keras.tree.flatten(x)[0]), size):
-        rows = slice(start, start + size)
-        some = keras.tree.map_structure(operator.itemgetter(rows), x)
-        parts.append(model(some, training=False))
-    return np.concatenate([ops.convert_to_numpy(part) for part in parts])
 
 
 def _as_arguments(rows: Rows, goal: Goal) -> tuple:

@@ -14,8 +14,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from keras_trainkit._types import Layer, Model
+from keras_trainkit.estimators._outputs import rows_at_once
 from keras_trainkit.estimators._parts import Part, Rows
-from keras_trainkit.estimators._training import Goal, rows_at_once, targets
+from keras_trainkit.estimators._training import Goal, targets
 from keras_trainkit.layers import Bigrams
 from keras_trainkit.models import bag_of_words
 

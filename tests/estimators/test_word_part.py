@@ -9,8 +9,8 @@ from sklearn.linear_model import LogisticRegression
 
 from keras_trainkit import data, models
 from keras_trainkit.estimators import TextClassifier
+from keras_trainkit.estimators._outputs import rows_at_once
 from keras_trainkit.estimators._sequence_recipe import chosen_for_texts
-from keras_trainkit.estimators._training import rows_at_once
 from keras_trainkit.layers import Bigrams
 
 SMALL = {"units": (4,), "embedding_units": 8, "epochs": 2, "random_state": 0}
