@@ -192,7 +192,7 @@ def _of_unit_size(y: np.ndarray, goal: Goal, model: Model) -> np.ndarray:
 
 
 def _predicted_by(name: str, model: Model, rows: Rows) -> np.ndarray:
-    """What a layer of the model makes of the rows, float64."""
+    """Outputs of a layer of the model for the rows, float64."""
     until = keras.Model(model.input, model.get_layer(name).output)
     return predicted(until, rows.x).astype("float64")
 

@@ -1,4 +1,4 @@
-"""What a model gives for many rows, in batches that fit into memory."""
+"""Outputs of a model for many rows, in batches that fit into memory."""
 
 import operator
 from typing import Any
