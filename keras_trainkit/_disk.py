@@ -24,6 +24,17 @@ def sync(path: pathlib.Path) -> None:
         os.close(handle)
 
 
+@contextlib.contextmanager
+def naming(path: pathlib.Path) -> Iterator[None]:
+    """Within it errors of the disk that name no file, such as a full one, name this."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
 def check_regular(path: pathlib.Path) -> None:
     """Refuses what only looks like a file: a FIFO has its reader wait for ever.
 

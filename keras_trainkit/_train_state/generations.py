@@ -17,7 +17,7 @@ import re
 import shutil
 from typing import Any
 
-from keras_trainkit._disk import check_regular, replacing, sync
+from keras_trainkit._disk import check_regular, naming, replacing, sync
 from keras_trainkit._train_state import state_file
 from keras_trainkit._train_state.state_file import ARRAYS, VALUES, DamagedState
 
@@ -78,14 +78,15 @@ class Generations:
         last = max(self._names(), default="gen-0")
         generation = self.folder / f"gen-{int(last[4:]) + 1:09d}"
         try:
-            generation.mkdir()
-            state_file.write(generation, files)
-            sync(generation / ARRAYS)
-            sync(generation / VALUES)
-            _write_manifest(generation, files)
-            sync(generation)
-            sync(self.folder)
-            self._point_to(generation.name)
+            with naming(generation):
+                generation.mkdir()
+                state_file.write(generation, files)
+                sync(generation / ARRAYS)
+                sync(generation / VALUES)
+                _write_manifest(generation, files)
+                sync(generation)
+                sync(self.folder)
+                self._point_to(generation.name)
         except BaseException:
             if self._pointed_to() != generation.name:
                 shutil.rmtree(generation, ignore_errors=True)

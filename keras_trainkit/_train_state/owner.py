@@ -31,12 +31,14 @@ class Owner:
 
     Args:
         folder: Folder that is there.
+        argument: Name of the argument that gave it.
 
     Raises:
         ValueError: Another process works in it, and lives; or it cannot be written to.
     """
 
-    def __init__(self, folder: pathlib.Path):
+    def __init__(self, folder: pathlib.Path, argument: str = "directory"):
+        self._argument = argument
         self._pid = os.getpid()
         self._folder = folder
         self.file = folder / f"{_PREFIX}{self._pid}.{uuid.uuid4().hex[:12]}.json"
@@ -46,7 +48,7 @@ class Owner:
             self._refuse_others(spare_own=False)
         except OSError as error:
             self.release()
-            raise not_writable(folder, error) from error
+            raise not_writable(folder, error, argument) from error
 
     def refresh(self, *, now: bool = False) -> None:
         """Says, once in a while, that the process still lives.
@@ -124,7 +126,8 @@ class Owner:
             replaced = owner == this_process() and not spare_own
             if not replaced and not _is_gone(owner, path, self.file):
                 self.release()
-                raise ValueError(_refusal(self._folder, owner, path))
+                refusal = _refusal(self._argument, self._folder, owner, path)
+                raise ValueError(refusal)
             path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             for path in self._folder.glob(f".{_PREFIX}*.new"):
@@ -132,11 +135,13 @@ class Owner:
                     path.unlink(missing_ok=True)
 
 
-def not_writable(folder: pathlib.Path, error: OSError) -> ValueError:
+def not_writable(
+    folder: pathlib.Path, error: OSError, argument: str = "directory"
+) -> ValueError:
     """The error for a folder in which nothing can be kept."""
     return ValueError(
-        "`directory` is the folder of the state and must be one that this process may "
-        f"write to, on a disk with room left. Received: {str(folder)!r}: {error}"
+        f"`{argument}` is the folder of the state and must be one that this process "
+        f"may write to, on a disk with room left. Received: {str(folder)!r}: {error}"
     )
 
 
@@ -171,7 +176,9 @@ def _is_silent(path: pathlib.Path, ours: pathlib.Path) -> bool:
     return silent > STALE_SECONDS
 
 
-def _refusal(folder: pathlib.Path, owner: dict[str, Any], path: pathlib.Path) -> str:
+def _refusal(
+    argument: str, folder: pathlib.Path, owner: dict[str, Any], path: pathlib.Path
+) -> str:
     where = ""
     if not is_on_this_host(owner):
         host = owner["place"].partition(" ")[0] or "unknown"
@@ -180,7 +187,7 @@ def _refusal(folder: pathlib.Path, owner: dict[str, Any], path: pathlib.Path) ->
             f"{path.name}, or wait {STALE_SECONDS // 60} minutes)"
         )
     return (
-        "`directory` holds the state of one training, and one process at a time must "
+        f"`{argument}` holds the state of one training, and one process at a time must "
         f"write to it. Received: {str(folder)!r}, owned by the process "
         f"{owner['pid']}{where}."
     )

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_trainkit._arrays import as_numpy
 from keras_trainkit._checks import check_count, check_number, check_seed
+from keras_trainkit._text_batches import text_batches
 from keras_trainkit.data._skip_gram import (
     Adam,
     Words,
@@ -17,8 +18,6 @@ from keras_trainkit.data._skip_gram import (
     with_negatives,
 )
 from keras_trainkit.data._texts import text_list
-
-_READ_AT_ONCE = 1024  # texts: an array is as wide as the longest of them
 
 
 def word_vectors(
@@ -167,10 +166,9 @@ def _size_of(vectorization: keras.layers.TextVectorization) -> int:
 def _read_strings(
     texts: Any, vectorization: keras.layers.TextVectorization
 ) -> list[np.ndarray]:
-    found, strings = [], text_list(texts)
-    for start in range(0, len(strings), _READ_AT_ONCE):
-        numbers = vectorization(strings[start : start + _READ_AT_ONCE])
-        found += [row[row > 0] for row in as_numpy(numbers)]
+    found = []
+    for batch in text_batches(text_list(texts)):
+        found += [row[row > 0] for row in as_numpy(vectorization(batch))]
     return found
 
 

@@ -170,6 +170,22 @@ def _check_search(given: dict[str, Any]) -> None:
     check_directory(given["directory"])
 
 
+def check_precision() -> None:
+    """Refuses policies with weights in half precision.
+
+    What a step changes them by is lost in rounding, and Keras starts no recurrent layer
+    with them but float16 ones on TensorFlow.
+    """
+    policy = keras.config.dtype_policy()
+    if policy.variable_dtype in ("float16", "bfloat16"):
+        raise ValueError(
+            "`keras.config.set_dtype_policy` chooses the precision and must be one "
+            "that keeps weights in float32 or float64, as 'mixed_float16' and "
+            "'mixed_bfloat16' do, where an estimator is fitted. "
+            f"Received: {policy.name!r}."
+        )
+
+
 def check_arguments(given: dict[str, Any]) -> None:
     """Refuses what is out of range, of what all estimators take and some others.
 

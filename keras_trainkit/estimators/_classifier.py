@@ -214,10 +214,12 @@ class Classifier(ClassifierMixin, Estimator):
         classes = loaded_classes(learned["classes"])
         if getattr(model, "classes", None) != tuple(classes.tolist()):
             raise ValueError("classes that are not those of the model")
-        temperature = float(learned["temperature"])
-        if not 0 < temperature < np.inf:
-            raise ValueError(f"the temperature {temperature}")
+        temperature = learned["temperature"]
+        if type(temperature) not in (int, float) or not 1e-6 < temperature < 1e6:
+            raise ValueError(f"the temperature {temperature!r}")
         scores = np.array(learned["conformity_scores"], "float32")
+        if not np.isfinite(scores).all():
+            raise ValueError("conformity scores that are not finite")
         validated = _checked_parts(learned["validated_rows"], scores, model)
         return {
             "classes_": classes,

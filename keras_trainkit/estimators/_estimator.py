@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from keras_trainkit._row_labels import check_row_orders
 from keras_trainkit._types import Model
+from keras_trainkit.estimators._arguments import check_precision
 from keras_trainkit.estimators._file_estimator import FileEstimator
 from keras_trainkit.estimators._outputs import rows_at_once
 from keras_trainkit.estimators._parts import Part, Rows, parts_of
@@ -102,6 +103,7 @@ class Estimator(FileEstimator):
     ) -> Self:
         began = now()
         self._check_arguments()
+        check_precision()
         folder = check_directory(resume, RESUMED)
         source = self._read(X)
         check_row_orders(

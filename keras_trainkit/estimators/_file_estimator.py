@@ -44,7 +44,7 @@ class FileEstimator(BaseEstimator, abc.ABC):
         """The estimator of a folder that `save` wrote.
 
         Nothing in the folder is code, and none is run; a folder from elsewhere that
-        does not hold what it should is refused.
+        does not hold what it should is refused, and so are files of two folders.
 
         Args:
             path: The folder.

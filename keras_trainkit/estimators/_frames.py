@@ -140,7 +140,7 @@ def _frame_of(data: Any) -> nw.DataFrame | None:
 
 def _of_frame(frame: nw.DataFrame) -> Table:
     names: list[Any] = list(frame.columns)
-    columns = [column.to_native() for column in frame.iter_columns()]
+    columns = [readable(column.to_native()) for column in frame.iter_columns()]
     named = any(isinstance(name, str) for name in names)
     return _table(_checked_names(names) if named else _positions(names), columns, named)
 

@@ -143,7 +143,13 @@ class Regressor(RegressorMixin, Estimator):
     @classmethod
     def _restored(cls, learned: dict[str, Any], model: Model) -> dict[str, Any]:
         scores = np.array(learned["conformity_scores"], "float64")
-        return {
-            "_one_axis": bool(learned["one_axis"]),
-            "conformity_scores_": scores.reshape(len(scores), model.output_shape[-1]),
-        }
+        scores = scores.reshape(len(scores), model.output_shape[-1])
+        is_ascending = np.all(np.diff(scores, axis=0) >= 0)  # False of NaN
+        if not (len(scores) and is_ascending and scores.min() >= 0):
+            raise ValueError("conformity scores that are not numbers from 0 on, rising")
+        if not np.isfinite(scores).all():
+            raise ValueError("conformity scores that are infinite")
+        one_axis = learned["one_axis"]
+        if type(one_axis) is not bool or (one_axis and scores.shape[1] > 1):
+            raise ValueError(f"one_axis={one_axis!r} of {scores.shape[1]} outputs")
+        return {"_one_axis": one_axis, "conformity_scores_": scores}

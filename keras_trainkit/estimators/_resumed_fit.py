@@ -50,7 +50,7 @@ def own_folder(
         "arguments": described_arguments(estimator.get_params(deep=False)),
     }
     begin(folder, description, RESUMED)
-    owner = Owner(folder)
+    owner = Owner(folder, "resume")
     try:
         with owner.refreshed():
             yield

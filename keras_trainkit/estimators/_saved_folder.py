@@ -4,11 +4,13 @@
 | --------------- | ---------------------------------------------------------------- |
 | `model.keras`   | the model, as trained                                            |
 | `encoder.keras` | the `layers.TableEncoder`, for tables                            |
-| `estimator.json`| arguments, classes, names of the columns, recipe, history        |
+| `estimator.json`| arguments, classes, names of the columns, recipe, history, and   |
+|                 | the SHA-256 of the other files                                   |
 
 Its fields are read for good, so their names never change.
 """
 
+import hashlib
 import json
 import os
 import pathlib
@@ -22,7 +24,7 @@ from typing import Any, NoReturn
 import keras
 import numpy as np
 
-from keras_trainkit._disk import check_unpacked, sync
+from keras_trainkit._disk import check_regular, check_unpacked, naming, sync
 from keras_trainkit._types import Layer, Model
 
 FORMAT = 1
@@ -46,14 +48,16 @@ def write_folder(
     draft = folder.with_name(f".{folder.name}-{secrets.token_hex(8)}")
     draft.mkdir()
     try:
-        for name, layer in layers.items():
-            keras.saving.save_model(layer, draft / name)
-        content = {"format": FORMAT, **fields}
-        (draft / FIELDS).write_text(json.dumps(content), "utf-8")
-        for name in (*layers, FIELDS):
-            sync(draft / name)
-        sync(draft)
-        os.rename(draft, folder)
+        with naming(folder):
+            for name, layer in layers.items():
+                keras.saving.save_model(layer, draft / name)
+            hashes = {name: _sha256(draft / name) for name in layers}
+            content = {"format": FORMAT, "sha256": hashes, **fields}
+            (draft / FIELDS).write_text(json.dumps(content), "utf-8")
+            for name in (*layers, FIELDS):
+                sync(draft / name)
+            sync(draft)
+            os.rename(draft, folder)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
@@ -70,7 +74,7 @@ def read_folder(
         owner: Name of the class that the folder must be of.
 
     Raises:
-        ValueError: Files missing, broken, or of another class.
+        ValueError: Files missing, broken, of another class, or of several folders.
     """
     folder = _path(path)
     files = [*names, FIELDS]
@@ -80,25 +84,47 @@ def read_folder(
     missing = [name for name in files if not (folder / name).is_file()]
     if missing or fields is None:
         _refuse(f"must hold {', '.join(files)}", f"{folder}, without {missing}")
-    try:
-        return [_loaded_layer(folder / name) for name in names], fields
-    except Exception as error:  # of whatever a broken or foreign file brings about
-        raise _broken(folder, error) from error
+    layers = []
+    for name in names:
+        try:
+            _check_hash(folder / name, fields.get("sha256"))
+            layers.append(_loaded_layer(folder / name))
+        except Exception as error:  # of whatever a broken or foreign file brings about
+            raise _broken(folder / name, error) from error
+    return layers, fields
+
+
+def _check_hash(file: pathlib.Path, hashes: Any) -> None:
+    """Refuses another file than the one that was saved with the others.
+
+    Args:
+        hashes: SHA-256 by name; None in a folder from before there were any.
+    """
+    if hashes is None:
+        return
+    if not isinstance(hashes, dict) or hashes.get(file.name) != _sha256(file):
+        raise ValueError(f"another file than the one that {FIELDS} was saved with")
+
+
+def _sha256(file: pathlib.Path) -> str:
+    check_regular(file)
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _read_fields(folder: pathlib.Path) -> dict[str, Any]:
     try:
         fields = json.loads((folder / FIELDS).read_text("utf-8"))
     except Exception as error:
-        raise _broken(folder, error) from error
+        raise _broken(folder / FIELDS, error) from error
     if not isinstance(fields, dict) or fields.get("format") != FORMAT:
         _refuse(f"must be of the format {FORMAT}", f"another in {folder}")
     return fields
 
 
-def _broken(folder: pathlib.Path, error: Exception) -> ValueError:
+def _broken(file: pathlib.Path, error: Exception) -> ValueError:
     return ValueError(
-        f"{PURPOSE} must hold files as `save` wrote them. Received: {folder}, "
+        f"{PURPOSE} must hold files as `save` wrote them. Received: {file}, "
         f"{type(error).__name__}: {error}."
     )
 

@@ -24,6 +24,7 @@ from keras_trainkit.layers._classes import can_be_saved
 
 PURPOSE = "`y` is what is learned to be predicted and"
 NO_CLASSES = ("", "?", "nan", "nat", "<na>", "n/a", "#n/a")  # "none" may be one
+MOST_CHARACTERS = 100_000  # of the name of a class
 LEAST_SHARE = 1e-30  # of the largest weight: float32 ends at 1e-38
 
 
@@ -74,6 +75,9 @@ def read_classes(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     allowed = "must be classes: texts, integers, True and False, or whole numbers"
     if y.dtype.kind == "f" and not (np.isfinite(y).all() and (y == np.round(y)).all()):
         _refuse(allowed, f"continuous numbers, or infinite ones, such as {y[:3]}")
+    if y.dtype.kind in "mM":  # of nanoseconds, whose `tolist` gives integers
+        received = f"y with values of dates or durations, {y.dtype}"
+        _refuse(f"{allowed} (`y.astype(str)` of dates)", received)
     types = {type(value) for value in y.tolist()}
     if len(types) > 1 or not types <= {str, int, bool, float}:
         names = sorted(found.__name__ for found in types)
@@ -86,6 +90,10 @@ def read_classes(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             "(longer ones as texts, `.astype(str)`), texts of whole characters",
             f"{reprlib.repr(lost[0])} and {len(lost) - 1} more",
         )
+    longest = max(map(len, classes.tolist())) if types == {str} else 0
+    if longest > MOST_CHARACTERS:
+        most = f"of at most {MOST_CHARACTERS:,} characters each"
+        _refuse(f"must be classes {most}", f"one of {longest:,}")
     if len(classes) < 2:
         _refuse("must have two classes or more", f"one class, {classes.tolist()[0]!r}")
     if types == {str}:
@@ -114,9 +122,12 @@ def _tell_missing(classes: list[str]) -> None:
 def read_numbers(y: np.ndarray) -> np.ndarray:
     """The targets as float64 `(rows, outputs)`."""
     allowed = "must be finite numbers, (rows,) or (rows, outputs)"
+    if y.dtype.kind in "mM":
+        unit = "divide a duration by its unit, `y / np.timedelta64(1, 'h')`"
+        _refuse(f"{allowed} ({unit})", f"y of dtype {y.dtype}")
     if y.dtype.kind not in "biuf":
         values = y.ravel().tolist()
-        if not all(isinstance(value, Real | Decimal) for value in values):
+        if not all(map(_is_number, values)):
             _refuse(allowed, f"y of dtype {y.dtype}, such as {values[0]!r}")
     numbers = np.reshape(real_numbers(y.ravel()), y.shape)
     with np.errstate(over="ignore"):
@@ -125,6 +136,11 @@ def read_numbers(y: np.ndarray) -> np.ndarray:
     if numbers.ndim == 2 and not numbers.shape[1]:
         _refuse(allowed, f"y of shape {numbers.shape}")
     return numbers[:, None] if numbers.ndim == 1 else numbers
+
+
+def _is_number(value: Any) -> bool:
+    """False for NumPy's durations, which count as integers."""
+    return isinstance(value, Real | Decimal) and not isinstance(value, np.timedelta64)
 
 
 def check_resolution(numbers: np.ndarray) -> None:

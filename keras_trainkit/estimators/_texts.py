@@ -12,9 +12,9 @@ from keras import ops
 from keras_trainkit._arrays import as_numpy
 from keras_trainkit._libraries import is_lazy, readable
 from keras_trainkit._tables.objects import is_missing, object_array
+from keras_trainkit._text_batches import text_batches
 
 PURPOSE = "`X` holds the texts, one per row,"
-READ_AT_ONCE = 1024  # texts: an array is as wide as the longest of them
 
 
 class Words(NamedTuple):
@@ -104,9 +104,8 @@ def word_numbers(
         keep: "start" or "end", of longer texts.
     """
     found, lengths = [], []
-    for start in range(0, len(texts), READ_AT_ONCE):
-        numbers = vectorization(texts[start : start + READ_AT_ONCE].tolist())
-        for row in ops.convert_to_numpy(numbers):
+    for batch in text_batches(texts):
+        for row in ops.convert_to_numpy(vectorization(batch)):
             words = row[row > 0].astype("int32")
             lengths.append(len(words))
             found.append(words[:max_length] if keep == "start" else words[-max_length:])

@@ -51,6 +51,8 @@ def plain_classes(classes: Any, task: str | None) -> list:
 def _listed(classes: Any) -> list:
     if isinstance(classes, list | tuple):
         return list(classes)
+    if getattr(getattr(classes, "dtype", None), "kind", None) in ("m", "M"):
+        return list(classes)  # `tolist` makes integers of nanoseconds
     listed = classes.tolist() if hasattr(classes, "tolist") else None  # NumPy, pandas
     if not isinstance(listed, list):
         _refuse("a list, tuple or array", classes)
@@ -58,7 +60,8 @@ def _listed(classes: Any) -> list:
 
 
 def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
+    is_time = isinstance(value, np.datetime64 | np.timedelta64)
+    return value.item() if isinstance(value, np.generic) and not is_time else value
 
 
 def can_be_saved(value: Any) -> bool:

@@ -175,3 +175,11 @@ def test_categories_in_a_dict_stay_categories():
     table = read_table({"zip": pd.Categorical([1, 2, 1])}, "X")
     taken = table.take(np.array([2, 1])).columns["zip"]
     assert taken.dtype == "category" and taken.tolist() == [1, 2]
+
+
+def test_integers_of_128_bits_are_a_column():
+    polars = pytest.importorskip("polars")
+    series = polars.Series([1, None, 5], dtype=polars.Int128)
+    table = read_table(polars.DataFrame({"long": series}), "TableRegressor")
+    assert table.rows == 3
+    assert table.take(np.array([0, 2])).columns["long"].tolist() == [1, 5]

@@ -1,6 +1,7 @@
 """`fit(resume=)`: what was stopped goes on, and ends as what was not."""
 
 import contextlib
+import errno
 import json
 import os
 import pathlib
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from keras_trainkit import callbacks
+from keras_trainkit._train_state.owner import Owner
 from keras_trainkit.estimators import (
     SequenceClassifier,
     SequenceRegressor,
@@ -128,6 +130,15 @@ def test_a_search_has_its_own_folder(tmp_path):
 def test_what_is_no_folder_is_refused(folder):
     with pytest.raises(ValueError, match="^`resume` is the folder of the fit and must"):
         table_classifier().fit(TABLE, CLASSES, resume=folder)
+
+
+def test_a_folder_that_cannot_be_written_is_told_by_its_argument(tmp_path, monkeypatch):
+    def refused(self, spare_own):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Owner, "_refuse_others", refused)
+    with pytest.raises(ValueError, match="^`resume` is the folder of the state and mu"):
+        table_classifier().fit(TABLE, CLASSES, resume=tmp_path / "new")
 
 
 def test_files_of_others_are_not_touched(tmp_path):

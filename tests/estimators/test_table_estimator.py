@@ -80,10 +80,25 @@ HOSTILE = [
     lambda fields: with_learned(fields, temperature=-1),
     lambda fields: with_learned(fields, temperature="hot"),
     lambda fields: with_learned(fields, temperature=10**400),
+    lambda fields: with_learned(fields, temperature=1e300),
+    lambda fields: with_learned(fields, temperature=True),
     lambda fields: with_learned(fields, classes={"dtype": "|i1", "values": [3, 999]}),
     lambda fields: {**fields, "columns": [*fields["columns"], "none of it"]},
     lambda fields: {**fields, "recipe": 7},
     lambda fields: with_learned(fields, conformity_scores="many"),
+    lambda fields: with_learned(fields, conformity_scores=[float("nan")] * 50),
+]
+HOSTILE_NUMBERS = [
+    {"conformity_scores": []},
+    {"conformity_scores": [[None]] * 50},
+    {"conformity_scores": [[float("nan")]] * 50},
+    {"conformity_scores": [[1.0]] * 49 + [[float("inf")]]},
+    {"conformity_scores": [[-5.0]] * 50},
+    {"conformity_scores": [[2.0], [1.0]]},
+    {"conformity_scores": [[1.0, 1.0]] * 50},
+    {"one_axis": None},
+    {"one_axis": 0},
+    {"one_axis": ""},
 ]
 
 
@@ -112,6 +127,30 @@ def test_an_edited_folder_is_refused(edit, saved, tmp_path):
         TableClassifier.load(path)
 
 
+@pytest.fixture(scope="module")
+def saved_numbers(regressor, tmp_path_factory):
+    return regressor.save(tmp_path_factory.mktemp("saved") / "prices")
+
+
+@pytest.mark.parametrize("edit", HOSTILE_NUMBERS, ids=str)
+def test_edited_numbers_of_a_regressor_are_refused(edit, saved_numbers, tmp_path):
+    path = copied(saved_numbers, tmp_path / "edited")
+    fields = json.loads((path / "estimator.json").read_text())
+    (path / "estimator.json").write_text(json.dumps(with_learned(fields, **edit)))
+    with pytest.raises(ValueError, match="^`path` is the folder of a saved"):
+        TableRegressor.load(path)
+
+
+@pytest.mark.parametrize("policy", ["float16", "bfloat16"])
+def test_weights_in_half_precision_are_refused(policy, frame, price):
+    keras.config.set_dtype_policy(policy)
+    try:
+        with pytest.raises(ValueError, match=f"the precision and must be.*'{policy}'"):
+            TableRegressor(epochs=1).fit(frame, price)
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
 def test_a_recipe_of_fewer_numbers_is_read_by_the_documented_lines(saved, tmp_path):
     path = copied(saved, tmp_path / "earlier")
     fields = json.loads((path / "estimator.json").read_text())
@@ -138,6 +177,11 @@ def test_a_folder_with_a_foreign_or_missing_file_is_refused(
 def test_an_encoder_in_the_place_of_the_model_is_refused(saved, tmp_path):
     path = copied(saved, tmp_path / "exchanged")
     (path / "model.keras").write_bytes((path / "encoder.keras").read_bytes())
+    with pytest.raises(ValueError, match="model.keras, ValueError: another file than"):
+        TableClassifier.load(path)
+    fields = json.loads((path / "estimator.json").read_text())
+    del fields["sha256"]  # as in folders of an earlier release
+    (path / "estimator.json").write_text(json.dumps(fields))
     with pytest.raises(ValueError, match="a model with its encoder"):
         TableClassifier.load(path)
 

@@ -339,3 +339,27 @@ def test_masks_that_hide_nothing_change_nothing():
 def test_a_masked_weight_is_refused_as_nan_is(weights):
     with pytest.raises(ValueError, match="^`sample_weight` .*Received: 1 NaN"):
         read_weights(masked(weights), 3)
+
+
+@pytest.mark.parametrize("unit", ["ns", "us", "D"])
+@pytest.mark.parametrize("kind", ["M8", "m8"])
+def test_dates_and_durations_are_no_targets(kind, unit):
+    """Those of nanoseconds too, of which NumPy makes integers."""
+    y = np.arange(6).astype(f"{kind}[{unit}]")
+    with pytest.raises(
+        ValueError, match="^`y` .* must be classes: .*values of dates or"
+    ):
+        read_classes(y)
+    with pytest.raises(ValueError, match="^`y` .* must be finite numbers.*of dtype "):
+        read_numbers(y)
+    with pytest.raises(ValueError, match="^`y` .* must be finite numbers"):
+        read_numbers(np.array(list(y), object))
+    with pytest.raises(ValueError, match="^`y` .* must be classes"):
+        read_classes(np.array(list(y), object))
+
+
+def test_a_class_of_a_hundred_thousand_letters_is_a_mistake():
+    y = np.array(["a" * 100_001, "b"])
+    with pytest.raises(ValueError, match="at most 100,000 characters.* of 100,001"):
+        read_classes(y)
+    assert len(read_classes(np.array(["a" * 100_000, "b"]))[0]) == 2

@@ -98,3 +98,19 @@ def test_words_become_numbers_and_the_end_of_a_long_text_stays():
     assert starts[2].tolist() == [3, 1, 3]
     assert padded_words(ends).tolist() == [[3, 2, 0], [0, 0, 0], [1, 3, 2]]
     assert padded_words(ends[1:2]).tolist() == [[0]]
+
+
+def test_a_long_text_widens_no_other():
+    sizes = []
+
+    def vectorization(batch):
+        longest = max(len(text.split()) for text in batch)
+        sizes.append(len(batch) * longest)
+        rows = [[5] * len(text.split()) for text in batch]
+        return np.array([row + [0] * (longest - len(row)) for row in rows])
+
+    texts = np.array(["so good"] * 1500 + ["a " * 1_200_000, "bad"], object)
+    found = word_numbers(vectorization, texts, 3, "end")
+    assert found.lengths.tolist() == [2] * 1500 + [1_200_000, 1]
+    assert [len(words) for words in found.numbers] == [2] * 1500 + [3, 1]
+    assert max(sizes) == 1_200_000

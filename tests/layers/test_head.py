@@ -68,6 +68,8 @@ def test_one_name_for_each_class(task, units, count):
         ([b"a", b"b"], "all alike"),
         ([], "all alike"),
         ([pd.NA, "a"], "all alike"),
+        (np.array(["2020", "2021"], "M8[ns]"), "all alike"),
+        (list(np.array([1, 2], "m8[ns]")), "all alike"),
     ],
 )
 def test_refuses_classes_that_name_nothing(classes, words):
