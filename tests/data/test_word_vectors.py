@@ -1,8 +1,11 @@
 """Words of like company near each other; the loss, its gradient and each draw."""
 
+import sys
+
 import keras
 import numpy as np
 import pytest
+from comparing import assert_close
 from keras import ops
 
 from keras_trainkit.data import word_vectors
@@ -281,3 +284,17 @@ def test_a_vectorization_without_words_or_ids_is_refused():
     adapted.adapt(TEXTS)
     with pytest.raises(ValueError, match="`texts` .* must be a list of strings"):
         word_vectors([[2, 3]], adapted)
+
+
+def test_many_steps_are_compiled_and_give_the_same_vectors(monkeypatch):
+    module = sys.modules["keras_trainkit.data.word_vectors"]
+    given = {"epochs": 3, "seed": 8, "batch_size": 64}
+    expected = word_vectors(language(40), 21, 4, **given)
+    monkeypatch.setattr(module, "MANY_STEPS", 0)
+    assert_close(word_vectors(language(40), 21, 4, **given), expected, atol=1e-3)
+
+
+@pytest.mark.tensorflow_only
+@pytest.mark.parametrize(("steps", "compiled"), [(500, "auto"), (501, True)])
+def test_few_steps_are_not_compiled(steps, compiled):
+    assert sys.modules["keras_trainkit.data.word_vectors"]._fused(steps) == compiled
