@@ -68,6 +68,7 @@ def test_categories_alone_are_taken():
     np.testing.assert_array_equal(columns(rows), np.eye(4))
 
 
+@pytest.mark.slow
 def test_numbers_are_scaled_first_and_predictions_are_in_the_units_of_the_targets():
     x, _ = rings()
     y = 1e4 * x[:, :1]
@@ -144,6 +145,7 @@ def test_the_additive_part_adds_functions_of_numbers_and_categories(tmp_path):
     assert_close(loaded(rows), model(rows), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_additive_part_is_of_scaled_numbers_and_learns():
     x, _ = rings()
     y = (x[:, 0] > 0.5).astype("int64")
