@@ -87,7 +87,8 @@ def read_folder(
     layers = []
     for name in names:
         try:
-            _check_hash(folder / name, fields.get("sha256"))
+            if "sha256" in fields:  # not in a folder from before there were any
+                _check_hash(folder / name, fields["sha256"])
             layers.append(_loaded_layer(folder / name))
         except Exception as error:  # of whatever a broken or foreign file brings about
             raise _broken(folder / name, error) from error
@@ -98,10 +99,8 @@ def _check_hash(file: pathlib.Path, hashes: Any) -> None:
     """Refuses another file than the one that was saved with the others.
 
     Args:
-        hashes: SHA-256 by name; None in a folder from before there were any.
+        hashes: SHA-256 by name.
     """
-    if hashes is None:
-        return
     if not isinstance(hashes, dict) or hashes.get(file.name) != _sha256(file):
         raise ValueError(f"another file than the one that {FIELDS} was saved with")
 

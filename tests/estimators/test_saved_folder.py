@@ -77,17 +77,22 @@ def test_files_of_two_folders_are_not_mixed(mixed, tmp_path):
 
 
 @pytest.mark.parametrize("hashes", [None, {}, {"model.keras": 5}, "abc"])
-def test_a_folder_without_hashes_is_of_an_earlier_release(hashes, tmp_path):
+def test_edited_hashes_are_refused(hashes, tmp_path):
     folder = saved_regressor(tmp_path / "there")
     fields = json.loads((folder / "estimator.json").read_text())
-    fields["sha256"] = hashes
+    edited = {**fields, "sha256": hashes}
+    (folder / "estimator.json").write_text(json.dumps(edited))
+    with pytest.raises(ValueError, match="another file than the one"):
+        read_folder(folder, "TableRegressor", ["model.keras"])
+
+
+def test_a_folder_without_hashes_is_of_an_earlier_release(tmp_path):
+    folder = saved_regressor(tmp_path / "there")
+    fields = json.loads((folder / "estimator.json").read_text())
+    del fields["sha256"]
     (folder / "estimator.json").write_text(json.dumps(fields))
-    if hashes is None:
-        (model,), _ = read_folder(folder, "TableRegressor", ["model.keras"])
-        assert keras.ops.convert_to_numpy(model(np.ones((1, 1)))) == 1
-    else:
-        with pytest.raises(ValueError, match="another file than the one"):
-            read_folder(folder, "TableRegressor", ["model.keras"])
+    (model,), _ = read_folder(folder, "TableRegressor", ["model.keras"])
+    assert keras.ops.convert_to_numpy(model(np.ones((1, 1)))) == 1
 
 
 def test_a_file_that_is_cut_off_is_named(tmp_path):
