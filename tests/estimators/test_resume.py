@@ -64,6 +64,7 @@ def assert_same(one, other):
     assert found[0] == found[1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
 def test_stopped_in_the_second_network_it_ends_as_one_that_was_not(
     tmp_path, monkeypatch

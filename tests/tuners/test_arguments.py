@@ -108,6 +108,7 @@ def line(hp):
     return model
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("cls", [tuners.RandomSearch, tuners.GridSearch])
 @pytest.mark.parametrize(
     ("args", "given", "words"),

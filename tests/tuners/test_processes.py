@@ -52,6 +52,7 @@ def claimed(store, **options):
     return claim(store, read_trials(store.trials()), **options)
 
 
+@pytest.mark.slow
 def test_two_workers_share_the_trials_of_one(tmp_path):
     alone = Sleeping(max_trials=12, seed=3, directory=tmp_path, project_name="a")
     alone.search(verbose=0)
