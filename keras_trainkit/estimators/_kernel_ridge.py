@@ -98,16 +98,21 @@ def _kernel_ridge(
     order = np.random.default_rng(seed).permutation(len(x))
     first, centers = x[order[:FIRST_CENTERS]], x[order[:MOST_CENTERS]]
     error, scales = _learned_scales(x, y, first, weights, groups)
-    width, given, factor = 0, None, 0.0
-    if features is not None:
-        width = features.shape[1]
-        factor = _strength(x, y, first, scales, weights, groups, features, error)
-        given = factor * features if factor else None
-    fit, kernel = _fitted(x, y, centers, scales, weights, groups, given)
-    beside = np.zeros((width, y.shape[1]))
+    factor = 0.0
+    if features is None:
+        features = np.zeros((len(x), 0))
+    if features.shape[1]:
+        kernels, _ = _whitened(x, first, scales)
+        factor = _strength(kernels, y, weights, groups, features, error)
+    inputs, whiten = _whitened(x, centers, scales)
+    width = inputs.shape[1]
     if factor:
-        beside = factor * fit.kernel[-width:]
-    return KernelRidge(centers, scales, kernel, fit.bias, beside)
+        inputs = np.concatenate([inputs, factor * features], axis=1)
+    fit = ridge(inputs, y, weights, groups, penalties=PENALTIES)
+    beside = np.zeros((features.shape[1], y.shape[1]))
+    if factor:
+        beside = factor * fit.kernel[width:]
+    return KernelRidge(centers, scales, whiten @ fit.kernel[:width], fit.bias, beside)
 
 
 def _learned_scales(
@@ -138,10 +143,8 @@ def _learned_scales(
 
 
 def _strength(
-    x: np.ndarray,
+    kernels: np.ndarray,
     y: np.ndarray,
-    centers: np.ndarray,
-    scales: np.ndarray,
     weights: np.ndarray | None,
     groups: np.ndarray | None,
     features: np.ndarray,
@@ -150,11 +153,10 @@ def _strength(
     """Factor of the features beside the kernels; 0 where they lower no error.
 
     Args:
+        kernels: As `_whitened` gives them.
         error: That of rows left out without the features.
     """
     found = 0.0
-    if not features.shape[1]:
-        return found
     mean = np.average(features, axis=0, weights=weights)
     variances = np.average((features - mean) ** 2, axis=0, weights=weights)
     size = float(np.sqrt(variances.sum()))
@@ -162,8 +164,8 @@ def _strength(
         return found
     for strength in STRENGTHS:
         factor = strength / size  # as kernels, whose variance is at most 1
-        beside = factor * features
-        fit, _ = _fitted(x, y, centers, scales, weights, groups, beside)
+        inputs = np.concatenate([kernels, factor * features], axis=1)
+        fit = ridge(inputs, y, weights, groups, penalties=PENALTIES)
         if fit.error >= error:
             break
         error, found = fit.error, factor
@@ -177,23 +179,23 @@ def _fitted(
     scales: np.ndarray,
     weights: np.ndarray | None,
     groups: np.ndarray | None,
-    beside: np.ndarray | None = None,
 ) -> tuple[Fit, np.ndarray]:
-    """Ridge regression in the space of the centers' kernels, and their weights.
+    """Ridge regression in the space of the centers' kernels, and their weights."""
+    inputs, whiten = _whitened(x, centers, scales)
+    fit = ridge(inputs, y, weights, groups, penalties=PENALTIES)
+    return fit, whiten @ fit.kernel
 
-    Args:
-        beside: `(rows, features)`, the last ones of the regression.
-    """
+
+def _whitened(
+    x: np.ndarray, centers: np.ndarray, scales: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows in the space of the centers' kernels, and the matrix to it."""
     among = _matern(squared_distances(centers * scales, centers * scales))[0]
     values, vectors = np.linalg.eigh(among)
     kept = values > ROUNDING * values[-1]
     whiten = vectors[:, kept] / np.sqrt(values[kept])
     likeness = _matern(squared_distances(x * scales, centers * scales))[0]
-    inputs = likeness @ whiten
-    if beside is not None:
-        inputs = np.concatenate([inputs, beside], axis=1)
-    fit = ridge(inputs, y, weights, groups, penalties=PENALTIES)
-    return fit, whiten @ fit.kernel[: whiten.shape[1]]
+    return likeness @ whiten, whiten
 
 
 def _mean_squared_slopes(
