@@ -218,8 +218,8 @@ class Classifier(ClassifierMixin, Estimator):
         if type(temperature) not in (int, float) or not 1e-6 < temperature < 1e6:
             raise ValueError(f"the temperature {temperature!r}")
         scores = np.array(learned["conformity_scores"], "float32")
-        if not np.isfinite(scores).all():
-            raise ValueError("conformity scores that are not finite")
+        if not np.all((scores > -1e-3) & (scores < 1 + 1e-3)):  # but for rounding
+            raise ValueError("conformity scores that are not numbers from 0 to 1")
         validated = _checked_parts(learned["validated_rows"], scores, model)
         return {
             "classes_": classes,

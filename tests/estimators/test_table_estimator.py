@@ -87,6 +87,8 @@ HOSTILE = [
     lambda fields: {**fields, "recipe": 7},
     lambda fields: with_learned(fields, conformity_scores="many"),
     lambda fields: with_learned(fields, conformity_scores=[float("nan")] * 50),
+    lambda fields: with_learned(fields, conformity_scores=[-5.0] * 50),
+    lambda fields: with_learned(fields, conformity_scores=[7.0] * 50),
 ]
 HOSTILE_NUMBERS = [
     {"conformity_scores": []},
